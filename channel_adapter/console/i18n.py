@@ -82,6 +82,10 @@ class Formats:
         """Return date and time."""
         return dates.format_datetime(moment, "medium", tzinfo=dates.LOCALTZ, locale=self._locale)
 
+    def day(self, moment: datetime) -> str:
+        """Return the date with its weekday."""
+        return dates.format_date(moment.astimezone(dates.LOCALTZ), "full", locale=self._locale)
+
     def clock(self, moment: datetime) -> str:
         """Return hour and minute."""
         return dates.format_time(moment, "short", tzinfo=dates.LOCALTZ, locale=self._locale)

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import aiohttp_jinja2
 from aiohttp import web
+from cachetools import TTLCache
 from multidict import MultiDictProxy
 
 from channel_adapter.adapter import ChannelAdapter
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
     from channel_adapter.console.playground import Playground
 
 FORM_BYTES: Final = 1 << 20
+_PROBLEMS_SECONDS: Final = 5.0
 _log = get_logger("channel_adapter.console")
 
 NOTICES: Final = {
+    "acknowledged": message("Acknowledged."),
     "added": message("%(number)s added."),
+    "cancelled": message("Cancelled."),
     "created": message("The channel is created."),
     "deleted": message("The channel is deleted."),
+    "drafted": message("The draft is saved."),
     "dropped": message("Dropped: %(number)s."),
     "edited": message("The post is changed for every reader."),
     "finished": message("The creation is finished."),
@@ -44,6 +49,8 @@ NOTICES: Final = {
     "recalled": message("The post is recalled for every reader."),
     "removed": message("%(number)s removed."),
     "retried": message("Given new attempts: %(number)s."),
+    "scheduled": message("The post is scheduled."),
+    "sent": message("The message is sent."),
     "saved": message("Saved."),
     "unchanged": message("Nothing had to be changed."),
 }
@@ -73,6 +80,25 @@ class Console:
         self.channels = ChannelList(adapter.channels, adapter.clock)
         self._authorise = authorise
         self._opened: tuple[ConsoleRows, SubscriberImports] | None = None
+        self._problems: TTLCache[str, int] = TTLCache(1, _PROBLEMS_SECONDS, timer=adapter.clock.monotonic)
+
+    async def problems(self) -> int:
+        """Return how many scheduled posts failed, are late or were missed and are not acknowledged, a moment ago."""
+        if self.adapter.settings.database_url is None:
+            return 0
+        found = self._problems.get("")
+        if found is None:
+            try:
+                found = (await self.adapter.posts.schedule_status()).problems
+            except ChannelAdapterError as error:
+                _log.warning("console.schedule_not_read", error=redact_text(error.message)[:200])
+                found = 0
+            self._problems[""] = found
+        return found
+
+    def forget_problems(self) -> None:
+        """Count them again for the next page."""
+        self._problems.clear()
 
     @property
     def rows(self) -> ConsoleRows:
@@ -134,6 +160,8 @@ class View:
         self.operator = operator
         self.console = request.app[CONSOLE]
         self.adapter = self.console.adapter
+        self.problems = 0
+        """Scheduled posts that failed or are late, which every page reports."""
         self._files: list[IO[bytes]] = []
 
     @property

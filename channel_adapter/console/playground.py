@@ -67,7 +67,7 @@ async def open_playground(directory: Path) -> AsyncIterator[Playground]:
             database_url=SecretStr(f"sqlite:///{directory / 'playground.db'}"),
             channels=ChannelSettings(organization_key="ch_org", custom_data_keys=("ch_data_1", "ch_data_2")),
         )
-        async with ChannelAdapter.open(settings) as adapter, serve(adapter) as (_, url):
+        async with ChannelAdapter.open(settings) as adapter, serve(adapter) as (_, url), adapter.run_jobs(["schedule"]):
             server.webhooks.settings = CallbackSettings(url=url, token=token)
             try:
                 yield Playground(server, adapter)

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.console.auth import COOKIE, SESSION_SECONDS
 from channel_adapter.console.i18n import message
-from channel_adapter.console.page import CONSOLE, FORM_BYTES, PageRoute, View
+from channel_adapter.console.page import FORM_BYTES, PageRoute, View
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.tencent.redaction import shown_traceback
 
@@ -68,24 +68,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 @web.middleware
 async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check a request, run its page, and turn errors into pages."""
-    console = request.app[CONSOLE]
     page = View(request, None)
     try:
-        if not _is_our_host(request, console.options.hosts):
-            return error_page(page, 421)
-        if request.method not in _SAFE and not _is_same_origin(request):
-            return error_page(page, 403, CROSS_SITE)
-        if (begun := _redeem(page)) is not None:
-            return begun
-        page.operator = await console.operator(request)
-        route = request.app[ROUTES].get(request.match_info.route)
-        public = route.role is None if route is not None else _is_static(request)
-        if not public and page.operator is None:
-            return await _sign_in(page)
-        if route is not None and route.role is not None and not page.may(route.role):
-            return error_page(page, 403)
-        request[PAGE] = page
-        return await handler(request)
+        return await _check(page) or await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -97,6 +82,28 @@ async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_page(page, 500)
     finally:
         page.close()
+
+
+async def _check(page: View) -> web.Response | None:
+    """Return the answer to a request that goes no further; None if its page is to be run."""
+    request, console = page.request, page.console
+    if not _is_our_host(request, console.options.hosts):
+        return error_page(page, 421)
+    if request.method not in _SAFE and not _is_same_origin(request):
+        return error_page(page, 403, CROSS_SITE)
+    if (begun := _redeem(page)) is not None:
+        return begun
+    page.operator = await console.operator(request)
+    route = request.app[ROUTES].get(request.match_info.route)
+    public = route.role is None if route is not None else _is_static(request)
+    if not public and page.operator is None:
+        return await _sign_in(page)
+    if route is not None and route.role is not None and not page.may(route.role):
+        return error_page(page, 403)
+    if route is not None and page.operator is not None and request.method == "GET" and not _is_fragment(page):
+        page.problems = await console.problems()
+    request[PAGE] = page
+    return None
 
 
 def error_page(page: View, status: int, text: str | None = None) -> web.Response:

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Settings
-from channel_adapter.config.settings import ChannelSettings
+from channel_adapter.config.settings import ChannelSettings, InboxSettings
 from channel_adapter.console import ConsoleOptions, Operator, application
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
@@ -144,6 +145,7 @@ def settings_for(stub: StubServer, **changes: Any) -> Settings:
         admin=stub.admin,
         base_url=stub.url,
         rate_limits=False,
+        total_seconds=2.0,
         channels=ChannelSettings(organization_key="ch_org", custom_data_keys=("ch_data_1",)),
         **changes,
     )
@@ -162,6 +164,15 @@ async def served(adapter: ChannelAdapter, stub: StubServer) -> AsyncIterator[Ser
     app = application(adapter, authorise, options=ConsoleOptions())
     async with TestClient(TestServer(app), cookie_jar=CookieJar(unsafe=True)) as client:
         yield Served(adapter, stub, client)
+
+
+@pytest.fixture
+async def stored(stub: StubServer, adapter: ChannelAdapter, tmp_path: Path) -> AsyncIterator[Served]:
+    """A console with a database, on the channel of `adapter`."""
+    inbox = InboxSettings(attempts=1, retry_seconds=0.0)
+    settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'console.db'}", inbox=inbox)
+    async with ChannelAdapter.open(settings) as own, TestClient(TestServer(application(own, authorise))) as client:
+        yield Served(own, stub, client)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ COMPOSE = "/c/harbor_news/compose"
 
 def filled(path: str) -> str:
     """Return an address of a route."""
-    found = path.replace("{slug}", "harbor_news").replace("{id}", "0" * 32)
+    found = path.replace("{slug}", "harbor_news").replace("{id}", "0" * 32).replace("{user}", "reader_1")
     return re.sub(r"\{number:[^/]*\}", "1", found)
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,38 +12,86 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.content import FORMATS, Composed, preview
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.console.pages.schedule import ZONE_COOKIE, last_zone, moment
 from channel_adapter.domain.channel import Channel
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A form of the composer: its content, the value that makes it count once, and when and how it is sent."""
+
+    composed: Composed
+    once: str
+    draft: str = ""
+    at: str = ""
+    zone: str = ""
+    quiet: bool = False
+
+    @classmethod
+    def read(cls, form: Mapping[str, Any]) -> "Sending":
+        """Return the fields of a form."""
+        once = str(form.get("once", "")) or secrets.token_urlsafe(16)
+        draft, at, zone = (str(form.get(name, "")).strip() for name in ("draft", "at", "zone"))
+        return cls(Composed.read(form), once, draft, at, zone, "quiet" in form)
+
+    def time(self) -> datetime:
+        """Return when the post is to be published. Raises InvalidError."""
+        return moment(self.at, self.zone)
+
+
 async def show(page: View) -> web.Response:
-    """Show an empty composer."""
-    return await _form(page, await page.channel(), Composed(), secrets.token_urlsafe(16))
+    """Show an empty composer, or one with the content of a draft."""
+    channel = await page.channel()
+    draft_id = page.request.query.get("draft", "")
+    composed: Composed | None = Composed()
+    if draft_id:
+        composed = Composed.of((await page.adapter.posts.get_draft(draft_id)).parts)
+    if composed is None:
+        raise NotFoundError(f"the composer cannot show draft {draft_id}", field="draft")
+    return await _form(page, channel, Sending(composed, secrets.token_urlsafe(16), draft_id))
 
 
 async def publish(page: View) -> web.Response:
-    """Publish what the form holds, once however often it is sent; or show it again with its preview."""
+    """Publish, schedule or store what the form holds, once however often it is sent; or show it again."""
     form = await page.form()
-    composed = Composed.read(form)
-    once = str(form.get("once", "")) or secrets.token_urlsafe(16)
-    channel: Channel | None = None
+    sending = Sending.read(form)
     try:
         if form.get("action") == "preview":
-            return await _form(page, await page.channel(), composed, once, quiet="quiet" in form)
-        form_key = hashlib.sha256(f"{page.slug}/{once}".encode()).hexdigest()
-        if (place := await page.console.rows.led_to(form_key)) is not None:
-            return _published(page, place)
-        content = composed.content()
-        post = await page.adapter.posts.publish(page.slug, content, idempotency_key=once, quiet="quiet" in form)
-        await page.console.rows.remember(form_key, str(post.ref.seq))
+            return await _form(page, await page.channel(), sending)
+        return await _send(page, sending, str(form.get("action", "")))
     except ChannelAdapterError as error:
         await page.wrote(error.kind)
         if isinstance(error, NotFoundError) and error.field == "channel":
             raise
-        return await _form(page, channel, composed, once, error=error, quiet="quiet" in form)
+        return await _form(page, None, sending, error)
+
+
+async def _send(page: View, sending: "Sending", action: str) -> web.Response:
+    """Do what a button says, unless the same form has done it before."""
+    key = hashlib.sha256(f"{page.slug}/{sending.once}".encode()).hexdigest()
+    if (place := await page.console.rows.led_to(key)) is not None:
+        return web.Response(status=303, headers={"Location": place})
+    posts, content, slug = page.adapter.posts, sending.composed.content(), page.slug
+    if action == "schedule":
+        post = await posts.schedule(slug, content, at=sending.time(), idempotency_key=key, quiet=sending.quiet)
+        place, outcome = page.url("schedule", query={"done": "scheduled"}), f"scheduled {post.id}"
+    elif action == "draft":
+        draft = await posts.draft(slug, content, quiet=sending.quiet, replace=sending.draft or None)
+        place, outcome = page.url("schedule", query={"done": "drafted"}), f"stored draft {draft.id}"
+    else:
+        number = str((await posts.publish(slug, content, idempotency_key=sending.once, quiet=sending.quiet)).ref.seq)
+        place = page.url("channel", slug=slug, query={"done": "published", "number": number})
+        outcome = f"published {number}"
+    await page.console.rows.remember(key, place)
+    if sending.draft and action != "draft":
+        await posts.discard_draft(sending.draft)
     page.console.channels.forget()
-    await page.wrote("published")
-    return _published(page, str(post.ref.seq))
+    await page.wrote(outcome)
+    answer = web.Response(status=303, headers={"Location": place})
+    if action == "schedule":
+        answer.set_cookie(ZONE_COOKIE, sending.zone, path=page.url("channels"), httponly=True, samesite="Strict")
+    return answer
 
 
 async def show_preview(page: View) -> web.Response:
@@ -52,24 +102,15 @@ async def show_preview(page: View) -> web.Response:
     )
 
 
-def _published(page: View, number: str) -> web.Response:
-    return page.redirect("channel", slug=page.slug, query={"done": "published", "number": number})
-
-
 async def _form(
-    page: View,
-    channel: Channel | None,
-    composed: Composed,
-    once: str,
-    *,
-    error: ChannelAdapterError | None = None,
-    quiet: bool = False,
+    page: View, channel: Channel | None, sending: "Sending", error: ChannelAdapterError | None = None
 ) -> web.Response:
     """Return the composer. Without a channel, which a service that is down does not return, its slug is shown."""
+    name = channel.name if channel else page.slug
     return page.render(
-        "compose.html", error=error, action=page.url("compose", slug=page.slug), channel=channel,
-        channel_name=channel.name if channel else page.slug,
-        composed=composed, once=once, quiet=quiet, formats=FORMATS, **_previewed(page, composed),
+        "compose.html", error=error, action=page.url("compose", slug=page.slug), channel_name=name,
+        composed=sending.composed, sending=sending, zone=sending.zone or last_zone(page), formats=FORMATS,
+        stores=page.adapter.settings.database_url is not None, **_previewed(page, sending.composed),
     )  # fmt: skip
 
 

@@ -124,8 +124,8 @@ def _composer(
     parts, size, wrong = preview(composed, limit)
     return page.render(
         "edit.html", error=error, channel_name=channel_name, composed=composed, formats=FORMATS, parts=parts, size=size,
-        limit=limit, now=datetime.now(UTC), wrong=page.explain(wrong) if wrong is not None else None, quiet=None,
-        number=_ref(page).seq, once="", action=page.request.path,
+        limit=limit, now=datetime.now(UTC), wrong=page.explain(wrong) if wrong is not None else None, sending=None,
+        number=_ref(page).seq, action=page.request.path,
     )  # fmt: skip
 
 

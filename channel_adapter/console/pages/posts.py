@@ -6,19 +6,9 @@ from typing import Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.content import excerpt, picture
 from channel_adapter.console.page import PageRoute, View
-from channel_adapter.domain.post import (
-    Article,
-    Content,
-    Custom,
-    File,
-    Image,
-    Location,
-    Post,
-    PostState,
-    Text,
-    TextAndImage,
-)
+from channel_adapter.domain.post import Post, PostState
 from channel_adapter.domain.reaction import Reactions
 
 PER_PAGE: Final = 20
@@ -66,32 +56,6 @@ async def _search(page: View, words: str, state: str, before: int | None) -> tup
         if len(found) == PER_PAGE or scanned == SCANNED:
             return found, post.ref.seq if post.ref.seq > 1 else None
     return found, None
-
-
-def excerpt(parts: tuple[Content, ...]) -> str:
-    """Return the text of a post on one line."""
-    found: list[str] = []
-    for part in parts:
-        if isinstance(part, Text | TextAndImage):
-            found.append(part.text)
-        elif isinstance(part, Article):
-            found += [part.title, part.text]
-        elif isinstance(part, Custom | Location):
-            found.append(part.description)
-        elif isinstance(part, File):
-            found.append(part.name)
-    return " ".join(" ".join(found).split())
-
-
-def picture(parts: tuple[Content, ...]) -> str:
-    """Return the address of the first picture of a post; empty without one."""
-    for part in parts:
-        image = part.image if isinstance(part, TextAndImage) else part
-        if isinstance(image, Image):
-            return image.thumbnail_url or image.url
-        if isinstance(image, Article) and image.image_url:
-            return image.image_url
-    return ""
 
 
 ROUTES = (PageRoute("GET", "/c/{slug}", "channel", AccessRole.VIEWER, show),)

@@ -1,0 +1,169 @@
+"""Scheduled posts and drafts of all channels: what waits, what failed or is late, and what can be done with it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aiohttp import web
+from babel.dates import LOCALTZ
+
+from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.content import excerpt
+from channel_adapter.console.page import PageRoute, View
+from channel_adapter.domain.schedule import SavedDraft, ScheduledPost, ScheduleState
+from channel_adapter.errors import ChannelAdapterError, InvalidError
+
+ZONE_COOKIE: Final = "channel_adapter_zone"
+SHOWN: Final = 200
+"""Posts and drafts that the page shows; the command `posts scheduled` lists all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleLine:
+    """One scheduled post or draft as the page shows it; `at` is its time for the form, in the zone of the form."""
+
+    id: str
+    slug: str
+    excerpt: str
+    at: str = ""
+    post: ScheduledPost | None = None
+    draft: SavedDraft | None = None
+    day: str = ""
+
+
+def moment(at: str, zone: str) -> datetime:
+    """Return a date and time of a form in a time zone. Raises InvalidError."""
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        raise InvalidError("at: choose a date and a time", field="at") from None
+    try:
+        return found.replace(tzinfo=ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InvalidError(f"zone: there is no time zone {zone!r}", field="zone") from None
+
+
+def last_zone(page: View) -> str:
+    """Return the time zone that was used last in this browser, else that of this machine."""
+    return page.request.cookies.get(ZONE_COOKIE) or getattr(LOCALTZ, "key", "") or "UTC"
+
+
+async def show(page: View) -> web.Response:
+    """Show what is scheduled by its times, what has a problem, and drafts."""
+    return await _show(page)
+
+
+async def reschedule(page: View) -> web.Response:
+    """Change the time of a post, or give one to a draft."""
+    form = await page.form()
+    at, zone = str(form.get("at", "")), str(form.get("zone", "")).strip()
+    post_id = page.request.match_info["id"]
+    try:
+        when = moment(at, zone)
+        if "draft" in form:
+            await page.adapter.posts.publish_draft(post_id, at=when)
+        else:
+            await page.adapter.posts.reschedule(post_id, when)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    page.console.forget_problems()
+    await page.wrote(f"rescheduled {post_id}")
+    answer = page.redirect("schedule", query={"done": "scheduled"})
+    answer.set_cookie(ZONE_COOKIE, zone, path=page.url("channels"), httponly=True, samesite="Strict")
+    return answer
+
+
+async def publish(page: View) -> web.Response:
+    """Publish a scheduled post or a draft now, once."""
+    form = await page.form()
+    post_id = page.request.match_info["id"]
+    try:
+        if "draft" in form:
+            found = await page.adapter.posts.publish_draft(post_id)
+        else:
+            found = await page.adapter.posts.publish_now(post_id)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    page.console.channels.forget()
+    await page.wrote(f"published {post_id}")
+    number = str(found.ref.seq) if found.ref is not None else ""
+    return page.redirect("schedule", query={"done": "published", "number": number} if number else {"done": "scheduled"})
+
+
+async def cancel(page: View) -> web.Response:
+    """Cancel a scheduled post, or delete a draft."""
+    form = await page.form()
+    post_id = page.request.match_info["id"]
+    try:
+        if "draft" in form:
+            await page.adapter.posts.discard_draft(post_id)
+        else:
+            await page.adapter.posts.unschedule(post_id)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    page.console.forget_problems()
+    await page.wrote(f"cancelled {post_id}")
+    return page.redirect("schedule", query={"done": "cancelled"})
+
+
+async def acknowledge(page: View) -> web.Response:
+    """End the report about a post that failed, is late or was missed."""
+    await page.form()
+    post_id = page.request.match_info["id"]
+    try:
+        await page.adapter.posts.acknowledge([post_id])
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    page.console.forget_problems()
+    await page.wrote(f"acknowledged {post_id}")
+    return page.redirect("schedule", query={"done": "acknowledged"})
+
+
+async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Response:
+    posts, ended = page.adapter.posts, "ended" in page.request.query
+    if page.adapter.settings.database_url is None:
+        return page.render("schedule.html", error=error, stores=False)
+    zone = last_zone(page)
+    scheduled: list[ScheduleLine] = []
+    async for post in posts.scheduled(ended=ended):
+        scheduled.append(_scheduled(page, post, zone))
+        if len(scheduled) == SHOWN:
+            break
+    drafts: list[ScheduleLine] = []
+    async for draft in posts.drafts():
+        slug = page.adapter.backend.ids.slug(draft.channel)
+        drafts.append(ScheduleLine(draft.id, slug, excerpt(draft.parts), draft=draft))
+        if len(drafts) == SHOWN:
+            break
+    status = await posts.schedule_status()
+    waits = any(line.post is not None and line.post.state is ScheduleState.SCHEDULED for line in scheduled)
+    return page.render(
+        "schedule.html", error=error, stores=True, zone=zone, ended=ended, drafts=drafts,
+        problems=[line for line in scheduled if line.post is not None and line.post.problem],
+        scheduled=[line for line in scheduled if line.post is not None and not line.post.problem],
+        no_worker=waits and not status.workers,
+    )  # fmt: skip
+
+
+def _scheduled(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
+    try:
+        local = post.at.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        local = post.at.astimezone(UTC)
+    at = local.strftime("%Y-%m-%dT%H:%M")
+    slug, day = page.adapter.backend.ids.slug(post.channel), post.at.astimezone(LOCALTZ).date().isoformat()
+    return ScheduleLine(post.id, slug, excerpt(post.parts), at, post, day=day)
+
+
+ROUTES = (
+    PageRoute("GET", "/schedule", "schedule", AccessRole.VIEWER, show),
+    PageRoute("POST", "/schedule/{id}/move", "reschedule", AccessRole.EDITOR, reschedule),
+    PageRoute("POST", "/schedule/{id}/publish", "publish_scheduled", AccessRole.EDITOR, publish),
+    PageRoute("POST", "/schedule/{id}/cancel", "unschedule", AccessRole.EDITOR, cancel),
+    PageRoute("POST", "/schedule/{id}/acknowledge", "acknowledge", AccessRole.EDITOR, acknowledge),
+)

@@ -1,0 +1,342 @@
+"""Forms of the pages about one channel and about the console itself, sent without JavaScript."""
+
+import asyncio
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from channel_adapter import ChannelAdapter, ChannelId, Image, PostRef, PostState, Role, Subscribed, Text, TextAndImage
+from channel_adapter.stub.callbacks.request import CallbackSettings
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.webhooks import serve
+from tests.console.conftest import OWNER, READERS, Browser, Forms, Served
+
+SLUG = "harbor_news"
+ID = ChannelId(SLUG)
+SETTINGS, STAFF, COMPOSE = f"/c/{SLUG}/settings", f"/c/{SLUG}/staff", f"/c/{SLUG}/compose"
+POST, SUBSCRIBERS, THREAD = f"/c/{SLUG}/p/1", f"/c/{SLUG}/subscribers", f"/c/{SLUG}/messages/with/reader_1"
+
+
+async def test_settings_change_what_was_edited_and_nothing_else(browser: Browser, served: Served) -> None:
+    form = (await browser.get(SETTINGS)).form(SETTINGS)
+    await served.adapter.channels.update(SLUG, organization="Port")  # by another operator
+    sent = await browser.post(SETTINGS, {**form, "introduction": "Tides\r\nand ferries"})
+    assert sent.place == f"{SETTINGS}?done=saved"
+    channel = await served.adapter.channels.get(SLUG)
+    assert (channel.introduction, channel.organization) == ("Tides\nand ferries", "Port")
+    assert "introduction" in (await browser.get("/log")).text
+
+
+async def test_second_of_two_operators_is_shown_what_changed(browser: Browser, served: Served) -> None:
+    form = (await browser.get(SETTINGS)).form(SETTINGS)
+    await served.adapter.channels.update(SLUG, name="Harbour Times")
+    sent = await browser.post(SETTINGS, {**form, "name": "Harbour Post"})
+    assert sent.status == 409
+    assert "Harbour Times" in sent.text
+    assert sent.form(SETTINGS)["name"] == "Harbour Post"
+    assert (await served.adapter.channels.get(SLUG)).name == "Harbour Times"
+    again = await browser.post(SETTINGS, sent.form(SETTINGS))
+    assert again.status == 303
+    assert (await served.adapter.channels.get(SLUG)).name == "Harbour Post"
+
+
+async def test_policy_of_reactions_is_set_by_name_or_by_list(browser: Browser, served: Served) -> None:
+    place = f"/c/{SLUG}/policy"
+    assert (await browser.submit(SETTINGS, place, policy="some", emoji="👍 🚢")).status == 303
+    assert (await served.adapter.reactions.policy(SLUG)).allowed == ("👍", "🚢")
+    assert (await browser.submit(SETTINGS, place, policy="some", emoji="")).status == 422
+    assert (await browser.submit(SETTINGS, place, policy="some", emoji="<b>")).status == 422
+    assert (await browser.submit(SETTINGS, place, policy="none")).status == 303
+    assert (await served.adapter.reactions.policy(SLUG)).allowed == ()
+
+
+async def test_channel_is_deleted_when_its_short_name_was_typed(browser: Browser, served: Served) -> None:
+    place = f"/c/{SLUG}/delete"
+    assert (await browser.submit(SETTINGS, place, confirm="harbor")).status == 422
+    assert await served.adapter.channels.exists(SLUG)
+    sent = await browser.submit(SETTINGS, place, confirm=SLUG)
+    assert sent.place == "/?done=deleted"
+    assert not await served.adapter.channels.exists(SLUG)
+    assert "The channel is deleted." in (await browser.get(sent.place)).text
+
+
+async def test_post_is_edited_in_the_composer_and_keeps_the_sizes_of_its_picture(
+    browser: Browser, served: Served
+) -> None:
+    picture = Image("https://example.org/a.png", 640, 360, 1_000)
+    await served.adapter.posts.publish(SLUG, TextAndImage("Tide", picture))
+    sent = await browser.submit(f"{POST}/edit", text="Tide & time")
+    assert sent.place == f"{POST}?done=edited"
+    content = (await served.adapter.posts.get(PostRef(ID, 1))).content
+    assert content == TextAndImage("Tide & time", picture)
+    assert "Tide &amp; time" in (await browser.get(sent.place)).text
+
+
+async def test_post_is_recalled_in_two_steps(browser: Browser, served: Served) -> None:
+    await served.adapter.posts.publish(SLUG, Text("Wrong"))
+    assert f'href="{POST}/recall"' in (await browser.get(POST)).text
+    sent = await browser.submit(f"{POST}/recall", reason="a mistake")
+    assert sent.place == f"{POST}?done=recalled"
+    assert (await served.adapter.posts.get(PostRef(ID, 1))).state is PostState.RECALLED
+    assert "cannot be edited here" in (await browser.get(f"{POST}/edit")).text
+
+
+async def test_reactions_are_shown_with_names_to_admins_alone_and_can_be_removed(served: Served) -> None:
+    await served.adapter.subscriptions.subscribe(SLUG, READERS[:1])
+    post = await served.adapter.posts.publish(SLUG, Text("Tide"))
+    await served.adapter.reactions.react(post.ref, "reader_1", "👍")
+    admin, viewer = served.browser(), served.browser("viewer")
+    assert "reader_1" in (await admin.get(POST)).text
+    page = (await viewer.get(POST)).text
+    assert "👍 1" in page
+    assert "reader_1" not in page
+    assert (await admin.submit(POST, f"{POST}/unreact")).place == f"{POST}?done=removed&number=1"
+    assert (await admin.submit(POST, f"{POST}/react", emoji="🎉")).place == f"{POST}?done=reacted"
+    assert (await served.adapter.reactions.get(post.ref)).counts == {"🎉": 1}
+    wrong = await admin.submit(POST, f"{POST}/react", emoji="no emoji")
+    assert (wrong.status, wrong.form(f"{POST}/react")["emoji"]) == (422, "no emoji")
+
+
+async def test_subscribers_are_added_looked_up_muted_and_removed(browser: Browser, served: Served) -> None:
+    add, remove = f"{SUBSCRIBERS}/add", f"{SUBSCRIBERS}/remove"
+    sent = await browser.submit(SUBSCRIBERS, add, users="reader_1\r\nreader_2")
+    assert sent.place == f"{SUBSCRIBERS}?done=added&number=2"
+    page = await browser.get(f"{SUBSCRIBERS}?user=reader_1")
+    assert "reader_1 is a subscriber; new posts: all." in page.text
+    place = f"{SUBSCRIBERS}/notifications"
+    assert (await browser.post(place, {**page.form(place), "notifications": "muted"})).status == 303
+    assert await served.adapter.subscriptions.notifications(SLUG, user="reader_1") == "muted"
+    failed = await browser.submit(SUBSCRIBERS, add, users="reader_3\nnobody_9")
+    assert failed.status == 409
+    assert "<code>nobody_9</code>: not_found" in failed.text
+    csv = (await browser.get(f"/c/{SLUG}/subscribers.csv")).text
+    assert csv.splitlines()[0] == "user,role,since,notifications"
+    assert "reader_1,subscriber," in csv
+    assert (await browser.post(remove, {"users": "reader_1, reader_2"})).status == 303
+    assert "reader_1 is no subscriber." in (await browser.get(f"{SUBSCRIBERS}?user=reader_1")).text
+    assert (await browser.submit(SUBSCRIBERS, add, users=" ")).status == 422
+
+
+async def test_dead_letters_are_shown_retried_and_dropped(stored: Served) -> None:
+    browser = stored.browser()
+    assert "No receiver has run" in (await browser.get("/webhooks")).text
+
+    @stored.adapter.events.on(Subscribed)
+    async def handle(event: Subscribed) -> None:
+        raise ValueError("<script>alert(1)</script>")
+
+    async def letters(number: int) -> list[str]:
+        """Wait for a number of dead letters; return their keys."""
+        deadline = time.monotonic() + 30
+        while len(keys := re.findall(r'name="key" value="([^"]*)"', (await browser.get("/webhooks")).text)) != number:
+            assert time.monotonic() < deadline, keys
+            await asyncio.sleep(0.05)
+        return keys
+
+    async with serve(stored.adapter) as (_, url):
+        sent = await browser.submit("/webhooks", "/webhooks/sample", url=url, event="Subscribed")
+        assert "was answered with status 200." in sent.text
+        stored.stub.webhooks.settings = CallbackSettings(url=url)
+        stored.stub.world.client("reader_1").join("@TGS#_harbor_news")
+        (key,) = await letters(1)
+        assert "&lt;script&gt;" in (await browser.get("/webhooks")).text
+        retried = await browser.post("/webhooks/retry", {"key": key})
+        assert retried.place == "/webhooks?done=retried&number=1"
+        assert await letters(1) == [key]
+        command = "Group.CallbackAfterNewMemberJoin"
+        assert (await browser.post("/webhooks/retry", {"command": command})).place == retried.place
+        await letters(1)
+        assert (await browser.post("/webhooks/drop", {"key": "unknown"})).place == "/webhooks?done=dropped&number=0"
+        assert (await browser.post("/webhooks/drop", {"key": key})).place == "/webhooks?done=dropped&number=1"
+        await letters(0)
+    wrong = await browser.submit("/webhooks", "/webhooks/sample", url=url, event="Subscribed")
+    assert (wrong.status, wrong.form("/webhooks/sample")["url"]) == (503, url)
+
+
+async def test_doctor_shows_checks_and_repairs(browser: Browser) -> None:
+    page = await browser.get("/doctor")
+    assert '<th scope="row">service</th>' in page.text
+    assert (await browser.submit("/doctor")).status == 200
+
+
+async def test_post_is_scheduled_moved_and_cancelled(stored: Served) -> None:
+    browser = stored.browser()
+    at = (datetime.now(UTC) + timedelta(days=2)).replace(second=0, microsecond=0)
+    sent = await browser.submit(
+        COMPOSE, action="schedule", format="text", text="Later", at=at.strftime("%Y-%m-%dT%H:%M"), zone="Asia/Tokyo"
+    )
+    assert sent.place == "/schedule?done=scheduled"
+    (post,) = [each async for each in stored.adapter.posts.scheduled()]
+    assert post.at == at - timedelta(hours=9)
+    page = await browser.get("/schedule")
+    assert "No process publishes scheduled posts." in page.text
+    assert 'value="Asia/Tokyo"' in page.text
+    moved = await browser.submit("/schedule", f"/schedule/{post.id}/move", at=at.strftime("%Y-%m-%dT%H:%M"), zone="UTC")
+    assert moved.status == 303
+    assert (await stored.adapter.posts.get_scheduled(post.id)).at == at
+    wrong = await browser.submit("/schedule", f"/schedule/{post.id}/move", at="2001-01-01T00:00", zone="UTC")
+    assert wrong.status == 422
+    assert "in the past" in wrong.text
+    assert (await browser.post(f"/schedule/{post.id}/cancel", {})).place == "/schedule?done=cancelled"
+    assert "Nothing is scheduled." in (await browser.get("/schedule")).text
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "field"),
+    [("", "UTC", "at"), ("2099-01-01T00:00", "Mars/Base", "zone"), ("2001-01-01T00:00", "UTC", "at")],
+)
+async def test_time_that_cannot_be_used_is_shown_again_with_the_text(
+    at: str, zone: str, field: str, stored: Served
+) -> None:
+    sent = await stored.browser().submit(COMPOSE, action="schedule", format="text", text="Later", at=at, zone=zone)
+    assert sent.status == 422
+    form = sent.form(COMPOSE)
+    assert (form["text"], form["at"], form["zone"]) == ("Later", at, zone)
+    assert f'id="{field}-hint" class="wrong"' in sent.text
+
+
+async def test_draft_is_saved_opened_changed_and_published(stored: Served) -> None:
+    browser = stored.browser()
+    sent = await browser.submit(COMPOSE, action="draft", format="text", text="First")
+    assert sent.place == "/schedule?done=drafted"
+    (draft,) = [each async for each in stored.adapter.posts.drafts()]
+    opened = (await browser.get(f"{COMPOSE}?draft={draft.id}")).form(COMPOSE)
+    assert opened["text"] == "First"
+    await browser.post(COMPOSE, {**opened, "action": "draft", "text": "Second"})
+    (draft,) = [each async for each in stored.adapter.posts.drafts()]
+    assert draft.parts == (Text("Second"),)
+    form = (await browser.get("/schedule")).form(f"/schedule/{draft.id}/move")
+    sent = await browser.post(f"/schedule/{draft.id}/publish", form)
+    assert sent.place == "/schedule?done=published&number=1"
+    assert (await stored.adapter.posts.get(PostRef(ID, 1))).content == Text("Second")
+
+
+async def test_failed_post_is_on_every_page_until_it_was_seen(stored: Served) -> None:
+    browser = stored.browser()
+    at = datetime.now(UTC) + timedelta(days=1)
+    post = await stored.adapter.posts.schedule(SLUG, Text("Later"), at=at)
+    stored.stub.faults.add(Fault(command="send_group_msg", code=80001))
+    assert (await browser.post(f"/schedule/{post.id}/publish", {})).status == 409
+    stored.stub.faults.replace([])
+    text = (await browser.get("/")).text
+    assert "1 scheduled post failed or is late" in text
+    assert (await browser.submit("/schedule", f"/schedule/{post.id}/acknowledge")).status == 303
+    assert "failed or is late" not in (await browser.get("/")).text
+
+
+async def test_staff_is_promoted_demoted_and_gets_the_channel(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.subscriptions.subscribe(SLUG, READERS[:2])
+    for action in ("promote", "demote", "promote"):
+        assert (await browser.submit(STAFF, action=action, user="reader_1")).place == f"{STAFF}?done=saved"
+    assert {each.user: each.role for each in await stored.adapter.channels.staff(SLUG)} == {
+        OWNER: Role.OWNER, "reader_1": Role.ADMIN,
+    }  # fmt: skip
+    failed = await browser.submit(STAFF, action="promote", user="reader_9")
+    assert failed.status == 409
+    assert "<code>reader_9</code>: not_subscribed" in failed.text
+    assert (await browser.submit(STAFF, action="transfer", user="reader_2")).status == 303
+    assert (await stored.adapter.channels.get(SLUG)).owner == "reader_2"
+    assert (await browser.submit(STAFF, action="transfer", user="reader_1 reader_2")).status == 422
+
+
+async def test_users_are_blocked_and_the_channel_is_suspended(stored: Served) -> None:
+    browser = stored.browser()
+    assert (await browser.submit(STAFF, action="block", user="reader_1")).status == 303
+    assert "<code>reader_1</code>" in (await browser.get(STAFF)).text
+    assert (await browser.submit(SUBSCRIBERS, f"{SUBSCRIBERS}/add", users="reader_1")).status == 409
+    assert (await browser.submit(STAFF, action="unblock", user="reader_1")).status == 303
+    for action in ("suspend", "verify"):
+        assert (await browser.submit(STAFF, f"{STAFF}/mark", action=action)).status == 303
+    channel = await stored.adapter.channels.get(SLUG)
+    assert (channel.suspended, channel.verified) == (True, True)
+    refused = await browser.submit(COMPOSE, format="text", text="Kept", action="publish")
+    assert refused.status in (403, 409)
+    assert refused.form(COMPOSE)["text"] == "Kept"
+
+
+async def test_message_is_sent_once_and_recalled(stored: Served) -> None:
+    browser = stored.browser()
+    form = {**(await browser.get(THREAD)).form(THREAD), "text": "Hello", "format": "text"}
+    for _ in range(2):
+        assert (await browser.post(THREAD, form)).place == f"{THREAD}?done=sent"
+    messages = [each async for each in stored.adapter.messages.thread(SLUG, user="reader_1")]
+    assert [each.content for each in messages] == [Text("Hello")]
+    assert (await browser.submit(THREAD, f"{THREAD}/recall")).status == 303
+    assert (await browser.submit(THREAD, f"{THREAD}/read")).status == 303
+    assert "recalled" in (await browser.get(THREAD)).text
+    assert (await browser.get(f"/c/{SLUG}/messages/to?user=reader_1")).place == THREAD
+    wrong = await browser.submit(THREAD, text="")
+    assert (wrong.status, wrong.heading) == (422, "Messages with reader_1")
+
+
+@pytest.mark.parametrize("fault", [Fault(drop=True), Fault(code=60012), Fault(code=10010), Fault(status=502)])
+async def test_composer_keeps_what_was_written_when_the_service_fails(fault: Fault, served: Served) -> None:
+    browser = served.browser()
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Tide <b>"}
+    served.stub.faults.add(fault)
+    sent = await browser.post(COMPOSE, form)
+    assert sent.status >= 400
+    assert sent.form(COMPOSE)["text"] == "Tide <b>"
+    assert sent.form(COMPOSE)["once"] == form["once"]
+    served.stub.faults.replace([])
+    assert (await browser.post(COMPOSE, sent.form(COMPOSE))).status == 303
+    assert len([post async for post in served.adapter.posts.history(SLUG)]) == 1
+
+
+async def test_pages_of_a_service_that_is_down_say_so(served: Served) -> None:
+    browser = served.browser()
+    served.stub.faults.add(Fault(status=502))
+    for place in ("/", f"/c/{SLUG}", COMPOSE, SETTINGS, SUBSCRIBERS):
+        page = await browser.get(place)
+        assert page.status == 503, place
+        assert page.heading in ("The service does not answer", "The service is asking for fewer calls")
+        assert "Nothing was done. Try again" in page.text
+    assert (await browser.get("/doctor")).status == 503
+
+
+async def test_script_in_a_text_is_shown_as_text_wherever_it_is(stored: Served) -> None:
+    script = "<script>alert(1)</script>"
+    browser = stored.browser()
+    await stored.adapter.channels.update(SLUG, name=script, introduction=script, organization=script)
+    await stored.adapter.posts.publish(SLUG, Text(script))
+    await stored.adapter.posts.draft(SLUG, Text(script))
+    await stored.adapter.messages.send(SLUG, user="reader_1", content=Text(script))
+    places = ["/", f"/c/{SLUG}", "/new", COMPOSE, SETTINGS, STAFF, SUBSCRIBERS, POST, f"{POST}/edit", f"{POST}/recall",
+              "/schedule", "/messages", f"/c/{SLUG}/messages", THREAD, "/webhooks", "/doctor", "/log",
+              f"/c/{SLUG}/imports"]  # fmt: skip
+    for place in places:
+        page = await browser.get(f"{place}?q={script}&user={script}&done={script}&number={script}&order={script}")
+        assert script not in page.text, place
+        for action, fields in Forms((await browser.get(place)).text).forms:
+            if action in ("/logout", "/language"):
+                continue
+            sent = await browser.post(action, dict.fromkeys(fields, script))
+            assert script not in sent.text, (place, action)
+            assert sent.status < 500, (place, action, sent.status)
+
+
+async def test_list_of_channels_is_ordered_and_has_pages(browser: Browser, adapter: ChannelAdapter) -> None:
+    for number in range(55):
+        await adapter.channels.create(slug=f"c{number:02}", name=f"Channel {number:02}", owner=OWNER)
+    first = await browser.get("/?order=name")
+    found = re.findall(r'href="/c/(\w+)"', first.text)
+    assert found == [f"c{number:02}" for number in range(50)]
+    (following,) = re.findall(r'href="(/\?[^"]*from=[^"]*)"', first.text)
+    second = await browser.get(following.replace("&amp;", "&"))
+    assert re.findall(r'href="/c/(\w+)"', second.text) == [*(f"c{number:02}" for number in range(50, 55)), SLUG]
+
+
+async def test_posts_are_found_by_text_and_state_and_have_pages(browser: Browser, served: Served) -> None:
+    for number in range(1, 26):
+        await served.adapter.posts.publish(SLUG, Text(f"Tide {number:02}"))
+    await served.adapter.posts.recall(PostRef(ID, 3))
+    first = await browser.get(f"/c/{SLUG}")
+    assert re.findall(r'id="p(\d+)"', first.text) == [str(number) for number in range(25, 5, -1)]
+    (older,) = re.findall(r'href="([^"]*before=[^"]*)"', first.text)
+    second = await browser.get(older.replace("&amp;", "&"))
+    assert re.findall(r'id="p(\d+)"', second.text) == ["5", "4", "3", "2", "1"]
+    assert re.findall(r'id="p(\d+)"', (await browser.get(f"/c/{SLUG}?q=TIDE+07")).text) == ["7"]
+    assert re.findall(r'id="p(\d+)"', (await browser.get(f"/c/{SLUG}?state=recalled")).text) == ["3"]
