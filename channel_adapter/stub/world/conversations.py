@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, NamedTuple, Self
 
@@ -58,8 +58,7 @@ class PairMessage(StoredMessage):
         return MessageNumbers(self.time, self.seq, self.random)
 
 
-def _numbers(message: PairMessage) -> MessageNumbers:
-    return MessageNumbers(message.time, message.seq, message.random)
+_NUMBERS: Final = attrgetter("numbers")
 
 
 class PairLog:
@@ -78,20 +77,23 @@ class PairLog:
 
     def insert(self, message: PairMessage) -> None:
         """Store a message at its place."""
-        insort(self._messages, message, key=_numbers)
+        insort(self._messages, message, key=_NUMBERS)
 
     def find(self, numbers: MessageNumbers, sender: str | None = None) -> PairMessage | None:
         """Return the message with these numbers, from `sender` if given."""
-        start = bisect_left(self._messages, numbers, key=_numbers)
-        equal = takewhile(lambda message: message.numbers == numbers, islice(self._messages, start, None))
-        return next((message for message in equal if sender in (None, message.sender)), None)
+        index = bisect_left(self._messages, numbers, key=_NUMBERS)
+        while index < len(self._messages) and (message := self._messages[index]).numbers == numbers:
+            if sender in (None, message.sender):
+                return message
+            index += 1
+        return None
 
     def downwards(self, below: MessageNumbers | None, until: int) -> Iterator[PairMessage]:
         """Yield messages up to a time in seconds, and before `below` if given, newest first."""
         messages = self._messages
         end = bisect_right(messages, until, key=lambda message: message.time)
         if below is not None:
-            end = min(end, bisect_left(messages, below, key=_numbers))
+            end = min(end, bisect_left(messages, below, key=_NUMBERS))
         return (messages[index] for index in range(end - 1, -1, -1))
 
     def last_time(self, user: str) -> int:

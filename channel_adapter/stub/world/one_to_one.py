@@ -12,8 +12,14 @@ import orjson
 
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.context import CallbackEvent, CommandContext, PrebuiltReply, handles, prebuilt
-from channel_adapter.stub.world.context import prebuilt_item as item_of
+from channel_adapter.stub.world.context import (
+    CallbackEvent,
+    CommandContext,
+    PrebuiltReply,
+    handles,
+    prebuilt,
+    prebuilt_item,
+)
 from channel_adapter.stub.world.conversations import MessageNumbers, PairLog, PairMessage
 from channel_adapter.stub.world.message_log import pack, remember, repeated
 from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, FLAGS, MODIFIED, SEND_CONTROLS, expired, rewrite
@@ -80,7 +86,7 @@ def _sender(call: CommandContext[Any]) -> str:
     return call.caller if sender is None else sender
 
 
-def unknown_account(settings: StubSettings, name: str) -> Refusal:
+def _unknown_account(settings: StubSettings, name: str) -> Refusal:
     """Return the refusal of a sender or receiver that does not exist."""
     code = settings.behaviour.c2c_unknown_account_code
     return bad(f"{name} is neither an imported user nor an official account", code, guess="c2c-unknown-account")
@@ -90,7 +96,7 @@ def _party(call: CommandContext[Any], name: str, account: str) -> str:
     """Return the stored id of a user or an official account; Refusal if there is none."""
     known = call.state.party(account)
     if known is None:
-        raise unknown_account(call.settings, name)
+        raise _unknown_account(call.settings, name)
     if account in call.state.official and not call.settings.app.official_accounts:
         raise bad("official accounts are not enabled for this app", codes.OFFICIAL_ACCOUNTS_OFF)
     return known
@@ -341,7 +347,7 @@ def _read_key(key: str) -> MessageNumbers:
 
 def _item(call: CommandContext[Any], message: PairMessage) -> dict[str, Any]:
     empty = message.recalled and call.settings.behaviour.recalled_body_empty
-    return item_of(
+    return prebuilt_item(
         wire.RoamingMessage,
         from_account=message.sender,
         to_account=message.receiver,

@@ -27,7 +27,7 @@ BY_CODE: Mapping[int, str] = {
     **dict.fromkeys((10036, 10058, 10059), PLAN),
     **dict.fromkeys((10056, 30008), AT_ONCE),
     **dict.fromkeys((10006, 10049, 10023), OFTEN),
-    **dict.fromkeys((10003, 20001, 20002, 10008), GATE_FIRST),
+    **dict.fromkeys((10003, 20001, 20002, 10008, 90001), GATE_FIRST),
     **dict.fromkeys((10020, 93000, 10037, 70398, 90003), OTHER_CODE),
     **dict.fromkeys((10031, 10032, 10033), NO_WINDOW),
     20012: CONSOLE,
