@@ -79,8 +79,8 @@ class ChannelRegistryRows(Protocol):
     Fields are kept with the Unix seconds at which they were reported.
     """
 
-    async def merge(self, channel: ChannelId, fields: Mapping[str, tuple[Any, float]]) -> object:
-        """Store the later report of each field."""
+    async def merge_many(self, reports: Mapping[ChannelId, Mapping[str, tuple[Any, float]]]) -> object:
+        """Store the later report of each field of some channels, in one transaction."""
         ...
 
     def existing(self) -> AsyncIterator[tuple[ChannelId, Mapping[str, tuple[Any, float]]]]:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from channel_adapter.errors import UnsupportedError
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.channels import Channels
+from channel_adapter.services.directory import Directory
 from channel_adapter.services.messages import Messages
 from channel_adapter.services.posts import Posts
 from channel_adapter.services.reactions.service import ReactionService
@@ -22,6 +23,7 @@ Verdict = Literal["works", "unsupported"]
 PARTS: Final[dict[str, type]] = {
     "accounts": Accounts,
     "channels": Channels,
+    "directory": Directory,
     "events": Events,
     "guard": Guard,
     "messages": Messages,
@@ -36,6 +38,7 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         "accounts": "add add_stream check",
         "channels": "adopt all block blocked create delete exists finish forget get get_many resume staff subscribed"
         " suspend unblock unverify update verify",
+        "directory": "hide record refresh require_categories search set_categories",
         "events": "key listen_for_invalidations on plan stream",
         "guard": "answer on",
         "messages": "contact edit mark_read recall send send_many send_many_stream thread threads unread",
@@ -43,7 +46,7 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         " history preview publish publish_draft publish_due publish_now recall reschedule schedule schedule_lag"
         " schedule_status scheduled unschedule",
         "reactions": "aclose adopt drop drop_channel finding flush get get_many left merge policy probe publish react"
-        " reactors reconcile set_policy start unreact",
+        " reactors reconcile set_policy start unpublished unreact",
         "subscriptions": "count follow is_subscribed subscribe subscribe_stream subscribers unfollow unsubscribe"
         " unsubscribe_stream",
         "unread": "assign catch_up fold get get_many groups hide mark_all_read mark_read marks note recalled remove"

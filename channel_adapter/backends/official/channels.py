@@ -128,19 +128,21 @@ class OfficialRegistry:
         if self._rows is None:
             return
         at = self._clock.now()
+        changed: dict[ChannelId, Channel] = {}
         for channel in channels:
             known = self._added.get(channel.id)
             if known is None or any(getattr(known, name) != getattr(channel, name) for name in _REGISTERED):
-                fields = {name: (getattr(channel, name), at) for name in _REGISTERED}
-                await self._rows.merge(channel.id, {**fields, DELETED_AT: (None, at)})
-                self._added[channel.id] = channel
+                changed[channel.id] = channel
+        if changed:
+            await self._rows.merge_many({each.id: _report(each, at) for each in changed.values()})
+            self._added.update(changed)
 
     async def remove(self, channel: ChannelId) -> None:
         """Note that a channel is deleted; nothing without a database."""
         self._added.pop(channel, None)
         if self._rows is not None:
             at = self._clock.now()
-            await self._rows.merge(channel, {DELETED_AT: (at, at)})
+            await self._rows.merge_many({channel: {DELETED_AT: (at, at)}})
 
     def ids(self) -> AsyncIterator[ChannelId]:
         """Yield the ids of the channels that are not deleted. Raises ConfigurationError without a database."""
@@ -451,6 +453,11 @@ def to_channel(account: ChannelId, item: wire.OfficialProfile, attributes: Mappi
         suspended=SUSPENDED in attributes,
         contact=UserId(contact) if contact else None,
     )
+
+
+def _report(channel: Channel, at: float) -> dict[str, tuple[object, float]]:
+    """Return what the registry keeps of a channel that exists."""
+    return {DELETED_AT: (None, at), **{name: (getattr(channel, name), at) for name in _REGISTERED}}
 
 
 def check_profile(profile: ChannelProfile) -> None:
