@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         SubscribeRequest,
     )
     from channel_adapter.domain.ids import ChannelId, UserId
+    from channel_adapter.domain.invitation import Invitation, InvitationState
     from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, Thread
     from channel_adapter.domain.post import (
         Article,
@@ -173,6 +174,8 @@ __all__ = [
     "HookResponse",
     "Image",
     "InvalidError",
+    "Invitation",
+    "InvitationState",
     "LimitReachedError",
     "Location",
     "Loss",
@@ -251,6 +254,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.subscription",
     "domain.reaction",
     "domain.unread",
+    "domain.invitation",
     "domain.message",
     "domain.schedule",
     "domain.hooks",

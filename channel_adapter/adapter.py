@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from channel_adapter.services.bulk import BulkOptions
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.directory import Directory
+    from channel_adapter.services.invites import Invites
     from channel_adapter.services.messages import ContactRegistry, Messages
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
@@ -110,6 +111,20 @@ class ChannelAdapter:
         from channel_adapter.services.channels import Channels
 
         return Channels(self.backend, self.signals, self.subscriptions, self._blocks, self.directory, self._bulk)
+
+    @_part
+    def invites(self) -> Invites:
+        """Invitations: create, accept, revoke and list codes with which users subscribe."""
+        from channel_adapter.services.invites import Invites
+
+        own = self.settings
+        rows: InvitationRows | None = None
+        if own.database_url is not None:
+            url = own.database_url.get_secret_value()
+            with needs_store(url):
+                from channel_adapter.store.invitations import InvitationRows
+            rows = InvitationRows(self._database(url))
+        return Invites(self.backend, rows, self.subscriptions, own.invites.link_template, own.total_seconds, self.clock)
 
     @_part
     def directory(self) -> Directory:
@@ -509,6 +524,7 @@ class ChannelAdapter:
         if self.settings.database_url is not None and not await self.backend.channels.read([channel]):
             await self._blocks.drop(channel)
             await self.directory.hide(channel)
+            await self.invites.drop(channel)
 
     async def _reduce_rate(self, alarm: RateAlarm) -> None:
         self._client.reduce_rate(alarm.service, alarm.command)

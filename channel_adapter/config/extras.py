@@ -18,6 +18,7 @@ _EXTRAS: Final = {
     "feedparser": ("feedparser", "feeds"),
     "opentelemetry": ("OpenTelemetry", "otel"),
     "prometheus_client": ("prometheus-client", "otel"),
+    "segno": ("segno", "invites"),
     "anyio": ("anyio", "sync"),
     "aiohttp_jinja2": ("aiohttp-jinja2", "console"),
     "argon2": ("argon2-cffi", "console"),

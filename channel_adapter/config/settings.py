@@ -5,6 +5,7 @@ Nested tables are reached from the environment with two underscores: `CHANNEL_AD
 """
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
@@ -125,6 +126,27 @@ class ScheduleSettings(SettingsTable):
     max_lateness: float = Field(
         default=3_600.0, ge=60, description="seconds after its time in which a post is still sent; later it is missed"
     )
+
+
+class InviteSettings(SettingsTable):
+    """Configure invitations."""
+
+    link_template: str | None = Field(
+        default=None,
+        description="link of an invitation, with {code} and perhaps {slug}: https://example.org/join/{slug}/{code}",
+    )
+
+    @field_validator("link_template")
+    @classmethod
+    def _has_the_code(cls, template: str | None) -> str | None:
+        if template is None:
+            return None
+        names = re.findall(r"\{(.*?)\}", template)
+        if names.count("code") != 1 or not {"code", "slug"}.issuperset(names):
+            raise ValueError("must have {code} once, and may have {slug}")
+        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", template):
+            raise ValueError("must be a link with a scheme, for example https://example.org/join/{code}")
+        return template
 
 
 class UnreadSettings(SettingsTable):
@@ -332,6 +354,7 @@ class Settings(SettingsTable):
     subscriptions: SubscriptionSettings = Field(default_factory=SubscriptionSettings)
     posts: PostSettings = Field(default_factory=PostSettings)
     schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
+    invites: InviteSettings = Field(default_factory=InviteSettings)
     unread: UnreadSettings = Field(default_factory=UnreadSettings)
     reactions: ReactionSettings = Field(default_factory=ReactionSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)

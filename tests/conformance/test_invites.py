@@ -1,0 +1,245 @@
+"""Invitations: exact uses, states, and uses that come back."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter import (
+    ChannelAdapter,
+    ConfigurationError,
+    InvalidError,
+    Invitation,
+    InvitationState,
+    LimitReachedError,
+    NotFoundError,
+    OutcomeKind,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RefusedError,
+    Settings,
+    UnavailableError,
+)
+from channel_adapter.config.settings import InviteSettings
+from channel_adapter.domain.mode import Mode
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.conformance.conftest import KEYS, OWNER, READERS, settings_for
+
+ANN, BEN, EVE, *_ = READERS
+NEWS = "harbor_news"
+
+
+@dataclass
+class Town:
+    """A channel, an adapter with a database, and what other adapters need."""
+
+    adapter: ChannelAdapter
+    server: StubServer
+    settings: Settings
+
+    async def create(self, **terms: Any) -> Invitation:
+        return await self.adapter.invites.create(NEWS, **terms)
+
+    async def accept(self, invitation: Invitation, user: str) -> OutcomeKind:
+        return (await self.adapter.invites.accept(invitation.code, user=user)).kind
+
+    async def uses(self, invitation: Invitation) -> int:
+        return {each.id: each.uses async for each in self.adapter.invites.list()}[invitation.id]
+
+    async def members(self) -> set[str]:
+        return {row.user async for row in self.adapter.subscriptions.subscribers(NEWS)}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def town(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Town]:
+    postgres = request.param == "postgresql"
+    url = request.getfixturevalue("postgres_url") if postgres else f"sqlite:///{tmp_path / 'app.db'}"
+    async with StubServer(StubSettings.model_validate({"app": {"group_fields": KEYS}})) as server:
+        link = InviteSettings(link_template="https://example.org/{slug}/join?c={code}")
+        settings = settings_for(server).model_copy(update={"database_url": SecretStr(url), "invites": link})
+        async with ChannelAdapter.open(settings) as adapter:
+            await adapter.accounts.add([OWNER, *READERS])
+            await adapter.channels.create(slug=NEWS, name="Harbour News", owner=OWNER)
+            yield Town(adapter, server, settings)
+
+
+async def test_invitation_subscribes_as_many_users_as_it_may(town: Town) -> None:
+    invitation = await town.create(max_uses=2, expires=timedelta(days=1))
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", invitation.code)
+    assert invitation.link == f"https://example.org/{NEWS}/join?c={invitation.code}"
+    assert invitation.code not in repr(invitation)
+    assert await town.accept(invitation, ANN) is OutcomeKind.ADDED
+    assert await town.accept(invitation, ANN) is OutcomeKind.ALREADY
+    assert await town.accept(invitation, OWNER) is OutcomeKind.ALREADY, "a subscribed user uses up nothing"
+    assert await town.uses(invitation) == 1
+    assert await town.accept(invitation, BEN) is OutcomeKind.ADDED
+    with pytest.raises(LimitReachedError, match="is used up"):
+        await town.accept(invitation, EVE)
+    assert await town.accept(invitation, BEN) is OutcomeKind.ALREADY
+    await town.adapter.subscriptions.unsubscribe(NEWS, [BEN])
+    assert await town.accept(invitation, BEN) is OutcomeKind.ADDED, "the use of a user stays that user's"
+    assert await town.members() == {ANN, BEN}
+    (listed,) = [each async for each in town.adapter.invites.list(NEWS)]
+    assert (listed.id, listed.uses, listed.max_uses, listed.code, listed.link) == (invitation.id, 2, 2, "", "")
+    assert listed.state is InvitationState.USED_UP
+    assert listed.expires_at == invitation.expires_at
+
+
+async def test_invitation_that_cannot_be_accepted_says_why_in_one_sentence(town: Town) -> None:
+    for wrong in ("A" * 22, "", "short", "A" * 21 + "!", None):
+        with pytest.raises(NotFoundError, match="there is no invitation with this code") as refused:
+            await town.adapter.invites.accept(wrong, user=ANN)  # type: ignore[arg-type]
+        assert refused.value.field == "code"
+    revoked = await town.create()
+    assert await town.adapter.invites.revoke(revoked.id)
+    assert not await town.adapter.invites.revoke(revoked.code)
+    with pytest.raises(PermissionDeniedError, match="was revoked"):
+        await town.accept(revoked, ANN)
+    with pytest.raises(NotFoundError, match="no such invitation"):
+        await town.adapter.invites.revoke("inv_unknown")
+    expired = await town.create(expires=datetime.now(UTC) + timedelta(seconds=0.2))
+    await asyncio.sleep(0.3)
+    with pytest.raises(PermissionDeniedError, match="has expired"):
+        await town.accept(expired, ANN)
+    states = {each.id: each.state async for each in town.adapter.invites.list()}
+    assert states == {revoked.id: InvitationState.REVOKED, expired.id: InvitationState.EXPIRED}
+    assert await town.members() == set()
+
+
+async def test_subscription_that_fails_gives_the_use_back(town: Town) -> None:
+    invitation = await town.create(max_uses=1)
+    with pytest.raises(NotFoundError, match="'ghost' is not an account of the app"):
+        await town.accept(invitation, "ghost")
+    await town.adapter.channels.block(NEWS, [ANN])
+    with pytest.raises(RefusedError, match="blocked in this channel"):
+        await town.accept(invitation, ANN)
+    await town.adapter.channels.suspend(NEWS)
+    with pytest.raises(RefusedError, match="suspended"):
+        await town.accept(invitation, BEN)
+    await town.adapter.channels.resume(NEWS)
+    hasty = town.settings.model_copy(update={"total_seconds": 0.5, "call_seconds": 0.2})
+    async with ChannelAdapter.open(hasty) as adapter:
+        town.server.faults.replace([Fault(command="add_group_member", drop=True, applied=False)])
+        with pytest.raises((OutcomeUnknownError, UnavailableError)):
+            await adapter.invites.accept(invitation.code, user=BEN)
+        assert await town.uses(invitation) == 0
+        town.server.faults.replace([])
+    assert await town.accept(invitation, BEN) is OutcomeKind.ADDED
+    with pytest.raises(LimitReachedError):
+        await town.accept(invitation, EVE)
+
+
+async def test_subscription_whose_answer_is_lost_uses_the_invitation(town: Town) -> None:
+    invitation = await town.create(max_uses=1)
+    hasty = town.settings.model_copy(update={"total_seconds": 0.5, "call_seconds": 0.2})
+    async with ChannelAdapter.open(hasty) as adapter:
+        town.server.faults.replace([Fault(command="add_group_member", drop=True, applied=True)])
+        assert (await adapter.invites.accept(invitation.code, user=BEN)).kind is OutcomeKind.ADDED
+        town.server.faults.replace([])
+    assert await town.members() == {BEN}
+    with pytest.raises(LimitReachedError):
+        await town.accept(invitation, EVE)
+
+
+async def test_concurrent_users_of_four_adapters_get_exactly_the_uses(town: Town) -> None:
+    """All users at a time, some of them twice, one blocked and one unknown, who give their uses back."""
+    invitation = await town.create(max_uses=20)
+    await town.adapter.channels.block(NEWS, [ANN])
+    users = [ANN, "ghost", BEN, BEN, *READERS[2:]]
+
+    async def accept(adapter: ChannelAdapter, user: str) -> object:
+        try:
+            return (await adapter.invites.accept(invitation.code, user=user)).kind
+        except (LimitReachedError, NotFoundError, RefusedError) as error:
+            return type(error)
+
+    async with (
+        ChannelAdapter.open(town.settings) as second,
+        ChannelAdapter.open(town.settings) as third,
+        ChannelAdapter.open(town.settings) as fourth,
+    ):
+        adapters = [town.adapter, second, third, fourth]
+        calls = [accept(adapters[number % 4], user) for number, user in enumerate(users)]
+        results = await asyncio.gather(*calls)
+    assert len(await town.members()) == 20
+    assert await town.uses(invitation) == 20
+    assert results[0] in (RefusedError, LimitReachedError)
+    assert results[1] in (NotFoundError, LimitReachedError)
+    assert {each for each in results if isinstance(each, OutcomeKind)} <= {OutcomeKind.ADDED, OutcomeKind.ALREADY}
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({"max_uses": 0}, "max_uses"),
+        ({"max_uses": True}, "max_uses"),
+        ({"max_uses": "3"}, "max_uses"),
+        ({"expires": datetime.now(UTC) - timedelta(seconds=1)}, "expires"),
+        ({"expires": datetime(2030, 1, 1)}, "expires"),  # noqa: DTZ001 - without a zone on purpose
+        ({"expires": timedelta(0)}, "expires"),
+        ({"expires": timedelta.max}, "expires"),
+        ({"expires": "7d"}, "expires"),
+    ],
+)
+async def test_terms_that_cannot_be_kept_are_named(town: Town, terms: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        await town.create(**terms)
+    assert refused.value.field == field
+    assert [each async for each in town.adapter.invites.list()] == []
+
+
+async def test_qr_code_is_an_svg_image_of_the_link(town: Town) -> None:
+    invitation = await town.create()
+    image = town.adapter.invites.qr(invitation)
+    assert image.startswith("<svg ")
+    (listed,) = [each async for each in town.adapter.invites.list()]
+    with pytest.raises(InvalidError, match="known only when it is created"):
+        town.adapter.invites.qr(listed)
+
+
+async def test_deleted_channel_has_no_invitations(town: Town) -> None:
+    invitation = await town.create()
+    await town.adapter.channels.delete(NEWS)
+    assert [each async for each in town.adapter.invites.list()] == []
+    with pytest.raises(NotFoundError):
+        await town.accept(invitation, ANN)
+    with pytest.raises(NotFoundError):
+        await town.create()
+
+
+async def test_official_accounts_have_invitations_too(tmp_path: Path) -> None:
+    url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
+    async with StubServer(StubSettings.model_validate({"app": {"group_fields": KEYS}})) as server:
+        settings = settings_for(server).model_copy(update={"database_url": url, "mode": Mode.OFFICIAL})
+        async with ChannelAdapter.open(settings) as adapter:
+            await adapter.accounts.add([OWNER, ANN, BEN])
+            await adapter.channels.create(slug="gazette", name="Gazette", owner=OWNER)
+            invitation = await adapter.invites.create("gazette", max_uses=1)
+            assert invitation.link == ""
+            assert (await adapter.invites.accept(invitation.code, user=ANN)).kind is OutcomeKind.ADDED
+            assert (await adapter.invites.accept(invitation.code, user=ANN)).kind is OutcomeKind.ALREADY
+            with pytest.raises(LimitReachedError):
+                await adapter.invites.accept(invitation.code, user=BEN)
+
+
+async def test_invitations_need_a_database(town: Town) -> None:
+    async with ChannelAdapter.open(settings_for(town.server)) as plain:
+        for call in (plain.invites.create(NEWS), plain.invites.accept("A" * 22, user=ANN), plain.invites.revoke("x")):
+            with pytest.raises(ConfigurationError, match="set database_url"):
+                await call
+
+
+@pytest.mark.parametrize(
+    "template", ["https://example.org/join", "{code}{code}", "https://example.org/{code}/{user}", "{code}", ""]
+)
+def test_link_template_without_its_code_is_refused(template: str) -> None:
+    with pytest.raises(ConfigurationError, match="link_template"):
+        Settings.load(None, sdkappid=1, key="k", region="seoul", invites={"link_template": template})
