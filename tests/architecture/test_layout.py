@@ -30,7 +30,7 @@ PUBLIC_NAMES = """
     UnavailableError Unknown Unread Unrecognised Unsubscribed UserId Video
     AllRead Contact Direction Message MessageDraft MessageEdited MessageEvent MessageRead MessageRecalled
     MessageReceived MessageRef MessageSent Thread
-    BlockedUser DirectoryEntry
+    BlockedUser DirectoryEntry Invitation InvitationState
     SavedDraft ScheduledPost ScheduleState ScheduleStatus
 """.split()  # noqa: SIM905
 

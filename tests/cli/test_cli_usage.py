@@ -57,6 +57,7 @@ def test_these_are_the_commands() -> None:
             "unverify",
         ],
         "directory": ["search", "refresh"],
+        "invites": ["create", "accept", "revoke", "list"],
         "subscribers": [
             "add",
             "remove",
