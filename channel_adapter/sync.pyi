@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -15,6 +15,7 @@ from channel_adapter.domain.channel import Channel, DirectoryEntry
 from channel_adapter.domain.events import Event
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.invitation import Invitation
 from channel_adapter.domain.message import Contact, Message, MessageRef, Thread
 from channel_adapter.domain.mode import Capabilities
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef
@@ -76,6 +77,10 @@ class SyncChannelAdapter:
     @property
     def channels(self) -> _SyncChannels:
         """Channels: create, read, update, delete, and the channels of a user."""
+
+    @property
+    def invites(self) -> _SyncInvites:
+        """Invitations: create, accept, revoke and list codes with which users subscribe."""
 
     @property
     def directory(self) -> _SyncDirectory:
@@ -323,6 +328,52 @@ class _SyncChannels:
 
     def verify(self, channel: str) -> bool:
         """Mark a channel as verified by the operator of the app; return False if it was so already."""
+
+class _SyncInvites:
+    """Invitations to channels. Every method raises ConfigurationError without `database_url`.
+
+    A code is 128 random bits. The database keeps its SHA-256 hash, so that nobody who reads it can accept; what `list`
+    shows is the id of the invitation, with which it can be revoked and not accepted.
+    """
+
+    def accept(self, code: str, *, user: str) -> Outcome:
+        """Subscribe a user with the code of an invitation: `added`, or `already`, which uses up nothing.
+
+        A use is reserved in the database before the user is subscribed, so no more users than `max_uses` subscribe with
+        it, in any number of processes. A subscription that fails gives the use back; one that was interrupted does so
+        after some minutes. A user who has used the invitation may use it again. Raises NotFoundError for a wrong code,
+        PermissionDeniedError for an invitation that has expired or was revoked, LimitReachedError for one that is used
+        up and for a channel without room, RefusedError for a user who is blocked or a channel that is suspended,
+        NotFoundError for an unknown account, and UnavailableError.
+        """
+
+    def create(
+        self, channel: str, *, max_uses: int | None = None, expires: datetime | timedelta | None = None
+    ) -> Invitation:
+        """Create an invitation; its `code`, and its `link` by `invites.link_template`, are known from this alone.
+
+        `max_uses` users may subscribe with it, None: any number; until `expires`, an aware datetime or a time from now,
+        None: for ever. Raises InvalidError, and NotFoundError for the channel.
+        """
+
+    def drop(self, channel: ChannelId) -> None:
+        """Delete the invitations of a deleted channel."""
+
+    def list(self, channel: str | None = None) -> SyncIterator[Invitation]:
+        """Yield the invitations of a channel, or of all channels, by id, without codes and links."""
+
+    def qr(self, invitation: Invitation, *, scale: int = 8) -> str:
+        """Return an SVG image with the QR code of an invitation that was just created: its link, or else its code.
+
+        `scale` is the width of a module in pixels. Raises InvalidError for an invitation without its code, and
+        ConfigurationError without the extra `invites`.
+        """
+
+    def revoke(self, invitation: str) -> bool:
+        """Revoke an invitation by its id or its code; return False if it was revoked before.
+
+        Who has subscribed with it stays subscribed. Raises NotFoundError.
+        """
 
 class _SyncDirectory:
     """Searches the channels that the database knows.
