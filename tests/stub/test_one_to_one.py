@@ -88,10 +88,11 @@ async def test_batch_has_no_webhooks(followed: Caller, app: App) -> None:
 
 
 async def test_clients_write_read_and_recall(followed: Caller, app: App) -> None:
-    status, answer = await act(followed, "reader", "send", peer=HARBOUR, body="when does the ferry leave?", random=5)
+    status, answer = await act(followed, "reader", "send", peer=HARBOUR, body="when does the ferry leave?")
     assert status == 200
     key = answer["result"]["MsgKey"]
     assert app.commands() == [BEFORE, AFTER]
+    assert app.bodies(BEFORE)[0]["MsgKey"] == key
     assert {query["OptPlatform"] for _, query, _ in app.told} == {"Android"}
     assert app.bodies(AFTER)[0]["MsgKey"] == key
     refuse(app, 120_001, "closed")

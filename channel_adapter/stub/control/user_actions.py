@@ -10,6 +10,7 @@ from channel_adapter.stub.settings import SettingsError
 from channel_adapter.stub.world.context import ALLOW, CallbackDecision
 from channel_adapter.stub.world.simulated_user import SimulatedUser
 from channel_adapter.stub.world.stub_state import StubState
+from channel_adapter.tencent.limits import RANDOM_HIGHEST
 from channel_adapter.tencent.wire.envelope import WireModel
 
 _WITHOUT_BEFORE_EVENT: Final = frozenset(
@@ -50,6 +51,9 @@ async def perform(world: StubState, webhooks: WebhookSender, action: UserAction,
         raise SettingsError(f"platform: {error}") from None
     if action.do in _WITHOUT_BEFORE_EVENT:
         return _json(_call(client, action.do, action.arguments))
+    if action.do == "send" and "random" not in action.arguments:  # both webhooks name the message alike
+        drawn = {"random": world.draw(RANDOM_HIGHEST)}
+        action = action.model_copy(update={"arguments": action.arguments | drawn})
     decision = await _ask(client, webhooks, action, remote)
     with webhooks.on_behalf_of(remote):
         return _json(_call(client, action.do, {**action.arguments, "decision": decision}))

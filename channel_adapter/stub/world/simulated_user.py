@@ -399,9 +399,10 @@ class SimulatedUser:
         return extensions.find_pair_message(call, message.sender, message.receiver, key)
 
     def _confirm_read(self, call: CommandContext[Any], peer: str, keys: Sequence[str]) -> None:
-        found = [self._message_of(call, peer, key, codes.NO_MESSAGE_TO_MODIFY) for key in keys]
+        pair = one_to_one.Pair(peer, self.user)
+        found = [one_to_one.find_message(call, pair, key, codes.NO_MESSAGE_TO_MODIFY)[1] for key in keys]
         for message in found:
-            message.receipt = message.receiver == self.user
+            message.receipt = True
         confirmed = [
             {
                 "from_account": message.sender,
