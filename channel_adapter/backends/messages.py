@@ -84,8 +84,10 @@ class ChannelMessages:
         """Return how many users one call writes to."""
         return limits.BATCH_RECEIVERS
 
-    async def sender(self, channel: ChannelId) -> PeerId:
-        """Return the account that sends the messages of a channel. Cached. Raises NotFoundError."""
+    async def sender(self, channel: ChannelId, *, fresh: bool = False) -> PeerId:
+        """Return the account that sends the messages of a channel. Cached, unless `fresh`. Raises NotFoundError."""
+        if fresh:
+            self._senders.forget(channel)
         return await self._senders.sender(channel)
 
     async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
@@ -302,7 +304,8 @@ class ChannelMessages:
         if user is not None and not known.get(user, True):
             message, field = f"user {user!r} is not an account of the app; add it first", "user"
         elif account == channel:
-            message, field = f"there is no channel {channel}", "channel"
+            message = f"there is no channel {channel}, or the service does not accept it in {_command_of(error)}"
+            field = "channel"
         elif not known.get(UserId(account), True):
             message = f"{account!r}, which sends the messages of {channel}, is not an account of the app"
             field = "contact"
@@ -323,6 +326,10 @@ def _to_message(channel: ChannelId, user: UserId, account: PeerId, message: wire
         recalled=recalled,
         read=bool(message.is_peer_read),
     )
+
+
+def _command_of(error: ChannelAdapterError) -> str:
+    return error.origin.command if error.origin is not None else "this call"
 
 
 def _outcome(user: UserId, code: int) -> Outcome:

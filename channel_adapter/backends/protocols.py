@@ -382,8 +382,8 @@ class MessageBackend(Protocol):
         """Return how many users one call writes to. A longer list is split."""
         ...
 
-    async def sender(self, channel: ChannelId) -> PeerId:
-        """Return the account that sends the messages of a channel. Cached. Raises NotFoundError."""
+    async def sender(self, channel: ChannelId, *, fresh: bool = False) -> PeerId:
+        """Return the account that sends the messages of a channel. Cached, unless `fresh`. Raises NotFoundError."""
         ...
 
     async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:

@@ -56,10 +56,17 @@ class ContactRegistry:
             found[account].append(channel)
         return {account: tuple(sorted(channels)) for account, channels in found.items()}
 
+    async def learn(self, channel: ChannelId, account: str) -> str:
+        """Record the account of a channel unless one is known; return the one that is known then."""
+        if self._known.get(channel) != account:
+            if self._rows is not None:
+                self._known[channel] = await self._rows.add_contact(channel, account)
+            else:
+                self._known.setdefault(channel, account)
+        return self._known[channel]
+
     async def set(self, channel: ChannelId, account: str | None) -> None:
-        """Record the account of a channel; None for a channel that does not exist any more."""
-        if account is not None and self._known.get(channel) == account:
-            return
+        """Record a new account of a channel; None for a channel that does not exist any more."""
         if self._rows is not None:
             await self._rows.set_contact(channel, account)
         if account is None:
@@ -72,7 +79,7 @@ class ContactRegistry:
         channel = event.channel
         match event:
             case e.ChannelCreated(owner=owner) if owner is not None:
-                await self.set(channel, owner)
+                await self.learn(channel, owner)
             case e.ChannelDeleted(confirmed=True):
                 await self.set(channel, None)
             case e.OwnerChanged(old_owner=old, new_owner=new):
@@ -119,9 +126,8 @@ class Messages:
         dedupe = None
         if idempotency_key is not None:
             dedupe = ids.message_dedupe(wanted, receiver, ids.idempotency_key(idempotency_key))
-        message = await self._backend.send(wanted, receiver, Draft(content, dedupe=dedupe))
         await self._account(wanted)
-        return message
+        return await self._backend.send(wanted, receiver, Draft(content, dedupe=dedupe))
 
     async def send_many(self, channel: str, users: Users, content: Content | Sequence[Content]) -> Outcomes:
         """Send one message to many users, and return one outcome for each.
@@ -225,6 +231,7 @@ class Messages:
         """
         wanted = self._ids.channel(channel)
         await self._backend.set_contact(wanted, ids.receiver_id(account, "contact") if account else None)
+        await self._contacts.set(wanted, await self._backend.sender(wanted))
         contact = await self.contact(channel)
         if contact.shared_with:
             _log.warning("messages.contact_is_shared", channel=wanted, account=contact.account,
@@ -237,8 +244,11 @@ class Messages:
                 yield message if marks is None else _with_marks(message, marks)
 
     async def _account(self, channel: ChannelId) -> PeerId:
+        """Return the account of a channel, which the registry knows then."""
         account = await self._backend.sender(channel)
-        await self._contacts.set(channel, account)
+        if await self._contacts.learn(channel, account) != account:  # one of the two is from before a change
+            account = await self._backend.sender(channel, fresh=True)
+            await self._contacts.set(channel, account)
         return account
 
     def _ref(self, ref: object) -> MessageRef:

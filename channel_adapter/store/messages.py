@@ -192,6 +192,18 @@ class MessageRows:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [(account, ChannelId(channel)) for account, channel in rows]
 
+    async def add_contact(self, channel: ChannelId, account: str) -> str:
+        """Set the account of a channel unless it has one; return the one that it has then."""
+        await self._database.prepare(SCHEMA)
+        new = self._database.insert(CONTACTS).values(channel=channel, account=account).on_conflict_do_nothing()
+        known = select(CONTACTS.c.account).where(CONTACTS.c.channel == channel)
+
+        def transaction(connection: Connection) -> str:
+            connection.execute(new)
+            return str(connection.scalar(known) or account)
+
+        return await self._database.write(transaction)
+
     async def set_contact(self, channel: ChannelId, account: str | None) -> None:
         """Set the account of a channel; None removes the channel."""
         if account is None:

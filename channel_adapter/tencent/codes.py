@@ -302,7 +302,7 @@ MESSAGE_STORE_ERROR = _any(90994, "internal error", REPEAT, UNAVAILABLE, "3.8")
 MESSAGE_ROUTE_ERROR = _any(90995, "internal error", REPEAT, UNAVAILABLE, "3.8")
 MESSAGE_BACKEND_ERROR = _any(91000, "internal error", REPEAT, UNAVAILABLE, "3.8")
 _message(130002, "the user is neither subscribed to the official account nor manages it", NEVER, PERMISSION, "inferred")
-_message(131000, "official accounts are not enabled", NEVER, CONFIGURATION, "inferred")
+_message(131000, "official accounts are not enabled: they need the plan Enterprise", NEVER, CONFIGURATION, "inferred")
 _command(catalog.MODIFY_GROUP_MSG, NO_SUCH_GROUP, "no such group", NEVER, NOT_FOUND, "inferred")
 _command(catalog.MODIFY_GROUP_MSG, BAD_GROUP_ID, "illegal group id", NEVER, NOT_FOUND, "inferred")
 
