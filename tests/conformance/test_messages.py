@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from channel_adapter import (
 )
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import UnsupportedError
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.tencent.client import Attempt
@@ -304,3 +306,29 @@ async def test_contact_sends_in_place_of_the_owner(talk: Talk, caplog: pytest.Lo
         assert (await update("second", contact="")).contact is None
     assert "contact_is_shared" not in caplog.text
     assert (await messages.contact("second")).account == second.owner
+
+
+async def test_service_that_does_not_count_for_accounts_is_replaced_by_the_table(tmp_path: Path) -> None:
+    stub = StubSettings.model_validate({"behaviour": {"official_account_reads": False}})
+    async with StubServer(stub) as server:
+        for url in (None, f"sqlite:///{tmp_path}/messages.db"):
+            settings = settings_of(server, Mode.OFFICIAL, database_url=url)
+            async with ChannelAdapter.open(settings) as adapter:
+                await adapter.accounts.add([OWNER, READERS[0]])
+                await adapter.channels.create(slug="news", name="News", owner=OWNER)
+                if url is None:
+                    with pytest.raises(ConfigurationError, match="database_url"):
+                        await adapter.messages.unread("news")
+                else:
+                    assert await adapter.messages.unread("news") == 0
+                with pytest.raises(NotFoundError, match="no channel @TOA#_news, or the service does not"):
+                    await adapter.messages.mark_read("news", user=READERS[0])
+
+
+async def test_plan_without_official_accounts_is_named(talk: Talk) -> None:
+    talk.server.faults.replace([Fault(command="*sendmsg", code=131000)])
+    with pytest.raises(ConfigurationError, match="plan") as caught:
+        await talk.adapter.messages.send(talk.channel, user=READERS[0], content=Text("hello"))
+    assert caught.value.code == 131000
+    with pytest.raises(ConfigurationError, match="plan"):
+        await talk.adapter.messages.send_many(talk.channel, READERS, Text("hello"))

@@ -73,6 +73,17 @@ async def reading(method: Callable[[Any], object], value: object) -> object:
         (lambda a: a.posts.recall(None), "ref", "ref must be a PostRef; got a NoneType"),
         (lambda a: a.posts.recall(REF, reason=None), "reason", "must be a string"),
         (lambda a: a.posts.publish("news", None), "content", "cannot publish a NoneType"),
+        (lambda a: a.messages.send("news", user=None, content=Text("x")), "user", "user must be a string; got None"),
+        (lambda a: a.messages.send("news", user="r", content=None), "content", "cannot publish a NoneType"),
+        (
+            lambda a: a.messages.send("news", user="r", content=Text("x"), idempotency_key=5),
+            "idempotency_key",
+            "must be a string",
+        ),
+        (lambda a: a.messages.send_many("news", None, Text("x")), "users", "users must be a list of ids; got None"),
+        (lambda a: a.messages.recall(POST), "ref", "ref must be a MessageRef; got a Post"),
+        (lambda a: drawn(a.messages.thread("news", user=7)), "user", "user must be a string; got 7"),
+        (lambda a: a.channels.update("news", contact=7), "contact", "contact must be a string; got 7"),
         (
             lambda a: a.posts.publish("news", TextAndImage("x", A_TEXT)),
             "image",

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from channel_adapter import (
+    ChannelAdapter,
     Direction,
     Drop,
     MessageDraft,
@@ -111,6 +112,31 @@ async def test_contact_takes_the_place_of_the_owner(scenario: Scenario) -> None:
     (event,) = scenario.received
     assert isinstance(event, e.MessageReceived)
     assert (event.account, event.channel) == (MATE, LIGHTHOUSE)
+
+
+async def test_contact_stays_when_the_creation_is_reported_late(scenario: Scenario) -> None:
+    await scenario.adapter.channels.update("lighthouse", contact=MATE)
+    await send(scenario, "ChannelCreated", {"GroupId": LIGHTHOUSE, "Owner_Account": KEEPER})
+    scenario.received.clear()
+    await message(scenario, 1, SAILOR, MATE)
+    assert [type(event) for event in scenario.received] == [e.MessageReceived]
+
+
+async def test_contact_of_another_process_is_found_when_a_message_is_sent(stored: Scenario) -> None:
+    messages = stored.adapter.messages
+    assert (await messages.contact("lighthouse")).account == KEEPER
+    settings = stored.adapter.settings
+    async with ChannelAdapter.open(settings) as other:
+        await other.channels.update("lighthouse", contact=MATE)
+        assert (await messages.contact("lighthouse")).account == KEEPER  # cached, and not written back
+        assert (await other.messages.contact("lighthouse")).account == MATE
+    stored.adapter.channels.forget("lighthouse")
+    assert (await messages.contact("lighthouse")).account == MATE
+    async with ChannelAdapter.open(settings) as third:
+        assert (await third.messages.contact("lighthouse")).account == MATE
+    stored.received.clear()
+    await message(stored, 1, SAILOR, MATE)
+    assert [type(event) for event in stored.received] == [e.MessageReceived]
 
 
 async def test_new_owner_gets_the_messages_and_a_deleted_channel_none(scenario: Scenario) -> None:
