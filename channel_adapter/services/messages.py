@@ -126,7 +126,7 @@ class Messages:
         dedupe = None
         if idempotency_key is not None:
             dedupe = ids.message_dedupe(wanted, receiver, ids.idempotency_key(idempotency_key))
-        await self._account(wanted)
+        await self._prepare(wanted, content)
         return await self._backend.send(wanted, receiver, Draft(content, dedupe=dedupe))
 
     async def send_many(self, channel: str, users: Users, content: Content | Sequence[Content]) -> Outcomes:
@@ -151,16 +151,12 @@ class Messages:
         wanted = self._ids.channel(channel)
         options = BulkOptions(min(BATCHES, self._options.concurrency), self._options.stall_timeout, self._options.clock)
 
-        async def prepare() -> None:
-            await self._backend.check(wanted, content)
-            await self._account(wanted)
-
         loop = BulkLoop(options, lost=OutcomeKind.UNKNOWN)
         send = partial(
             loop.outcomes,
             size=self._backend.send_batch,
             handle=partial(self._backend.send_many, wanted, content=content),
-            prepare=prepare,
+            prepare=partial(self._prepare, wanted, content),
         )
         return _without_repeats(require_users(users), send)
 
@@ -242,6 +238,11 @@ class Messages:
         async with aclosing(self._backend.thread(channel, user)) as messages:
             async for message in messages:
                 yield message if marks is None else _with_marks(message, marks)
+
+    async def _prepare(self, channel: ChannelId, content: Content | Sequence[Content]) -> None:
+        """Check channel and content, and record the account of the channel, before anything is sent."""
+        await self._backend.check(channel, content)
+        await self._account(channel)
 
     async def _account(self, channel: ChannelId) -> PeerId:
         """Return the account of a channel, which the registry knows then."""
