@@ -239,6 +239,9 @@ class Behaviour(SettingsSection):
     official_id_reuse: bool = Field(
         default=True, description="a destroyed account's id can be created again; unknown [inferred]"
     )
+    official_empty_kept: bool = Field(
+        default=False, description="modify leaves a text as it is for an empty one; unknown [inferred]"
+    )
 
 
 class Capacity(SettingsSection):

@@ -250,7 +250,8 @@ class OfficialPosts:
                 raise _named(channel, error) from error
             for item in results:
                 if item.msg_key in by_key:
-                    outcomes[by_key[item.msg_key]] = await self._recall_error(by_key[item.msg_key], item.ret_code)
+                    ref = by_key[item.msg_key]
+                    outcomes[ref] = await self._recall_error(ref, item.msg_key, item.ret_code, reason)
         return outcomes
 
     async def raw_page(self, account: ChannelId, below: str | None, *, deadline: float | None = None) -> RawPage:
@@ -407,13 +408,21 @@ class OfficialPosts:
                 return
             below = following
 
-    async def _recall_error(self, ref: PostRef, code: int) -> ChannelAdapterError | None:
+    async def _recall_error(self, ref: PostRef, key: str, code: int, reason: str) -> ChannelAdapterError | None:
+        """Return the error of one post; None if it is recalled, perhaps by an earlier attempt whose reply was lost.
+
+        A key may be that of a channel that was deleted and created again: then the post has another one.
+        """
         if code == codes.OK:
             return None
         if code != codes.NO_SUCH_MESSAGE:
             return item_error(OFFICIAL_ACCOUNT_MSG_RECALL, code, "")
-        post = await self.get(ref)  # recalled by an earlier attempt whose reply was lost, or before
-        return None if post is not None and post.state is PostState.RECALLED else _no_such_post(ref)
+        post = await self.get(ref)
+        if post is None or post.state is PostState.EXPIRED:
+            return _no_such_post(ref)
+        if post.state is PostState.PUBLISHED and post.ref.key != key:
+            return (await self.recall([post.ref], reason))[post.ref]
+        return None if post.state is PostState.RECALLED else _no_such_post(ref)
 
 
 def _to_post(channel: ChannelId, message: wire.OfficialHistoryMessage) -> Post:

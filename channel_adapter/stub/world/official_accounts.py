@@ -187,6 +187,8 @@ def modify_official_account_base_info(
     changed = {}
     for name in (*REPORTED, "custom_string"):
         value = getattr(request, name)
+        if value == "" and call.settings.behaviour.official_empty_kept:
+            continue
         if value is not None and value != getattr(account, name):
             setattr(account, name, value)
             changed[name] = value
