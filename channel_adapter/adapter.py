@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from functools import cached_property, wraps
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -25,7 +25,9 @@ from channel_adapter.tencent.client import App, Attempt, Route, TencentClient, T
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # pyright accepts a property alone where a protocol declares one
+    from builtins import property as _part
+    from builtins import property as cached_property
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
     from types import TracebackType
 
@@ -54,23 +56,24 @@ if TYPE_CHECKING:
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
+else:
+    from functools import cached_property
 
-SCHEDULE, JOBS = "schedule", "jobs"
-JOB_KINDS = (SCHEDULE, JOBS)
-"""Kinds of jobs for `ChannelAdapter.run_jobs`."""
+    def _part(build):
+        """Return a property for a part of the adapter: made when first used, its methods traced with telemetry."""
+
+        @wraps(build)
+        def made(adapter):
+            return adapter._traced(build.__name__, build(adapter))  # noqa: SLF001 - of this module
+
+        return cached_property(made)
 
 
 T = TypeVar("T")
 
-
-def _part(build: Callable[[Any], T]) -> cached_property[T]:
-    """Return a property for a part of the adapter: made when it is first used, its methods traced with telemetry."""
-
-    @wraps(build)
-    def made(adapter: ChannelAdapter) -> T:
-        return adapter._traced(build.__name__, build(adapter))  # noqa: SLF001 - of this module
-
-    return cached_property(made)
+SCHEDULE, JOBS = "schedule", "jobs"
+JOB_KINDS = (SCHEDULE, JOBS)
+"""Kinds of jobs for `ChannelAdapter.run_jobs`."""
 
 
 class ChannelAdapter:
@@ -95,7 +98,7 @@ class ChannelAdapter:
         self._recording = ExitStack()
         self.instruments: Instruments = NO_INSTRUMENTS if telemetry is None else telemetry
         """Spans and values of the packages of this project, not for apps."""
-        self.signals = Signals()
+        self.signals: Signals = Signals()
         self.signals.post_recalled.connect(lambda ref: self.reactions.drop(ref))  # noqa: PLW0108 - imported when needed
         self.signals.channel_deleted.connect(lambda channel: self.reactions.drop_channel(channel))  # noqa: PLW0108
         self.signals.users_left.connect(lambda left: self.reactions.left(left.channel, left.users))

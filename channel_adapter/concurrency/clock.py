@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -25,9 +25,9 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of this machine."""
 
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
-    sleep = staticmethod(asyncio.sleep)
+    now: "staticmethod[[], float]" = staticmethod(time.time)
+    monotonic: "staticmethod[[], float]" = staticmethod(time.monotonic)
+    sleep: "staticmethod[[float], Coroutine[Any, Any, None]]" = staticmethod(asyncio.sleep)
 
 
 async def wait_or_set(clock: Clock, seconds: float, event: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ Nested tables are reached from the environment with two underscores: `CHANNEL_AD
 import difflib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -36,7 +36,7 @@ DATABASES: Final = ("sqlite", "postgresql")
 class SettingsTable(BaseModel):
     """Base of the tables of a settings file. Unknown keys are refused; made in Python, it raises ConfigurationError."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,  # one of the values is the key

@@ -53,17 +53,19 @@ class Telemetry:
         self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
         release = version("channel-adapter")
-        self.tracer = trace.get_tracer(NAME, release, tracer_provider=tracer_provider)
+        self.tracer: trace.Tracer = trace.get_tracer(NAME, release, tracer_provider=tracer_provider)
         meter = metrics.get_meter(NAME, release, meter_provider=meter_provider)
-        self.duration = meter.create_histogram(
+        self.duration: metrics.Histogram = meter.create_histogram(
             f"{NAME}.call.duration", "s", "time of an attempt of a call from sending to the answer",
             explicit_bucket_boundaries_advisory=_BUCKETS,
         )  # fmt: skip
-        self.limiter_wait = meter.create_histogram(
+        self.limiter_wait: metrics.Histogram = meter.create_histogram(
             f"{NAME}.limiter.wait", "s", "time that an attempt waited for the rate limit",
             explicit_bucket_boundaries_advisory=_BUCKETS,
         )  # fmt: skip
-        self.refused = meter.create_counter(f"{NAME}.call.refused", "{call}", "attempts that the service refused")
+        self.refused: metrics.Counter = meter.create_counter(
+            f"{NAME}.call.refused", "{call}", "attempts that the service refused"
+        )
         self._sources: dict[ValueReader, _Source] = {}
         for name, (unit, description) in GAUGES.items():
             meter.create_observable_gauge(f"{NAME}.{name}", [partial(self._observations, name)], unit, description)

@@ -138,14 +138,14 @@ class Database:
 
     def __init__(self, url: str, *, lock_seconds: float = LOCK_SECONDS) -> None:
         """`lock_seconds` is how long a transaction waits in all for locks of other transactions."""
-        self.url = parse_url(url)
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.url: URL = parse_url(url)
+        self.is_sqlite: bool = self.url.get_backend_name() == "sqlite"
         self.insert: Any = (sqlite if self.is_sqlite else postgresql).insert
         """`insert()` of the dialect, with `on_conflict_do_update` and `on_conflict_do_nothing`."""
         self._lock_seconds = self._engine_lock_seconds = lock_seconds
         self._local = threading.local()
         self._state = _State()
-        self.engine = self._create_engine()
+        self.engine: Engine = self._create_engine()
         self._writer = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store-write")
         self._reader = ThreadPoolExecutor(READERS, thread_name_prefix="store-read") if self.is_sqlite else self._writer
 

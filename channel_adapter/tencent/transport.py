@@ -88,7 +88,7 @@ class HostChooser:
         self._active = hosts.primary
         self._failures = 0
         self._probe_at = float("inf")
-        self.settled = True
+        self.settled: bool = True
         """Whether the primary is active and the latest connection to it succeeded: there is nothing to record."""
 
     @property
@@ -203,9 +203,9 @@ class Transport:
         max_response_bytes: int = limits.MAX_RESPONSE_BYTES,
         clock: Clock | None = None,
     ) -> None:
-        self.hosts = HostChooser(hosts)
-        self.timeouts = timeouts or Timeouts()
-        self.clock = clock or SystemClock()
+        self.hosts: HostChooser = HostChooser(hosts)
+        self.timeouts: Timeouts = timeouts or Timeouts()
+        self.clock: Clock = clock or SystemClock()
         self._route = route or Route()
         self._client_timeout = ClientTimeout(total=self.timeouts.call, connect=self.timeouts.connect)
         self._concurrency = concurrency

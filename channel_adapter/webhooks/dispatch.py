@@ -71,10 +71,10 @@ class EventPipeline:
         unread: UnreadUpdater,
     ) -> None:
         url = settings.database_url.get_secret_value() if settings.database_url is not None else None
-        self.registry = open_channel_registry(url)
-        self.invalidation = open_invalidation_bus(url, backend.forget)
-        self.callbacks = CallbackTables(backend.mode, admin=settings.admin)
-        self.resolver = EventResolver(self.callbacks, backend.channels, self.registry, contacts)
+        self.registry: ChannelRegistry = open_channel_registry(url)
+        self.invalidation: CacheInvalidationBus = open_invalidation_bus(url, backend.forget)
+        self.callbacks: CallbackTables = CallbackTables(backend.mode, admin=settings.admin)
+        self.resolver: EventResolver = EventResolver(self.callbacks, backend.channels, self.registry, contacts)
         self._contacts = contacts
         self._builtin = BuiltinHandlers(backend.observe, self.registry, self.invalidation, signals, reactions, unread)
         self._assigns = settings.unread.assign

@@ -29,7 +29,7 @@ class StreamBuffer:
     """The events that wait for a loop. It has no reference to its stream, so that a forgotten stream is collected."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._waiting: asyncio.Queue[tuple[Event, asyncio.Future[None]] | None] = asyncio.Queue()
         self._current: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -48,7 +48,7 @@ class AccountRedirects:
     def __init__(self, url: str, posts: OfficialPosts, clock: Clock, *, lock_seconds: float = LOCK_SECONDS) -> None:
         """`lock_seconds` is how long it waits for other writers of the database."""
         self._database = Database.shared(url).waiting(lock_seconds)
-        self.store = CutoverStore(self._database)
+        self.store: CutoverStore = CutoverStore(self._database)
         self._posts = posts
         self._clock = clock
         self._rows: dict[str, CutoverChannelRow] = {}

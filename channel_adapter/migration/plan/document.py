@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, ClassVar, Final, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,7 +31,7 @@ VERSION: Final = 1
 class PlanPart(BaseModel):
     """A part of a plan; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
 
 class PostCounts(PlanPart):

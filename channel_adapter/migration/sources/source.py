@@ -6,7 +6,7 @@ A source is read only, and in pieces: no list of subscribers or posts is held in
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,7 +28,7 @@ class SourceSpec(BaseModel):
     `searched`: the accounts were found by what users follow or in callbacks, and not named one by one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     kind: SourceKind
     accounts: tuple[str, ...] = ()

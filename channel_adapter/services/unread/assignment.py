@@ -57,8 +57,8 @@ class ConversationGroupAssigner:
     def __init__(
         self, backend: GroupingBackend, members: MemberBackend, options: AssignmentOptions, clock: Clock
     ) -> None:
-        self.name = options.name
-        self.slots = asyncio.Semaphore(options.concurrency)
+        self.name: str = options.name
+        self.slots: asyncio.Semaphore = asyncio.Semaphore(options.concurrency)
         self._backend = backend
         self._members = members
         self._options = options
@@ -200,7 +200,7 @@ class BulkAssignment:
         subscribed: bool,
         max_users: int | None,
     ) -> None:
-        self.users = users
+        self.users: Users = users
         self._assigner = assigner
         self._channel = channel
         self._subscribed = subscribed

@@ -20,7 +20,9 @@ AMBIGUOUS_STATUSES: Final = frozenset({303, 408})  # of those from 300 to 499, w
 class WireModel(BaseModel):
     """A JSON object of the service. `None` means absent on the wire, in both directions."""
 
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, extra="allow", defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, extra="allow", defer_build=True
+    )
 
     def to_json(self) -> bytes:
         """Return the JSON object as UTF-8 bytes, absent members left out."""
