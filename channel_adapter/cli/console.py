@@ -17,6 +17,7 @@ import typer
 
 from channel_adapter.cli.command import CommandGroup, Run, command, group
 from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import why_not_bound
 from channel_adapter.cli.webhooks import end_signal
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.console.auth import Authorise, Sessions
     from channel_adapter.console.playground import Playground
+    from channel_adapter.observability.telemetry import Telemetry
 
 DEFAULT_PORT = 8800
 
@@ -86,6 +88,8 @@ async def serve(
     base_path: _BASE_PATH = "",
     ready_file: _READY_FILE = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open the address in a browser.")] = False,
+    metrics_host: METRICS_HOST = "127.0.0.1",
+    metrics_port: METRICS_PORT = None,
 ) -> None:
     """Serve the web page for operators until SIGTERM or Ctrl-C, and print its address.
 
@@ -113,7 +117,11 @@ async def serve(
     port = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - not bound to
     url = f"http://{shown}:{port}{root}/"
-    async with _adapter(run, demo=demo) as (adapter, playground), end_signal() as ending:
+    async with (
+        monitoring(run, metrics_host, metrics_port) as monitored,
+        _adapter(run, monitored.telemetry, demo=demo) as (adapter, playground),
+        end_signal() as ending,
+    ):
         hosts = listen.host_headers([*listen.LOCAL_NAMES, host, *(allowed_host or ())], port)
         options = ConsoleOptions(hosts, sessions, playground)
         console = application(adapter, authorise, options=options)
@@ -122,6 +130,8 @@ async def serve(
                 await playground.fill(f"{url}static/")
             if sessions is not None and sessions.token is not None:
                 url = f"{url}?token={sessions.token}"
+            database = adapter.settings.database_url
+            monitored.begin_with_database(database.get_secret_value() if database is not None else None)
             _show_url(run, url, ready_file, open_it=open_it)
             await ending.wait()
 
@@ -155,9 +165,11 @@ def _operators(
 
 
 @asynccontextmanager
-async def _adapter(run: Run, *, demo: bool) -> "AsyncIterator[tuple[ChannelAdapter, Playground | None]]":
+async def _adapter(
+    run: Run, telemetry: "Telemetry | None", *, demo: bool
+) -> "AsyncIterator[tuple[ChannelAdapter, Playground | None]]":
     if not demo:
-        async with run.adapter() as adapter:
+        async with run.adapter(telemetry) as adapter:
             yield adapter, None
         return
     if run.config:
@@ -166,7 +178,7 @@ async def _adapter(run: Run, *, demo: bool) -> "AsyncIterator[tuple[ChannelAdapt
 
     run.observer()
     with tempfile.TemporaryDirectory(prefix="channel-adapter-demo-") as directory:
-        async with open_playground(Path(directory)) as playground:
+        async with open_playground(Path(directory), telemetry) as playground:
             yield playground.adapter, playground
 
 

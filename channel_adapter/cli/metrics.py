@@ -46,12 +46,14 @@ class Monitoring:
                 self.health.add(name, check)
             self.health.begin()
 
-    def begin_with_database(self, url: str) -> None:
-        """Count the start of the process as done, and check from now on that the database of a URL answers."""
-        if self.health is not None:
-            from channel_adapter.observability.endpoint import ask_database
+    def begin_with_database(self, url: str | None) -> None:
+        """Count the start of the process as done, and check from now on that the database answers, if there is one."""
+        if self.health is None or url is None:
+            self.begin()
+            return
+        from channel_adapter.observability.endpoint import ask_database
 
-            self.begin(database=partial(ask_database, url))
+        self.begin(database=partial(ask_database, url))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -15,6 +15,9 @@ from channel_adapter.domain.post import Article, Content, Image, PostRef, Text, 
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
+
+if TYPE_CHECKING:
+    from channel_adapter.observability.telemetry import Telemetry
 
 READERS: Final = 200
 _OWNER: Final = "editor_7"
@@ -51,7 +54,7 @@ class Playground:
 
 
 @asynccontextmanager
-async def open_playground(directory: Path) -> AsyncIterator[Playground]:
+async def open_playground(directory: Path, telemetry: "Telemetry | None" = None) -> AsyncIterator[Playground]:
     """Run a stub, and a receiver of its webhooks, for the length of a block. The database is in `directory`."""
     from channel_adapter.webhooks import serve  # noqa: PLC0415 - only used here
 
@@ -67,7 +70,11 @@ async def open_playground(directory: Path) -> AsyncIterator[Playground]:
             database_url=SecretStr(f"sqlite:///{directory / 'playground.db'}"),
             channels=ChannelSettings(organization_key="ch_org", custom_data_keys=("ch_data_1", "ch_data_2")),
         )
-        async with ChannelAdapter.open(settings) as adapter, serve(adapter) as (_, url), adapter.run_jobs(["schedule"]):
+        async with (
+            ChannelAdapter.open(settings, telemetry=telemetry) as adapter,
+            serve(adapter) as (_, url),
+            adapter.run_jobs(["schedule"]),
+        ):
             server.webhooks.settings = CallbackSettings(url=url, token=token)
             try:
                 yield Playground(server, adapter)

@@ -3,13 +3,16 @@
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.trace import Span
 
 StartSpan = Callable[[str], Span]
 MarkFailed = Callable[[Span, BaseException], None]
+
+ENDLESS: Final = frozenset({"work"})
+"""Methods that run until they are stopped: one span of hours would hold all that they do."""
 
 
 class TracedPart:
@@ -26,7 +29,7 @@ class TracedPart:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._part, name)
-        if name.startswith("_") or not inspect.isroutine(value):
+        if name.startswith("_") or name in ENDLESS or not inspect.isroutine(value):
             return value
         wrap = self._coroutine if inspect.iscoroutinefunction(value) else self._function
         traced = wrap(value, f"{self._name}.{name}")

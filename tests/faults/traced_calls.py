@@ -1,6 +1,8 @@
 """Calls of a client in a process with an observability library; prints as JSON what the library exported.
 
-    python -m tests.faults.traced_calls opentelemetry|sentry|hooks
+    python -m tests.faults.traced_calls opentelemetry|sentry|hooks [telemetry]
+
+With `telemetry` the calls are those of an adapter with telemetry, some of them through a proxy with a password.
 
 In a process of its own, because these libraries patch aiohttp.
 """
@@ -9,7 +11,7 @@ import asyncio
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -20,11 +22,14 @@ from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrument
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import set_tracer_provider
+from pydantic import SecretStr
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.aiohttp import AioHttpIntegration
 from sentry_sdk.transport import Transport
 from yarl import URL
 
+from channel_adapter import ChannelAdapter, ChannelAdapterError, Settings
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import CallFailed, TencentClient, Timeouts
 from channel_adapter.tencent.regions import HostPair
@@ -36,7 +41,12 @@ from tests.faults.test_client_network import answer, nobody_listens, read_reques
 
 READ = GetGroupInfoRequest(group_id_list=["@TGS#_harbor"])
 POST = SendGroupMsgRequest(group_id="@TGS#_harbor", random=7, msg_body=[])
+PROXY_PASSWORD = "orchid7-hidden"
+TEXT = "nobody but the reader"
 QUICK = Timeouts(connect=0.2, call=0.5, total=0.6)
+
+
+Calls = Callable[["Seen", Callable[[BaseException], object]], Awaitable[None]]
 
 
 class Seen:
@@ -90,17 +100,45 @@ async def calls(seen: Seen, report: Callable[[BaseException], object]) -> None:
         late.set()
 
 
-async def opentelemetry(seen: Seen) -> None:
+def _through_proxy(base: Settings, address: str, proxy: str) -> Settings:
+    """Settings whose password is in no variable of a function that calls: Sentry exports these."""
+    with_user = SecretStr(proxy.replace("//", f"//harbor:{PROXY_PASSWORD}@"))
+    quick = {"connect_seconds": 0.2, "call_seconds": 0.5, "total_seconds": 0.6}
+    return base.model_copy(update={"base_url": address, "proxy": with_user, **quick})
+
+
+async def adapter_calls(seen: Seen, report: Callable[[BaseException], object]) -> None:
+    """Operations of an adapter with telemetry: answered, refused, and through a proxy that is not there."""
+    async with speaking(seen.handle) as url:
+        base = Settings(sdkappid=APP.sdkappid, admin=APP.admin, key=APP.key, base_url=url, telemetry=True)
+        async with ChannelAdapter.open(base) as adapter:
+            await adapter.call("group_open_http_svc", "send_group_msg", {"MsgBody": TEXT})
+            for _ in range(2):
+                try:
+                    await adapter.channels.update("harbor_news", name=TEXT)
+                except ChannelAdapterError as failed:
+                    report(failed)
+    nowhere = await nobody_listens()
+    for address in (url, url.replace("http:", "https:")):
+        async with ChannelAdapter.open(_through_proxy(base, address, nowhere)) as adapter:
+            try:
+                await adapter.channels.get("harbor_news")
+            except ChannelAdapterError as failed:
+                report(failed)
+
+
+async def opentelemetry(seen: Seen, calls: Calls) -> None:
 
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    set_tracer_provider(provider)
     AioHttpClientInstrumentor().instrument(tracer_provider=provider)
     with provider.get_tracer("tests").start_as_current_span("calls") as span:
         await calls(seen, span.record_exception)
     seen.exported = [str(span.to_json()) for span in exporter.get_finished_spans()]
 
 
-async def sentry(seen: Seen) -> None:
+async def sentry(seen: Seen, calls: Calls) -> None:
 
     class Memory(Transport):
         def capture_envelope(self, envelope: Envelope) -> None:
@@ -120,7 +158,7 @@ async def sentry(seen: Seen) -> None:
     sentry_sdk.flush()
 
 
-async def hooks(seen: Seen) -> None:
+async def hooks(seen: Seen, calls: Calls) -> None:
     """All trace hooks of aiohttp, added to every session as the libraries do it."""
 
     def note(value: Any, depth: int = 4) -> None:
@@ -153,7 +191,8 @@ async def hooks(seen: Seen) -> None:
 
 def main() -> None:
     seen = Seen()
-    asyncio.run({"opentelemetry": opentelemetry, "sentry": sentry, "hooks": hooks}[sys.argv[1]](seen))
+    made = adapter_calls if "telemetry" in sys.argv else calls
+    asyncio.run({"opentelemetry": opentelemetry, "sentry": sentry, "hooks": hooks}[sys.argv[1]](seen, made))
     sys.stdout.write(json.dumps(vars(seen)))
 
 

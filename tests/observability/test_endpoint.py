@@ -148,6 +148,13 @@ def test_worker_serves_metrics(tmp_path: Path) -> None:
         interrupted(process)
 
 
+def test_console_serves_metrics(tmp_path: Path) -> None:
+    with command(tmp_path, "console", "serve", "--port", "0") as (_, process, url):
+        assert wait_until_ready(url) == {"start": "ok", "database": "ok"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
 def test_port_that_is_in_use_is_a_usage_error(tmp_path: Path) -> None:
     with command(tmp_path, "webhooks", "serve", "--port", "0") as (shell, _, url):
         port = url.rpartition(":")[2]
