@@ -9,7 +9,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,34 +117,35 @@ async def serve(
     port = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - not bound to
     url = f"http://{shown}:{port}{root}/"
-    async with (
-        monitoring(run, metrics_host, metrics_port) as monitored,
-        _adapter(run, monitored.telemetry, demo=demo) as (adapter, playground),
-        end_signal() as ending,
-    ):
+    async with AsyncExitStack() as stack:
+        stack.callback(listening.close)
+        monitored = await stack.enter_async_context(monitoring(run, metrics_host, metrics_port))
+        adapter, playground = await stack.enter_async_context(_adapter(run, monitored.telemetry, demo=demo))
+        ending = await stack.enter_async_context(end_signal())
         hosts = listen.host_headers([*listen.LOCAL_NAMES, host, *(allowed_host or ())], port)
-        options = ConsoleOptions(hosts, sessions, playground)
-        console = application(adapter, authorise, options=options)
-        async with listen.serve(console, listening, root):
-            if playground is not None:
-                await playground.fill(f"{url}static/")
-            if sessions is not None and sessions.token is not None:
-                url = f"{url}?token={sessions.token}"
-            database = adapter.settings.database_url
-            monitored.begin_with_database(database.get_secret_value() if database is not None else None)
-            _show_url(run, url, ready_file, open_it=open_it)
-            await ending.wait()
+        console = application(adapter, authorise, options=ConsoleOptions(hosts, sessions, playground))
+        await stack.enter_async_context(listen.serve(console, listening, root))
+        if playground is not None:
+            await playground.fill(f"{url}static/")
+        if sessions is not None and sessions.token is not None:
+            url = f"{url}?token={sessions.token}"
+        database = adapter.settings.database_url
+        monitored.begin_with_database(database.get_secret_value() if database is not None else None)
+        _show_url(run, url, ready_file, open_it=open_it)
+        await ending.wait()
 
 
 @command(app, "console", "hash-password", example='printf %s "$PASSWORD" | channel-adapter console hash-password')
 async def hash_password(run: Run) -> None:
     """Print the Argon2 hash of a password, for a file of users. It is read from the terminal or from stdin."""
-    from channel_adapter.console.auth import hash_password as hash_of
+    from channel_adapter.config.extras import needs_extra
 
+    with needs_extra("a file of users", extra="console"):
+        from argon2 import PasswordHasher
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise UsageError("the password is empty")
-    found = hash_of(password)
+    found = PasswordHasher().hash(password)
     run.output.one({"hash": found}, found)
 
 

@@ -17,7 +17,6 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
-from channel_adapter.config.extras import needs_extra
 from channel_adapter.errors import ConfigurationError
 
 SESSION_SECONDS: Final = 12 * 3600
@@ -102,10 +101,9 @@ def _user(row: Any, where: str) -> User:
     return User(row["name"], AccessRole(row["role"]), row["hash"])
 
 
-def hash_password(password: str) -> str:
-    """Return the Argon2 hash of a password. Raises ConfigurationError without the extra `console`."""
-    with needs_extra("a file of users", extra="console"):
-        from argon2 import PasswordHasher  # noqa: PLC0415 - only used with a file of users
+def _hash(password: str) -> str:
+    from argon2 import PasswordHasher  # noqa: PLC0415 - only used with a file of users
+
     return PasswordHasher().hash(password)
 
 
@@ -134,7 +132,7 @@ class Sessions:
         self._sessions: TTLCache[str, Operator] = TTLCache(_SESSIONS, SESSION_SECONDS, timer=clock.monotonic)
         self._failures: TTLCache[tuple[str, str], int] = TTLCache(_SESSIONS, _PAUSE_SECONDS, timer=clock.monotonic)
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
-        self._decoy = hash_password(secrets.token_urlsafe()) if users is not None else ""
+        self._decoy = _hash(secrets.token_urlsafe()) if users is not None else ""
         self.token = secrets.token_urlsafe(32) if users is None else None
         """The token of the link; None once it has been used, and with users."""
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
 
 import channel_adapter.console
 from channel_adapter import ChannelAdapter, ConfigurationError, Text
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.console import AccessRole, ConsoleOptions, application
 from channel_adapter.console.app import TABLE
-from channel_adapter.console.auth import SESSION_SECONDS, Sessions, TrustedHeader, hash_password, read_users
+from channel_adapter.console.auth import SESSION_SECONDS, Sessions, TrustedHeader, read_users
 from channel_adapter.console.server import host_headers, is_loopback
 from tests.console.conftest import ROLE_HEADER, Browser, Served, authorise
 
@@ -164,7 +165,7 @@ async def test_session_ends_after_twelve_hours_and_what_was_written_is_kept(adap
 
 async def test_users_log_in_with_their_password_and_have_their_role(adapter: ChannelAdapter, tmp_path: Path) -> None:
     file = tmp_path / "users.toml"
-    file.write_text(f'[[users]]\nname = "ada"\nrole = "viewer"\nhash = "{hash_password("correct horse")}"\n')
+    file.write_text(f'[[users]]\nname = "ada"\nrole = "viewer"\nhash = "{PasswordHasher().hash("correct horse")}"\n')
     sessions = Sessions(read_users(file))
     app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
     async with TestClient(TestServer(app)) as client:

@@ -124,6 +124,7 @@ def test_test_it_runs_this_suite() -> None:
 SCRIPTS_IN_PYTHON = [text for text in blocks("python") if text.endswith("asyncio.run(main())\n")]
 SEEN = (
     "Harbour News",
+    "no operator 401\nada 200",
     "Ferry Times",
     "im_open_login_svc/account_check",
     "editor_8",
