@@ -393,7 +393,7 @@ class PostSchedule(PostSender):
         return ScheduledPost(
             id=row.id, channel=ChannelId(row.channel), at=_time(row.at), state=row.state, parts=_parts(row.content),
             author=None if row.author is None else UserId(row.author), quiet=row.quiet, created_at=_time(row.created),
-            ref=None if row.seq is None else PostRef(ChannelId(row.channel), row.seq),
+            ref=None if row.seq is None else PostRef(ChannelId(row.channel), row.seq, row.message_key),
             published_at=None if row.published is None else _time(row.published), late=row.late or overdue,
             error=row.error, retry_at=_time(row.due) if retries else None, acknowledged=row.acknowledged,
         )  # fmt: skip

@@ -19,6 +19,7 @@ from channel_adapter.errors import (
     NotFoundError,
     PermissionDeniedError,
     RefusedError,
+    ThrottledError,
 )
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.services.failpoints import failpoint
@@ -131,7 +132,7 @@ class ScheduledPublisher:
         seconds = None if post.published_at is None else post.published_at.timestamp()
         lag = await self.store.mark(
             row, self.now, state=ScheduleState.PUBLISHED, published=seconds, seq=post.ref.seq,
-            message_key=getattr(post.ref, "key", ""), error="",
+            message_key=post.ref.key, error="",
         )  # fmt: skip
         failpoint("schedule.marked")
         if lag is not None:
@@ -180,7 +181,8 @@ class ScheduledPublisher:
             log.warning(f"schedule.{state.value}", post=row.id, channel=row.channel, reason=reason[:200])
 
     async def _retry_later(self, row: "ScheduledRow", now: float, error: ChannelAdapterError) -> None:
-        wait = getattr(error, "retry_after", None) or min(2.0 ** min(row.attempts - 1, 10), LONGEST_WAIT)
+        wait = error.retry_after if isinstance(error, ThrottledError) else None
+        wait = wait or min(2.0 ** min(row.attempts - 1, 10), LONGEST_WAIT)
         due = now + wait
         last = row.at + self._max_lateness
         if now < last:  # the end of the time in which it may be sent is not slept through
