@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
-    from channel_adapter.domain.channel import Channel, DirectoryEntry
+    from channel_adapter.domain.channel import Channel, DirectoryEntry, ExportedChannel
     from channel_adapter.domain.events import (
         AllRead,
         ChannelChanged,
@@ -166,6 +166,7 @@ __all__ = [
     "Drop",
     "Event",
     "Explanation",
+    "ExportedChannel",
     "Face",
     "File",
     "GroupAssignment",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # pyright accepts a property alone where a protocol declares 
     from types import TracebackType
 
     from channel_adapter.backends.protocols import Backend
+    from channel_adapter.domain.channel import ExportedChannel
     from channel_adapter.domain.events import AllRead, ChannelEvent, MessageEvent, RateAlarm
     from channel_adapter.domain.health import HealthCheckResult
     from channel_adapter.domain.ids import ChannelId
@@ -420,6 +421,24 @@ class ChannelAdapter:
                 await stack.enter_async_context(self.migration.run_group_sync())
             yield
 
+    async def export_channel(
+        self, channel: str, folder: str | Path, *, on_progress: Callable[[int, int], object] | None = None
+    ) -> ExportedChannel:
+        """Write channel, subscribers, posts and reactions to a folder, as of now; or continue an interrupted export.
+
+        `migrate plan --files` reads `channels.jsonl`, `subscribers.jsonl` and `posts.jsonl`; `reactions.csv` has one
+        line for each user and emoji. Recalled and expired posts have no content and are left out. A page at a time is
+        in memory. `on_progress` is called with the subscribers and posts written so far. Raises NotFoundError, OSError,
+        and InvalidError for a folder with anything but an unfinished export of this channel.
+        """
+        from channel_adapter.services.export import ChannelExporter
+        from channel_adapter.tencent.notify import Notifier
+
+        reactions = self.reactions if self.can.service_reactions or self._database_url is not None else None
+        exporter = ChannelExporter(self.channels, self.subscriptions, self.posts, reactions, self.clock)
+        notify = Notifier("on_progress", on_progress) if on_progress is not None else _ignore
+        return await exporter.export(channel, folder, notify)
+
     async def aclose(self) -> None:
         """Publish the counts of reactions that are not published yet, and close the connections.
 
@@ -534,6 +553,10 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+def _ignore(*_: int) -> None:
+    """Do nothing."""
 
 
 def _telemetry_of_process() -> Telemetry:

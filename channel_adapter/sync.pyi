@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, overload
 from channel_adapter.concurrency.blocking import SyncIterator, SyncPages
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import Settings
-from channel_adapter.domain.channel import Channel, DirectoryEntry
+from channel_adapter.domain.channel import Channel, DirectoryEntry, ExportedChannel
 from channel_adapter.domain.events import Event
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -170,6 +170,17 @@ class SyncChannelAdapter:
 
     def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
         """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""
+
+    def export_channel(
+        self, channel: str, folder: str | Path, *, on_progress: Callable[[int, int], object] | None = None
+    ) -> ExportedChannel:
+        """Write channel, subscribers, posts and reactions to a folder, as of now; or continue an interrupted export.
+
+        `migrate plan --files` reads `channels.jsonl`, `subscribers.jsonl` and `posts.jsonl`; `reactions.csv` has one
+        line for each user and emoji. Recalled and expired posts have no content and are left out. A page at a time is
+        in memory. `on_progress` is called with the subscribers and posts written so far. Raises NotFoundError, OSError,
+        and InvalidError for a folder with anything but an unfinished export of this channel.
+        """
 
     def run_jobs(self, kinds: Collection[str] = ...) -> AbstractContextManager[None]:
         """Run jobs of the database in this process for the length of a block; other processes may do so, too.
@@ -551,6 +562,19 @@ class _SyncPosts:
         roaming time: 7 days or more.
         """
 
+    def pin(self, ref: PostRef) -> bool:
+        """Pin a post of a channel, for `pinned`; return False if it is pinned already. Needs `database_url`.
+
+        Pins are kept in the store: the service and its client SDKs know nothing of them. Raises NotFoundError for a
+        post that is gone or was recalled, and LimitReachedError for the eleventh pin of a channel.
+        """
+
+    def pinned(self, channel: str) -> list[Post]:
+        """Return the pinned posts of a channel as they are now, the last pinned first, one call a post.
+
+        Posts that are gone, expired or recalled are left out, and are not pinned any more. Needs `database_url`.
+        """
+
     def preview(
         self,
         channel: str,
@@ -648,6 +672,9 @@ class _SyncPosts:
         With `problems` only the latter, until they are acknowledged; with `ended` also published and cancelled ones of
         the last 30 days.
         """
+
+    def unpin(self, ref: PostRef) -> bool:
+        """Unpin a post; return False if it was not pinned. Needs `database_url`."""
 
     def unschedule(self, post_id: str) -> ScheduledPost:
         """Cancel a scheduled post; cancelling it again changes nothing.

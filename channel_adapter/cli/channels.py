@@ -1,4 +1,4 @@
-"""`channels`: create, show, list, update, delete; staff, blocked users, suspension and verification."""
+"""`channels`: create, show, list, update, delete; staff, blocked users, suspension and verification; export."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -306,6 +306,44 @@ async def _list(run: Run, outcomes: "Outcomes") -> Exit:
 def _show_flag(run: Run, channel: str, name: str, *, value: bool, changed: bool) -> None:
     document = {"channel": run.channel_id(channel), name: value, "changed": changed}
     run.output.one(document, f"{channel} is {'' if value else 'not '}{name}{'' if changed else ', as before'}")
+
+
+@command(
+    app, "channels", "export",
+    example="channel-adapter channels export harbor_news --out harbor_news\n"
+    "channel-adapter migrate plan --files harbor_news --owner editor_7",
+)  # fmt: skip
+async def export(
+    run: Run,
+    channel: ChannelArgument,
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the files; created if it is missing.")],
+) -> None:
+    """Write a channel, its subscribers, posts and reactions to files, as of now.
+
+    channels.jsonl, subscribers.jsonl and posts.jsonl are what `migrate plan --files` reads; reactions.csv has a line
+    for each user and emoji. Repeating the command after an interruption continues it. Recalled and expired posts have
+    no content and are left out.
+    """
+    async with run.adapter() as adapter:
+        subscribers, posts = run.output.progress("subscribers"), run.output.progress("posts")
+        far = [0, 0]
+        run.output.describe_progress(
+            lambda: f"{far[0]:,} subscribers and {far[1]:,} posts are written; repeat to continue"
+        )
+        with subscribers, posts:
+
+            def advance(to_subscribers: int, to_posts: int) -> None:
+                subscribers.advance(to_subscribers - far[0])
+                posts.advance(to_posts - far[1])
+                far[:] = to_subscribers, to_posts
+
+            done = await adapter.export_channel(channel, out, on_progress=advance)
+    parts = [counted(done.subscribers, "subscriber"), counted(done.posts, "post")]
+    if done.reactions is not None:
+        parts.append(counted(done.reactions, "reaction"))
+    if done.without_content:
+        parts.append(f"{done.without_content:,} recalled or expired left out")
+    run.output.one(done, f"{done.folder}: {', '.join(parts)}")
 
 
 async def _agreed(run: Run, adapter: "ChannelAdapter", channel: str) -> bool:

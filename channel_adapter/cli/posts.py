@@ -415,6 +415,35 @@ async def discard_draft(run: Run, draft_id: _DRAFT) -> None:
     run.output.one({"id": draft_id, "discarded": discarded}, sentence)
 
 
+@command(app, "posts", "pin", example="channel-adapter posts pin harbor_news 12")
+async def pin(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
+    """Pin a post, for the app to show first; a channel has 10 pins. Pins are kept in database_url."""
+    async with run.adapter() as adapter:
+        ref = await _ref(adapter, channel, seq)
+        pinned = await adapter.posts.pin(ref)
+    sentence = f"number {seq} of {ref.channel} is pinned" + ("" if pinned else " already")
+    run.output.one({"ref": ref, "pinned": True}, sentence)
+
+
+@command(app, "posts", "unpin", example="channel-adapter posts unpin harbor_news 12")
+async def unpin(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
+    """Unpin a post; one that is not pinned is no error."""
+    async with run.adapter() as adapter:
+        ref = await _ref(adapter, channel, seq)
+        unpinned = await adapter.posts.unpin(ref)
+    sentence = f"number {seq} of {ref.channel} is {'unpinned' if unpinned else 'not pinned'}"
+    run.output.one({"ref": ref, "unpinned": unpinned}, sentence)
+
+
+@command(app, "posts", "pinned", example="channel-adapter posts pinned harbor_news")
+async def pinned(run: Run, channel: ChannelArgument) -> None:
+    """List the pinned posts of a channel, the last pinned first."""
+    async with run.adapter() as adapter:
+        with run.output.items(COLUMNS, empty="no post is pinned") as listing:
+            for post in await adapter.posts.pinned(channel):
+                listing.add(post, *_row(post))
+
+
 def _print_scheduled(run: Run, post: ScheduledPost) -> Exit:
     number = post.ref.seq if post.ref else None
     sentences = {

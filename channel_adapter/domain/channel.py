@@ -119,3 +119,21 @@ class IdStatus:
 
     kind: IdKind
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedChannel:
+    """What an export has written to a folder.
+
+    `without_content` counts recalled and expired posts, which are left out; `reactions` is None where they cannot be
+    read. `resumed`: an earlier, interrupted run had begun it.
+    """
+
+    channel: ChannelId
+    folder: str
+    began_at: datetime
+    subscribers: int
+    posts: int
+    without_content: int
+    reactions: int | None
+    resumed: bool = False

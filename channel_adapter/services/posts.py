@@ -1,17 +1,24 @@
-"""Posts: publish, read back, edit, recall; with scheduled posts and drafts from `schedule`."""
+"""Posts: publish, read back, edit, recall; with scheduled posts and drafts from `schedule`; pins."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from channel_adapter.backends.protocols import PostBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.signals import Signal
-from channel_adapter.domain.post import Broadcast, Content, Draft, Post, PostPreview, PostRef
-from channel_adapter.errors import NotFoundError
+from channel_adapter.domain.post import Broadcast, Content, Draft, Post, PostPreview, PostRef, PostState
+from channel_adapter.errors import LimitReachedError, NotFoundError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.ids import IdScheme, post_in
 from channel_adapter.services.schedule import PostSchedule
 from channel_adapter.services.scheduled_publisher import ScheduleOptions
+
+if TYPE_CHECKING:
+    from channel_adapter.store.pins import PinStore
+
+MAX_PINS: Final = 10
+"""Pinned posts of one channel, as many as the service's client SDKs allow for pins of their own."""
 
 
 class Posts(PostSchedule):
@@ -111,6 +118,50 @@ class Posts(PostSchedule):
         if error := (await self._backend.recall([wanted], reason))[wanted]:
             raise error
         await self._recalled.emit(wanted)
+
+    async def pin(self, ref: PostRef) -> bool:
+        """Pin a post of a channel, for `pinned`; return False if it is pinned already. Needs `database_url`.
+
+        Pins are kept in the store: the service and its client SDKs know nothing of them. Raises NotFoundError for a
+        post that is gone or was recalled, and LimitReachedError for the eleventh pin of a channel.
+        """
+        post = await self.get(ref)
+        if post.state is not PostState.PUBLISHED:
+            raise NotFoundError(f"post {post.ref.seq} of {post.ref.channel} is {post.state}", field="seq")
+        from channel_adapter.store.pins import PinRow  # noqa: PLC0415 - an extra
+
+        row = PinRow(post.ref.channel, post.ref.seq, post.ref.key, post.dedupe, self._clock.now())
+        added = await self._pins().add(row, MAX_PINS)
+        if added is None:
+            raise LimitReachedError(
+                f"channel {post.ref.channel} has {MAX_PINS} pinned posts; unpin one first", limit=MAX_PINS
+            )
+        return added
+
+    async def unpin(self, ref: PostRef) -> bool:
+        """Unpin a post; return False if it was not pinned. Needs `database_url`."""
+        wanted = self._ids.post(ref)
+        return await self._pins().remove(wanted.channel, wanted.seq)
+
+    async def pinned(self, channel: str) -> list[Post]:
+        """Return the pinned posts of a channel as they are now, the last pinned first, one call a post.
+
+        Posts that are gone, expired or recalled are left out, and are not pinned any more. Needs `database_url`.
+        """
+        wanted, posts = self._ids.channel(channel), []
+        for row in await self._pins().pinned(wanted):
+            post = await self._backend.get(PostRef(wanted, row.seq, row.message_key))
+            if post is not None and post.state is PostState.PUBLISHED and post.dedupe == row.dedupe:
+                posts.append(post)
+            else:
+                await self._pins().remove(wanted, row.seq)
+        return posts
+
+    def _pins(self) -> "PinStore":
+        database = self._database("pinned posts")
+        from channel_adapter.store.pins import PinStore  # noqa: PLC0415 - an extra
+
+        return PinStore(database)
 
     def _draft(
         self,

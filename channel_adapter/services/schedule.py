@@ -34,6 +34,7 @@ from channel_adapter.services.scheduled_publisher import (
 )
 
 if TYPE_CHECKING:
+    from channel_adapter.store.database import Database
     from channel_adapter.store.schedule import DraftRow, ScheduledRow, ScheduleStore
 
 FARTHEST: Final = timedelta(days=366)
@@ -333,13 +334,17 @@ class PostSchedule(PostSender):
         if publisher is not None:
             await publisher.store.close()
 
-    def _require_url(self) -> str:
+    def _require_url(self, what: str = "scheduled posts and drafts") -> str:
         if self._options.database_url is None:
             raise ConfigurationError(
-                "scheduled posts and drafts need a database: set database_url, for example sqlite:///adapter.db",
-                field="database_url",
+                f"{what} need a database: set database_url, for example sqlite:///adapter.db", field="database_url"
             )
         return self._options.database_url
+
+    def _database(self, what: str) -> "Database":
+        """Return the database, opened if necessary. Raises ConfigurationError without one; `what` needs it."""
+        self._require_url(what)
+        return self._opened().store.database
 
     def _opened(self) -> ScheduledPublisher:
         if self._publisher is None:

@@ -31,7 +31,8 @@ PUBLIC_NAMES = """
     AllRead Contact Direction Message MessageDraft MessageEdited MessageEvent MessageRead MessageRecalled
     MessageReceived MessageRef MessageSent Thread
     BlockedUser DirectoryEntry Invitation InvitationState
-    SavedDraft ScheduledPost ScheduleState ScheduleStatus
+    BlockedUser DirectoryEntry
+    ExportedChannel SavedDraft ScheduledPost ScheduleState ScheduleStatus
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists

@@ -1,0 +1,283 @@
+"""Export of a channel into a folder: files that `migrate plan --files` reads back, and reactions as CSV.
+
+A page at a time is read and written, and its end recorded in `export.json`. After an interruption the files are cut to
+what is recorded, and the export continues there.
+"""
+
+import asyncio
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.domain.channel import Channel, ExportedChannel
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import Post, PostState
+from channel_adapter.domain.subscription import Role, Subscriber
+from channel_adapter.errors import InvalidError
+from channel_adapter.services.channels import Channels
+from channel_adapter.services.failpoints import failpoint
+from channel_adapter.services.posts import Posts
+from channel_adapter.services.reactions.service import ReactionService
+from channel_adapter.services.subscriptions import Subscriptions
+
+STATE_FILE: Final = "export.json"
+_DRAFT: Final = "export.json.new"
+_PROFILE, _SUBSCRIBERS, _POSTS, _REACTIONS = "channels.jsonl", "subscribers.jsonl", "posts.jsonl", "reactions.csv"
+_HEADING: Final = ("channel", "post", "user", "emoji")
+_POSTS_PER_PAGE: Final = 100
+_VERSION: Final = 1
+
+ExportCallback = Callable[[int, int], object]
+"""Called with the subscribers and the posts that are written so far."""
+
+
+@dataclass(slots=True)
+class ExportProgress:
+    """How far an export is, as `export.json` has it. `sizes` are the bytes of each file that count.
+
+    `subscribers_from` and `posts_before` are where reading continues; None at the end of the list.
+    """
+
+    channel: str
+    began: float
+    version: int = _VERSION
+    subscribers_from: str | None = ""
+    posts_before: int | None = 0
+    admins: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    subscribers: int = 0
+    posts: int = 0
+    without_content: int = 0
+    reactions: int | None = 0
+    complete: bool = False
+
+
+class ChannelExporter:
+    """Exports channels. `reactions` is None where the service and the settings have none."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        subscriptions: Subscriptions,
+        posts: Posts,
+        reactions: ReactionService | None,
+        clock: Clock,
+    ) -> None:
+        self._channels = channels
+        self._subscriptions = subscriptions
+        self._posts = posts
+        self._reactions = reactions
+        self._clock = clock
+
+    async def export(self, name: str, folder: str | Path, on_progress: ExportCallback) -> ExportedChannel:
+        """Export a channel, or continue an export. Raises InvalidError for a folder with anything else, OSError."""
+        channel = await self._channels.get(name)
+        target = ExportFolder(Path(folder))
+        state = await asyncio.to_thread(target.begin, channel.id, self._clock.now())
+        resumed = bool(state.sizes)
+        if self._reactions is None:
+            state.reactions = None
+        await self._export_subscribers(channel, state, target, on_progress)
+        if _PROFILE not in state.sizes:
+            heads = {_PROFILE: _lines([_profile(channel, state.admins)])}
+            if state.reactions is not None:
+                heads[_REACTIONS] = _rows([_HEADING])
+            await asyncio.to_thread(target.append, state, heads)
+        await self._export_posts(channel, state, target, on_progress)
+        state.complete = True
+        await asyncio.to_thread(target.append, state, {})
+        return ExportedChannel(
+            channel=channel.id, folder=str(folder), began_at=datetime.fromtimestamp(state.began, UTC),
+            subscribers=state.subscribers, posts=state.posts, without_content=state.without_content,
+            reactions=state.reactions, resumed=resumed,
+        )  # fmt: skip
+
+    async def _export_subscribers(
+        self, channel: Channel, state: ExportProgress, target: "ExportFolder", on_progress: ExportCallback
+    ) -> None:
+        if state.subscribers_from is None:
+            return
+        pages = self._subscriptions.subscribers(channel.id, cursor=state.subscribers_from)
+        page: list[Subscriber] = []
+        async for subscriber in pages:
+            page.append(subscriber)
+            if pages.cursor != state.subscribers_from:
+                await self._write_subscribers(channel, page, pages.cursor, state, target)
+                page = []
+                on_progress(state.subscribers, state.posts)
+        await self._write_subscribers(channel, page, None, state, target)
+
+    async def _write_subscribers(
+        self,
+        channel: Channel,
+        page: Sequence[Subscriber],
+        cursor: str | None,
+        state: ExportProgress,
+        target: "ExportFolder",
+    ) -> None:
+        state.admins += [each.user for each in page if each.role is Role.ADMIN]
+        state.subscribers += len(page)
+        state.subscribers_from = cursor
+        lines = _lines(_subscriber(channel.slug, each) for each in page)
+        await asyncio.to_thread(target.append, state, {_SUBSCRIBERS: lines})
+
+    async def _export_posts(
+        self, channel: Channel, state: ExportProgress, target: "ExportFolder", on_progress: ExportCallback
+    ) -> None:
+        if state.posts_before is None:
+            return
+        page: list[Post] = []
+        async for post in self._posts.history(channel.id, before=state.posts_before or None):
+            page.append(post)
+            if len(page) == _POSTS_PER_PAGE:
+                await self._write_posts(channel, page, post.ref.seq, state, target)
+                page = []
+                on_progress(state.subscribers, state.posts)
+        await self._write_posts(channel, page, None, state, target)
+        on_progress(state.subscribers, state.posts)
+
+    async def _write_posts(
+        self, channel: Channel, page: Sequence[Post], before: int | None, state: ExportProgress, target: "ExportFolder"
+    ) -> None:
+        kept = [post for post in page if post.state is PostState.PUBLISHED]
+        rows = await self._reactions_of(channel, kept)
+        state.posts += len(kept)
+        state.without_content += len(page) - len(kept)
+        if state.reactions is not None:
+            state.reactions += len(rows)
+        state.posts_before = before
+        written = {_POSTS: _lines(_post(channel.slug, post) for post in kept), _REACTIONS: _rows(rows)}
+        await asyncio.to_thread(target.append, state, written)
+
+    async def _reactions_of(self, channel: Channel, posts: Sequence[Post]) -> list[tuple[object, ...]]:
+        if self._reactions is None:
+            return []
+        rows: list[tuple[object, ...]] = []
+        found = await self._reactions.get_many(post.ref for post in posts)
+        for post in posts:
+            if found[post.ref].total:
+                async for reactor in self._reactions.reactors(post.ref):
+                    rows.append((channel.slug, _key(post), reactor.user, reactor.emoji))  # noqa: PERF401 - a generator
+        return rows
+
+
+class ExportFolder:
+    """The files of one export. Methods block: call them in a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def begin(self, channel: ChannelId, now: float) -> ExportProgress:
+        """Return where an export begins or continues, with the files as they were then.
+
+        Raises InvalidError for a folder of another export, of a complete one, or with anything else.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        recorded = self._folder / STATE_FILE
+        if not recorded.exists():
+            if {path.name for path in self._folder.iterdir()} - {_DRAFT}:
+                raise InvalidError(f"{self._folder} is not empty and holds no export: name another folder", field="out")
+            state = ExportProgress(channel, now)
+            self._record(state)
+            return state
+        state = self._read(recorded)
+        if state.channel != channel:
+            raise InvalidError(f"{self._folder} holds an export of {state.channel}: name another folder", field="out")
+        if state.complete:
+            raise InvalidError(
+                f"{self._folder} holds a complete export of {channel}: name another folder, or remove it", field="out"
+            )
+        for name, size in state.sizes.items():
+            os.truncate(self._folder / name, size)
+        return state
+
+    def append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
+        """Append to files, then record the state: what an interruption leaves behind it is cut off."""
+        for name, data in written.items():
+            if data:
+                size = state.sizes.get(name, 0)
+                with (self._folder / name).open("r+b" if size else "wb") as file:
+                    file.seek(size)
+                    file.write(data)
+                state.sizes[name] = size + len(data)
+        failpoint("export.written")
+        self._record(state)
+        failpoint("export.recorded")
+
+    def _record(self, state: ExportProgress) -> None:
+        draft = self._folder / _DRAFT
+        draft.write_bytes(orjson.dumps(asdict(state), option=orjson.OPT_INDENT_2))
+        draft.replace(self._folder / STATE_FILE)
+
+    @staticmethod
+    def _read(recorded: Path) -> ExportProgress:
+        try:
+            state = ExportProgress(**orjson.loads(recorded.read_bytes()))
+        except (orjson.JSONDecodeError, TypeError):
+            state = None
+        if state is None or state.version != _VERSION:
+            raise InvalidError(f"{recorded} is not the record of an export by this version", field="out")
+        return state
+
+
+def _profile(channel: Channel, admins: Iterable[str]) -> dict[str, Any]:
+    return {
+        "id": channel.slug,
+        "name": channel.name,
+        "owner": channel.owner,
+        "introduction": channel.introduction,
+        "avatar": channel.avatar,
+        "organization": channel.organization,
+        "custom_data": channel.custom_data,
+        "created_at": _seconds(channel.created_at),
+        "max_subscribers": channel.max_subscribers,
+        "admins": [*admins],
+    }
+
+
+def _subscriber(slug: str, subscriber: Subscriber) -> dict[str, Any]:
+    return {
+        "channel": slug,
+        "user": subscriber.user,
+        "since": _seconds(subscriber.since),
+        "notifications": subscriber.notifications,
+    }
+
+
+def _post(slug: str, post: Post) -> dict[str, Any]:
+    return {
+        "channel": slug,
+        "id": _key(post),
+        "time": _seconds(post.published_at),
+        "author": post.author,
+        "content": post.parts,
+    }
+
+
+def _key(post: Post) -> str:
+    """Return the id of a post in the files; posts of one second are sorted by it."""
+    return f"{post.ref.seq:012}"
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())
+
+
+def _lines(values: Iterable[dict[str, Any]]) -> bytes:
+    """Return JSON lines without what is empty."""
+    kept = ({name: value for name, value in each.items() if value not in (None, "", [])} for each in values)
+    return b"".join(orjson.dumps(each) + b"\n" for each in kept)
+
+
+def _rows(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

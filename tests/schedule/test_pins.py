@@ -1,0 +1,44 @@
+"""Pinned posts: in their order, ten a channel, and gone with their posts."""
+
+import pytest
+
+from channel_adapter import ConfigurationError, LimitReachedError, NotFoundError, PostRef, Text
+from tests.schedule.conftest import CHANNELS, Scene
+
+NEWS, TIDES = CHANNELS
+
+
+async def test_pins_of_a_channel(scene: Scene) -> None:
+    async with scene.adapter() as adapter:
+        posts = [await adapter.posts.publish(NEWS, Text(f"post {number}")) for number in range(11)]
+        assert await adapter.posts.pinned(NEWS) == []
+        assert [await adapter.posts.pin(post.ref) for post in posts[:10]] == [True] * 10
+        assert not await adapter.posts.pin(posts[3].ref)
+        with pytest.raises(LimitReachedError, match="has 10 pinned posts; unpin one first"):
+            await adapter.posts.pin(posts[10].ref)
+        assert await adapter.posts.unpin(posts[0].ref)
+        assert not await adapter.posts.unpin(posts[0].ref)
+        assert await adapter.posts.pin(posts[10].ref)
+        pinned = await adapter.posts.pinned(NEWS)
+        assert [post.ref.seq for post in pinned] == [11, 10, 9, 8, 7, 6, 5, 4, 3, 2]
+        await adapter.posts.edit(posts[10].ref, Text("edited"))
+        await adapter.posts.recall(posts[9].ref)
+        pinned = await adapter.posts.pinned(NEWS)
+        assert (pinned[0].content, len(pinned)) == (Text("edited"), 9)
+        assert await adapter.posts.pinned(TIDES) == []
+        for gone in (posts[9].ref, PostRef(posts[0].ref.channel, 99)):
+            with pytest.raises(NotFoundError):
+                await adapter.posts.pin(gone)
+
+
+async def test_pin_does_not_pass_to_a_post_of_a_new_channel_with_the_same_id(on_sqlite: Scene) -> None:
+    async with on_sqlite.adapter() as adapter:
+        post = await adapter.posts.publish(NEWS, Text("a"))
+        await adapter.posts.pin(post.ref)
+        await adapter.channels.delete(NEWS)
+        await adapter.channels.create(slug=NEWS, name="News", owner="editor_7")
+        assert (await adapter.posts.publish(NEWS, Text("b"))).ref == post.ref
+        assert await adapter.posts.pinned(NEWS) == []
+    async with on_sqlite.adapter(database_url=None) as adapter:
+        with pytest.raises(ConfigurationError, match="pinned posts need a database"):
+            await adapter.posts.pin(post.ref)
