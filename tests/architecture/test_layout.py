@@ -31,7 +31,6 @@ PUBLIC_NAMES = """
     AllRead Contact Direction Message MessageDraft MessageEdited MessageEvent MessageRead MessageRecalled
     MessageReceived MessageRef MessageSent Thread
     BlockedUser DirectoryEntry Invitation InvitationState
-    BlockedUser DirectoryEntry
     ExportedChannel SavedDraft ScheduledPost ScheduleState ScheduleStatus
 """.split()  # noqa: SIM905
 
