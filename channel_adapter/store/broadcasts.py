@@ -28,6 +28,7 @@ from channel_adapter.domain.post import PostKey
 from channel_adapter.store.database import Database, Schema
 
 HOUR: Final = 3_600.0
+_MAX_WAIT: Final = 120.0
 KEPT_SECONDS: Final = 100 * 86_400.0
 """Longer than the longest roaming time, 90 days: the key of an older broadcast names nothing."""
 
@@ -122,9 +123,10 @@ class BroadcastStore:
         connection.execute(delete(_KEYS).where(_KEYS.c.channel == channel, _KEYS.c.added_at < now - KEPT_SECONDS))
 
     def _reserve(self, connection: Connection, channel: ChannelId, here: float, per_hour: int) -> float | None:
+        sent = self._locked(connection, channel)
         now = self._database.time(connection, here)
-        # what lies in the future was written before a clock was set back
-        times = [at for at in self._locked(connection, channel) if now - HOUR < at <= now]
+        # what lies further in the future than a transaction waits was written before a clock was set back
+        times = [at for at in sent if now - HOUR < at <= now + _MAX_WAIT]
         if len(times) >= per_hour:
             return sorted(times)[-per_hour] + HOUR - now
         self._store(connection, channel, [*times, now])
