@@ -21,7 +21,6 @@ from channel_adapter.durable.logs import log, redirect_logs
 from channel_adapter.durable.worker import APPLICATION, EVERY_SECONDS, POLL_SECONDS, VERSION, WORKFLOW, Function, Worker
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError
 from channel_adapter.store.database import Database
-from channel_adapter.store.leases import live_workers
 from channel_adapter.tencent.redaction import redact_text
 
 _WAIT_SECONDS: Final = 0.2
@@ -165,10 +164,6 @@ class Jobs:
     def executor(self) -> Executor | None:
         """The leases under which this process runs jobs; None if it runs none."""
         return self._worker.executor if self._worker is not None else None
-
-    async def workers(self, kind: Kind) -> int:
-        """Return how many processes run jobs of a kind. Raises UnavailableError."""
-        return await self._store.read(live_workers, kind.name, self._store.now(time.time()))
 
     @asynccontextmanager
     async def run_worker(self, kinds: Sequence[Kind]) -> AsyncIterator[None]:

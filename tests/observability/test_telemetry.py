@@ -20,11 +20,14 @@ from channel_adapter import (
     RefusedError,
     Settings,
     Subscribed,
+    SyncChannelAdapter,
     Text,
     ThrottledError,
     UnavailableError,
 )
+from channel_adapter.migration.budget import BudgetLimits
 from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from channel_adapter.webhooks import serve
 from channel_adapter.webhooks.trigger import trigger
 from tests.observability.conftest import KEY, TOKEN, Recorded, attributes, observed
@@ -309,3 +312,19 @@ def test_nothing_of_opentelemetry_is_imported_without_it() -> None:
         "assert not [name for name in sys.modules if name.startswith(('opentelemetry', 'prometheus_client'))]"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_blocking_adapter_is_traced_too(recorded: Recorded) -> None:
+    with StubServer().run_in_thread() as server:
+        settings = Settings(sdkappid=server.sdkappid, key=server.key, admin=server.admin, base_url=server.url)
+        with SyncChannelAdapter.open(settings, telemetry=recorded.telemetry) as adapter:
+            adapter.accounts.check(["reader_1"])
+            assert list(adapter.channels.subscribed("administrator")) == []
+    assert recorded.children(recorded.one("accounts.check")) == ["im_open_login_svc/account_check"]
+    assert "group_open_http_svc/get_joined_group_list" in recorded.children(recorded.one("channels.subscribed"))
+
+
+async def test_method_that_runs_until_it_is_stopped_is_no_span(recorded: Recorded, tmp_path: Path) -> None:
+    async with observed(recorded, tmp_path) as (adapter, _):
+        await adapter.migration.work(limits=BudgetLimits(seconds=0.1))
+    assert recorded.named("migration.work") == []
