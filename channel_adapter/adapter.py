@@ -546,6 +546,7 @@ class ChannelAdapter:
         if self.settings.database_url is not None and not await self.backend.channels.read([channel]):
             await self._blocks.drop(channel)
             await self.directory.hide(channel)
+            await self._contacts.set(channel, None)
             await self.invites.drop(channel)
 
     async def _reduce_rate(self, alarm: RateAlarm) -> None:

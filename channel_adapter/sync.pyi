@@ -714,7 +714,8 @@ class _SyncMessages:
         Every attempt carries the same dedupe number, so that a lost reply never sends twice; with an `idempotency_key`
         the same holds for calls with equal content up to 120 s apart. Raises InvalidError (empty, over 12,000 bytes,
         the channel's own account), NotFoundError for the channel and the user, PermissionDeniedError if the user has
-        blocked the account, RefusedError, and OutcomeUnknownError if the message may have been sent.
+        blocked the account or would have to subscribe first, RefusedError, and OutcomeUnknownError if the message may
+        have been sent.
         """
 
     def send_many(self, channel: str, users: Users, content: Content | Sequence[Content]) -> Outcomes:

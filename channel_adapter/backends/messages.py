@@ -206,14 +206,16 @@ class ChannelMessages:
     async def unread(self, channel: ChannelId) -> int | None:
         """Return how many one-to-one messages the account of a channel has not read, from all users together.
 
-        None if the service does not accept the account there, which its pages describe for users alone.
+        None if the service does not accept an official account there, which its pages describe for users alone.
         """
         account = await self._senders.sender(channel)
         try:
             reply = await self._caller.call(
                 GET_C2C_UNREAD_MSG_NUM, unread.GetC2cUnreadMsgNumRequest(to_account=account)
             )
-        except (InvalidError, NotFoundError):
+        except (InvalidError, NotFoundError) as error:
+            if account != channel:
+                await self._raise_named(error, channel, account, None)
             return None
         return reply.all_c2c_unread_msg_num
 

@@ -62,4 +62,5 @@ def for_counts(counts: Mapping[OutcomeKind, int], broken_lines: int = 0) -> Exit
         return Exit.DONE
     if done:
         return Exit.PARTLY
-    return Exit.SERVICE if total and counts.get(OutcomeKind.FAILED, 0) == total else Exit.REFUSED
+    failed = counts.get(OutcomeKind.FAILED, 0) + counts.get(OutcomeKind.UNKNOWN, 0)
+    return Exit.SERVICE if total and failed == total else Exit.REFUSED

@@ -120,7 +120,8 @@ class Messages:
         Every attempt carries the same dedupe number, so that a lost reply never sends twice; with an `idempotency_key`
         the same holds for calls with equal content up to 120 s apart. Raises InvalidError (empty, over 12,000 bytes,
         the channel's own account), NotFoundError for the channel and the user, PermissionDeniedError if the user has
-        blocked the account, RefusedError, and OutcomeUnknownError if the message may have been sent.
+        blocked the account or would have to subscribe first, RefusedError, and OutcomeUnknownError if the message may
+        have been sent.
         """
         wanted, receiver = self._ids.channel(channel), ids.receiver_id(user)
         dedupe = None
@@ -150,7 +151,6 @@ class Messages:
         """
         wanted = self._ids.channel(channel)
         options = BulkOptions(min(BATCHES, self._options.concurrency), self._options.stall_timeout, self._options.clock)
-
         loop = BulkLoop(options, lost=OutcomeKind.UNKNOWN)
         send = partial(
             loop.outcomes,
@@ -247,6 +247,8 @@ class Messages:
     async def _account(self, channel: ChannelId) -> PeerId:
         """Return the account of a channel, which the registry knows then."""
         account = await self._backend.sender(channel)
+        if account == channel:
+            return account
         if await self._contacts.learn(channel, account) != account:  # one of the two is from before a change
             account = await self._backend.sender(channel, fresh=True)
             await self._contacts.set(channel, account)

@@ -74,8 +74,8 @@ class EventPipeline:
         self.registry: ChannelRegistry = open_channel_registry(url)
         self.invalidation: CacheInvalidationBus = open_invalidation_bus(url, backend.forget)
         self.callbacks: CallbackTables = CallbackTables(backend.mode, admin=settings.admin)
-        self.resolver: EventResolver = EventResolver(self.callbacks, backend.channels, self.registry, contacts)
-        self._contacts = contacts
+        self._contacts = contacts if backend.can.contacts else None
+        self.resolver: EventResolver = EventResolver(self.callbacks, backend.channels, self.registry, self._contacts)
         self._builtin = BuiltinHandlers(backend.observe, self.registry, self.invalidation, signals, reactions, unread)
         self._assigns = settings.unread.assign
         self._own_echoes = settings.webhooks.own_echoes
@@ -88,18 +88,20 @@ class EventPipeline:
         store is needed and fails: repeat it later.
         """
         event = await self.resolver.resolve(webhook)
-        if isinstance(event, e.ChannelEvent) and not event.other_mode:
+        if self._contacts is not None and isinstance(event, e.ChannelEvent) and not event.other_mode:
             await self._contacts.observe(event)
         await self._builtin.handle(event)
         return event if self._is_wanted(event) else None
 
     async def publish(self, event: e.ChannelEvent) -> None:
-        """Report a change that this adapter has made: to the registry and to the caches of other processes.
+        """Report a change that this adapter has made: to the registries and to the caches of other processes.
 
         Raises UnavailableError if the database fails.
         """
         await self.invalidation.publish(event)
         await self.registry.observe(event)
+        if self._contacts is not None:
+            await self._contacts.observe(event)
 
     def post_steps(self, event: e.Event) -> list[HandlerStep]:
         """Return the adapter's own steps that run after the app's handlers and fail independently of them."""
@@ -125,8 +127,13 @@ class EventResolver:
     """
 
     def __init__(
-        self, callbacks: CallbackTables, channels: ChannelBackend, registry: ChannelRegistry, contacts: ContactRegistry
+        self,
+        callbacks: CallbackTables,
+        channels: ChannelBackend,
+        registry: ChannelRegistry,
+        contacts: ContactRegistry | None,
     ) -> None:
+        """`contacts` None: the account of a channel is the channel itself."""
         self._callbacks = callbacks
         self._contacts = contacts
         self._channels = channels
@@ -141,6 +148,9 @@ class EventResolver:
         event = self._callbacks.event(webhook.command, webhook.body, webhook.query)
         if isinstance(event, e.MessageEvent):
             return await self.with_contact(event) or _other(event, webhook)
+        if isinstance(event, e.AllRead) and event.posts:
+            known = await self._channels.known([ref.channel for ref in event.posts])
+            return replace(event, posts=tuple(ref for ref in event.posts if ref.channel in known))
         if not isinstance(event, e.ChannelEvent) or event.other_mode:
             return event
         if isinstance(event, e.ChannelCreated) and not self._channels.cached(event.channel):
@@ -159,6 +169,8 @@ class EventResolver:
         """
         if message.channel is not None:
             return message
+        if self._contacts is None:
+            return None
         known = await self._contacts.channels([message.account, message.user])
         for side in (message, from_other_side(message)):
             if channels := known.get(side.account):
