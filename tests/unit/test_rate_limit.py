@@ -15,6 +15,7 @@ from channel_adapter.tencent.rate_limit import (
     CommandLimiter,
     KeyedLimiter,
     RateLimitTimeout,
+    WindowLimiter,
 )
 
 FOREVER = float("inf")
@@ -236,3 +237,25 @@ async def test_only_the_latest_keys_are_remembered() -> None:
         await limiter.acquire("a", timeout=0)
     await limiter.acquire("c", timeout=0)
     await limiter.acquire("b", timeout=0)
+
+
+class AdvancingClock(SteppedClock):
+    """Time that passes as soon as one task sleeps."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@pytest.mark.parametrize("sizes", [[500] * 80, [500, 1, 499, 20] * 60, [25] * 800], ids=["full", "mixed", "small"])
+async def test_window_limiter_keeps_to_its_units_and_close_to_them(sizes: list[int]) -> None:
+    clock = AdvancingClock()
+    limiter = WindowLimiter(12_000, seconds=60, portion=500, clock=clock)
+    sent: list[tuple[float, int]] = []
+    for size in sizes:
+        await limiter.acquire(size)
+        sent.append((clock.monotonic(), size))
+    for number, (start, _) in enumerate(sent):
+        within = sum(size for at, size in sent[number:] if at - start < 60)
+        assert within <= 12_000
+    took = sent[-1][0] - sent[0][0]
+    assert sum(sizes) / took > 0.95 * 200

@@ -204,7 +204,7 @@ async def test_user_who_marked_all_as_read_has_later_read_positions(scenario: Sc
     (event,) = scenario.received
     assert isinstance(event, e.AllRead)
     assert event.user == SAILOR
-    assert event.posts[0] == PostRef(LIGHTHOUSE, 2)
+    assert event.posts == (PostRef(LIGHTHOUSE, 2),)
     assert (await scenario.adapter.unread.get(SAILOR)).badge == 1
     await send(scenario, "AllRead", {"Report_Account": "a user who is gone", "GroupReadInfo": read}, 1)
 
@@ -280,3 +280,17 @@ async def test_guard_decides_about_messages_of_channels_alone(scenario: Scenario
     asked = len(seen)
     assert (await ask(SAILOR, MATE, "spam"))["ErrorCode"] == 0
     assert len(seen) == asked
+
+
+async def test_owner_of_an_official_account_has_messages_of_its_own() -> None:
+    async with open_scenario(mode="official") as scenario:
+        account = (await scenario.adapter.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)).id
+        await scenario.settle()
+        scenario.received.clear()
+        await message(scenario, 1, SAILOR, KEEPER)
+        assert scenario.received == []
+        await message(scenario, 2, SAILOR, account)
+        (event,) = scenario.received
+        assert isinstance(event, e.MessageReceived)
+        assert (event.account, event.channel, event.other_mode) == (account, account, False)
+        assert (await scenario.adapter.messages.contact("lighthouse")).account == account
