@@ -15,7 +15,6 @@ import requests
 
 from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.server import StubServer
-from channel_adapter.stub.settings import StubSettings
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "channel_adapter"
@@ -29,13 +28,6 @@ MANUALS = [
     ROOT / ".github" / "CONTRIBUTING.md",
     ROOT / ".github" / "CHANGELOG.md",
 ]
-
-
-@pytest.fixture
-def stub() -> Iterator[StubServer]:
-    settings = StubSettings.model_validate({"app": {"group_fields": ["ch_tag"]}})
-    with StubServer(settings).run_in_thread() as server:
-        yield server
 
 
 def free_port() -> int:
