@@ -1,6 +1,7 @@
 """The channels of the app, kept for a few seconds: the service allows one such list a second."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Final
 
 from channel_adapter.concurrency.clock import Clock
@@ -9,10 +10,12 @@ from channel_adapter.services.channels import Channels
 
 SECONDS: Final = 15.0
 """How long a list is kept. A change made on the console makes it read again."""
+MOST: Final = 5_000
+"""Channels that are read; of more, the search of the directory finds the others."""
 
 
 class ChannelList:
-    """Reads all channels, once for requests that come together."""
+    """Reads the channels of the app, once for requests that come together."""
 
     def __init__(self, channels: Channels, clock: Clock) -> None:
         self._channels = channels
@@ -22,10 +25,16 @@ class ChannelList:
         self._reading = asyncio.Lock()
 
     async def all(self) -> list[Channel]:
-        """Return every channel, in no order. Raises what `channels.all` raises."""
+        """Return the first 5,000 channels, in no order. Raises what `channels.all` raises."""
         async with self._reading:
             if self._found is None or self._clock.monotonic() >= self._until:
-                self._found = [each async for each in self._channels.all()]
+                found = []
+                async with aclosing(self._channels.all()) as channels:
+                    async for channel in channels:
+                        found.append(channel)
+                        if len(found) == MOST:
+                            break
+                self._found = found
                 self._until = self._clock.monotonic() + SECONDS
             return self._found
 

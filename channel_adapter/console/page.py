@@ -22,7 +22,9 @@ from channel_adapter.console.channel_list import ChannelList
 from channel_adapter.console.i18n import message
 from channel_adapter.console.imports import SubscriberImports
 from channel_adapter.domain.channel import Channel
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.reaction import Reactions
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.store.console import ConsoleRows
 from channel_adapter.store.database import Database
 from channel_adapter.tencent.redaction import redact_text
@@ -236,6 +238,13 @@ class View:
     async def channel(self) -> Channel:
         """Return the channel of the address. Raises NotFoundError."""
         return await self.adapter.channels.get(self.slug)
+
+    async def reactions(self, refs: list[PostRef]) -> dict[PostRef, Reactions]:
+        """Return the reactions to posts; none where they are counted in a database only and there is none."""
+        try:
+            return await self.adapter.reactions.get_many(refs)
+        except ConfigurationError:
+            return {}
 
     def explain(self, error: ChannelAdapterError) -> explain.ErrorText:
         """Return an error of the adapter in words."""

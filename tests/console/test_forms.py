@@ -257,6 +257,20 @@ async def test_users_are_blocked_and_the_channel_is_suspended(stored: Served) ->
     assert refused.form(COMPOSE)["text"] == "Kept"
 
 
+async def test_invitation_is_shown_once_and_revoked(stored: Served) -> None:
+    browser, place = stored.browser(), f"/c/{SLUG}/invites"
+    assert (await browser.submit(place, uses="none")).status == 422
+    created = await browser.submit(place, uses="1", days="7")
+    (code,) = re.findall(r"<code>([A-Za-z0-9_-]{22})</code>", created.text)
+    assert "data:image/svg+xml;base64," in created.text
+    assert (await stored.adapter.invites.accept(code, user="reader_1")).kind == "added"
+    page = await browser.get(place)
+    assert code not in page.text
+    assert "used up" in page.text
+    assert (await browser.submit(place, f"{place}/revoke")).place == f"{place}?done=saved"
+    assert "revoked" in (await browser.get(place)).text
+
+
 async def test_message_is_sent_once_and_recalled(stored: Served) -> None:
     browser = stored.browser()
     form = {**(await browser.get(THREAD)).form(THREAD), "text": "Hello", "format": "text"}
@@ -306,7 +320,7 @@ async def test_script_in_a_text_is_shown_as_text_wherever_it_is(stored: Served) 
     await stored.adapter.messages.send(SLUG, user="reader_1", content=Text(script))
     places = ["/", f"/c/{SLUG}", "/new", COMPOSE, SETTINGS, STAFF, SUBSCRIBERS, POST, f"{POST}/edit", f"{POST}/recall",
               "/schedule", "/messages", f"/c/{SLUG}/messages", THREAD, "/webhooks", "/doctor", "/log",
-              f"/c/{SLUG}/imports"]  # fmt: skip
+              f"/c/{SLUG}/imports", f"/c/{SLUG}/invites"]  # fmt: skip
     for place in places:
         page = await browser.get(f"{place}?q={script}&user={script}&done={script}&number={script}&order={script}")
         assert script not in page.text, place

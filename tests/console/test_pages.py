@@ -1,5 +1,6 @@
 """Pages and their forms, used without JavaScript."""
 
+import asyncio
 from html import escape
 
 import pytest
@@ -72,4 +73,11 @@ async def test_published_post_is_what_the_preview_showed(
 async def test_form_sent_twice_publishes_once(browser: Browser, served: Served) -> None:
     form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Once"}
     assert (await browser.post(COMPOSE, form)).place == (await browser.post(COMPOSE, form)).place
+    assert len([post async for post in served.adapter.posts.history("harbor_news")]) == 1
+
+
+async def test_two_clicks_at_the_same_time_publish_once(browser: Browser, served: Served) -> None:
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Once"}
+    first, second = await asyncio.gather(browser.post(COMPOSE, form), browser.post(COMPOSE, form))
+    assert first.place == second.place == "/c/harbor_news?done=published&number=1"
     assert len([post async for post in served.adapter.posts.history("harbor_news")]) == 1

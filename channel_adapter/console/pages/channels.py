@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.channel_list import MOST
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.channel import Channel
 
@@ -19,6 +20,8 @@ async def show(page: View) -> web.Response:
     order = query.get("order", "")
     order = order if order in ORDERS else ORDERS[0]
     everything = await page.console.channels.all()
+    if words and len(everything) >= MOST and page.adapter.settings.database_url is not None:
+        everything = await _in_directory(page, words)
     found = sorted((each for each in everything if _matches(each, words.casefold())), key=lambda each: each.slug)
     found.sort(key=lambda each: _rank(each, order))
     start = next((index for index, each in enumerate(found) if each.slug == query.get("from")), 0)
@@ -26,8 +29,14 @@ async def show(page: View) -> web.Response:
     following = found[start + PER_PAGE].slug if len(found) > start + PER_PAGE else ""
     return page.render(
         "channels.html", channels=shown, total=len(everything), found=len(found), words=words, order=order,
-        following=following, is_first=not start,
+        following=following, is_first=not start, is_whole=len(everything) < MOST,
     )  # fmt: skip
+
+
+async def _in_directory(page: View, words: str) -> list[Channel]:
+    """Return the channels that the database knows and that match."""
+    found = await page.adapter.directory.search(words[:60], limit=PER_PAGE)
+    return list((await page.adapter.channels.get_many([each.id for each in found])).values())
 
 
 def _matches(channel: Channel, words: str) -> bool:

@@ -99,7 +99,8 @@ async def unreact(page: View) -> web.Response:
 async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str = "") -> web.Response:
     ref = _ref(page)
     channel, post = await page.channel(), await page.adapter.posts.get(ref)
-    reactions = await page.adapter.reactions.get(ref) if post.state is PostState.PUBLISHED else None
+    found = await page.reactions([ref]) if post.state is PostState.PUBLISHED else {}
+    reactions = found.get(ref)
     reactors = []
     if page.may(AccessRole.ADMIN) and reactions is not None and reactions.total:
         async for each in page.adapter.reactions.reactors(ref):
@@ -108,7 +109,8 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
                 break
     return page.render(
         "post.html", error=error, channel=channel, channel_name=channel.name, post=post, reactions=reactions,
-        reactors=reactors, emoji=emoji, document=_document(post), can_edit=Composed.of(post.parts) is not None,
+        reactors=reactors, emoji=emoji, document=_document(post),
+        can_edit=page.adapter.can.edit_posts and Composed.of(post.parts) is not None,
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ async def show(page: View) -> web.Response:
     channel = await page.channel()
     found, following = await _search(page, words.casefold(), state, before)
     refs = [post.ref for post in found if post.state is PostState.PUBLISHED]
-    reactions = await page.adapter.reactions.get_many(refs)
+    reactions = await page.reactions(refs)
     rows = [
         ListedPost(post, excerpt(post.parts), picture(post.parts), reactions.get(post.ref, Reactions(ref=post.ref)))
         for post in found

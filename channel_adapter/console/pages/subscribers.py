@@ -125,12 +125,15 @@ async def _show(
         "subscribers.html", error=error, channel=channel, channel_name=channel.name, subscribers=shown,
         following=following, is_first="cursor" not in query, looked_up=looked_up, found=found, typed=typed,
         outcomes=[each for each in outcomes if each.kind not in DONE], choices=_CHOICES, imports=imports,
-        durable=page.console.imports.durable,
+        can=page.adapter.can,
     )  # fmt: skip
 
 
 async def _look_up(page: View, user: str) -> Notifications | None:
     """Return how posts reach a user; None for one who is no subscriber."""
+    if not page.adapter.can.read_notifications:
+        subscribed = await page.adapter.subscriptions.is_subscribed(page.slug, [user])
+        return Notifications.ALL if any(subscribed.values()) else None
     try:
         return await page.adapter.subscriptions.notifications(page.slug, user=user)
     except NotFoundError as error:
