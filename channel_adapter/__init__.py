@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         SubscribeRequest,
     )
     from channel_adapter.domain.ids import ChannelId, UserId
+    from channel_adapter.domain.insights import ChannelInsights, ChannelViews, DayInsights, PostInsights, PostViews
     from channel_adapter.domain.invitation import Invitation, InvitationState
     from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, Thread
     from channel_adapter.domain.post import (
@@ -148,8 +149,10 @@ __all__ = [
     "ChannelEvent",
     "ChannelFull",
     "ChannelId",
+    "ChannelInsights",
     "ChannelOutcome",
     "ChannelUnread",
+    "ChannelViews",
     "ConfigurationError",
     "ConflictError",
     "Contact",
@@ -158,6 +161,7 @@ __all__ = [
     "CountSource",
     "CreateRequest",
     "Custom",
+    "DayInsights",
     "Departure",
     "Direction",
     "DirectoryEntry",
@@ -204,11 +208,13 @@ __all__ = [
     "Post",
     "PostDraft",
     "PostEdited",
+    "PostInsights",
     "PostLost",
     "PostPublished",
     "PostRecalled",
     "PostRef",
     "PostState",
+    "PostViews",
     "RateAlarm",
     "ReactionChange",
     "ReactionChanged",
@@ -255,6 +261,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.subscription",
     "domain.reaction",
     "domain.unread",
+    "domain.insights",
     "domain.invitation",
     "domain.message",
     "domain.schedule",

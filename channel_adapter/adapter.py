@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # pyright accepts a property alone where a protocol declares 
     from channel_adapter.services.bulk import BulkOptions
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.directory import Directory
+    from channel_adapter.services.insights import Insights
     from channel_adapter.services.invites import Invites
     from channel_adapter.services.messages import ContactRegistry, Messages
     from channel_adapter.services.posts import Posts
@@ -106,6 +107,8 @@ class ChannelAdapter:
         self.signals.contact_changed.connect(lambda change: self.messages.set_contact(change.channel, change.account))
         self.signals.message_event.connect(self._record_message)
         self.signals.channel_deleted.connect(self._drop_channel)
+        if settings.insights.record:
+            self.signals.channel_event.connect(lambda event: self.insights.record(event))  # noqa: PLW0108
         self.signals.channel_changed.connect(self._channel_changed)
         self.signals.rate_alarm.connect(self._reduce_rate)
 
@@ -141,6 +144,19 @@ class ChannelAdapter:
         with needs_store(url):
             from channel_adapter.store.channel_registry import ChannelRows
         return Directory(self.backend, ChannelRows(self._database(url)), self.clock)
+
+    @_part
+    def insights(self) -> Insights:
+        """Insights: views of posts, and the growth of channels."""
+        from channel_adapter.services.insights import Insights
+
+        keep_days = self.settings.insights.keep_days
+        if self.settings.database_url is None:
+            return Insights(self.backend, self.reactions, None, self.clock, keep_days)
+        url = self.settings.database_url.get_secret_value()
+        with needs_store(url):
+            from channel_adapter.store.insights import InsightRows
+        return Insights(self.backend, self.reactions, InsightRows(self._database(url)), self.clock, keep_days)
 
     @_part
     def subscriptions(self) -> Subscriptions:

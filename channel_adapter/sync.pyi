@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -12,9 +12,10 @@ from channel_adapter.concurrency.blocking import SyncIterator, SyncPages
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain.channel import Channel, DirectoryEntry, ExportedChannel
-from channel_adapter.domain.events import Event
+from channel_adapter.domain.events import ChannelEvent, Event
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.insights import ChannelInsights, ChannelViews
 from channel_adapter.domain.invitation import Invitation
 from channel_adapter.domain.message import Contact, Message, MessageRef, Thread
 from channel_adapter.domain.mode import Capabilities
@@ -85,6 +86,10 @@ class SyncChannelAdapter:
     @property
     def directory(self) -> _SyncDirectory:
         """The directory: search channels, and refresh what is known of them."""
+
+    @property
+    def insights(self) -> _SyncInsights:
+        """Insights: views of posts, and the growth of channels."""
 
     @property
     def subscriptions(self) -> _SyncSubscriptions:
@@ -422,6 +427,28 @@ class _SyncDirectory:
 
     def set_categories(self, channel: ChannelId, categories: Sequence[str]) -> None:
         """Replace the categories of a channel."""
+
+class _SyncInsights:
+    """Figures of channels. `views` needs no database; the other methods raise ConfigurationError without one."""
+
+    def channel(self, channel: str, since: datetime | date | None = None) -> ChannelInsights:
+        """Return the figures of a channel since a time, of 30 days without one, as DEFINITIONS describes each.
+
+        Joins and leaves come from webhooks, with the setting `insights.record`; views, and joins from before that, from
+        the last scan by `views`. Costs a call for 20 posts and one for the channel. Raises InvalidError for a time that
+        has no zone or is in the future, and NotFoundError.
+        """
+
+    def record(self, event: ChannelEvent) -> None:
+        """Store a join or leave that a webhook reported; other events are ignored. Repeating changes nothing."""
+
+    def views(self, channel: str) -> ChannelViews:
+        """Return the views of all posts in a channel's history, from one scan of its subscribers.
+
+        The service reports no views: a subscriber counts whose read position is at or past the post and who subscribed
+        before it. The scan takes a call for 100 subscribers, and memory for the posts alone. With a database its result
+        is stored for `channel`. Raises UnsupportedError without `can.views`, and NotFoundError.
+        """
 
 class _SyncSubscriptions:
     """Subscribers of channels. Every method accepts a channel by slug or by id, and refuses other groups."""

@@ -15,6 +15,7 @@ from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.events import ChannelEvent
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.insights import ReadPosition
 from channel_adapter.domain.message import Message, MessageRef, PeerId
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostKey, PostPreview, PostRef
@@ -218,6 +219,10 @@ class MemberBackend(Protocol):
 
     async def page(self, channel: ChannelId, cursor: str) -> Page[Subscriber, str]:
         """Return one page of the subscribers, without the owner; "" is the first. Raises NotFoundError."""
+        ...
+
+    async def read_positions(self, channel: ChannelId, cursor: str) -> Page[ReadPosition, str]:
+        """Return how far the subscribers of one page have read, without the owner. Needs `can.views`."""
         ...
 
     async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:

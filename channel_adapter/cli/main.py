@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "messages": CommandInfo("messages", "Write to subscribers one to one; read, edit and recall such messages."),
     "directory": CommandInfo("directory", "Search channels by name, introduction and category."),
     "invites": CommandInfo("invites", "Create, accept, revoke and list invitations to channels."),
+    "insights": CommandInfo("insights", "Show views of posts and the growth of a channel; export them."),
     "accounts": CommandInfo("accounts", "Add accounts to the app, and check which it knows."),
     "migrate": CommandInfo("migrate", "Move official accounts, or files of another system, to channels."),
     "worker": CommandInfo("worker", "Run jobs that other commands have queued: migrations, conversation groups."),

@@ -149,6 +149,15 @@ class InviteSettings(SettingsTable):
         return template
 
 
+class InsightSettings(SettingsTable):
+    """Configure the figures of channels."""
+
+    record: bool = Field(
+        default=False, description="store joins and leaves that webhooks report in database_url, for insights"
+    )
+    keep_days: int = Field(default=400, ge=1, description="days for which joins and leaves are kept")
+
+
 class UnreadSettings(SettingsTable):
     """Configure users' conversation groups of channels, which keep unread posts apart from chats."""
 
@@ -355,6 +364,7 @@ class Settings(SettingsTable):
     posts: PostSettings = Field(default_factory=PostSettings)
     schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
     invites: InviteSettings = Field(default_factory=InviteSettings)
+    insights: InsightSettings = Field(default_factory=InsightSettings)
     unread: UnreadSettings = Field(default_factory=UnreadSettings)
     reactions: ReactionSettings = Field(default_factory=ReactionSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from channel_adapter.domain.post import Article, Content, Custom, File, Image, Location, Text, TextAndImage
+from channel_adapter.domain.post import Article, Content, Image, Text, TextAndImage
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.content import body_size, to_elements
 from channel_adapter.mapping.text import require_text, require_url
@@ -112,21 +112,6 @@ def _incomplete(composed: Composed) -> tuple[Content, ...]:
         return (Article(composed.link_text, text, composed.link_url, picture),)
     found: list[Content] = [Text(text)] if text.strip() else []
     return (*found, Image(picture)) if picture else tuple(found)
-
-
-def excerpt(parts: Sequence[Content]) -> str:
-    """Return the text of a post on one line."""
-    found: list[str] = []
-    for part in parts:
-        if isinstance(part, Text | TextAndImage):
-            found.append(part.text)
-        elif isinstance(part, Article):
-            found += [part.title, part.text]
-        elif isinstance(part, Custom | Location):
-            found.append(part.description)
-        elif isinstance(part, File):
-            found.append(part.name)
-    return " ".join(" ".join(found).split())
 
 
 def picture(parts: Sequence[Content]) -> str:

@@ -57,7 +57,7 @@ COMMUNITY_CAPABILITIES = Capabilities(
     import_history=True,
     import_subscribers=True,
     transfer=True,
-    views=False,
+    views=True,
     close_posting=True,
     contacts=True,
 )

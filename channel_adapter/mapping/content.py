@@ -5,7 +5,7 @@ A kind of content is added by its class in `domain.post` and one row of `_KINDS`
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
@@ -361,3 +361,18 @@ def original_elements(element: w.ReceivedElement) -> Sequence[w.ReceivedElement]
     except ValidationError:
         return None
     return moved.original if moved.business_id == w.ARTICLE_BUSINESS_ID else None
+
+
+def excerpt(parts: Iterable[p.Content]) -> str:
+    """Return the text of a post on one line."""
+    found: list[str] = []
+    for part in parts:
+        if isinstance(part, p.Text | p.TextAndImage):
+            found.append(part.text)
+        elif isinstance(part, p.Article):
+            found += [part.title, part.text]
+        elif isinstance(part, p.Custom | p.Location):
+            found.append(part.description)
+        elif isinstance(part, p.File):
+            found.append(part.name)
+    return " ".join(" ".join(found).split())

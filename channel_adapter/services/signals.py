@@ -28,7 +28,8 @@ class ContactChange:
 class Signals:
     """The signals of one adapter. A listener of `post_published` may return a Broadcast for `Post.broadcast`.
 
-    `channel_changed` reports what this adapter has changed of a channel: OwnerChanged, RoleChanged, ChannelChanged.
+    `channel_event` is what webhooks report of channels, `channel_changed` what this adapter has changed itself:
+    OwnerChanged, RoleChanged, ChannelChanged.
     """
 
     post_published: Signal[Post, Broadcast | None] = field(default_factory=lambda: Signal("post published"))
@@ -36,6 +37,7 @@ class Signals:
     channel_deleted: Signal[ChannelId, None] = field(default_factory=lambda: Signal("channel deleted"))
     contact_changed: Signal[ContactChange, None] = field(default_factory=lambda: Signal("contact changed"))
     message_event: Signal[MessageEvent | AllRead, None] = field(default_factory=lambda: Signal("message event"))
+    channel_event: Signal[ChannelEvent, None] = field(default_factory=lambda: Signal("channel event"))
     channel_changed: Signal[ChannelEvent, None] = field(default_factory=lambda: Signal("channel changed"))
     rate_alarm: Signal[RateAlarm, None] = field(default_factory=lambda: Signal("rate alarm"))
     users_left: Signal[UsersLeft, None] = field(default_factory=lambda: Signal("users left"))

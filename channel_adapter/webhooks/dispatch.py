@@ -251,6 +251,7 @@ class BuiltinHandlers:
             self._observe(event)
             await self._invalidation.publish(event)
             await self._registry.observe(event)
+            await self._signals.channel_event.emit(event)
             await self._update_stored(event)
 
     async def _update_stored(self, event: e.ChannelEvent) -> None:

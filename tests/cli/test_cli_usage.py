@@ -42,6 +42,7 @@ def test_these_are_the_commands() -> None:
             "create",
             "show",
             "list",
+            "adopt",
             "update",
             "delete",
             "staff",
@@ -58,6 +59,7 @@ def test_these_are_the_commands() -> None:
             "export",
         ],
         "directory": ["search", "refresh"],
+        "insights": ["show", "views", "export"],
         "invites": ["create", "accept", "revoke", "list"],
         "subscribers": [
             "add",
@@ -212,7 +214,7 @@ def test_missing_library_is_named_with_its_extra(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["channels"], "a command is missing: create, show, list, update, delete"),
+        (["channels"], "a command is missing: create, show, list, adopt, update, delete"),
         (["chanels", "list"], "there is no command 'chanels'; did you mean 'channels'?"),
         (["posts", "publsh"], "there is no command 'publsh'; did you mean 'publish'?"),
         (

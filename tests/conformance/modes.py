@@ -11,6 +11,7 @@ from channel_adapter.errors import UnsupportedError
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.channels import Channels
 from channel_adapter.services.directory import Directory
+from channel_adapter.services.insights import Insights
 from channel_adapter.services.messages import Messages
 from channel_adapter.services.posts import Posts
 from channel_adapter.services.reactions.service import ReactionService
@@ -26,6 +27,7 @@ PARTS: Final[dict[str, type]] = {
     "directory": Directory,
     "events": Events,
     "guard": Guard,
+    "insights": Insights,
     "messages": Messages,
     "posts": Posts,
     "reactions": ReactionService,
@@ -41,6 +43,7 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         "directory": "hide record refresh require_categories search set_categories",
         "events": "key listen_for_invalidations on plan stream",
         "guard": "answer on",
+        "insights": "channel record",
         "messages": "contact edit mark_read recall send send_many send_many_stream thread threads unread",
         "posts": "acknowledge aclose check_schedule dedupe_of discard_draft draft drafts get get_draft get_scheduled"
         " history preview publish publish_draft publish_due publish_now recall reschedule schedule schedule_lag"
@@ -54,6 +57,7 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
     },
     "unsupported": {
         "channels": "demote promote transfer",
+        "insights": "views",
         "messages": "set_contact",
         "posts": "edit",
         "subscriptions": "mute notifications set_notifications unmute",

@@ -21,6 +21,7 @@ from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.insights import ReadPosition
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind, Role, Subscriber, Subscription
 from channel_adapter.errors import (
     ChannelAdapterError,
@@ -31,6 +32,7 @@ from channel_adapter.errors import (
     RefusedError,
     UnavailableError,
 )
+from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.mapping.subscription_member import (
     ADD_OUTCOMES,
@@ -253,6 +255,15 @@ class CommunityMembers:
         page = await self._page(channel, start)
         return Page([row for row in page.items if row.role is not Role.OWNER], page.next)
 
+    async def read_positions(self, channel: ChannelId, cursor: str) -> Page[ReadPosition, str]:
+        """Return the join times and read positions of one page of members without the owner, 100 a call."""
+        await self._cache.require(channel)
+        found, following = await self._raw_page(channel, cursor, ("Role", "JoinTime", "MsgSeq"))
+        positions = [
+            ReadPosition(to_datetime(each.join_time), each.msg_seq or 0) for each in found if each.role != members.OWNER
+        ]
+        return Page(positions, following)
+
     async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:
         """Set how new posts reach a member; return False if it was set already. Raises NotFoundError."""
         member = await self.get(channel, user)
@@ -346,17 +357,24 @@ class CommunityMembers:
 
         An empty page is the end of the whole list, and may be a page of other roles in a list of some roles.
         """
+        found, following = await self._raw_page(channel, cursor, SUBSCRIBER_FIELDS, roles)
+        return Page([to_subscriber(member) for member in found], following)
+
+    async def _raw_page(
+        self, channel: ChannelId, cursor: str, fields: Sequence[str], roles: Sequence[str] = ()
+    ) -> tuple[list[members.Member], str | None]:
+        """Return the rows of one page with these fields, and the cursor of the next one."""
         request = members.GetGroupMemberInfoRequest(
             group_id=channel,
             limit=limits.MEMBERS_PER_PAGE,
             next=cursor,
-            member_info_filter=list(SUBSCRIBER_FIELDS),
+            member_info_filter=[*fields],
             member_role_filter=[*roles] or None,
         )
         reply = await self._caller.call(GET_GROUP_MEMBER_INFO, request)
         following = str(reply.next) if reply.next else ""
         ended = following in ("", "0") or not (reply.member_list or roles)
-        return Page([to_subscriber(member) for member in reply.member_list], None if ended else following)
+        return reply.member_list, None if ended else following
 
     async def _change_role(self, channel: ChannelId, user: UserId, role: Role) -> Outcome:
         """Change the role of one member. Raises errors after which the others cannot be tried either."""

@@ -14,6 +14,7 @@ from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.insights import ReadPosition
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.subscription import (
     Notifications,
@@ -176,6 +177,10 @@ class OfficialMembers:
             )
         following = reply.next if reply.next and reply.next != position and reply.subscriber_list else None
         return Page([_to_subscriber(item) for item in reply.subscriber_list], following)
+
+    async def read_positions(self, channel: ChannelId, cursor: str) -> Page[ReadPosition, str]:
+        """Raise UnsupportedError: subscribers have no read positions."""
+        raise UnsupportedError(Mode.OFFICIAL, "insights.views", "the service reports no read positions")
 
     async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:
         """Raise UnsupportedError: only a reader's own client app sets them."""

@@ -7,11 +7,12 @@ from typing import Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.content import FORMATS, Composed, excerpt
+from channel_adapter.console.content import FORMATS, Composed
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.message import Message, MessageRef, Thread
 from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.content import excerpt
 from channel_adapter.mapping.ids import receiver_id
 
 PER_PAGE: Final = 50

@@ -6,10 +6,11 @@ from typing import Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.content import excerpt, picture
+from channel_adapter.console.content import picture
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.post import Post, PostState
 from channel_adapter.domain.reaction import Reactions
+from channel_adapter.mapping.content import excerpt
 
 PER_PAGE: Final = 20
 SCANNED: Final = 400

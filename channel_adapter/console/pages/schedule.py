@@ -9,10 +9,10 @@ from aiohttp import web
 from babel.dates import LOCALTZ
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.content import excerpt
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.schedule import SavedDraft, ScheduledPost, ScheduleState
 from channel_adapter.errors import ChannelAdapterError, InvalidError
+from channel_adapter.mapping.content import excerpt
 
 ZONE_COOKIE: Final = "channel_adapter_zone"
 SHOWN: Final = 200

@@ -1,0 +1,231 @@
+"""Insights: views of posts from read positions, and the growth of a channel from webhooks and scans."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from channel_adapter.backends.protocols import Backend
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.paging import CursorLoopGuard, read_pages
+from channel_adapter.domain.events import ChannelEvent, Subscribed, Unsubscribed
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.insights import ChannelInsights, ChannelViews, DayInsights, PostInsights, PostViews
+from channel_adapter.domain.post import Post, PostRef
+from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
+from channel_adapter.mapping.content import excerpt
+from channel_adapter.services.reactions.service import ReactionService
+
+if TYPE_CHECKING:
+    from channel_adapter.store.insights import InsightRows, StoredFigures
+
+DEFAULT_DAYS: Final = 30
+BEST_POSTS: Final = 5
+_REACTIONS_PER_READ: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What a scan counted: subscribers, joins by day, views and reach of each post, the oldest first."""
+
+    subscribers: int
+    joins: Mapping[str, int]
+    views: Sequence[int]
+    reach: Sequence[int]
+
+
+class Insights:
+    """Figures of channels. `views` needs no database; the other methods raise ConfigurationError without one."""
+
+    def __init__(
+        self, backend: Backend, reactions: ReactionService, rows: "InsightRows | None", clock: Clock, keep_days: int
+    ) -> None:
+        self._backend = backend
+        self._reactions = reactions
+        self._rows = rows
+        self._clock = clock
+        self._keep_days = keep_days
+
+    async def views(self, channel: str) -> ChannelViews:
+        """Return the views of all posts in a channel's history, from one scan of its subscribers.
+
+        The service reports no views: a subscriber counts whose read position is at or past the post and who subscribed
+        before it. The scan takes a call for 100 subscribers, and memory for the posts alone. With a database its result
+        is stored for `channel`. Raises UnsupportedError without `can.views`, and NotFoundError.
+        """
+        wanted = self._backend.ids.channel(channel)
+        if not self._backend.can.views:  # raises before history is read
+            await self._backend.members.read_positions(wanted, "")
+        posts = await self._history(wanted, None)
+        at = self._now()
+        scan = await self._scan(wanted, posts)
+        found = tuple(
+            PostViews(post.ref, published, views, reach)
+            for post, published, views, reach in zip(posts, map(_published, posts), scan.views, scan.reach, strict=True)
+        )
+        if self._rows is not None:
+            await self._store(wanted, at, scan, found)
+        return ChannelViews(wanted, at, scan.subscribers, tuple(reversed(found)))
+
+    async def channel(self, channel: str, since: datetime | date | None = None) -> ChannelInsights:
+        """Return the figures of a channel since a time, of 30 days without one, as DEFINITIONS describes each.
+
+        Joins and leaves come from webhooks, with the setting `insights.record`; views, and joins from before that, from
+        the last scan by `views`. Costs a call for 20 posts and one for the channel. Raises InvalidError for a time that
+        has no zone or is in the future, and NotFoundError.
+        """
+        wanted = self._backend.ids.channel(channel)
+        rows = self._stored()
+        until = self._now()
+        start = _start(since, until)
+        subscribers = (await self._backend.channels.get(wanted)).subscriber_count
+        posts = await self._history(wanted, start)
+        stored = await rows.read(wanted, start.date().isoformat())
+        days = _days(
+            start.date(), until.date(), subscribers, stored, Counter(_published(each).date() for each in posts)
+        )
+        figures = [
+            PostInsights(post.ref, _published(post), excerpt(post.parts), total, *stored.views.get(post.ref.seq, ()))
+            for post, total in zip(posts, await self._totals([post.ref for post in posts]), strict=True)
+        ]
+        figures.reverse()
+        return ChannelInsights(
+            channel=wanted,
+            since=start,
+            until=until,
+            subscribers=subscribers,
+            joins=sum(day.joins for day in days),
+            leaves=sum(day.leaves for day in days),
+            days=days,
+            posts=tuple(figures),
+            best=tuple(sorted(figures, key=lambda post: (post.views or 0, post.reactions), reverse=True)[:BEST_POSTS]),
+            scanned_at=_time(stored.scanned_at),
+            recorded_since=_time(stored.recorded_since),
+        )
+
+    async def record(self, event: ChannelEvent) -> None:
+        """Store a join or leave that a webhook reported; other events are ignored. Repeating changes nothing."""
+        if not isinstance(event, Subscribed | Unsubscribed) or event.other_mode:
+            return
+        from channel_adapter.store.insights import JOIN, LEAVE, InsightEvent  # noqa: PLC0415 - needs a database
+
+        at = event.at or self._now()
+        kind = JOIN if isinstance(event, Subscribed) else LEAVE
+        key = f"{at.timestamp():.3f}" if event.at is not None else "no time"
+        day = at.astimezone(UTC).date().isoformat()
+        await self._stored().record(
+            [InsightEvent(event.channel, day, kind, f"{user} {key}", at.timestamp()) for user in event.users]
+        )
+
+    async def _history(self, channel: ChannelId, since: datetime | None) -> list[Post]:
+        """Return the posts that history keeps with their times, the oldest first, without recalled ones."""
+        found: list[Post] = []
+        async with aclosing(self._backend.posts.history(channel, before=None, oldest_first=False)) as posts:
+            async for post in posts:
+                if post.published_at is None or post.state != "published":
+                    continue
+                if since is not None and post.published_at < since:
+                    break
+                found.append(post)
+        found.reverse()
+        return found
+
+    async def _scan(self, channel: ChannelId, posts: Sequence[Post]) -> _Scan:
+        """Read the positions of all subscribers, and count for each post those who could see it, and who did.
+
+        What a subscriber could see is an interval of the posts, and what was viewed is the beginning of it, so adding
+        at two ends is enough: memory does not grow with the subscribers.
+        """
+        times, numbers = [_published(post) for post in posts], [post.ref.seq for post in posts]
+        views, reach = [0] * (len(posts) + 1), [0] * (len(posts) + 1)
+        joins: Counter[str] = Counter()
+        subscribers = 0
+        fetch = partial(self._backend.members.read_positions, channel)
+        guard: CursorLoopGuard[str] = CursorLoopGuard("insights.views", UnavailableError)
+        async with aclosing(read_pages(fetch, "", guard)) as pages:
+            async for page in pages:
+                subscribers += len(page)
+                for each in page:
+                    first = 0 if each.since is None else bisect_left(times, each.since)
+                    last = bisect_right(numbers, each.read)
+                    reach[first] += 1
+                    if last > first:
+                        views[first] += 1
+                        views[last] -= 1
+                    if each.since is not None:
+                        joins[each.since.date().isoformat()] += 1
+        return _Scan(subscribers, joins, list(accumulate(views[:-1])), list(accumulate(reach[:-1])))
+
+    async def _store(self, channel: ChannelId, at: datetime, scan: _Scan, found: Iterable[PostViews]) -> None:
+        from channel_adapter.store.insights import ScanRows  # noqa: PLC0415 - needs a database
+
+        rows, day = self._stored(), at.date()
+        views = {post.ref.seq: (post.views, post.reach) for post in found}
+        await rows.store(ScanRows(channel, day.isoformat(), at.timestamp(), scan.subscribers, scan.joins, views))
+        await rows.prune(channel, (day - timedelta(days=self._keep_days)).isoformat())
+
+    async def _totals(self, refs: Sequence[PostRef]) -> list[int]:
+        totals: list[int] = []
+        for start in range(0, len(refs), _REACTIONS_PER_READ):
+            found = await self._reactions.get_many(refs[start : start + _REACTIONS_PER_READ])
+            totals += [each.total for each in found.values()]
+        return totals
+
+    def _stored(self) -> "InsightRows":
+        if self._rows is None:
+            raise ConfigurationError("insights are kept in the database: set database_url", field="database_url")
+        return self._rows
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)
+
+
+def _published(post: Post) -> datetime:
+    """Return the time of a post that history has with one."""
+    if post.published_at is None:
+        raise ValueError(f"{post.ref} has no time")
+    return post.published_at
+
+
+def _start(since: datetime | date | None, until: datetime) -> datetime:
+    """Return the beginning of the figures in UTC. Raises InvalidError."""
+    if since is None:
+        since = (until - timedelta(days=DEFAULT_DAYS - 1)).date()
+    if not isinstance(since, datetime):
+        if not isinstance(since, date):
+            raise InvalidError(f"since must be a time with a zone, or a date; got {since!r}", field="since")
+        since = datetime(since.year, since.month, since.day, tzinfo=UTC)
+    if since.utcoffset() is None:
+        raise InvalidError(f"since needs a time zone; got {since.isoformat()}", field="since")
+    if since > until:
+        raise InvalidError(f"since is in the future: {since.isoformat()}", field="since")
+    return since.astimezone(UTC)
+
+
+def _days(
+    first: date, last: date, subscribers: int, stored: "StoredFigures", posts: Mapping[date, int]
+) -> tuple[DayInsights, ...]:
+    """Return the figures of each day, the oldest first; subscribers are computed backwards from today."""
+    known = date.fromisoformat(min([*stored.scans, *(day for _, day in stored.events)], default=last.isoformat()))
+    found: list[DayInsights] = []
+    at_end = subscribers
+    for offset in range((last - first).days + 1):
+        day = last - timedelta(days=offset)
+        name = day.isoformat()
+        if offset:
+            at_end = stored.scans.get(name, at_end)
+        joins = max(stored.events.get(("join", name), 0), stored.joins.get(name, 0))
+        leaves = stored.events.get(("leave", name), 0)
+        found.append(DayInsights(day, joins, leaves, posts.get(day, 0), at_end if day >= known else None))
+        at_end = max(0, at_end - joins + leaves)
+    found.reverse()
+    return tuple(found)
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

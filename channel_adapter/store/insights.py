@@ -1,0 +1,177 @@
+"""What happened in channels by day, and what scans of their subscribers found.
+
+One row of `insight_events` is one join or leave as a webhook reported it. Its key names the event, so a webhook
+that is handled twice counts once. A scan has one row, one for each day on which its subscribers joined, and one for
+each post.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Column, ColumnElement, Connection, Double, Integer, MetaData, String, Table, delete, func, select
+
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.store.database import Database, Schema
+
+_TABLES: Final = MetaData()
+_CHANNEL, _DAY = String(48), String(10)
+
+EVENTS: Final = Table(
+    "insight_events",
+    _TABLES,
+    Column("channel", _CHANNEL, primary_key=True),
+    Column("day", _DAY, primary_key=True),
+    Column("kind", String(10), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("at", Double, nullable=False),
+)
+SCANS: Final = Table(
+    "insight_scans",
+    _TABLES,
+    Column("channel", _CHANNEL, primary_key=True),
+    Column("day", _DAY, primary_key=True),  # the last scan of a day is kept
+    Column("at", Double, nullable=False),
+    Column("subscribers", Integer, nullable=False),
+)
+JOINS: Final = Table(  # of the last scan
+    "insight_joins",
+    _TABLES,
+    Column("channel", _CHANNEL, primary_key=True),
+    Column("day", _DAY, primary_key=True),
+    Column("joins", Integer, nullable=False),
+)
+VIEWS: Final = Table(  # of the last scan in which history still had the post
+    "insight_views",
+    _TABLES,
+    Column("channel", _CHANNEL, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("views", Integer, nullable=False),
+    Column("reach", Integer, nullable=False),
+)
+SCHEMA: Final = Schema("insights", 1, _TABLES)
+JOIN, LEAVE = "join", "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class InsightEvent:
+    """One join or leave: `key` names it among those of its day, `at` is its time in Unix seconds."""
+
+    channel: ChannelId
+    day: str
+    kind: str
+    key: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRows:
+    """What one scan found: when, how many subscribers, joins by day, and (views, reach) by the number of a post."""
+
+    channel: ChannelId
+    day: str
+    at: float
+    subscribers: int
+    joins: Mapping[str, int]
+    views: Mapping[int, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFigures:
+    """What is stored of a channel from a day on: counts by kind and day, subscribers and joins by day of scans, views.
+
+    `scanned_at` and `recorded_since` are Unix seconds, None for nothing.
+    """
+
+    events: Mapping[tuple[str, str], int]
+    scans: Mapping[str, int]
+    joins: Mapping[str, int]
+    views: Mapping[int, tuple[int, int]]
+    scanned_at: float | None
+    recorded_since: float | None
+
+
+class InsightRows:
+    """The rows of one database. Raises what Database raises; then nothing was changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, events: Sequence[InsightEvent]) -> None:
+        """Store events; those that are stored already are ignored."""
+        await self._database.prepare(SCHEMA)
+        new = self._database.insert(EVENTS).on_conflict_do_nothing()
+        rows = [
+            {"channel": each.channel, "day": each.day, "kind": each.kind, "key": each.key, "at": each.at}
+            for each in sorted(events, key=lambda event: (event.day, event.kind, event.key))
+        ]
+        await self._database.execute(new, rows)
+
+    async def store(self, scan: ScanRows) -> None:
+        """Store a scan. Views of posts that it did not find stay as an earlier one found them."""
+        await self._database.prepare(SCHEMA)
+
+        def transaction(connection: Connection) -> None:
+            scans = self._database.insert(SCANS)
+            changed = {name: scans.excluded[name] for name in ("at", "subscribers")}
+            connection.execute(
+                scans.on_conflict_do_update(index_elements=["channel", "day"], set_=changed),
+                {"channel": scan.channel, "day": scan.day, "at": scan.at, "subscribers": scan.subscribers},
+            )
+            connection.execute(delete(JOINS).where(JOINS.c.channel == scan.channel))
+            if scan.joins:
+                connection.execute(
+                    JOINS.insert(),
+                    [{"channel": scan.channel, "day": day, "joins": joins} for day, joins in scan.joins.items()],
+                )
+            if scan.views:
+                views = self._database.insert(VIEWS)
+                changed = {name: views.excluded[name] for name in ("at", "views", "reach")}
+                connection.execute(
+                    views.on_conflict_do_update(index_elements=["channel", "seq"], set_=changed),
+                    [
+                        {"channel": scan.channel, "seq": seq, "at": scan.at, "views": seen, "reach": reach}
+                        for seq, (seen, reach) in scan.views.items()
+                    ],
+                )
+
+        await self._database.write(transaction)
+
+    async def read(self, channel: ChannelId, first_day: str) -> StoredFigures:
+        """Return what is stored of a channel from a day on, and the views of all its posts."""
+        await self._database.prepare(SCHEMA)
+        return await self._database.read(_figures, channel, first_day)
+
+    async def prune(self, channel: ChannelId, before_day: str) -> None:
+        """Delete the events and scans of days before this one."""
+        await self._database.prepare(SCHEMA)
+        await self._database.write(_prune, channel, before_day)
+
+
+def _figures(connection: Connection, channel: ChannelId, first_day: str) -> StoredFigures:
+    counts = select(EVENTS.c.kind, EVENTS.c.day, func.count()).where(*_from(EVENTS, channel, first_day))
+    views = select(VIEWS.c.seq, VIEWS.c.views, VIEWS.c.reach).where(VIEWS.c.channel == channel)
+    return StoredFigures(
+        {(kind, day): count for kind, day, count in connection.execute(counts.group_by(EVENTS.c.kind, EVENTS.c.day))},
+        _by_day(connection, SCANS.c.day, SCANS.c.subscribers, _from(SCANS, channel, first_day)),
+        _by_day(connection, JOINS.c.day, JOINS.c.joins, _from(JOINS, channel, first_day)),
+        {seq: (seen, reach) for seq, seen, reach in connection.execute(views)},
+        connection.scalar(select(func.max(SCANS.c.at)).where(SCANS.c.channel == channel)),
+        connection.scalar(select(func.min(EVENTS.c.at)).where(EVENTS.c.channel == channel)),
+    )
+
+
+def _from(table: Table, channel: ChannelId, first_day: str) -> list[ColumnElement[bool]]:
+    return [table.c.channel == channel, table.c.day >= first_day]
+
+
+def _by_day(
+    connection: Connection, day: Column[str], figure: Column[int], conditions: list[ColumnElement[bool]]
+) -> dict[str, int]:
+    return {str(each): int(number) for each, number in connection.execute(select(day, figure).where(*conditions))}
+
+
+def _prune(connection: Connection, channel: ChannelId, before_day: str) -> None:
+    for table in (EVENTS, SCANS):
+        connection.execute(delete(table).where(table.c.channel == channel, table.c.day < before_day))
