@@ -10,7 +10,7 @@ from channel_adapter.console.app import TABLE
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-SAMPLES = {"slug": "harbor_news", "number": "2"}
+SAMPLES = {"slug": "harbor_news", "number": "2", "user": "reader_1"}
 NO_PAGES = re.compile(r"\.\w+$|/events$|\{id\}")
 """Files, streams, and pages of one import, which the journeys show."""
 PAGES = sorted(
