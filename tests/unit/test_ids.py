@@ -94,3 +94,13 @@ def test_error_of_a_long_ref_states_its_size_and_not_all_of_it() -> None:
         PostRef.parse("x" * 10_000)
     assert refused.value.size == 10_000
     assert len(refused.value.message) < 200
+
+
+def test_dedupe_number_of_a_message_has_64_bits_and_depends_on_the_receiver() -> None:
+    news = ids.COMMUNITY_IDS.channel("news")
+    numbers = {ids.message_dedupe(news, ids.user_id(f"reader_{number}"), "welcome") for number in range(2_000)}
+    assert len(numbers) == 2_000
+    assert max(numbers) >= 2**63
+    assert len({number >> 32 for number in numbers}) > 1_990
+    assert ids.message_dedupe(news, ids.user_id("reader_1"), "welcome") in numbers
+    assert ids.message_dedupe(news, ids.user_id("reader_1"), "welcome again") not in numbers

@@ -13,6 +13,7 @@ from channel_adapter import (
     ChannelAdapter,
     Direction,
     Drop,
+    Face,
     MessageDraft,
     MessageRef,
     PostRef,
@@ -20,6 +21,7 @@ from channel_adapter import (
     Rewrite,
     Text,
     Thread,
+    Unrecognised,
     UserId,
 )
 from channel_adapter.domain import events as e
@@ -221,6 +223,27 @@ async def test_table_has_last_message_and_unread_count_of_each_user(stored: Scen
     assert (second.user, second.unread, second.last.content) == (SAILOR, 3, Text("three"))
     assert second.last.ref == MessageRef(LIGHTHOUSE, UserId(SAILOR), last)
     assert second.last.sent_at == at(3)
+
+
+async def test_table_keeps_content_of_any_kind(stored: Scenario) -> None:
+    elements = [
+        {"MsgType": "TIMTextElem", "MsgContent": {"Text": "a NUL: \x00"}},
+        {"MsgType": "TIMRedPacketElem", "MsgContent": {"Coins": 3}},
+        {"MsgType": "TIMFaceElem", "MsgContent": {"Index": 6, "Data": "wave"}},
+    ]
+    changes = {"From_Account": SAILOR, "To_Account": KEEPER, "MsgBody": elements}
+    await send(stored, "MessageReceived", changes)
+    (thread,) = await threads(stored)
+    text, unknown, face = thread.last.parts
+    assert isinstance(text, Text)
+    assert (unknown, face) == (Unrecognised("TIMRedPacketElem", '{"Coins":3}'), Face(6, "wave"))
+    assert thread.last.parts == scenario_parts(stored)
+
+
+def scenario_parts(scenario: Scenario) -> object:
+    (event,) = scenario.received
+    assert isinstance(event, e.MessageReceived)
+    return event.parts
 
 
 async def test_reading_recalling_and_editing_change_the_table(stored: Scenario) -> None:

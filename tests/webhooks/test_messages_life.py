@@ -68,6 +68,12 @@ async def test_conversation_fills_the_table(scenario: Scenario) -> None:
     assert {user: thread.unread for user, thread in found.items()} == {SAILOR: 0, MATE: 1}
     assert await messages.unread("lighthouse") == 1
 
+    await scenario.act(SAILOR, "read_all")
+    await scenario.settle()
+    assert (await scenario.until(e.AllRead)).user == SAILOR
+    found = {thread.user: thread async for thread in messages.threads("lighthouse")}
+    assert {user: thread.unread for user, thread in found.items()} == {SAILOR: 0, MATE: 1}
+
     await messages.recall(welcome.ref)
     await scenario.settle()
     recalled = await scenario.until(e.MessageRecalled)
