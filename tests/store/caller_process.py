@@ -1,32 +1,33 @@
-"""A process of an app that calls as fast as its limit lets it, whenever it is asked to.
+"""Processes of an app that call as fast as their limit lets them, whenever they are asked to.
 
-    python -m tests.store.caller_process SETTINGS_AS_JSON
-
-Prints `ready`, reads seconds from lines of stdin, calls for so long, and prints the Unix times at which calls were sent
-and the outcomes of those that were not answered, as JSON.
+They are forked from a server that has everything imported, so that one costs no second of its own.
 """
 
 import asyncio
-import json
-import subprocess
-import sys
+import multiprocessing
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from multiprocessing.connection import Connection
 from typing import Any
 
-from channel_adapter import Attempt, ChannelAdapter, Settings
+from sqlalchemy.dialects.postgresql import psycopg  # noqa: F401 - imported before the fork
 
-ROOT = Path(__file__).parents[2]
+from channel_adapter import Attempt, ChannelAdapter, Settings
+from channel_adapter.store import rate_limits  # noqa: F401 - imported before the fork
+
 WORKERS = 24
 COMMAND = ("im_open_login_svc", "account_check")
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.store.caller_process"])
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What a process did: when calls were sent, and how others ended."""
+    """What a process did: the Unix times at which calls were sent, and how others ended."""
 
     sent: tuple[float, ...]
     failed: tuple[str, ...]
@@ -36,41 +37,40 @@ class CallerProcess:
     """A running process."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.store.caller_process", json.dumps(settings)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-        )  # fmt: skip
+        self._ours, theirs = _context.Pipe()
+        self._process = _context.Process(target=_main, args=(dict(settings), theirs), daemon=True)
+        self._process.start()
+        theirs.close()
 
     def wait_until_ready(self) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        assert self._ours.recv() == "ready"
 
     def start(self, seconds: float) -> None:
         """Begin to call."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{seconds}\n")
-        self._process.stdin.flush()
+        self._ours.send(seconds)
 
     def result(self) -> Calls:
         """Wait for the end of what `start` began."""
-        assert self._process.stdout is not None
-        found = json.loads(self._process.stdout.readline())
-        return Calls(tuple(found["sent"]), tuple(found["failed"]))
+        found: Calls = self._ours.recv()
+        return found
 
     def end(self) -> None:
         """End the process as a program ends, closing its adapter."""
-        self._process.communicate(timeout=60)
-        assert self._process.returncode == 0
+        self._ours.send(None)
+        self._process.join(60)
+        assert self._process.exitcode == 0
 
     def kill(self) -> None:
         """End the process without closing anything."""
         self._process.kill()
-        self._process.communicate(timeout=60)
+        self._process.join(60)
+        self._process.close()
+        self._ours.close()
 
 
 @contextmanager
 def callers(number: int, settings: Mapping[str, Any]) -> Iterator[list[CallerProcess]]:
-    """So many processes, which have opened an adapter."""
+    """So many processes, each of which has opened an adapter and has called."""
     processes = [CallerProcess(settings) for _ in range(number)]
     try:
         for process in processes:
@@ -111,7 +111,7 @@ async def _calls(adapter: ChannelAdapter, seconds: float) -> None:
     await asyncio.gather(*(work() for _ in range(WORKERS)))
 
 
-async def _main() -> None:
+async def _serve(settings: Mapping[str, Any], orders: Connection) -> None:
     sent: list[float] = []
     failed: list[str] = []
 
@@ -120,17 +120,16 @@ async def _main() -> None:
         if attempt.outcome_kind != "success":
             failed.append(f"{attempt.outcome_kind} {attempt.code}")
 
-    loop = asyncio.get_running_loop()
-    async with ChannelAdapter.open(Settings(**json.loads(sys.argv[1])), observer=observe) as adapter:
+    async with ChannelAdapter.open(Settings(**settings), observer=observe) as adapter:
         await _calls(adapter, 0.01)
-        sent.clear()
-        print("ready", flush=True)  # noqa: T201 - to the process that started this one
-        while line := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
-            await _calls(adapter, float(line))
-            print(json.dumps({"sent": sent, "failed": failed}), flush=True)  # noqa: T201
+        orders.send("ready")
+        while (seconds := await asyncio.to_thread(orders.recv)) is not None:
             sent.clear()
             failed.clear()
+            await _calls(adapter, seconds)
+            orders.send(Calls(tuple(sent), tuple(failed)))
 
 
-if __name__ == "__main__":
-    asyncio.run(_main())
+def _main(settings: Mapping[str, Any], orders: Connection) -> None:
+    asyncio.run(_serve(settings, orders))
+    os._exit(0)
