@@ -145,9 +145,8 @@ class AppTelemetry:
             self.telemetry.duration.record(attempt.wire, labels)
         self.telemetry.limiter_wait.record(attempt.limit_wait, common)
         if attempt.outcome_kind in _REFUSED:
-            if attempt.code is not None:
-                labels[f"{NAME}.code"] = attempt.code
-            self.telemetry.refused.add(1, labels)
+            code = {} if attempt.code is None else {f"{NAME}.code": attempt.code}
+            self.telemetry.refused.add(1, {**labels, **code})
 
     def _add_span(self, attempt: Attempt, common: Mapping[str, AttributeValue]) -> None:
         ended = time.time_ns()
