@@ -51,6 +51,7 @@ NOTICES: Final = {
     "recalled": message("The post is recalled for every reader."),
     "removed": message("%(number)s removed."),
     "retried": message("Given new attempts: %(number)s."),
+    "scanned": message("The views are counted."),
     "scheduled": message("The post is scheduled."),
     "sent": message("The message is sent."),
     "saved": message("Saved."),
