@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import SecretStr
 
 from channel_adapter.adapter import ChannelAdapter
-from channel_adapter.config.settings import ChannelSettings, Settings, WebhookSettings
+from channel_adapter.config.settings import ChannelSettings, InsightSettings, Settings, WebhookSettings
 from channel_adapter.domain.post import Article, Content, Image, PostRef, Text, TextAndImage
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.server import StubServer
@@ -67,6 +67,7 @@ async def open_playground(directory: Path, telemetry: "Telemetry | None" = None)
             admin=server.admin,
             base_url=server.url,
             webhooks=WebhookSettings(tokens=(token,)),
+            insights=InsightSettings(record=True),
             database_url=SecretStr(f"sqlite:///{directory / 'playground.db'}"),
             channels=ChannelSettings(organization_key="ch_org", custom_data_keys=("ch_data_1", "ch_data_2")),
         )

@@ -1,6 +1,7 @@
 """Forms of the pages about one channel and about the console itself, sent without JavaScript."""
 
 import asyncio
+import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -257,6 +258,24 @@ async def test_users_are_blocked_and_the_channel_is_suspended(stored: Served) ->
     assert refused.form(COMPOSE)["text"] == "Kept"
 
 
+async def test_insights_show_views_after_a_scan_and_are_downloaded(stored: Served) -> None:
+    browser, place = stored.browser(), f"/c/{SLUG}/insights"
+    await stored.adapter.subscriptions.subscribe(SLUG, READERS[:4])
+    await stored.adapter.posts.publish(SLUG, Text("Tide"))
+    stored.stub.world.client("reader_1").read("@TGS#_harbor_news")
+    assert "views not counted yet" in (await browser.get(place)).text
+    sent = await browser.submit(place, f"{place}?days=30")
+    assert sent.place == f"{place}?done=scanned&days=30"
+    page = (await browser.get(f"{place}?days=7")).text
+    assert "<td>1 (25%)</td>" in page
+    assert "<polyline" in page
+    csv = (await browser.get(f"{place}.csv?days=7")).text.splitlines()
+    assert csv[0] == "day,subscribers,joins,leaves,posts"
+    assert len(csv) == 8
+    found = json.loads((await browser.get(f"{place}.json")).text)
+    assert (found["posts"][0]["views"], found["subscribers"]) == (1, 4)
+
+
 async def test_invitation_is_shown_once_and_revoked(stored: Served) -> None:
     browser, place = stored.browser(), f"/c/{SLUG}/invites"
     assert (await browser.submit(place, uses="none")).status == 422
@@ -320,7 +339,7 @@ async def test_script_in_a_text_is_shown_as_text_wherever_it_is(stored: Served) 
     await stored.adapter.messages.send(SLUG, user="reader_1", content=Text(script))
     places = ["/", f"/c/{SLUG}", "/new", COMPOSE, SETTINGS, STAFF, SUBSCRIBERS, POST, f"{POST}/edit", f"{POST}/recall",
               "/schedule", "/messages", f"/c/{SLUG}/messages", THREAD, "/webhooks", "/doctor", "/log",
-              f"/c/{SLUG}/imports", f"/c/{SLUG}/invites"]  # fmt: skip
+              f"/c/{SLUG}/imports", f"/c/{SLUG}/invites", f"/c/{SLUG}/insights"]  # fmt: skip
     for place in places:
         page = await browser.get(f"{place}?q={script}&user={script}&done={script}&number={script}&order={script}")
         assert script not in page.text, place
