@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from channel_adapter.domain.insights import ChannelInsights, ChannelViews, DayInsights, PostInsights, PostViews
     from channel_adapter.domain.invitation import Invitation, InvitationState
     from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, Thread
+    from channel_adapter.domain.mode import Capabilities, Mode
     from channel_adapter.domain.post import (
         Article,
         Broadcast,
@@ -126,6 +127,7 @@ if TYPE_CHECKING:
         RefusedError,
         ThrottledError,
         UnavailableError,
+        UnsupportedError,
     )
     from channel_adapter.sync import SyncChannelAdapter
     from channel_adapter.tencent.client import Attempt
@@ -140,6 +142,7 @@ __all__ = [
     "AuthenticationError",
     "BlockedUser",
     "Broadcast",
+    "Capabilities",
     "Channel",
     "ChannelAdapter",
     "ChannelAdapterError",
@@ -194,6 +197,7 @@ __all__ = [
     "MessageReceived",
     "MessageRef",
     "MessageSent",
+    "Mode",
     "NotFoundError",
     "Notifications",
     "Other",
@@ -249,6 +253,7 @@ __all__ = [
     "Unread",
     "Unrecognised",
     "Unsubscribed",
+    "UnsupportedError",
     "UserId",
     "Video",
 ]
