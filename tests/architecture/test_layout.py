@@ -28,6 +28,7 @@ PUBLIC_NAMES = """
     ReactionPolicy Reactions Reactor Reconciled Refuse RefuseSome RefusedError Rewrite Role RoleChanged Settings Sound
     SubscribeRequest Subscribed Subscriber Subscription SyncChannelAdapter Synced Text TextAndImage ThrottledError
     UnavailableError Unknown Unread Unrecognised Unsubscribed UserId Video
+    Capabilities Mode UnsupportedError
     AllRead Contact Direction Message MessageDraft MessageEdited MessageEvent MessageRead MessageRecalled
     MessageReceived MessageRef MessageSent Thread
     BlockedUser DirectoryEntry Invitation InvitationState
