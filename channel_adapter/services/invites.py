@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.single_flight import SingleFlight
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.invitation import Invitation, InvitationState
@@ -37,7 +38,7 @@ CODE_BYTES: Final = 16
 """Random bytes of a code: 128 bits, 22 characters."""
 MAX_USES: Final = 1_000_000_000
 _CODE: Final = re.compile(r"[A-Za-z0-9_-]{22}")
-_BUSY_INTERVAL: Final = 0.1
+_BUSY_INTERVAL: Final = 0.25
 _RESERVE_SECONDS: Final = 120.0
 """How long a use is reserved at least: longer than a subscription takes with all its attempts."""
 _PER_BATCH: Final = 500
@@ -68,6 +69,7 @@ class Invites:
         self._max_wait = max_wait
         self._clock = clock
         self._reserving: BatchLoader[str, UserId, Reserved] = BatchLoader(self._reserve, max_items=_PER_BATCH)
+        self._finding: SingleFlight[str, KeptInvitation] = SingleFlight(self._find)
         self._checking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._check, max_items=_PER_BATCH)
 
     async def create(
@@ -111,7 +113,7 @@ class Invites:
         NotFoundError for an unknown account, and UnavailableError.
         """
         rows, account = self._stored(), ids.user_id(user)
-        invitation = (await self._find(code)).invitation
+        invitation = (await self._finding.get(_code(code))).invitation
         if invitation.state in (InvitationState.EXPIRED, InvitationState.REVOKED):
             raise _refusal(invitation.state)
         if await self._checking.load(invitation.channel, account):
@@ -168,13 +170,11 @@ class Invites:
         if self._rows is not None:
             await self._rows.drop(channel)
 
-    async def _find(self, code: object) -> "KeptInvitation":
+    async def _find(self, code: str) -> "KeptInvitation":
         """Return the invitation with a code, after what its overdue reservations were for is clear."""
-        if not isinstance(code, str) or not _CODE.fullmatch(code):
-            raise NotFoundError("there is no invitation with this code", field="code")
         found = await self._stored().find(_hash(code), self._clock.now())
         if found is None:
-            raise NotFoundError("there is no invitation with this code", field="code")
+            raise _wrong_code()
         if found.overdue:
             await self._settle(found)
         return found
@@ -203,7 +203,7 @@ class Invites:
             if self._clock.monotonic() > deadline:
                 raise UnavailableError("every use of the invitation is being accepted by another user; try again")
             await self._clock.sleep(_BUSY_INTERVAL)
-            await self._find(code)
+            await self._finding.get(code)  # uses that are overdue are released, or confirmed
 
     async def _subscribe(self, invitation: Invitation, user: UserId) -> tuple[Outcome, ChannelAdapterError | None]:
         """Subscribe a user; return the outcome, and the error that ended the call if the user is not subscribed.
@@ -234,6 +234,17 @@ class Invites:
         if self._rows is None:
             raise ConfigurationError("invitations are kept in the database: set database_url", field="database_url")
         return self._rows
+
+
+def _code(code: object) -> str:
+    """Return a text that can be a code. Raises NotFoundError."""
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        raise _wrong_code()
+    return code
+
+
+def _wrong_code() -> NotFoundError:
+    return NotFoundError("there is no invitation with this code", field="code")
 
 
 def _hash(code: str) -> str:

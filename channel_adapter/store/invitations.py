@@ -67,7 +67,7 @@ class Reserved(Enum):
 
 
 class KeptInvitation(NamedTuple):
-    """An invitation as it is now, and the users whose reservations are overdue."""
+    """An invitation as it is now, and up to 500 users whose reservations are overdue."""
 
     invitation: Invitation
     overdue: tuple[UserId, ...]

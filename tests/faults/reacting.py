@@ -1,11 +1,13 @@
-"""The job of a process that reacts, folds and publishes, and can be told where to be killed.
+"""The job of a process that reacts, folds and publishes, or accepts invitations, and can be told where to be killed.
 
-`kill_at` is a checkpoint and how often it is passed before the process kills itself with signal 9.
+`kill_at` is a checkpoint and how often it is passed before the process kills itself with signal 9; `kill_after` is a
+time in seconds.
 """
 
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -16,6 +18,7 @@ import channel_adapter.services.reactions.stored  # noqa: F401
 from channel_adapter import ChannelAdapter, PostRef, Settings
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.services import failpoints
 
 
@@ -34,11 +37,15 @@ def killer(name: str, times: int) -> Callable[[str], None]:
 
 async def run(job: dict[str, Any]) -> dict[str, Any]:
     """Do what the job says; gives how many reactions were answered."""
-    ref = PostRef(ChannelId(job["channel"]), job["seq"])
     async with ChannelAdapter.open(Settings.model_validate(job["settings"])) as adapter:
         if job.get("kill_at"):
             name, times = job["kill_at"]
             failpoints.hooks.append(killer(name, times))
+        if job.get("kill_after"):
+            asyncio.get_running_loop().call_later(job["kill_after"], os.kill, os.getpid(), signal.SIGKILL)
+        if "accept" in job:
+            return await accept(adapter, **job["accept"])
+        ref = PostRef(ChannelId(job["channel"]), job["seq"])
         answers = await asyncio.gather(
             *(adapter.reactions.react(ref, user, emoji) for user, emoji in job.get("react", []))
         )
@@ -49,6 +56,18 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
             await adapter.reactions.reconcile(ref)
         published = await adapter.reactions.flush(job.get("flush", 20))
     return {"answered": len(answers), "published": published}
+
+
+async def accept(adapter: ChannelAdapter, code: str, users: list[str]) -> dict[str, Any]:
+    """Accept an invitation for all users concurrently; gives the number of users by result."""
+
+    async def result(user: str) -> str:
+        try:
+            return (await adapter.invites.accept(code, user=user)).kind.value
+        except ChannelAdapterError as error:
+            return error.kind
+
+    return dict(Counter(await asyncio.gather(*map(result, users))))
 
 
 def work(job: dict[str, Any], sender: Connection) -> None:
