@@ -7,15 +7,16 @@ each of its categories.
 
 import unicodedata
 from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Connection,
     MetaData,
-    Select,
     String,
     Table,
     Text,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    not_,
     select,
     update,
 )
@@ -46,14 +48,21 @@ _CHANNELS: Final = Table(
 SCHEMA: Final = Schema("channel_registry", 1, _metadata)
 
 _search_metadata = MetaData()
-# A search reads the table whole, so it is narrow. A text has name, slug and introduction, one a line, folded; it is
-# compared byte by byte, which takes a fraction of the time of a comparison by the rules of a language.
+# A search may read the table whole, so it is narrow and in the order of the results. Texts are compared byte by byte,
+# which takes a fraction of the time of a comparison by the rules of a language.
+_FOLDED: Final = Text().with_variant(Text(collation="C"), "postgresql")
+_PAIRS: Final = tuple(f"pairs_{number}" for number in range(4))
+"""Columns with a bit for each pair of characters that occurs in the text: few texts have all bits of a longer word."""
 _TEXTS: Final = Table(
     "channel_text",
     _search_metadata,
     Column("channel", String(48), primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in _PAIRS),
+    Column("prefix", String(8), nullable=False),  # of the id, to and with its first "_"
     Column("verified", Boolean, nullable=False),
-    Column("text", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
+    Column("name", _FOLDED, nullable=False, index=True),  # its beginning
+    Column("text", _FOLDED, nullable=False),  # name, slug and introduction, one a line
+    sqlite_with_rowid=False,
 )
 _CATEGORIES: Final = Table(
     "channel_category",
@@ -64,6 +73,8 @@ _CATEGORIES: Final = Table(
 )
 SEARCH_SCHEMA: Final = Schema("channel_directory", 1, _search_metadata)
 
+_NAME_CHARACTERS: Final = 100
+_LAST_CHARACTER: Final = "\U0010ffff"
 _PER_PAGE: Final = 1_000
 
 
@@ -125,7 +136,7 @@ class ChannelRows:
             _hide(connection, channel)
         if texts := [_text_row(channel, fields) for channel, fields in known.items() if channel not in gone]:
             insert = self._database.insert(_TEXTS)
-            changed = {"text": insert.excluded.text, "verified": insert.excluded.verified}
+            changed = {name: insert.excluded[name] for name in ("name", "text", "verified", *_PAIRS)}
             connection.execute(insert.on_conflict_do_update(index_elements=["channel"], set_=changed), texts)
 
     async def hide(self, channel: ChannelId) -> None:
@@ -151,25 +162,35 @@ class ChannelRows:
     ) -> list[FoundChannel]:
         """Return channels in whose name, slug or introduction every word occurs, whatever its case.
 
-        `prefix` begins the ids of the channels. Those whose names begin with the first word come first, then by name.
+        `prefix` begins the ids of the channels. Those whose names begin with the first word come first, by name, then
+        the others, by id: so the search ends with the last result, and sorts nothing.
         """
         await self._prepare()
-        text, channel = _TEXTS.c.text, _TEXTS.c.channel
         needles = [folded(word) for word in words]
-        conditions = [text.contains(needle, autoescape=True) for needle in needles]
+        bits = _pairs(" ".join(needles))
+        conditions = [_TEXTS.c[name].bitwise_and(mask) == mask for name, mask in bits.items() if mask]
+        conditions.append(_TEXTS.c.prefix == prefix)
+        conditions += [
+            _TEXTS.c.text.contains(needle, autoescape=True) for needle in sorted(needles, key=len, reverse=True)
+        ]
         if verified is not None:
             conditions.append(_TEXTS.c.verified.is_(verified))
         if category is not None:
-            named = and_(_CATEGORIES.c.category == folded(category), _CATEGORIES.c.channel == channel)
+            named = and_(_CATEGORIES.c.category == folded(category), _CATEGORIES.c.channel == _TEXTS.c.channel)
             conditions.append(exists().where(named))
-        first = [text.startswith(needles[0], autoescape=True).desc()] if needles else []
-        query = (
-            select(channel)
-            .where(*conditions, channel.startswith(prefix, autoescape=True))
-            .order_by(*first, text, channel)
-            .limit(limit)
-        )
-        return await self._database.read(_found, query)
+        query = select(_TEXTS.c.channel).where(*conditions)
+        begin = needles[0][:_NAME_CHARACTERS] if needles else ""
+        begins = and_(_TEXTS.c.name >= begin, _TEXTS.c.name < begin + _LAST_CHARACTER)
+        by_name = query.where(begins).order_by(_TEXTS.c.name, _TEXTS.c.channel)
+        by_id = query.where(not_(begins)).order_by(_TEXTS.c.channel)
+
+        def transaction(connection: Connection) -> list[FoundChannel]:
+            found = list(connection.scalars(by_name.limit(limit)))
+            if len(found) < limit:
+                found += connection.scalars(by_id.limit(limit - len(found)))
+            return _known(connection, list(map(ChannelId, found)))
+
+        return await self._database.read(transaction)
 
     async def existing(self) -> AsyncIterator[tuple[ChannelId, ObservedFields]]:
         """Yield the channels that are not deleted, by id; no transaction is open between two pages."""
@@ -226,16 +247,31 @@ def _value(fields: ObservedFields, name: str) -> Any:
 
 def _text_row(channel: ChannelId, fields: ObservedFields) -> dict[str, Any]:
     """Return the row by which a channel is searched; its slug is what stands behind the first `_` of the id."""
-    lines = (_value(fields, "name") or "", channel.partition("_")[2], _value(fields, "introduction") or "")
+    start, mark, slug = channel.partition("_")
+    lines = (_value(fields, "name") or "", slug, _value(fields, "introduction") or "")
+    text = "\n".join(folded(line) for line in lines)
     return {
         "channel": channel,
+        "prefix": start + mark,
         "verified": bool(_value(fields, VERIFIED)),
-        "text": "\n".join(folded(line) for line in lines),
+        "name": folded(lines[0])[:_NAME_CHARACTERS],
+        "text": text,
+        **_pairs(text),
     }
 
 
-def _found(connection: Connection, query: Select[Any]) -> list[FoundChannel]:
-    channels = [ChannelId(channel) for channel in connection.scalars(query)]
+def _pairs(text: str) -> dict[str, int]:
+    """Return the bits of the pairs of characters in the words of a text, 63 in each column."""
+    bits = [0] * len(_PAIRS)
+    for first, second in pairwise(text):
+        if not (first.isspace() or second.isspace()):
+            place = (ord(first) * 1_000_003 ^ ord(second) * 7_919) % (63 * len(bits))
+            bits[place // 63] |= 1 << place % 63
+    return dict(zip(_PAIRS, bits, strict=True))
+
+
+def _known(connection: Connection, channels: Sequence[ChannelId]) -> list[FoundChannel]:
+    """Return what is known of these channels."""
     rows = connection.execute(select(_CHANNELS.c.channel, _CHANNELS.c.fields).where(_CHANNELS.c.channel.in_(channels)))
     fields = {str(channel): _read(text) for channel, text in rows}
     named = select(_CATEGORIES.c.channel, _CATEGORIES.c.name).where(_CATEGORIES.c.channel.in_(channels))
