@@ -136,7 +136,7 @@ class MigrationContext:
         """
         if rate_limit_scope(self.settings.rate_limits) != "process":
             return None
-        slots = SharedRateLimits(self.require_journal(), self.settings.sdkappid, self.clock)
+        slots = SharedRateLimits(self.require_journal(), self.settings.sdkappid, self.clock, skip_alone=True)
         return CommandLimiter(self.settings.calls_per_second, clock=self.clock, shared=slots)
 
     async def open_source(self, spec: SourceSpec, pages: PageCache | None = None) -> Source:

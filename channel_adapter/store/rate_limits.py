@@ -64,8 +64,10 @@ _log = get_logger("channel_adapter.rate_limits")
 class SharedRateLimits:
     """Reserves slots of one app in a database. Opens it with the first slot, and again after `close`."""
 
-    def __init__(self, url: str, app: int, clock: Clock) -> None:
+    def __init__(self, url: str, app: int, clock: Clock, *, skip_alone: bool = False) -> None:
+        """With `skip_alone` a process takes no slots until it has counted another one, every 2 seconds."""
         self._url = url
+        self._skip_alone = skip_alone
         self._app = app
         self._clock = clock
         self._prefix = f"calls.{app}."
@@ -87,7 +89,8 @@ class SharedRateLimits:
         """Reserve the next slot of a command and return the seconds until it; reserve none above `max_wait`.
 
         Slots are `interval` seconds apart; up to `burst` follow one another without a pause. Returns None while the
-        database is away, which is logged once. Raises ConfigurationError for a database that cannot be used.
+        database is away, which is logged once, and while no other process needs to be considered. Raises
+        ConfigurationError for a database that cannot be used.
         """
         now = self._clock.monotonic()
         if now < self._ask_at:
@@ -102,6 +105,8 @@ class SharedRateLimits:
                 if now >= self._count_at:
                     self._count_at = now + COUNT_SECONDS
                     self._processes = await self._count(table.database)
+                if self._skip_alone and self._processes == 1 and not self._away:
+                    return None
                 values = {
                     "app_id": self._app, "command_path": command, "interval": interval,
                     "tolerance": (burst - 1) * interval, "max_wait": max_wait, "here": self._clock.now(),

@@ -123,7 +123,7 @@ class SharedSlots(Protocol):
         """Reserve the next slot of a command and return the seconds until it; reserve none above `max_wait`.
 
         Slots are `interval` seconds apart; up to `burst` follow one another without a pause. Returns None while the
-        slots cannot be reached.
+        slots cannot be reached, or need not be shared.
         """
         ...
 

@@ -104,6 +104,20 @@ async def test_process_that_was_killed_is_counted_until_its_lease_ends(
     await left.close()
 
 
+async def test_process_that_is_alone_takes_no_slot_where_that_is_enough(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channel_adapter.store.rate_limits.COUNT_SECONDS", 0.0)
+    first, second = (SharedRateLimits(url, 1400000001, SystemClock(), skip_alone=True) for _ in range(2))
+    for _ in range(3):
+        assert await first.reserve("a/b", interval=10.0, burst=1, max_wait=60.0) is None
+    assert await slot(second) == 0
+    assert await slot(first) == pytest.approx(10, abs=2)
+    await second.close()
+    assert await first.reserve("a/b", interval=10.0, burst=1, max_wait=60.0) is None
+    await first.close()
+
+
 @pytest.mark.timeout(240)
 async def test_two_four_and_eight_processes_keep_to_one_limit(postgres_url: str) -> None:
     """Slots are counted from before the first call: on a busy machine calls may be late, and never early."""
