@@ -272,6 +272,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.schedule",
     "domain.hooks",
     "domain.events",
+    "domain.mode",
 )
 _MACHINERY = {  # imported only when they are used
     "Attempt": "tencent.client",
