@@ -22,6 +22,7 @@ from channel_adapter.console.pages import (
     invites,
     log,
     messages,
+    playground,
     post,
     posts,
     schedule,
@@ -51,6 +52,7 @@ TABLE: Final[tuple[PageRoute, ...]] = (
     *webhooks.ROUTES,
     *doctor.ROUTES,
     *log.ROUTES,
+    *playground.ROUTES,
 )
 """All routes, each with the role that it needs."""
 

@@ -2,7 +2,7 @@
 
 import inspect
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -267,6 +267,20 @@ class View:
     def redirect(self, name: str, /, *, query: Mapping[str, str] | None = None, **parts: str) -> web.Response:
         """Return the answer that leads to another page after a form was accepted."""
         return web.Response(status=303, headers={"Location": self.url(name, query=query, **parts)})
+
+    async def send_events(self, events: AsyncIterable[tuple[str, str]]) -> web.StreamResponse:
+        """Send server-sent events, each a name and a text, until they end or the browser is gone."""
+        answer = web.StreamResponse()
+        answer.content_type = "text/event-stream"
+        try:
+            await answer.prepare(self.request)
+            async for name, text in events:
+                lines = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
+                await answer.write(f"event: {name}\n{lines}\n".encode())
+            await answer.write_eof()
+        except ConnectionResetError:  # the page was closed
+            _log.debug("console.events_ended", place=self.request.path)
+        return answer
 
     async def wrote(self, outcome: str, channel: str = "") -> None:
         """Log a write of the operator: the event `console.write`, and a row. A database that fails is logged only."""

@@ -186,3 +186,48 @@ def test_subscribers_are_imported_from_a_file(page: Any, expect: Any, tmp_path: 
     with page.expect_download() as download:
         link.click()
     assert "x" * 40 in Path(download.value.path()).read_text()
+
+
+def test_post_with_a_picture_is_read_and_reacted_to_on_a_phone(page: Any, console: Console, expect: Any) -> None:
+    slug = "market_hall"
+    operator, phones = page, page.context.new_page()
+    phones.goto("/play")
+    phone = phones.get_by_role("region", name="Phone of reader_199")
+    phone.get_by_role("button", name="Follow Market Hall").click()
+    expect(phone.get_by_role("button", name="Updates")).to_have_text("Updates 1")  # the other channel is unread
+    operator.goto(f"/c/{slug}/compose")
+    operator.locator("textarea").first.fill("Open until ten tonight.")
+    operator.get_by_label("Image address").fill(console.root + PICTURE)
+    operator.get_by_role("button", name="Publish").click()
+    operator.wait_for_url(f"**/c/{slug}?*")
+    expect(phone.get_by_role("button", name="Updates")).to_have_text("Updates 2")
+    phone.get_by_role("button", name="Market Hall").click()
+    expect(phone.locator(".divider")).to_have_text("1 unread post")
+    post = phone.locator("article").last
+    expect(post).to_contain_text("Open until ten tonight.")
+    expect(post.locator("img")).to_have_attribute("src", console.root + PICTURE)
+    expect(phone.get_by_role("button", name="Updates")).to_have_text("Updates 1")
+    phone.locator("summary").last.click()
+    phone.get_by_label("Another emoji").last.fill("👍🏽")
+    phone.locator(".bar button").last.click()
+    expect(post.locator(".chips")).to_contain_text("👍🏽 1")
+    expect(operator.locator(".posts > li").first.locator(".chips")).to_contain_text("👍🏽 1")
+    phone.get_by_role("button", name="Mute").click()
+    expect(phone.get_by_role("button", name="Unmute")).to_be_visible()
+    phone.get_by_role("button", name="Leave").click()
+    expect(phone.get_by_role("button", name="Follow Market Hall")).to_be_visible()
+
+
+@pytest.mark.parametrize("context_options", [{"java_script_enabled": False}], ids=["no-script"])
+def test_phones_and_faults_without_script(page: Any, expect: Any) -> None:
+    page.goto("/play")
+    phone = page.locator("#phone-0")
+    phone.get_by_role("button", name="Harbour News").click()
+    expect(phone.locator("article")).to_have_count(3)
+    phone.locator("summary").first.click()
+    phone.get_by_role("button", name="🙏").first.click()
+    expect(page.locator("#emoji-0-1-6")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Switch on: Message extensions are refused").click()
+    page.get_by_role("button", name="Switch off: Message extensions are refused").click()
+    expect(page.locator("#calls")).to_contain_text("send_group_msg")
+    assert "[redacted]" in page.locator("#calls pre").first.text_content()

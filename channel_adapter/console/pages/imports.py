@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from aiohttp import web
@@ -71,23 +72,21 @@ async def show_progress(page: View) -> web.Response:
 
 async def events(page: View) -> web.StreamResponse:
     """Send the progress as server-sent events until the import ends."""
-    found = await _found(page)
-    answer = web.StreamResponse()
-    answer.content_type = "text/event-stream"
-    await answer.prepare(page.request)
+    return await page.send_events(_events(page, await _found(page)))
+
+
+async def _events(page: View, found: SubscriberImport) -> AsyncIterator[tuple[str, str]]:
     sent = ""
     while True:
         text = page.text("import_progress.html", **_progress(found))
         if text != sent:
-            await answer.write("".join(f"data: {line}\n" for line in text.splitlines()).encode() + b"\n")
+            yield "message", text
             sent = text
         if found.state != store.RUNNING:
             break
         await asyncio.sleep(_EVENT_SECONDS)
         found = await _found(page)
-    await answer.write(b"event: end\ndata:\n\n")
-    await answer.write_eof()
-    return answer
+    yield "end", ""
 
 
 async def download(page: View) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.content import picture
 from channel_adapter.console.page import PageRoute, View
-from channel_adapter.domain.post import Post, PostState
+from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.domain.reaction import Reactions
 from channel_adapter.mapping.content import excerpt
 
@@ -30,6 +30,8 @@ class ListedPost:
 async def show(page: View) -> web.Response:
     """Show 20 posts that match the search."""
     query = page.request.query
+    if "chips" in query:
+        return await _chips(page, query["chips"])
     words, state = query.get("q", "").strip(), query.get("state", "")
     before = int(query["before"]) if query.get("before", "").isdecimal() and int(query["before"]) else None
     channel = await page.channel()
@@ -42,8 +44,16 @@ async def show(page: View) -> web.Response:
     ]
     return page.render(
         "posts.html", channel=channel, rows=rows, words=words, state=state, states=list(PostState),
-        following=following, is_first=before is None,
+        following=following, is_first=before is None, stores=page.adapter.settings.database_url is not None,
     )  # fmt: skip
+
+
+async def _chips(page: View, numbers: str) -> web.Response:
+    """Return the reactions of some posts, which replace those on the page."""
+    seqs = [int(each) for each in numbers.split(",")[:PER_PAGE] if each.isdecimal() and len(each) < 19]
+    channel = page.adapter.backend.ids.channel(page.slug)
+    found = await page.adapter.reactions.get_many([PostRef(channel, seq) for seq in seqs if seq])
+    return page.render("chips.html", found=found)
 
 
 async def _search(page: View, words: str, state: str, before: int | None) -> tuple[list[Post], int | None]:
