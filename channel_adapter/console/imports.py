@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
 from uuid import uuid4
 
 from channel_adapter.adapter import ChannelAdapter
-from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.extras import installed_durable_fault, is_installed
+from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import DONE, OutcomeKind, Outcomes
 from channel_adapter.errors import (
     ChannelAdapterError,
@@ -29,15 +29,14 @@ from channel_adapter.store import console as store
 from channel_adapter.store.console import ConsoleRows, SubscriberImport
 
 if TYPE_CHECKING:
-    from channel_adapter.durable import Job, Jobs
+    from channel_adapter.durable import Job, Jobs, Kind
 
 PART_USERS: Final = 500
 """Users of one part: what is repeated when the process is killed."""
 TRIES: Final = 20
+INTERRUPTED: Final = "It was interrupted; start it again to continue."
 _LONGEST_WAIT: Final = 30.0
 _TRANSIENT: Final = (UnavailableError, ThrottledError, OutcomeUnknownError)
-
-_log = get_logger("channel_adapter.console")
 
 
 class Steps(Protocol):
@@ -74,14 +73,20 @@ class SubscriberImports:
         return self._url is not None
 
     async def resume(self) -> None:
-        """Run imports that an earlier process has left."""
+        """Run imports that an earlier process has left. Raises UnavailableError."""
         left = await self._rows.imports(state=store.RUNNING, limit=1_000)
-        if left and self.durable:
-            await self._open()
-        elif not self.durable:
-            for each in left:
-                message = "The process ended; it goes on when it is started again."
-                await self._rows.set_import(each.id, state=store.FAILED, message=message)
+        if not left:
+            return
+        states: dict[str, Any] = {}
+        if self.durable:
+            jobs = await self._open()
+            for each in left:  # killed between the row and the job: a key that has a job starts nothing
+                await jobs.start(_kind(), _key(each.id, each.run), [each.id])
+            states = dict(await jobs.statuses([_key(each.id, each.run) for each in left]))
+        for each in left:
+            state = states.get(_key(each.id, each.run))
+            if state is None or state.ended:
+                await self._rows.set_import(each.id, state=store.FAILED, message=INTERRUPTED)
 
     async def close(self) -> None:
         """Stop the work of this process."""
@@ -117,21 +122,22 @@ class SubscriberImports:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
-        from channel_adapter.durable import Kind  # noqa: PLC0415 - DBOS is imported when it is needed
-
-        jobs = await self._open()
-        await jobs.start(Kind("console_import"), f"console-import-{import_id}-{run}", [import_id])
+        try:
+            jobs = await self._open()
+            await jobs.start(_kind(), _key(import_id, run), [import_id])
+        except ChannelAdapterError as error:
+            await self._rows.set_import(import_id, state=store.FAILED, message=error.message)
+            raise
 
     async def _open(self) -> "Jobs":
         """Open the jobs, and run imports in this process from now on."""
-        from channel_adapter.durable import Kind, open_jobs  # noqa: PLC0415
+        from channel_adapter.durable import open_jobs  # noqa: PLC0415 - DBOS is imported when it is needed
 
         async with self._opening:
             if self._jobs is None:
                 jobs = await self._stack.enter_async_context(open_jobs(self._url or ""))
-                kind = Kind("console_import", 2)
-                jobs.register(kind, self._run_job)
-                await self._stack.enter_async_context(jobs.run_worker([kind]))
+                jobs.register(_kind(), self._run_job)
+                await self._stack.enter_async_context(jobs.run_worker([_kind()]))
                 self._jobs = jobs
             return self._jobs
 
@@ -140,47 +146,51 @@ class SubscriberImports:
 
     async def _run(self, steps: Steps, import_id: str) -> None:
         """Import part after part; how it ended is recorded."""
+        failure = ""
         try:
             for number in await self._rows.parts(import_id):  # all of them: a job repeats its steps in their order
-                await steps.step(f"part {number}", self._part, import_id, number)
-        except asyncio.CancelledError:
-            raise
+                failure = await steps.step(f"part {number}", self._part, import_id, number)
+                if failure:
+                    break
         except ChannelAdapterError as error:
-            await self._rows.set_import(import_id, state=store.FAILED, message=error.message)
-        else:
-            await self._rows.set_import(import_id, state=store.DONE)
+            failure = error.message
+        except Exception as fault:
+            await self._rows.set_import(
+                import_id, state=store.FAILED, message=f"a fault in this program: {type(fault).__name__}"
+            )
+            raise
+        await self._rows.set_import(import_id, state=store.FAILED if failure else store.DONE, message=failure)
 
-    async def _part(self, import_id: str, number: int) -> None:
-        """Subscribe the users of a part without outcomes. Raises what remains wrong after 20 tries."""
+    async def _part(self, import_id: str, number: int) -> str:
+        """Subscribe the users of a part without outcomes; return what is still wrong after 20 tries, else ""."""
         found = await self._rows.get_import(import_id)
         rows = await self._rows.part(import_id, number, is_open=True)
         if found is None or not rows:
-            return
-        lines = {user: line for line, user in rows}
-        outcomes: dict[str, tuple[OutcomeKind, str]] = {}
-        error: ChannelAdapterError | None = None
+            return ""
+        left = {user: line for line, user in rows}
+        counts: Counter[str] = Counter()
+        failed: list[tuple[int, str, str, str]] = []
         for attempt in range(TRIES):
-            left = [user for user in lines if outcomes.get(user, (OutcomeKind.FAILED, ""))[0] is OutcomeKind.FAILED]
-            result, error = await self._subscribe(found, left)
-            outcomes |= {each.user: (each.kind, each.reason) for each in result}
-            left = [user for user in lines if outcomes.get(user, (OutcomeKind.FAILED, ""))[0] is OutcomeKind.FAILED]
-            if not left:
+            result, error = await self._subscribe(found, list(left))
+            for outcome in result:
+                is_last = error is None and attempt == TRIES - 1
+                if outcome.kind is OutcomeKind.FAILED and not is_last:
+                    continue
+                line = left.pop(UserId(outcome.user))
+                counts[outcome.kind.value] += 1
+                if outcome.kind not in DONE:
+                    failed.append((line, outcome.user, outcome.kind.value, outcome.reason))
+            if not left or (error is not None and not isinstance(error, _TRANSIENT)):
                 break
-            if error is not None:
-                await self._rows.set_import(import_id, state=store.RUNNING, message=error.message)
+            message = error.message if error is not None else ""
+            await self._rows.set_import(import_id, state=store.RUNNING, message=message)
             await self._adapter.clock.sleep(min(2.0**attempt * 0.25, _LONGEST_WAIT))
-        else:
-            if error is not None:
-                raise error
-        if error is not None or attempt:
+        if left:
+            return error.message if error is not None else INTERRUPTED
+        if attempt:
             await self._rows.set_import(import_id, state=store.RUNNING)
-        counts = Counter(str(kind) for kind, _ in outcomes.values())
-        failed = [
-            [line, user, outcomes[user][0].value, outcomes[user][1]]
-            for user, line in lines.items()
-            if outcomes[user][0] not in DONE
-        ]
         await self._rows.end_part(import_id, number, counts, failed)
+        return ""
 
     async def _subscribe(
         self, found: SubscriberImport, users: list[str]
@@ -189,9 +199,19 @@ class SubscriberImports:
             result = await self._adapter.subscriptions.subscribe(
                 found.channel, users, import_missing=found.import_missing, assign=False
             )
-        except _TRANSIENT as error:
+        except ChannelAdapterError as error:
             return error.outcomes or Outcomes(()), error
         return result, None
+
+
+def _kind() -> "Kind":
+    from channel_adapter.durable import Kind  # noqa: PLC0415
+
+    return Kind("console_import", 2)
+
+
+def _key(import_id: str, run: int) -> str:
+    return f"console-import-{import_id}-{run}"
 
 
 def _can_be_durable(url: str) -> bool:

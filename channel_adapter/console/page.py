@@ -24,7 +24,7 @@ from channel_adapter.console.imports import SubscriberImports
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Reactions
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
 from channel_adapter.store.console import ConsoleRows
 from channel_adapter.store.database import Database
 from channel_adapter.tencent.redaction import redact_text
@@ -123,12 +123,19 @@ class Console:
             imports = SubscriberImports(self.adapter, rows)
             self._opened = rows, imports
             try:
-                await rows.tidy()
-                await imports.resume()
+                await self._begin(rows, imports)
                 yield
             finally:
                 await imports.close()
                 await rows.close()
+
+    async def _begin(self, rows: ConsoleRows, imports: SubscriberImports) -> None:
+        """Delete old rows and continue imports; a database that does not answer yet delays neither."""
+        try:
+            await rows.tidy()
+            await imports.resume()
+        except UnavailableError as error:
+            _log.warning("console.database_not_ready", error=redact_text(error.message)[:200])
 
     def _running(self) -> tuple[ConsoleRows, SubscriberImports]:
         if self._opened is None:

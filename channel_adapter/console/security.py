@@ -28,6 +28,8 @@ HEADERS: Final = {
 }
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC_SECONDS: Final = 3600
+_UNWRITTEN: Final = frozenset({"once", "draft", "channel_name", "format", "action", "zone"})
+"""Fields of forms that an operator does not write."""
 ROUTES: Final[web.AppKey[dict[web.AbstractRoute, PageRoute]]] = web.AppKey("channel_adapter_console_routes", dict)
 
 PAGE: Final[web.RequestKey[View]] = web.RequestKey("channel_adapter_console_page", View)
@@ -154,7 +156,7 @@ async def _sign_in(page: View) -> web.Response:
         "sign_in.html",
         status=401,
         fields=fields,
-        written=[value for _, value in fields if " " in value or "\n" in value],
+        written=[value for name, value in fields if value and name not in _UNWRITTEN and not name.startswith("seen_")],
         has_users=sign_in is not None and sign_in.has_users,
         by_link=sign_in is not None and not sign_in.has_users,
     )
