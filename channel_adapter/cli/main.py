@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "stub": CommandInfo("stub", "Run the stub server: the service on your own machine, for tests."),
     "state": CommandInfo("state", "Dump, load and compare states of stubs."),
     "demo": CommandInfo("demo", "Show the whole main job on a stub that it starts itself."),
+    "completion": CommandInfo("completion", "Print the script that completes command lines in bash, zsh and fish."),
     "call": CommandInfo("call", "Call any command of the service, modelled here or not."),
 }
 

@@ -204,6 +204,19 @@ class ChannelRows:
             for channel, text in rows:
                 yield channel, _read(text)
 
+    async def beginning_with(self, prefix: str, *, limit: int) -> list[ChannelId]:
+        """Return channels whose ids begin with `prefix`, by id; none if the table does not exist. Creates nothing."""
+        if not await self._database.has_table(_CHANNELS):
+            return []
+        channel = _CHANNELS.c.channel
+        query = (
+            select(channel)
+            .where(channel.startswith(prefix, autoescape=True), _CHANNELS.c.deleted.is_(False))
+            .order_by(channel)
+            .limit(limit)
+        )
+        return await self._database.read(lambda connection: [ChannelId(each) for each in connection.scalars(query)])
+
     async def _prepare(self) -> None:
         await self._database.prepare(SCHEMA)
         await self._database.prepare(SEARCH_SCHEMA)
