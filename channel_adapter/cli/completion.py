@@ -75,8 +75,8 @@ class Candidate(NamedTuple):
 
 @command(
     app, "completion",
-    example='eval "$(channel-adapter completion bash)"   # in ~/.bashrc, with zsh in ~/.zshrc\n'
-    "channel-adapter completion fish > ~/.config/fish/completions/channel-adapter.fish",
+    example="channel-adapter completion fish > ~/.config/fish/completions/channel-adapter.fish\n"
+    "channel-adapter completion bash > ~/.local/share/bash-completion/completions/channel-adapter",
 )  # fmt: skip
 async def completion(
     run: Run,
@@ -85,6 +85,7 @@ async def completion(
 ) -> None:
     """Print the script that completes commands, options and channels in a shell.
 
+    In ~/.bashrc, or in ~/.zshrc after compinit: eval "$(channel-adapter completion bash)", with zsh in its place.
     Channels are those of the registry in `database_url`: receivers of webhooks and `directory refresh` fill it. With
     WORDS, the words of a command line up to the one to complete, it prints the candidates for that one, one a line.
     """

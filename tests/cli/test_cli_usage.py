@@ -129,6 +129,7 @@ def test_these_are_the_commands() -> None:
         "stub": [],
         "state": ["dump", "load", "diff"],
         "demo": [],
+        "completion": [],
         "call": [],
     }
 
