@@ -1,6 +1,7 @@
 """Random lives of a few channels: adapter and stub together agree with a model that keeps sets and lists."""
 
 import asyncio
+import tempfile
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,9 +20,12 @@ from channel_adapter import (
     PostState,
     Text,
 )
-from channel_adapter.mapping.ids import COMMUNITY_IDS
+from channel_adapter.domain.mode import Mode
+from channel_adapter.errors import UnsupportedError
+from channel_adapter.mapping.ids import SCHEMES
 from channel_adapter.stub.server import StubServer
-from tests.conformance.conftest import settings_for
+from channel_adapter.stub.settings import StubSettings
+from tests.conformance.conftest import BROADCASTS, official, settings_for
 
 SLUGS = ["tides", "ferries", "market"]
 OWNERS = ["owner_1", "owner_2"]
@@ -45,12 +49,19 @@ class Known:
 class ChannelLives(RuleBasedStateMachine):
     """Every rule does one thing through the adapter and the same to the model."""
 
+    mode = Mode.COMMUNITY
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.server = StubServer()
+        limits = {"official_broadcasts_per_hour": BROADCASTS, "official_messages_per_second": BROADCASTS}
+        self.server = StubServer(StubSettings.model_validate({"limits": limits}))
         self.run(self.server.start())
-        self.adapter = ChannelAdapter.open(settings_for(self.server))
+        self.folder = tempfile.TemporaryDirectory()
+        own = settings_for(self.server)
+        if self.mode is Mode.OFFICIAL:
+            own = official(own, f"sqlite:///{self.folder.name}/app.db")
+        self.adapter = ChannelAdapter.open(own)
         self.run(self.adapter.__aenter__())
         self.run(self.adapter.accounts.add([*OWNERS, *PEOPLE]))
         self.model: dict[str, Known] = {}
@@ -62,6 +73,7 @@ class ChannelLives(RuleBasedStateMachine):
         self.run(self.adapter.aclose())
         self.run(self.server.stop())
         self.loop.close()
+        self.folder.cleanup()
 
     @rule(slug=slugs, owner=st.sampled_from(OWNERS), name=st.sampled_from(["Tides 潮", "Ferries 🚢"]))
     def create(self, slug: str, owner: str, name: str) -> None:
@@ -74,7 +86,7 @@ class ChannelLives(RuleBasedStateMachine):
         assert (created.name, created.owner, created.subscriber_count) == (name, owner, len(known.subscribers))
         assert created.complete
 
-    @rule(slug=slugs, name=st.sampled_from(["Tides 潮", "Ferries 🚢", "x" * 101, ""]))
+    @rule(slug=slugs, name=st.sampled_from(["Tides 潮", "Ferries 🚢", "x" * 151, ""]))
     def rename(self, slug: str, name: str) -> None:
         work = self.adapter.channels.update(slug, name=name)
         if not 0 < len(name) <= 100:
@@ -124,8 +136,11 @@ class ChannelLives(RuleBasedStateMachine):
 
     @rule(slug=slugs, seq=st.integers(1, 6), text=st.sampled_from(["mended", None]))
     def edit_or_recall(self, slug: str, seq: int, text: str | None) -> None:
-        ref = PostRef(COMMUNITY_IDS.channel(slug), seq)
+        ref = PostRef(SCHEMES[self.mode].channel(slug), seq)
         work = self.adapter.posts.recall(ref) if text is None else self.adapter.posts.edit(ref, Text(text))
+        if text is not None and not self.adapter.can.edit_posts:
+            self.refused(work, UnsupportedError)
+            return
         posts = self.model[slug].posts if slug in self.model else []
         if seq > len(posts) or (text is not None and posts[seq - 1] is None):
             self.refused(work, NotFoundError)
@@ -164,7 +179,21 @@ class ChannelLives(RuleBasedStateMachine):
         raise AssertionError(f"expected {error.__name__}")
 
 
-ChannelLives.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck)
-)
+class OfficialChannelLives(ChannelLives):
+    """Does the same on official accounts, with a database, whose registry has every channel."""
+
+    mode = Mode.OFFICIAL
+
+    @invariant()
+    def registry_has_every_channel(self) -> None:
+        assert self.run(self._listed()) == set(self.model)
+
+    async def _listed(self) -> set[str]:
+        return {channel.slug async for channel in self.adapter.channels.all()}
+
+
+BUDGET = settings(max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck))
+ChannelLives.TestCase.settings = BUDGET
+OfficialChannelLives.TestCase.settings = BUDGET
 TestChannelLives = ChannelLives.TestCase
+TestOfficialChannelLives = OfficialChannelLives.TestCase
