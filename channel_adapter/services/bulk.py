@@ -83,7 +83,7 @@ class BulkLoop:
         handle: BatchHandler,
         *,
         then: SecondPass | None = None,
-        prepare: Callable[[], Awaitable[None]] | None = None,
+        prepare: Callable[[], Awaitable[object]] | None = None,
     ) -> AsyncGenerator[Outcome, None]:
         """Yield the outcomes as the service answers, not in the order of the users; `size` returns users per batch.
 
