@@ -80,14 +80,14 @@ class Candidate(NamedTuple):
 )  # fmt: skip
 async def completion(
     run: Run,
-    shell: Annotated[Shell, typer.Argument(help="The shell.")],
-    words: Annotated[list[str] | None, typer.Argument(metavar="[-- WORD...]", help="Used by the script.")] = None,
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.")],
+    words: Annotated[list[str] | None, typer.Argument(metavar="WORD", help="Used by the script, after `--`.")] = None,
 ) -> None:
     """Print the script that completes commands, options and channels in a shell.
 
     In ~/.bashrc, or in ~/.zshrc after compinit: eval "$(channel-adapter completion bash)", with zsh in its place.
     Channels are those of the registry in `database_url`: receivers of webhooks and `directory refresh` fill it. With
-    WORDS, the words of a command line up to the one to complete, it prints the candidates for that one, one a line.
+    WORDs, the words of a command line up to the one to complete, it prints the candidates for that one, one a line.
     """
     if words is None:
         if run.output.json:

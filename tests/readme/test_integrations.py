@@ -1,6 +1,8 @@
 """The blocks of the manuals for FastAPI and Django run: under uvicorn, and with Django's test client."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -127,3 +129,30 @@ def test_views_of_django_with_its_test_client(project: Path) -> None:
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("views agree\n")
+
+
+def test_stub_of_the_image_serves_other_languages(tmp_path: Path) -> None:
+    """Run the entry point of the Dockerfile with the variables of the CI service, its health check, and a client."""
+    (dockerfile,), (service,) = blocks("dockerfile"), blocks("yaml")
+    base, install, entry = dockerfile.splitlines()
+    assert base.startswith("FROM python:3.1")
+    assert install == "RUN pip install --no-cache-dir channel-adapter"
+    port = str(free_port())
+    words = [word.replace("8900", port) for word in json.loads(entry.removeprefix("ENTRYPOINT "))]
+    own = dict(re.findall(r"^ +(CHANNEL_ADAPTER_\w+): (.*)$", service, re.MULTILINE))
+    (check,) = re.findall(r'--health-cmd "python -c \\"(.*)\\""$', service, re.MULTILINE)
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([str(SCRIPTS / words[0]), *words[1:]], cwd=tmp_path, env=os.environ | own) as process:
+        try:
+            healthy = [sys.executable, "-c", check.replace("8900", port)]
+            while subprocess.run(healthy, check=False, capture_output=True).returncode:
+                assert process.poll() is None
+            key = own["CHANNEL_ADAPTER_STUB_KEY"]
+            app = {"SDKAPPID": "1400000001", "KEY": key, "BASE_URL": url, "ADMIN": "administrator"}
+            client = os.environ | {f"CHANNEL_ADAPTER_{name}": value for name, value in app.items()}
+            program = SCRIPTS / "channel-adapter"
+            subprocess.run([program, "accounts", "add", "editor_7"], env=client, check=True, capture_output=True)
+            token = {"Authorization": f"Bearer {own['CHANNEL_ADAPTER_STUB_CONTROL_TOKEN']}"}
+            assert requests.post(f"{url}/_stub/reset", headers=token, timeout=30).status_code == 200
+        finally:
+            process.terminate()
