@@ -564,6 +564,7 @@ class ChannelAdapter:
             await self.directory.hide(channel)
             await self._contacts.set(channel, None)
             await self.invites.drop(channel)
+            await self.insights.drop(channel)
 
     async def _reduce_rate(self, alarm: RateAlarm) -> None:
         self._client.reduce_rate(alarm.service, alarm.command)

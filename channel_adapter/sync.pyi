@@ -439,6 +439,9 @@ class _SyncInsights:
         has no zone or is in the future, and NotFoundError.
         """
 
+    def drop(self, channel: ChannelId) -> None:
+        """Delete what is stored of a channel that is gone."""
+
     def record(self, event: ChannelEvent) -> None:
         """Store a join or leave that a webhook reported; other events are ignored. Repeating changes nothing."""
 

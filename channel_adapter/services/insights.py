@@ -122,6 +122,10 @@ class Insights:
             [InsightEvent(event.channel, day, kind, f"{user} {key}", at.timestamp()) for user in event.users]
         )
 
+    async def drop(self, channel: ChannelId) -> None:
+        """Delete what is stored of a channel that is gone."""
+        await self._stored().prune(channel, None)
+
     async def _history(self, channel: ChannelId, since: datetime | None) -> list[Post]:
         """Return the posts that history keeps with their times, the oldest first, without recalled ones."""
         found: list[Post] = []

@@ -143,8 +143,8 @@ class InsightRows:
         await self._database.prepare(SCHEMA)
         return await self._database.read(_figures, channel, first_day)
 
-    async def prune(self, channel: ChannelId, before_day: str) -> None:
-        """Delete the events and scans of days before this one."""
+    async def prune(self, channel: ChannelId, before_day: str | None) -> None:
+        """Delete the events and scans of days before this one, or with None all that is stored of a channel."""
         await self._database.prepare(SCHEMA)
         await self._database.write(_prune, channel, before_day)
 
@@ -172,6 +172,7 @@ def _by_day(
     return {str(each): int(number) for each, number in connection.execute(select(day, figure).where(*conditions))}
 
 
-def _prune(connection: Connection, channel: ChannelId, before_day: str) -> None:
-    for table in (EVENTS, SCANS):
-        connection.execute(delete(table).where(table.c.channel == channel, table.c.day < before_day))
+def _prune(connection: Connection, channel: ChannelId, before_day: str | None) -> None:
+    for table in (EVENTS, SCANS) if before_day is not None else (EVENTS, SCANS, JOINS, VIEWS):
+        old = [] if before_day is None else [table.c.day < before_day]
+        connection.execute(delete(table).where(table.c.channel == channel, *old))

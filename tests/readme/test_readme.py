@@ -121,6 +121,7 @@ SEEN = (
     "im_open_login_svc/account_check",
     "editor_8",
     "published PostRef(",
+    "1 of 1 viewed",
     "sent Text(text='Welcome on board'",
     "{'👍': 1} 1",
     "Synced(",
