@@ -56,15 +56,18 @@ async def worker(
     schedule: posts whose time has come. migration: channels of `migrate apply`, and their conversation groups.
     jobs: what other commands have queued, without migrations. Any number of workers share the work; when one dies,
     others go on with its jobs within seconds. With a --database other than that of the settings, migrations alone are
-    run. --max-calls and --max-duration bound migrations.
+    run; in official-account mode there are none. --max-calls and --max-duration bound migrations.
     """
     kinds = set(only or JobKind)
     async with (
         monitoring(run, metrics_host, metrics_port) as monitored,
         run.adapter(monitored.telemetry) as adapter,
     ):
-        url = adapter.migration.journal_url(database)
-        if not is_own(adapter, url):
+        if not only and not adapter.can.import_history:
+            kinds -= {JobKind.MIGRATION}
+        own = adapter.settings.database_url.get_secret_value() if adapter.settings.database_url else ""
+        url = adapter.migration.journal_url(database) if JobKind.MIGRATION in kinds else database or own
+        if url != own:
             kinds &= {JobKind.MIGRATION}
         if not kinds:
             raise UsageError("scheduled posts and jobs are in database_url of the settings", field="database")
@@ -89,9 +92,3 @@ async def _migrate(run: Run, adapter: "ChannelAdapter", url: str, bounds: "Budge
         calls = await adapter.migration.work(database=url, limits=bounds, on_progress=progress.update)
     run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
     return Exit.INTERRUPTED
-
-
-def is_own(adapter: "ChannelAdapter", url: str) -> bool:
-    """Return whether a database is that of the settings."""
-    own = adapter.settings.database_url
-    return own is not None and own.get_secret_value() == url

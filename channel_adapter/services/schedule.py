@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace as replaced
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -108,7 +108,7 @@ class PostSchedule(PostSender):
         store = await self._store()
         wanted = check_time(at, await store.now(self._clock.now()))
         key = None if idempotency_key is None else checked_key(idempotency_key)
-        preview = await self.preview(channel, content, author=author, quiet=quiet)
+        preview = await self._preview(channel, content, author, quiet=quiet)
         row = self._row(preview, author, at=wanted.timestamp(), key=key)
         stored = await store.add(row)
         failpoint("schedule.stored")
@@ -221,7 +221,7 @@ class PostSchedule(PostSender):
         Raises NotFoundError for a draft that does not exist, and what `publish` raises for content, author and channel.
         """
         store = await self._store()
-        row = self._row(await self.preview(channel, content, author=author, quiet=quiet), author, at=0.0)
+        row = self._row(await self._preview(channel, content, author, quiet=quiet), author, at=0.0)
         if replace is not None and await store.draft(replace) is None:
             raise _no_draft(replace)
         from channel_adapter.store.schedule import DraftRow  # noqa: PLC0415 - an extra
@@ -363,6 +363,16 @@ class PostSchedule(PostSender):
 
     async def _store(self) -> "ScheduleStore":
         return (await self._publishing()).store
+
+    async def _preview(
+        self, channel: str, content: Content | Sequence[Content], author: str | None, *, quiet: bool
+    ) -> PostPreview:
+        """Return what would be sent. Raises NotFoundError for a channel that does not exist."""
+        preview = await self.preview(channel, content, author=author, quiet=quiet)
+        if preview.author is None:  # the channel was not read for its owner
+            async with aclosing(self.history(preview.channel)) as posts:
+                await anext(posts, None)
+        return preview
 
     def _row(
         self, preview: PostPreview, author: str | None, *, at: float, key: str | None = None, post_id: str | None = None

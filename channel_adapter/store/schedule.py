@@ -259,7 +259,9 @@ class ScheduleStore:
                 and_(_IS_OPEN, _POSTS.c.due <= now + horizon),
             )
             first = select(_POSTS).where(_POSTS.c.channel == channel, due)
-            order = first.order_by(_POSTS.c.owner.is_distinct_from(owner), _POSTS.c.due, _POSTS.c.at, _POSTS.c.id)
+            order = first.order_by(
+                _POSTS.c.owner.is_distinct_from(owner), _POSTS.c.due, _POSTS.c.at, _POSTS.c.created, _POSTS.c.id
+            )
             found = connection.execute(order.limit(1).with_for_update(skip_locked=True)).mappings().first()
             if found is None:
                 return None

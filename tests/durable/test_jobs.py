@@ -129,3 +129,12 @@ async def test_one_function_for_a_kind(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="no function is registered for the kind test-third"):
             async with jobs.run_worker([THIRD]):
                 pass
+
+
+async def test_many_jobs_are_started_with_one_commit_and_their_records_deleted(url: str) -> None:
+    async with running(url) as jobs:
+        await jobs.start_many(OTHER, {"a": ["one"], "b": ["two"]})
+        await jobs.start_many(OTHER, {"b": ["three"], "c": ["four"]})  # the key b has a job
+        assert [await jobs.wait(key) for key in "abc"] == ["one", "two", "four"]
+        await jobs.delete(["a", "b"])
+        assert set(await jobs.statuses(["a", "b", "c"])) == {"c"}

