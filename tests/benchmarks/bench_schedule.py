@@ -108,7 +108,7 @@ async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int) -> N
     """Kill processes at random instants while posts are due around the kill."""
     rng = random.Random(11)
     async with prepared(ready, url) as adapter:
-        done = 0
+        done = (await adapter.posts.schedule_status()).states.get(ScheduleState.PUBLISHED, 0)
         for number in range(count):
             texts = [f"kill {number} post {each} " for each in range(posts)]
             begin = datetime.now(UTC) + timedelta(seconds=posts / 150)
