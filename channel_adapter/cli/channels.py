@@ -308,11 +308,7 @@ def _show_flag(run: Run, channel: str, name: str, *, value: bool, changed: bool)
     run.output.one(document, f"{channel} is {'' if value else 'not '}{name}{'' if changed else ', as before'}")
 
 
-@command(
-    app, "channels", "export",
-    example="channel-adapter channels export harbor_news --out harbor_news\n"
-    "channel-adapter migrate plan --files harbor_news --owner editor_7",
-)  # fmt: skip
+@command(app, "channels", "export", example="channel-adapter channels export harbor_news --out harbor_news")
 async def export(
     run: Run,
     channel: ChannelArgument,
