@@ -126,8 +126,8 @@ async def test_progress_is_sent_as_events_until_the_end(browser: Browser, served
     sent = await uploaded(browser, "\n".join(READERS))
     await browser.submit(sent.place)
     stream = (await browser.get(f"{sent.place}/events")).text
-    assert stream.startswith("data: ")
-    assert stream.endswith("event: end\ndata:\n\n")
+    assert stream.startswith("event: message\ndata: ")
+    assert stream.rstrip().rpartition("\n\n")[2].startswith("event: end\n")
     assert "12 of 12 users" in stream
 
 

@@ -2,11 +2,17 @@
 
 import asyncio
 from html import escape
+from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
 
-from channel_adapter import Article, Image, PostRef, Text, TextAndImage
-from tests.console.conftest import OWNER, Browser, Served
+from channel_adapter import Article, ChannelAdapter, Image, PostRef, Settings, Text, TextAndImage
+from channel_adapter.console import application
+from channel_adapter.domain.mode import Mode
+from channel_adapter.stub.server import StubServer
+from tests.console.conftest import OWNER, Browser, Served, authorise
 
 PICTURE = "https://example.org/a.png"
 COMPOSE = "/c/harbor_news/compose"
@@ -81,3 +87,27 @@ async def test_two_clicks_at_the_same_time_publish_once(browser: Browser, served
     first, second = await asyncio.gather(browser.post(COMPOSE, form), browser.post(COMPOSE, form))
     assert first.place == second.place == "/c/harbor_news?done=published&number=1"
     assert len([post async for post in served.adapter.posts.history("harbor_news")]) == 1
+
+
+async def test_pages_of_official_accounts_leave_out_what_the_service_cannot_do(tmp_path: Path) -> None:
+    async with StubServer() as stub:
+        settings = Settings(
+            sdkappid=stub.sdkappid, key=SecretStr(stub.key), admin=stub.admin, base_url=stub.url, mode=Mode.OFFICIAL,
+            database_url=SecretStr(f"sqlite:///{tmp_path / 'a.db'}"),
+        )  # fmt: skip
+        async with ChannelAdapter.open(settings) as adapter:
+            await adapter.accounts.add([OWNER, "reader_1"])
+            await adapter.channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
+            await adapter.subscriptions.subscribe("harbor_news", ["reader_1"])
+            async with TestClient(TestServer(application(adapter, authorise))) as client:
+                browser = Browser(client, "admin")
+                composer = await browser.get(COMPOSE)
+                assert 'name="quiet"' not in composer.text
+                sent = await browser.submit(COMPOSE, format="text", text="Tide")
+                assert "Published as number 1." in (await browser.get(sent.place)).text
+                assert "/p/1/edit" not in (await browser.get("/c/harbor_news/p/1")).text
+                found = await browser.get("/c/harbor_news/subscribers?user=reader_1")
+                assert "reader_1 is a subscriber" in found.text
+                for page in ("", "/settings", "/staff", "/insights", "/invites", "/messages"):
+                    assert (await browser.get(f"/c/harbor_news{page}")).status == 200, page
+                assert 'href="/c/harbor_news"' in (await browser.get("/")).text
