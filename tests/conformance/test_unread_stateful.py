@@ -1,6 +1,7 @@
 """Random operations of a few users on a few channels: counts equal those of a model, and a sync changes nothing twice.
 
-Two machines: one adapter that knows the posts that it sent, and one that counts exactly while client apps recall too.
+Three machines: an adapter that knows the posts that it sent, one that counts exactly while client apps recall too, and
+one in official mode.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from channel_adapter import ChannelAdapter, NotFoundError, Notifications, PostRef, Text
-from channel_adapter.mapping.ids import COMMUNITY_IDS
+from channel_adapter.mapping.ids import COMMUNITY_IDS, OFFICIAL_IDS
 from channel_adapter.stub.server import StubServer
-from tests.conformance.conftest import settings_for
+from channel_adapter.stub.settings import StubSettings
+from tests.conformance.conftest import BROADCASTS, official, settings_for
 
 SLUGS = ["tides", "ferries", "market"]
 USERS = ["ann", "ben", "cleo"]
@@ -264,8 +266,131 @@ class ExactUnreadLives(UnreadLives):
     exact = True
 
 
+class OfficialUnreadLives(RuleBasedStateMachine):
+    """Counts of conversations with official accounts. Posts are read by their time: each has a second of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        limits = {"official_broadcasts_per_hour": BROADCASTS}
+        self.server = StubServer(StubSettings.model_validate({"limits": limits}))
+        self.run(self.server.start())
+        self.adapter = ChannelAdapter.open(official(settings_for(self.server), None))
+        self.run(self.adapter.__aenter__())
+        self.run(self.adapter.accounts.add([OWNER, *USERS]))
+        self.model: dict[str, Known] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        for slug in SLUGS[:2]:
+            self.create(slug)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def teardown(self) -> None:
+        self.run(self.adapter.aclose())
+        self.run(self.server.stop())
+        self.loop.close()
+
+    @rule(slug=slugs)
+    def create(self, slug: str) -> None:
+        if slug not in self.model:
+            self.server.world.clock.advance(1)
+            self.run(self.adapter.channels.create(slug=slug, name=slug, owner=OWNER))
+            self.model[slug] = Known()
+
+    @rule(slug=slugs, users=st.sets(any_user))
+    def subscribe(self, slug: str, users: set[str]) -> None:
+        if (known := self.model.get(slug)) is None:
+            return
+        self.server.world.clock.advance(1)
+        outcomes = self.run(self.adapter.subscriptions.subscribe(slug, users))
+        assert all(each.done and each.assignment is not None and each.assignment.done for each in outcomes)
+        for user in users:
+            known.join(user)
+
+    @rule(slug=slugs, users=st.sets(any_user))
+    def unsubscribe(self, slug: str, users: set[str]) -> None:
+        if (known := self.model.get(slug)) is None:
+            return
+        outcomes = self.run(self.adapter.subscriptions.unsubscribe(slug, users))
+        assert all(each.done and each.assignment is not None and each.assignment.done for each in outcomes)
+        for user in users:
+            known.members.pop(user, None)
+
+    @rule(slug=slugs, user=any_user, inside=st.booleans())
+    def follow_or_leave_in_a_client_app(self, slug: str, user: str, inside: bool) -> None:
+        known = self.model.get(slug)
+        if known is None or (user in known.members) is inside:
+            return
+        self.server.world.clock.advance(1)
+        app = self.server.world.client(user)
+        if inside:
+            app.follow(OFFICIAL_IDS.from_slug(slug))
+            known.join(user)
+        else:
+            app.unfollow(OFFICIAL_IDS.from_slug(slug))
+            del known.members[user]
+
+    @rule(slug=slugs, number=st.integers(1, 3))
+    def publish(self, slug: str, number: int) -> None:
+        if (known := self.model.get(slug)) is None:
+            return
+        for _ in range(number):
+            self.server.world.clock.advance(1)
+            self.run(self.adapter.posts.publish(slug, Text(f"post {len(known.posts)}")))
+            known.posts.append(True)
+
+    @rule(slug=slugs, seq=st.integers(1, 8))
+    def recall(self, slug: str, seq: int) -> None:
+        if (known := self.model.get(slug)) is None or seq > len(known.posts):
+            return
+        self.run(self.adapter.posts.recall(PostRef(OFFICIAL_IDS.from_slug(slug), seq)))
+        known.posts[seq - 1] = False
+
+    @rule(slug=slugs, user=any_user, up_to=st.one_of(st.none(), st.integers(1, 8)))
+    def mark_read(self, slug: str, user: str, up_to: int | None) -> None:
+        known = self.model.get(slug)
+        if known is None or user not in known.members or (up_to is not None and up_to > len(known.posts)):
+            return
+        member = known.members[user]
+        member.read = len(known.posts) if up_to is None else max(member.read, up_to)
+        assert self.run(self.adapter.unread.mark_read(slug, up_to, user=user)) == known.unread(user)
+
+    @rule(user=any_user)
+    def mark_all_read(self, user: str) -> None:
+        behind = {OFFICIAL_IDS.from_slug(slug) for slug, known in self.model.items()
+                  if user in known.members and known.unread(user)}  # fmt: skip
+        assert set(self.run(self.adapter.unread.mark_all_read(user))) == behind
+        for known in self.model.values():
+            if user in known.members and known.unread(user):
+                known.members[user].read = len(known.posts)
+
+    @rule(user=any_user)
+    def sync(self, user: str) -> None:
+        assert self.run(self.adapter.unread.sync(user)).done
+        assert not self.run(self.adapter.unread.sync(user)).changed
+        mine = {OFFICIAL_IDS.from_slug(slug) for slug, known in self.model.items() if user in known.members}
+        assert self.run(self._filed(user)) == mine
+
+    async def _filed(self, user: str) -> set[str]:
+        return {channel async for each in self.adapter.unread.groups(user) for channel in each.channels}
+
+    @invariant()
+    def counts_match_the_definition(self) -> None:
+        for user in USERS:
+            found = self.run(self.adapter.unread.get(user))
+            mine = {OFFICIAL_IDS.from_slug(slug): known.unread(user)
+                    for slug, known in self.model.items() if user in known.members}  # fmt: skip
+            assert {each.channel: each.count for each in found.channels} == mine
+            assert (found.badge, found.chats) == (sum(mine.values()), 0)
+
+
 BUDGET = settings(max_examples=10, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 UnreadLives.TestCase.settings = BUDGET
 ExactUnreadLives.TestCase.settings = BUDGET
+OfficialUnreadLives.TestCase.settings = BUDGET
 TestUnreadLives = UnreadLives.TestCase
 TestExactUnreadLives = ExactUnreadLives.TestCase
+TestOfficialUnreadLives = OfficialUnreadLives.TestCase
