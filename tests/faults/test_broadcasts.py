@@ -1,6 +1,7 @@
 """Posts of official accounts: two an hour over all processes, once whatever is lost, and found by number or key."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -287,3 +288,14 @@ async def test_the_list_of_accounts_that_leaves_one_out_is_unavailable() -> None
         server.faults.replace([Fault(command="get_official_account_info", status=502)])
         with pytest.raises(UnavailableError):
             await adapter.channels.get("tides")
+
+
+async def test_a_database_that_fails_after_the_post_does_not_make_it_undone(tmp_path: Path) -> None:
+    async with stub() as server, opened(server, f"sqlite:///{tmp_path / 'app.db'}") as adapter:
+        await adapter.posts.publish("tides", Text("one"))
+        with sqlite3.connect(tmp_path / "app.db") as connection:
+            connection.execute("DROP TABLE broadcast_keys")
+        post = await adapter.posts.publish("tides", Text("two"))
+        assert post.ref.seq == 2
+        with pytest.raises(UnavailableError):
+            await adapter.posts.get(post.ref)  # its key cannot be looked for

@@ -15,6 +15,7 @@ from channel_adapter.backends.official.channels import OfficialAttributes, no_su
 from channel_adapter.backends.official.options import OfficialOptions
 from channel_adapter.backends.protocols import PostKeys, SendBudget, suspended
 from channel_adapter.concurrency.clock import Clock, duration
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostKey, PostPreview, PostRef, PostState
@@ -40,6 +41,8 @@ from channel_adapter.tencent.wire import official_accounts as wire
 
 _NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 _CACHED_KEYS: Final = 20_000
+
+_log = get_logger("channel_adapter.posts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class OfficialPosts:
             raise OutcomeUnknownError(
                 f"{SEND_OFFICIAL_ACCOUNT_MSG.name}: the service reports success and no number of the post"
             )
-        await self._keys.add(channel, [PostKey(seq, sent.key, request.random)])
+        await self._keep(channel, PostKey(seq, sent.key, request.random))
         return Post(
             ref=PostRef(channel, seq, sent.key),
             author=None,
@@ -304,7 +307,17 @@ class OfficialPosts:
 
     async def _release(self, channel: ChannelId) -> None:
         if self._budget is not None:
-            await self._budget.release(channel)
+            try:
+                await self._budget.release(channel)
+            except ChannelAdapterError as error:  # the error of the post matters more; the hour ends by itself
+                _log.warning("posts.budget_not_released", channel=channel, error=error.kind)
+
+    async def _keep(self, channel: ChannelId, key: PostKey) -> None:
+        """Keep the key of a post that was sent. Without it history is read for the key."""
+        try:
+            await self._keys.add(channel, [key])
+        except ChannelAdapterError as error:
+            _log.warning("posts.key_not_kept", channel=channel, seq=key.seq, error=error.kind)
 
     async def _send(self, channel: ChannelId, request: wire.SendOfficialAccountMsgRequest) -> SentBroadcast:
         """Send; after an ambiguous failure, look for the post in history."""
@@ -360,7 +373,10 @@ class OfficialPosts:
         Raises OutcomeUnknownError if it was sent under another one: the service drops a post with the content of one
         that is less than 5 minutes old.
         """
-        known = await self._keys.get(channel, post_number(key))
+        try:
+            known = await self._keys.get(channel, post_number(key))
+        except ChannelAdapterError:  # the post was sent all the same
+            known = None
         if known is None or known.key != key:
             return False
         if known.dedupe not in (None, dedupe):
