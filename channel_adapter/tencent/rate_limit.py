@@ -7,6 +7,7 @@ arrival dated to that slot, so that callers are served in order and none is woke
 be met is known before waiting. A reserved slot is used up even if its caller is cancelled.
 """
 
+import asyncio
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -193,7 +194,11 @@ class CommandLimiter:
     async def _reserve_shared(self, shared: SharedSlots, command: Command[Any, Any], max_wait: float) -> float:
         bucket, began = self._bucket(command), self._clock.monotonic()
         interval = 1 / bucket.current_rate(began)
-        wait = await shared.reserve(command.path, interval=interval, burst=bucket.burst, max_wait=max_wait)
+        try:
+            async with asyncio.timeout(max_wait / 2):  # so that there is time left for the call itself
+                wait = await shared.reserve(command.path, interval=interval, burst=bucket.burst, max_wait=max_wait)
+        except TimeoutError:
+            wait = None
         now = self._clock.monotonic()
         left = max_wait - (now - began)
         if wait is None:

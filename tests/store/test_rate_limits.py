@@ -142,7 +142,7 @@ async def test_limits_of_the_process_alone_exceed_those_of_the_app(url: str) -> 
     assert [limiter.reserve(ACCOUNT_CHECK, 0) for limiter in alone] == [0, 0]
     shared = [SharedRateLimits(url, 1, SystemClock()) for _ in range(2)]
     together = [CommandLimiter({ACCOUNT_CHECK.path: 0.1}, shared=each) for each in shared]
-    await together[0].acquire(ACCOUNT_CHECK, 0)
+    await together[0].acquire(ACCOUNT_CHECK, 5)
     with pytest.raises(RateLimitTimeout, match=r"the next slot is (9|10)\.\d s away"):
         await together[1].acquire(ACCOUNT_CHECK, 5)
     for limiter in together:
@@ -153,7 +153,7 @@ async def test_refusal_of_the_service_slows_the_slots_of_all_processes(url: str)
     shared = [SharedRateLimits(url, 1, SystemClock()) for _ in range(2)]
     first, second = (CommandLimiter({ACCOUNT_CHECK.path: 4}, shared=each) for each in shared)
     first.reduce_rate(ACCOUNT_CHECK)
-    await first.acquire(ACCOUNT_CHECK, 0)
+    await first.acquire(ACCOUNT_CHECK, 5)
     began = time.monotonic()
     await second.acquire(ACCOUNT_CHECK, 5)
     assert time.monotonic() - began > 0.4  # 2 a second, not 4
@@ -231,6 +231,20 @@ async def test_database_that_does_not_answer_delays_one_call_only(monkeypatch: p
             assert 0.3 <= time.monotonic() - began < 2.5
 
 
+async def test_call_with_little_time_does_not_spend_it_on_a_database_that_is_silent() -> None:
+    async def stall(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(3)
+        writer.close()
+
+    silent = await asyncio.start_server(stall, "127.0.0.1", 0)
+    async with StubServer() as server, silent:
+        url = f"postgresql://127.0.0.1:{silent.sockets[0].getsockname()[1]}/x"
+        async with ChannelAdapter.open(shared_settings(server, url, total_seconds=2.0)) as adapter:
+            for _ in range(2):
+                await adapter.call(*CHECK)
+        assert len(list(server.log.calls())) == 2
+
+
 async def test_database_that_is_not_there_is_in_the_log_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
     async with StubServer() as server, ChannelAdapter.open(shared_settings(server, NOWHERE)) as adapter:
         await adapter.call(*CHECK)
@@ -240,8 +254,7 @@ async def test_database_that_is_not_there_is_in_the_log_without_its_password(cap
 
 async def test_a_call_without_a_slot_in_its_time_was_not_sent(postgres_url: str) -> None:
     async with StubServer() as server:
-        rates = {GET_GROUP_INFO.path: 0.1}
-        settings = shared_settings(server, postgres_url, calls_per_second=rates, total_seconds=2.0)
+        settings = shared_settings(server, postgres_url, calls_per_second={GET_GROUP_INFO.path: 0.001})
         async with ChannelAdapter.open(settings) as first, ChannelAdapter.open(settings) as second:
             await first.channels.exists("harbor")
             with pytest.raises(ThrottledError, match="the rate limit allows it in") as refused:
