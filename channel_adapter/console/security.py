@@ -137,7 +137,7 @@ def _redeem(page: View) -> web.Response | None:
         return None
     cookie = sign_in.redeem(token)
     query = [(name, value) for name, value in request.query.items() if name != "token"]
-    place = str(request.rel_url.with_query(query))
+    place = "/" + str(request.rel_url.with_query(query)).lstrip("/")  # two slashes would lead to another host
     if cookie is not None:
         return start_session(page, cookie, place)
     return web.Response(status=303, headers={"Location": place}) if sign_in.authorise(request) is not None else None
@@ -146,8 +146,8 @@ def _redeem(page: View) -> web.Response | None:
 async def _sign_in(page: View) -> web.Response:
     """Return the page for a request without an operator. What a form held is shown, and can be sent again."""
     sign_in = page.console.options.sign_in
-    if page.request.method == "GET" and sign_in is not None and sign_in.has_users and not _is_fragment(page):
-        return page.redirect("login", query={"next": page.here})
+    if page.request.method == "GET" and sign_in is not None and sign_in.has_users:
+        return page.render("login.html", status=401, next=page.here, name="", wrong="")
     fields: list[tuple[str, str]] = []
     if page.request.method == "POST" and page.request.content_type == "application/x-www-form-urlencoded":
         form = await page.form(FORM_BYTES)

@@ -61,7 +61,8 @@ def _form(page: View, place: str, name: str, wrong: str, status: int = 200) -> w
 def _own_place(page: View, place: str) -> str:
     """Return an address of this console; another one could lead to a site that looks like it."""
     root = page.url("channels")
-    return place if place.startswith(root) and not place.startswith("//") and "\\" not in place else root
+    is_own = place.startswith(root) and not place.startswith("//") and "\\" not in place and min(place) > " "
+    return place if is_own else root
 
 
 ROUTES = (
