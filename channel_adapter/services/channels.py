@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterable
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Subscription
+from channel_adapter.errors import OutcomeUnknownError, UnavailableError
 from channel_adapter.mapping import ids
 from channel_adapter.services.signals import ContactChange
 from channel_adapter.services.staff import ChannelStaff
@@ -94,7 +95,10 @@ class Channels(ChannelStaff):
         changed = await self._channels.update(wanted, change)
         await self._directory.record(changed)
         if chosen is not None:
-            await self._directory.set_categories(wanted, chosen)
+            try:
+                await self._directory.set_categories(wanted, chosen)
+            except (OutcomeUnknownError, UnavailableError) as error:
+                raise type(error)(f"all but the categories is changed: {error.message}", field="categories") from error
         return changed
 
     async def delete(self, channel: str) -> bool:

@@ -48,8 +48,8 @@ _SUBSCRIBED: Final = frozenset({OutcomeKind.ADDED, OutcomeKind.PENDING})
 class Invites:
     """Invitations to channels. Every method raises ConfigurationError without `database_url`.
 
-    A code is 128 random bits. The database keeps its SHA-256 hash, so that nobody who reads it can accept; what `list`
-    shows is the id of the invitation, with which it can be revoked and not accepted.
+    A code is 128 random bits. The database keeps its SHA-256 hash, with which no invitation can be accepted; `list`
+    returns the id of the invitation, with which it can be revoked and not accepted.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Invites:
     async def revoke(self, invitation: str) -> bool:
         """Revoke an invitation by its id or its code; return False if it was revoked before.
 
-        Who has subscribed with it stays subscribed. Raises NotFoundError.
+        Users who have subscribed with it stay subscribed. Raises NotFoundError.
         """
         name = require_text(invitation, "invitation", empty=False)
         revoked = await self._stored().revoke(_hash(name) if _CODE.fullmatch(name) else name, self._clock.now())
@@ -171,7 +171,7 @@ class Invites:
             await self._rows.drop(channel)
 
     async def _find(self, code: str) -> "KeptInvitation":
-        """Return the invitation with a code, after what its overdue reservations were for is clear."""
+        """Return the invitation with a code, after its overdue reservations are confirmed or released."""
         found = await self._stored().find(_hash(code), self._clock.now())
         if found is None:
             raise _wrong_code()

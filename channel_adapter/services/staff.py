@@ -1,4 +1,4 @@
-"""Who runs a channel: owner and admins, blocked users, and whether the channel is verified or suspended."""
+"""Staff of a channel: owner and admins, blocked users, and the flags that the operator of the app sets."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from channel_adapter.domain.subscription import (
     Role,
     Subscriber,
 )
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, UnavailableError
 from channel_adapter.mapping import ids
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import BulkLoop, BulkOptions, collect, require_users
@@ -179,8 +179,15 @@ class ChannelStaff:
         return True
 
     async def _changed(self, event: e.ChannelEvent) -> None:
+        """Signal a change that was made. Raises an error that says so if other processes cannot be notified of it."""
         at = datetime.fromtimestamp(self._bulk.clock.now(), UTC)
-        await self._signals.channel_changed.emit(replace(event, at=at, own=True))
+        try:
+            await self._signals.channel_changed.emit(replace(event, at=at, own=True))
+        except (OutcomeUnknownError, UnavailableError) as error:
+            raise type(error)(
+                f"channel {event.channel} is changed, and other processes learn of it late, within"
+                f" channels.cache_seconds: {error.message}"
+            ) from error
 
 
 def _distinct(users: Iterable[str]) -> list[UserId]:

@@ -1,4 +1,4 @@
-"""Invitations and who has used them. Codes are stored as hashes.
+"""Invitations, and the users who have used them. Codes are stored as hashes.
 
 A use is reserved before its user is subscribed, and counts from then on. A reservation whose process has not confirmed
 or released it in time is `overdue`: whether its user was subscribed decides what becomes of it.
@@ -67,7 +67,7 @@ class Reserved(Enum):
 
 
 class KeptInvitation(NamedTuple):
-    """An invitation as it is now, and up to 500 users whose reservations are overdue."""
+    """An invitation as it is now, and the users whose reservations are overdue."""
 
     invitation: Invitation
     overdue: tuple[UserId, ...]

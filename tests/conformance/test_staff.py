@@ -13,15 +13,18 @@ from channel_adapter import (
     ConfigurationError,
     NotFoundError,
     OutcomeKind,
+    OutcomeUnknownError,
     OwnerChanged,
     PermissionDeniedError,
     Role,
     RoleChanged,
     Text,
+    UnavailableError,
 )
 from channel_adapter.domain.events import ChannelEvent
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import UnsupportedError
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.conformance.conftest import KEYS, OWNER, READERS, Setting, settings_for
@@ -215,3 +218,49 @@ async def test_staff_of_official_accounts_is_the_owner_and_the_database_keeps_th
             assert [outcome.kind for outcome in blocked] == [OutcomeKind.ADDED]
             outcomes = await adapter.subscriptions.subscribe("gazette", [ANN])
             assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REFUSED]
+
+
+async def test_change_whose_answer_is_lost_is_read_back_and_one_that_was_refused_is_named() -> None:
+    stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
+    async with StubServer(stub) as server:
+        hasty = settings_for(server).model_copy(update={"total_seconds": 0.5, "call_seconds": 0.2})
+        async with ChannelAdapter.open(hasty) as adapter:
+            channels = adapter.channels
+            assert (await adapter.accounts.add([OWNER, ANN, BEN])).complete
+            await channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
+            await adapter.subscriptions.subscribe("harbor_news", [ANN, BEN], assign=False)
+            server.faults.replace([Fault(command="change_group_owner", drop=True, applied=True)])
+            assert (await channels.transfer("harbor_news", ANN)).owner == ANN
+            server.faults.replace([Fault(command="change_group_owner", drop=True, applied=False)])
+            with pytest.raises(OutcomeUnknownError):
+                await channels.transfer("harbor_news", BEN)
+            server.faults.replace([Fault(command="modify_group_member_info", code=10007, times=1)])
+            (refused,) = await channels.promote("harbor_news", [BEN])
+            assert refused.kind is OutcomeKind.REFUSED
+            assert "10007" in refused.reason
+            server.faults.replace([])
+            assert (await channels.get("harbor_news")).owner == ANN
+            assert [(row.user, row.role) for row in await channels.staff("harbor_news")] == [(ANN, Role.OWNER)]
+
+
+async def test_blocked_user_who_cannot_be_removed_is_reported(tmp_path: Path) -> None:
+    stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
+    async with StubServer(stub) as server:
+        url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
+        hasty = settings_for(server).model_copy(update={"total_seconds": 0.5, "call_seconds": 0.2, "database_url": url})
+        async with ChannelAdapter.open(hasty) as adapter:
+            channels = adapter.channels
+            assert (await adapter.accounts.add([OWNER, ANN])).complete
+            await channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
+            await adapter.subscriptions.subscribe("harbor_news", [ANN], assign=False)
+            server.faults.replace([Fault(command="delete_group_member", drop=True, applied=False)])
+            try:
+                (outcome,) = await channels.block("harbor_news", [ANN])
+                reason = outcome.reason if outcome.kind is OutcomeKind.FAILED else ""
+            except UnavailableError as error:
+                reason = error.message
+            assert "blocked" in reason
+            server.faults.replace([])
+            assert [row.user async for row in channels.blocked("harbor_news")] == [ANN]
+            assert [each.kind for each in await channels.block("harbor_news", [ANN])] == [OutcomeKind.ADDED]
+            assert await adapter.subscriptions.is_subscribed("harbor_news", [ANN]) == {ANN: False}
