@@ -348,8 +348,8 @@ class _SyncChannels:
 class _SyncInvites:
     """Invitations to channels. Every method raises ConfigurationError without `database_url`.
 
-    A code is 128 random bits. The database keeps its SHA-256 hash, so that nobody who reads it can accept; what `list`
-    shows is the id of the invitation, with which it can be revoked and not accepted.
+    A code is 128 random bits. The database keeps its SHA-256 hash, with which no invitation can be accepted; `list`
+    returns the id of the invitation, with which it can be revoked and not accepted.
     """
 
     def accept(self, code: str, *, user: str) -> Outcome:
@@ -388,7 +388,7 @@ class _SyncInvites:
     def revoke(self, invitation: str) -> bool:
         """Revoke an invitation by its id or its code; return False if it was revoked before.
 
-        Who has subscribed with it stays subscribed. Raises NotFoundError.
+        Users who have subscribed with it stay subscribed. Raises NotFoundError.
         """
 
 class _SyncDirectory:
