@@ -443,15 +443,17 @@ class ChannelAdapter:
         """Write channel, subscribers, posts and reactions to a folder, as of now; or continue an interrupted export.
 
         `migrate plan --files` reads `channels.jsonl`, `subscribers.jsonl` and `posts.jsonl`; `reactions.csv` has one
-        line for each user and emoji. Recalled and expired posts have no content and are left out. A page at a time is
-        in memory. `on_progress` is called with the subscribers and posts written so far. Raises NotFoundError, OSError,
-        and InvalidError for a folder with anything but an unfinished export of this channel.
+        line for each user and emoji. With a database, `insights.csv` and `views.csv` have the figures of 30 days.
+        Recalled and expired posts have no content and are left out. A page at a time is in memory. `on_progress` is
+        called with the subscribers and posts written so far. Raises NotFoundError, OSError, and InvalidError for a
+        folder with anything but an unfinished export of this channel.
         """
         from channel_adapter.services.export import ChannelExporter
         from channel_adapter.tencent.notify import Notifier
 
         reactions = self.reactions if self.can.service_reactions or self._database_url is not None else None
-        exporter = ChannelExporter(self.channels, self.subscriptions, self.posts, reactions, self.clock)
+        insights = self.insights if self._database_url is not None else None
+        exporter = ChannelExporter(self.channels, self.subscriptions, self.posts, reactions, insights, self.clock)
         notify = Notifier("on_progress", on_progress) if on_progress is not None else _ignore
         return await exporter.export(channel, folder, notify)
 

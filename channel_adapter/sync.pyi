@@ -182,9 +182,10 @@ class SyncChannelAdapter:
         """Write channel, subscribers, posts and reactions to a folder, as of now; or continue an interrupted export.
 
         `migrate plan --files` reads `channels.jsonl`, `subscribers.jsonl` and `posts.jsonl`; `reactions.csv` has one
-        line for each user and emoji. Recalled and expired posts have no content and are left out. A page at a time is
-        in memory. `on_progress` is called with the subscribers and posts written so far. Raises NotFoundError, OSError,
-        and InvalidError for a folder with anything but an unfinished export of this channel.
+        line for each user and emoji. With a database, `insights.csv` and `views.csv` have the figures of 30 days.
+        Recalled and expired posts have no content and are left out. A page at a time is in memory. `on_progress` is
+        called with the subscribers and posts written so far. Raises NotFoundError, OSError, and InvalidError for a
+        folder with anything but an unfinished export of this channel.
         """
 
     def run_jobs(self, kinds: Collection[str] = ...) -> AbstractContextManager[None]:

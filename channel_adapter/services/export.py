@@ -1,4 +1,4 @@
-"""Export of a channel into a folder: files that `migrate plan --files` reads back, and reactions as CSV.
+"""Export of a channel into a folder: files that `migrate plan --files` reads back, reactions and insights as CSV.
 
 A page at a time is read and written, and its end recorded in `export.json`. After an interruption the files are cut to
 what is recorded, and the export continues there.
@@ -24,6 +24,7 @@ from channel_adapter.domain.subscription import Role, Subscriber
 from channel_adapter.errors import InvalidError
 from channel_adapter.services.channels import Channels
 from channel_adapter.services.failpoints import failpoint
+from channel_adapter.services.insights import Insights
 from channel_adapter.services.posts import Posts
 from channel_adapter.services.reactions.service import ReactionService
 from channel_adapter.services.subscriptions import Subscriptions
@@ -31,7 +32,10 @@ from channel_adapter.services.subscriptions import Subscriptions
 STATE_FILE: Final = "export.json"
 _DRAFT: Final = "export.json.new"
 _PROFILE, _SUBSCRIBERS, _POSTS, _REACTIONS = "channels.jsonl", "subscribers.jsonl", "posts.jsonl", "reactions.csv"
+_DAYS, _VIEWS = "insights.csv", "views.csv"
 _HEADING: Final = ("channel", "post", "user", "emoji")
+_DAY_COLUMNS: Final = ("day", "subscribers", "joins", "leaves", "posts")
+_VIEW_COLUMNS: Final = ("post", "views", "reach", "reactions")
 _POSTS_PER_PAGE: Final = 100
 _VERSION: Final = 1
 
@@ -61,7 +65,7 @@ class ExportProgress:
 
 
 class ChannelExporter:
-    """Exports channels. `reactions` is None where the service and the settings have none."""
+    """Exports channels. `reactions` and `insights` are None where the service and the settings have none."""
 
     def __init__(
         self,
@@ -69,8 +73,10 @@ class ChannelExporter:
         subscriptions: Subscriptions,
         posts: Posts,
         reactions: ReactionService | None,
+        insights: Insights | None,
         clock: Clock,
     ) -> None:
+        self._insights = insights
         self._channels = channels
         self._subscriptions = subscriptions
         self._posts = posts
@@ -92,8 +98,9 @@ class ChannelExporter:
                 heads[_REACTIONS] = _rows([_HEADING])
             await asyncio.to_thread(target.append, state, heads)
         await self._export_posts(channel, state, target, on_progress)
+        figures = await self._figures(channel)
         state.complete = True
-        await asyncio.to_thread(target.append, state, {})
+        await asyncio.to_thread(target.append, state, figures)
         return ExportedChannel(
             channel=channel.id, folder=str(folder), began_at=datetime.fromtimestamp(state.began, UTC),
             subscribers=state.subscribers, posts=state.posts, without_content=state.without_content,
@@ -156,6 +163,15 @@ class ChannelExporter:
         state.posts_before = before
         written = {_POSTS: _lines(_post(channel.slug, post) for post in kept), _REACTIONS: _rows(rows)}
         await asyncio.to_thread(target.append, state, written)
+
+    async def _figures(self, channel: Channel) -> dict[str, bytes]:
+        """Return the figures of the last 30 days: one row a day, and one a post."""
+        if self._insights is None:
+            return {}
+        found = await self._insights.channel(channel.id)
+        days = ([getattr(day, name) for name in _DAY_COLUMNS] for day in found.days)
+        views = ((f"{post.ref.seq:012}", post.views, post.reach, post.reactions) for post in found.posts)
+        return {_DAYS: _rows([_DAY_COLUMNS, *days]), _VIEWS: _rows([_VIEW_COLUMNS, *views])}
 
     async def _reactions_of(self, channel: Channel, posts: Sequence[Post]) -> list[tuple[object, ...]]:
         if self._reactions is None:

@@ -105,7 +105,10 @@ async def test_export_is_the_same_however_often_it_is_interrupted(source: Scene,
         assert not done.resumed
         assert seen[-1] == (230, 116)
         whole = files_of(tmp_path / "whole")
-        assert set(whole) == {"channels.jsonl", "subscribers.jsonl", "posts.jsonl", "reactions.csv"}
+        names = {"channels.jsonl", "subscribers.jsonl", "posts.jsonl", "reactions.csv", "insights.csv", "views.csv"}
+        assert set(whole) == names
+        assert whole["insights.csv"].startswith(b"day,subscribers,joins,leaves,posts\n")
+        assert b"\n000000000113,,,3\n" in whole["views.csv"]
         with (tmp_path / "whole" / "reactions.csv").open(encoding="utf-8", newline="") as file:
             rows = [*csv.reader(file)]
         assert rows[0] == ["channel", "post", "user", "emoji"]
