@@ -317,9 +317,8 @@ async def export(
     """Write a channel, its subscribers, posts and reactions to files, as of now.
 
     channels.jsonl, subscribers.jsonl and posts.jsonl are what `migrate plan --files` reads; reactions.csv has a line
-    for each user and emoji, insights.csv and views.csv the figures of 30 days. Repeating the command after an interruption
-    continues it. Recalled and expired posts have
-    no content and are left out.
+    for each user and emoji, insights.csv and views.csv the figures of 30 days. Repeating the command after an
+    interruption continues it. Recalled and expired posts have no content and are left out.
     """
     async with run.adapter() as adapter:
         subscribers, posts = run.output.progress("subscribers"), run.output.progress("posts")

@@ -9,6 +9,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,12 +143,13 @@ class ChannelExporter:
         if state.posts_before is None:
             return
         page: list[Post] = []
-        async for post in self._posts.history(channel.id, before=state.posts_before or None):
-            page.append(post)
-            if len(page) == _POSTS_PER_PAGE:
-                await self._write_posts(channel, page, post.ref.seq, state, target)
-                page = []
-                on_progress(state.subscribers, state.posts)
+        async with aclosing(self._posts.history(channel.id, before=state.posts_before or None)) as posts:
+            async for post in posts:
+                page.append(post)
+                if len(page) == _POSTS_PER_PAGE:
+                    await self._write_posts(channel, page, post.ref.seq, state, target)
+                    page = []
+                    on_progress(state.subscribers, state.posts)
         await self._write_posts(channel, page, None, state, target)
         on_progress(state.subscribers, state.posts)
 

@@ -42,6 +42,7 @@ SEE_PROBLEMS: Final = "`channel-adapter posts scheduled --problems` lists them, 
 START_WORKER: Final = "run `channel-adapter worker`, or `webhooks serve`"
 _MOVABLE: Final = (ScheduleState.SCHEDULED, ScheduleState.FAILED, ScheduleState.MISSED)
 _LOOK_SECONDS: Final = 0.5
+_AGAIN_SECONDS: Final = 3.0
 _JOBS: Final = "channel_adapter.services.schedule_jobs"
 
 
@@ -314,6 +315,7 @@ class PostSchedule(PostSender):
     async def _publish_due(self, url: str) -> None:
         """Wait for scheduled posts, then publish them; begin again after a failure."""
         while True:
+            wait = _AGAIN_SECONDS
             try:
                 if await self._is_used():
                     jobs = await asyncio.to_thread(import_module, _JOBS)  # DBOS is slow to import
@@ -322,7 +324,9 @@ class PostSchedule(PostSender):
                 log.warning("schedule.worker_failed", reason=error.message[:200])
             except Exception:  # noqa: BLE001 - a fault of one look must not end the others
                 log.exception("schedule.worker_failed")
-            await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                wait = _LOOK_SECONDS
+            await asyncio.sleep(wait)
 
     async def _is_used(self) -> bool:
         """Return whether the database has ever held a scheduled post or a draft. Creates nothing."""

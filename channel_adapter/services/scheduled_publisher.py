@@ -1,6 +1,7 @@
 """Publish one scheduled post: once, whatever happens to the process, and not later than is allowed."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
@@ -165,14 +166,15 @@ class ScheduledPublisher:
         recent = 0 <= now - first < REPEATABLE_SECONDS
         oldest = datetime.fromtimestamp(first - CLOCK_SECONDS, UTC)
         count = 0
-        async for post in self._posts.history(row.channel):
-            count += 1
-            if post.dedupe == row.dedupe:
-                return post
-            if recent and count >= _LATEST:
-                break
-            if post.published_at is not None and post.published_at < oldest:
-                break
+        async with aclosing(self._posts.history(row.channel)) as posts:
+            async for post in posts:
+                count += 1
+                if post.dedupe == row.dedupe:
+                    return post
+                if recent and count >= _LATEST:
+                    break
+                if post.published_at is not None and post.published_at < oldest:
+                    break
         return None
 
     async def _give_up(self, row: "ScheduledRow", state: ScheduleState, reason: str) -> None:
