@@ -22,7 +22,7 @@ from channel_adapter.console.channel_list import ChannelList
 from channel_adapter.console.i18n import message
 from channel_adapter.console.imports import SubscriberImports
 from channel_adapter.domain.channel import Channel
-from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.domain.reaction import Reactions
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
 from channel_adapter.store.console import ConsoleRows
@@ -253,6 +253,12 @@ class View:
             return await self.adapter.reactions.get_many(refs)
         except ConfigurationError:
             return {}
+
+    async def pinned(self) -> list[Post]:
+        """Return the pinned posts of the channel; none without a database."""
+        if self.adapter.settings.database_url is None:
+            return []
+        return await self.adapter.posts.pinned(self.slug)
 
     def explain(self, error: ChannelAdapterError) -> explain.ErrorText:
         """Return an error of the adapter in words."""

@@ -100,6 +100,18 @@ async def test_reactions_are_shown_with_names_to_admins_alone_and_can_be_removed
     assert (wrong.status, wrong.form(f"{POST}/react")["emoji"]) == (422, "no emoji")
 
 
+async def test_post_is_pinned_to_the_top_of_the_list_and_unpinned(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.posts.publish(SLUG, Text("Tide"))
+    assert (await browser.submit(POST, f"{POST}/pin")).place == f"{POST}?done=saved"
+    assert "📌" in (await browser.get(f"/c/{SLUG}")).text
+    assert "Unpin" in (await browser.get(POST)).text
+    assert (await browser.post(f"{POST}/pin", {"unpin": "1"})).place == f"{POST}?done=saved"
+    assert "📌" not in (await browser.get(f"/c/{SLUG}")).text
+    assert (await browser.post(f"/c/{SLUG}/p/9/pin", {})).status == 404
+    assert (await browser.get(f"/c/{SLUG}?before={'9' * 5_000}")).status == 200
+
+
 async def test_subscribers_are_added_looked_up_muted_and_removed(browser: Browser, served: Served) -> None:
     add, remove = f"{SUBSCRIBERS}/add", f"{SUBSCRIBERS}/remove"
     sent = await browser.submit(SUBSCRIBERS, add, users="reader_1\r\nreader_2")

@@ -82,6 +82,20 @@ async def react(page: View) -> web.Response:
     return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "reacted"})
 
 
+async def set_pin(page: View) -> web.Response:
+    """Pin or unpin the post."""
+    form = await page.form()
+    posts = page.adapter.posts
+    try:
+        changed = await (posts.unpin(_ref(page)) if "unpin" in form else posts.pin(_ref(page)))
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    await page.wrote(f"{'unpinned' if 'unpin' in form else 'pinned'} {_ref(page).seq}")
+    query = {"done": "saved" if changed else "unchanged"}
+    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query=query)
+
+
 async def unreact(page: View) -> web.Response:
     """Remove the reaction of a user."""
     form = await page.form()
@@ -107,8 +121,10 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
             reactors.append(each)
             if len(reactors) == REACTORS:
                 break
+    pinned = any(each.ref.seq == ref.seq for each in await page.pinned())
     return page.render(
-        "post.html", error=error, channel=channel, channel_name=channel.name, post=post, reactions=reactions,
+        "post.html", error=error, pinned=pinned, stores=page.adapter.settings.database_url is not None,
+        channel=channel, channel_name=channel.name, post=post, reactions=reactions,
         reactors=reactors, emoji=emoji, document=_document(post),
         can_edit=page.adapter.can.edit_posts and Composed.of(post.parts) is not None,
     )  # fmt: skip
@@ -149,4 +165,5 @@ ROUTES = (
     PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/recall", "recall", AccessRole.EDITOR, recall),
     PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/react", "react", AccessRole.EDITOR, react),
     PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/unreact", "unreact", AccessRole.EDITOR, unreact),
+    PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/pin", "pin", AccessRole.EDITOR, set_pin),
 )

@@ -33,7 +33,8 @@ async def show(page: View) -> web.Response:
     if "chips" in query:
         return await _chips(page, query["chips"])
     words, state = query.get("q", "").strip(), query.get("state", "")
-    before = int(query["before"]) if query.get("before", "").isdecimal() and int(query["before"]) else None
+    below = query.get("before", "")
+    before = int(below) or None if below.isdecimal() and len(below) < 19 else None
     channel = await page.channel()
     found, following = await _search(page, words.casefold(), state, before)
     refs = [post.ref for post in found if post.state is PostState.PUBLISHED]
@@ -42,8 +43,10 @@ async def show(page: View) -> web.Response:
         ListedPost(post, excerpt(post.parts), picture(post.parts), reactions.get(post.ref, Reactions(ref=post.ref)))
         for post in found
     ]
+    pinned = await page.pinned() if before is None and not words and not state else []
     return page.render(
-        "posts.html", channel=channel, rows=rows, words=words, state=state, states=list(PostState),
+        "posts.html", channel=channel, rows=rows, pinned=[(post, excerpt(post.parts)) for post in pinned],
+        words=words, state=state, states=list(PostState),
         following=following, is_first=before is None, stores=page.adapter.settings.database_url is not None,
     )  # fmt: skip
 
