@@ -558,7 +558,7 @@ class _SyncPosts:
         content: Content | Sequence[Content],
         *,
         author: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
         replace: str | None = None,
     ) -> SavedDraft:
         """Store a post without a time; `replace` is the id of a draft whose place it takes.
@@ -613,7 +613,7 @@ class _SyncPosts:
         *,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> PostPreview:
         """Return what `publish` would send for the same arguments, and send nothing: it only reads channel and roles.
 
@@ -627,9 +627,9 @@ class _SyncPosts:
         *,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> Post:
-        """Publish one post, as the owner or as an admin named by `author`. `quiet` posts do not count as unread.
+        """Publish one post, as the owner or as an admin named by `author`. `silent` posts do not count as unread.
 
         Every attempt carries the same dedupe number, so that a lost reply never posts twice; with an `idempotency_key`
         the same holds for calls up to 300 s apart, and the first content is kept. Reactions are enabled on every post,
@@ -679,7 +679,7 @@ class _SyncPosts:
         at: datetime,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> ScheduledPost:
         """Store a post that a worker publishes at a time: `channel-adapter worker`, `webhooks serve`, `run_jobs`.
 

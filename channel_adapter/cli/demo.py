@@ -409,7 +409,7 @@ class Demo:
             refused: list[str] = []
             for work in (
                 posts.edit(wrote.ref, p.Text("another text")),
-                posts.publish(SLUG, p.Text("silent"), quiet=True),
+                posts.publish(SLUG, p.Text("silent"), silent=True),
                 self._adapter.subscriptions.mute(SLUG, user=self._users[0]),
             ):
                 try:

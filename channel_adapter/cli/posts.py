@@ -58,7 +58,7 @@ async def publish(
     content: _CONTENT = None,
     author: _AUTHOR = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key posts once.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Do not count the post as unread.")] = False,
+    silent: Annotated[bool, typer.Option("--silent", help="Do not count the post as unread.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; send nothing.")] = False,
 ) -> None:
     """Publish a post in a channel.
@@ -70,11 +70,13 @@ async def publish(
     async with run.adapter() as adapter:
         if dry_run:
             preview = await adapter.posts.preview(
-                channel, parts, author=author, idempotency_key=idempotency_key, quiet=quiet
+                channel, parts, author=author, idempotency_key=idempotency_key, silent=silent
             )
             _print_preview(run, preview)
             return
-        post = await adapter.posts.publish(channel, parts, author=author, idempotency_key=idempotency_key, quiet=quiet)
+        post = await adapter.posts.publish(
+            channel, parts, author=author, idempotency_key=idempotency_key, silent=silent
+        )
     run.output.one(post, f"published as number {post.ref.seq} of {post.ref.channel}")
 
 
@@ -82,7 +84,7 @@ def _print_preview(run: Run, preview: PostPreview) -> None:
     if run.output.json:
         run.output.one(preview)
         return
-    names = ("channel", "author", "quiet", "dedupe", "command")
+    names = ("channel", "author", "silent", "dedupe", "command")
     run.output.one({name: getattr(preview, name) for name in names})
     run.output.document(preview.body)
     run.output.note("dry run: nothing was sent")
@@ -256,7 +258,7 @@ _ZONE = Annotated[
 ]
 _ID = Annotated[str, typer.Argument(metavar="ID", help="Id of the scheduled post, as posts scheduled shows it.")]
 _DRAFT = Annotated[str, typer.Argument(metavar="ID", help="Id of the draft, as posts drafts shows it.")]
-_QUIET = Annotated[bool, typer.Option("--quiet", help="Do not count the post as unread.")]
+_SILENT = Annotated[bool, typer.Option("--silent", help="Do not count the post as unread.")]
 
 SCHEDULED = ("id", "at", "channel", "state", "late", "content", "remark")
 DRAFTS = ("id", "changed_at", "channel", "author", "content")
@@ -280,7 +282,7 @@ async def schedule(
     content: _CONTENT = None,
     author: _AUTHOR = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key schedules once.")] = None,
-    quiet: _QUIET = False,
+    silent: _SILENT = False,
 ) -> None:
     """Schedule a post: a worker publishes it at its time, once.
 
@@ -291,7 +293,7 @@ async def schedule(
     parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
         post = await adapter.posts.schedule(
-            channel, parts, at=time, author=author, idempotency_key=idempotency_key, quiet=quiet
+            channel, parts, at=time, author=author, idempotency_key=idempotency_key, silent=silent
         )
         _print_scheduled(run, post)
         if not (await adapter.posts.schedule_status()).workers:
@@ -364,13 +366,13 @@ async def draft(
     location: _LOCATION = None,
     content: _CONTENT = None,
     author: _AUTHOR = None,
-    quiet: _QUIET = False,
+    silent: _SILENT = False,
     replace: Annotated[str | None, typer.Option(metavar="ID", help="Replace this draft.")] = None,
 ) -> None:
     """Store a post without a time. Needs database_url."""
     parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
-        saved = await adapter.posts.draft(channel, parts, author=author, quiet=quiet, replace=replace)
+        saved = await adapter.posts.draft(channel, parts, author=author, silent=silent, replace=replace)
     run.output.one(saved, f"stored as draft {saved.id}")
 
 

@@ -38,11 +38,11 @@ async def show(
     run: Run,
     user: UserArgument,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each number came about; so does -v.")] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Do not read history for recalled and quiet posts.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not read history for recalled and silent posts.")] = False,
 ) -> None:
     """Show a user's unread posts by channel, their sum as a badge, and the unread messages of chats.
 
-    The badge leaves muted channels out. Recalled posts and posts sent with --quiet do not count: where the service
+    The badge leaves muted channels out. Recalled posts and posts sent with --silent do not count: where the service
     does not leave them out by itself, they are found in history.
     """
     explain = explain or bool(run.output.verbose)

@@ -235,7 +235,7 @@ class PostPreview:
     channel: ChannelId
     author: UserId | None
     parts: tuple[Content, ...]
-    quiet: bool
+    silent: bool
     dedupe: int | None
     command: str
     body: Mapping[str, object]

@@ -39,7 +39,7 @@ class ScheduledPost:
     state: ScheduleState
     parts: tuple[Content, ...]
     author: UserId | None = None
-    quiet: bool = False
+    silent: bool = False
     created_at: datetime
     ref: PostRef | None = None
     published_at: datetime | None = None
@@ -63,7 +63,7 @@ class SavedDraft:
     channel: ChannelId
     parts: tuple[Content, ...]
     author: UserId | None = None
-    quiet: bool = False
+    silent: bool = False
     created_at: datetime
     changed_at: datetime
 

@@ -45,9 +45,9 @@ class Posts(PostSchedule):
         *,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> Post:
-        """Publish one post, as the owner or as an admin named by `author`. `quiet` posts do not count as unread.
+        """Publish one post, as the owner or as an admin named by `author`. `silent` posts do not count as unread.
 
         Every attempt carries the same dedupe number, so that a lost reply never posts twice; with an `idempotency_key`
         the same holds for calls up to 300 s apart, and the first content is kept. Reactions are enabled on every post,
@@ -56,7 +56,7 @@ class Posts(PostSchedule):
         if the service still drops the post at the deadline, and OutcomeUnknownError if it may have been published.
         """
         wanted = self._ids.channel(channel)
-        post = await self._backend.send(wanted, self._draft(wanted, content, author, idempotency_key, silent=quiet))
+        post = await self._backend.send(wanted, self._draft(wanted, content, author, idempotency_key, silent=silent))
         for broadcast in await self._published.emit(post):
             if broadcast is not None:
                 post = replace(post, broadcast=broadcast)
@@ -69,14 +69,14 @@ class Posts(PostSchedule):
         *,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> PostPreview:
         """Return what `publish` would send for the same arguments, and send nothing: it only reads channel and roles.
 
         Raises what `publish` raises for content, author and channel.
         """
         wanted = self._ids.channel(channel)
-        return await self._backend.preview(wanted, self._draft(wanted, content, author, idempotency_key, silent=quiet))
+        return await self._backend.preview(wanted, self._draft(wanted, content, author, idempotency_key, silent=silent))
 
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
         """Return the number by which the service knows a post published with this key: `Post.dedupe` in history."""

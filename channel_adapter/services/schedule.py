@@ -98,7 +98,7 @@ class PostSchedule(PostSender):
         at: datetime,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> ScheduledPost:
         """Store a post that a worker publishes at a time: `channel-adapter worker`, `webhooks serve`, `run_jobs`.
 
@@ -109,7 +109,7 @@ class PostSchedule(PostSender):
         store = await self._store()
         wanted = check_time(at, await store.now(self._clock.now()))
         key = None if idempotency_key is None else checked_key(idempotency_key)
-        preview = await self._preview(channel, content, author, quiet=quiet)
+        preview = await self._preview(channel, content, author, silent=silent)
         row = self._row(preview, author, at=wanted.timestamp(), key=key)
         stored = await store.add(row)
         failpoint("schedule.stored")
@@ -214,7 +214,7 @@ class PostSchedule(PostSender):
         content: Content | Sequence[Content],
         *,
         author: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
         replace: str | None = None,
     ) -> SavedDraft:
         """Store a post without a time; `replace` is the id of a draft whose place it takes.
@@ -222,13 +222,13 @@ class PostSchedule(PostSender):
         Raises NotFoundError for a draft that does not exist, and what `publish` raises for content, author and channel.
         """
         store = await self._store()
-        row = self._row(await self._preview(channel, content, author, quiet=quiet), author, at=0.0)
+        row = self._row(await self._preview(channel, content, author, silent=silent), author, at=0.0)
         if replace is not None and await store.draft(replace) is None:
             raise _no_draft(replace)
         from channel_adapter.store.schedule import DraftRow  # noqa: PLC0415 - an extra
 
         saved = DraftRow(
-            id=replace or row.id, channel=row.channel, content=row.content, author=row.author, quiet=row.quiet,
+            id=replace or row.id, channel=row.channel, content=row.content, author=row.author, silent=row.silent,
             created=row.created, changed=row.created,
         )  # fmt: skip
         await store.save_draft(saved)
@@ -265,7 +265,7 @@ class PostSchedule(PostSender):
         draft = await store.draft(draft_id)
         if draft is not None:
             preview = await self.preview(
-                draft.channel, parts_of(orjson.loads(draft.content)), author=draft.author, quiet=draft.quiet
+                draft.channel, parts_of(orjson.loads(draft.content)), author=draft.author, silent=draft.silent
             )
             row = self._row(preview, draft.author, at=wanted, post_id=draft_id)
             if at is None:  # workers leave it to this call
@@ -369,10 +369,10 @@ class PostSchedule(PostSender):
         return (await self._publishing()).store
 
     async def _preview(
-        self, channel: str, content: Content | Sequence[Content], author: str | None, *, quiet: bool
+        self, channel: str, content: Content | Sequence[Content], author: str | None, *, silent: bool
     ) -> PostPreview:
         """Return what would be sent. Raises NotFoundError for a channel that does not exist."""
-        preview = await self.preview(channel, content, author=author, quiet=quiet)
+        preview = await self.preview(channel, content, author=author, silent=silent)
         if preview.author is None:  # the channel was not read for its owner
             async with aclosing(self.history(preview.channel)) as posts:
                 await anext(posts, None)
@@ -385,12 +385,12 @@ class PostSchedule(PostSender):
         from channel_adapter.store.schedule import ScheduledRow  # noqa: PLC0415 - an extra
 
         content = orjson.dumps(preview.parts).decode()
-        digest = hashlib.sha256(orjson.dumps([content, author, preview.quiet, at])).hexdigest()
+        digest = hashlib.sha256(orjson.dumps([content, author, preview.silent, at])).hexdigest()
         post_id = post_id or secrets.token_hex(6)
         now = self._clock.now()
         return ScheduledRow(
             id=post_id, channel=preview.channel, key=key, digest=digest, content=content, author=author,
-            quiet=preview.quiet, dedupe=self.dedupe_of(preview.channel, post_key(post_id, key)), at=at, due=at,
+            silent=preview.silent, dedupe=self.dedupe_of(preview.channel, post_key(post_id, key)), at=at, due=at,
             created=now, changed=now,
         )  # fmt: skip
 
@@ -411,7 +411,7 @@ class PostSchedule(PostSender):
         retries = row.state is ScheduleState.SCHEDULED and row.due > row.at
         return ScheduledPost(
             id=row.id, channel=ChannelId(row.channel), at=_time(row.at), state=row.state, parts=_parts(row.content),
-            author=None if row.author is None else UserId(row.author), quiet=row.quiet, created_at=_time(row.created),
+            author=None if row.author is None else UserId(row.author), silent=row.silent, created_at=_time(row.created),
             ref=None if row.seq is None else PostRef(ChannelId(row.channel), row.seq, row.message_key),
             published_at=None if row.published is None else _time(row.published), late=row.late or overdue,
             error=row.error, retry_at=_time(row.due) if retries else None, acknowledged=row.acknowledged,
@@ -442,7 +442,7 @@ def _parts(content: str) -> tuple[Content, ...]:
 def _draft(row: "DraftRow") -> SavedDraft:
     return SavedDraft(
         id=row.id, channel=ChannelId(row.channel), parts=_parts(row.content),
-        author=None if row.author is None else UserId(row.author), quiet=row.quiet, created_at=_time(row.created),
+        author=None if row.author is None else UserId(row.author), silent=row.silent, created_at=_time(row.created),
         changed_at=_time(row.changed),
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ class PostSender(Protocol):
         *,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> Post:
         """Publish one post."""
         ...
@@ -80,7 +80,7 @@ class PostSender(Protocol):
         *,
         author: str | None = None,
         idempotency_key: str | None = None,
-        quiet: bool = False,
+        silent: bool = False,
     ) -> PostPreview:
         """Return what `publish` would send for the same arguments, and send nothing."""
         ...
@@ -154,7 +154,7 @@ class ScheduledPublisher:
         failpoint("schedule.sending")
         return await self._posts.publish(
             row.channel, parts_of(orjson.loads(row.content)), author=row.author,
-            idempotency_key=post_key(row.id, row.key), quiet=row.quiet,
+            idempotency_key=post_key(row.id, row.key), silent=row.silent,
         )  # fmt: skip
 
     async def _search(self, row: "ScheduledRow", now: float) -> Post | None:

@@ -52,7 +52,7 @@ _POSTS: Final = Table(
     Column("digest", String(64), nullable=False),  # of what was scheduled under the key
     Column("content", ForeignText, nullable=False),
     Column("author", String(32)),
-    Column("quiet", Boolean, nullable=False),
+    Column("silent", Boolean, nullable=False),
     Column("dedupe", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
     Column("due", Double, nullable=False),
@@ -93,7 +93,7 @@ _DRAFTS: Final = Table(
     Column("channel", String(48), nullable=False),
     Column("content", ForeignText, nullable=False),
     Column("author", String(32)),
-    Column("quiet", Boolean, nullable=False),
+    Column("silent", Boolean, nullable=False),
     Column("created", Double, nullable=False),
     Column("changed", Double, nullable=False),
     Index("post_draft_created", "created", "id"),
@@ -111,7 +111,7 @@ class ScheduledRow:
     digest: str
     content: str
     author: str | None
-    quiet: bool
+    silent: bool
     dedupe: int
     at: float
     due: float
@@ -137,7 +137,7 @@ class DraftRow:
     channel: str
     content: str
     author: str | None
-    quiet: bool
+    silent: bool
     created: float
     changed: float
 

@@ -65,7 +65,7 @@ def test_several_pictures_in_one_post(cli: Shell, new_channel: Callable[[], str]
 
 def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    words = ("posts", "publish", news, "Tides 潮汐", "--idempotency-key", "k", "--quiet")
+    words = ("posts", "publish", news, "Tides 潮汐", "--idempotency-key", "k", "--silent")
     preview = cli(*words, "--dry-run", "--json").json
     assert preview["body"]["GroupId"] == preview["channel"] == f"@TGS#_{news}"
     assert preview["body"]["From_Account"] == preview["author"] == OWNER

@@ -11,7 +11,7 @@ def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> 
     assert [(each["kind"], each["assignment"] and each["assignment"]["status"]) for each in found] == [
         ("added", "assigned"), ("added", "assigned"), ("channel_not_found", None),
     ]  # fmt: skip
-    for words in (["one"], ["two"], ["three"], ["hush", "--quiet"]):
+    for words in (["one"], ["two"], ["three"], ["hush", "--silent"]):
         cli("posts", "publish", news, *words)
     cli("posts", "publish", tides, "low tide")
     cli("posts", "recall", news, "1")
@@ -45,7 +45,7 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
         cli("posts", "publish", news, f"post {number}")
     cli("posts", "publish", tides, "low tide")
     assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2", "--json").json["left"] == 1
-    cli("posts", "publish", news, "hush", "--quiet")
+    cli("posts", "publish", news, "hush", "--silent")
     assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2").out == "1 post left unread\n"  # as show says
     history = cli("posts", "list", news, "--json").json
     second = next(each["published_at"] for each in history if each["ref"]["seq"] == 2)

@@ -69,7 +69,7 @@ METHODS: Final[dict[str, Verdict]] = {
     for part, names in parts.items()
     for name in names.split()
 }
-OPTIONS: Final = frozenset({"posts.publish(quiet=True)", "posts.publish(author=)", "channels.update(contact=)"})
+OPTIONS: Final = frozenset({"posts.publish(silent=True)", "posts.publish(author=)", "channels.update(contact=)"})
 """Options that are unsupported, of methods that work."""
 
 

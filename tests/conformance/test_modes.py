@@ -68,7 +68,7 @@ def test_table_has_every_public_method() -> None:
 REFUSED: dict[str, Act] = {
     "insights.views": lambda w: w.adapter.insights.views(w.slug),
     "posts.edit": lambda w: w.adapter.posts.edit(w.post.ref, Text("x")),
-    "posts.publish(quiet=True)": lambda w: w.adapter.posts.publish(w.slug, Text("x"), quiet=True),
+    "posts.publish(silent=True)": lambda w: w.adapter.posts.publish(w.slug, Text("x"), silent=True),
     "posts.publish(author=)": lambda w: w.adapter.posts.publish(w.slug, Text("x"), author=ANN),
     "channels.promote": lambda w: w.adapter.channels.promote(w.slug, [ANN]),
     "channels.demote": lambda w: w.adapter.channels.demote(w.slug, [ANN]),
@@ -197,7 +197,7 @@ async def close_posting(world: World) -> None:
 
 ROWS: dict[str, Act] = {
     "edit_posts": lambda w: refused(w, "posts.edit"),
-    "silent_posts": lambda w: refused(w, "posts.publish(quiet=True)"),
+    "silent_posts": lambda w: refused(w, "posts.publish(silent=True)"),
     "named_authors": lambda w: refused(w, "posts.publish(author=)"),
     "roles": roles,
     "notification_text": notification_text,

@@ -38,9 +38,9 @@ async def channel_of(setting: Setting, *users: str, more: str = "") -> ChannelId
     return channel.id
 
 
-async def publish(setting: Setting, channel: str, number: int, *, quiet: bool = False) -> PostRef:
+async def publish(setting: Setting, channel: str, number: int, *, silent: bool = False) -> PostRef:
     for count in range(number):
-        ref = (await setting.adapter.posts.publish(channel, Text(f"post {count}"), quiet=quiet)).ref
+        ref = (await setting.adapter.posts.publish(channel, Text(f"post {count}"), silent=silent)).ref
     return ref
 
 
@@ -90,10 +90,10 @@ async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
     assert await count(setting, BEN, channel) == 0
 
 
-async def test_quiet_and_recalled_posts_do_not_count(setting: Setting) -> None:
+async def test_silent_and_recalled_posts_do_not_count(setting: Setting) -> None:
     channel = await channel_of(setting, ANN)
     first = await publish(setting, channel, 3)
-    await publish(setting, channel, 1, quiet=True)
+    await publish(setting, channel, 1, silent=True)
     await setting.adapter.posts.recall(first)
     (mine,) = (await unread_of(setting, ANN, explain=True)).channels
     assert mine.count == 2

@@ -125,13 +125,13 @@ class UnreadLives(RuleBasedStateMachine):
         for user in users:
             known.members.pop(user, None)
 
-    @rule(slug=slugs, quiet=st.booleans(), number=st.integers(1, 3))
-    def publish(self, slug: str, quiet: bool, number: int) -> None:
+    @rule(slug=slugs, silent=st.booleans(), number=st.integers(1, 3))
+    def publish(self, slug: str, silent: bool, number: int) -> None:
         if (known := self.model.get(slug)) is None:
             return
         for _ in range(number):
-            self.run(self.adapter.posts.publish(slug, Text("low tide"), quiet=quiet))
-            known.posts.append(not quiet)
+            self.run(self.adapter.posts.publish(slug, Text("low tide"), silent=silent))
+            known.posts.append(not silent)
 
     @rule(slug=slugs, seq=st.integers(1, 8))
     def recall(self, slug: str, seq: int) -> None:

@@ -102,7 +102,7 @@ async def test_pages_of_official_accounts_leave_out_what_the_service_cannot_do(t
             async with TestClient(TestServer(application(adapter, authorise))) as client:
                 browser = Browser(client, "admin")
                 composer = await browser.get(COMPOSE)
-                assert 'name="quiet"' not in composer.text
+                assert 'name="silent"' not in composer.text
                 sent = await browser.submit(COMPOSE, format="text", text="Tide")
                 assert "Published as number 1." in (await browser.get(sent.place)).text
                 assert "/p/1/edit" not in (await browser.get("/c/harbor_news/p/1")).text

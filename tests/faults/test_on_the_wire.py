@@ -45,14 +45,14 @@ async def test_a_channel_is_a_tagged_community_without_topics_that_anybody_may_j
         assert last(server, "modify_group_base_info") == {"GroupId": "@TGS#_tides", "MuteAllMember": "On"}
 
 
-async def test_posts_carry_extensions_and_quiet_ones_do_not_count() -> None:
+async def test_posts_carry_extensions_and_silent_ones_do_not_count() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.posts.publish(channel, Text("loud"))
         loud = last(server, "send_group_msg")
         assert (loud["SupportMessageExtension"], loud["From_Account"]) == (1, "owner")
         assert "SendMsgControl" not in loud
-        await adapter.posts.publish(channel, Text("quiet"), quiet=True)
+        await adapter.posts.publish(channel, Text("silent"), silent=True)
         assert last(server, "send_group_msg")["SendMsgControl"] == ["NoUnread"]
 
 

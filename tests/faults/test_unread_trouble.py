@@ -54,7 +54,7 @@ async def test_unread_works_on_every_reading_of_the_documents(switch: str) -> No
                 (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
                 assert outcome.assignment is not None
                 assert outcome.assignment.done
-        posts = [await adapter.posts.publish(one, Text("x"), quiet=number == 1) for number in range(4)]
+        posts = [await adapter.posts.publish(one, Text("x"), silent=number == 1) for number in range(4)]
         await adapter.posts.recall(posts[0].ref)
         found = await adapter.unread.get(ANN, explain=True)
         assert ([each.count for each in found.channels], found.badge) == ([2, 0, 0], 2)
@@ -109,14 +109,14 @@ async def test_chats_are_counted_separately() -> None:
         assert (await adapter.unread.get(ANN)).chats == 2
 
 
-async def test_quiet_and_recalled_posts_of_another_process_are_found_in_history() -> None:
+async def test_silent_and_recalled_posts_of_another_process_are_found_in_history() -> None:
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])
         async with ChannelAdapter.open(settings(server)) as other:
             for number in range(45):
-                ref = (await other.posts.publish(channel, Text("x"), quiet=number % 9 == 0)).ref
+                ref = (await other.posts.publish(channel, Text("x"), silent=number % 9 == 0)).ref
             await other.posts.recall(ref)
         server.world.client("owner").recall(channel, 2)
         assert (await adapter.unread.get(ANN)).badge == 45  # this process has not seen them
@@ -227,7 +227,7 @@ async def test_history_is_read_once_for_many_users_and_again_after_a_failure() -
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, PEOPLE[:10])
         async with ChannelAdapter.open(settings(server)) as other:
-            await other.posts.publish(channel, Text("x"), quiet=True)
+            await other.posts.publish(channel, Text("x"), silent=True)
         server.faults.replace([Fault(command="group_msg_get_simple", nth=(1,), code=10004)])
         with pytest.raises(InvalidError):
             await adapter.unread.get(ANN, exact=True)

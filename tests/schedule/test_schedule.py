@@ -37,7 +37,7 @@ async def test_posts_are_published_once_at_their_times_in_their_order(scene: Sce
         at = soon(4)
         later = await adapter.posts.schedule(NEWS, Text("second"), at=at + timedelta(seconds=0.2))
         first = await adapter.posts.schedule(NEWS, [Text("first"), Image("https://a.example/1.png")], at=at)
-        elsewhere = await adapter.posts.schedule(TIDES, Text("other"), at=at + timedelta(seconds=0.1), quiet=True)
+        elsewhere = await adapter.posts.schedule(TIDES, Text("other"), at=at + timedelta(seconds=0.1), silent=True)
         assert [post.id for post in await collected(adapter)] == [first.id, elsewhere.id, later.id]
         for post in (first, later, elsewhere):
             found = await ended(adapter, post)
@@ -281,7 +281,7 @@ async def test_post_that_was_sent_before_is_found_in_history(on_sqlite: Scene, m
 
 async def test_drafts_are_stored_replaced_published_and_discarded(scene: Scene) -> None:
     async with scene.adapter() as adapter:
-        draft = await adapter.posts.draft(NEWS, Text("one"), author=None, quiet=True)
+        draft = await adapter.posts.draft(NEWS, Text("one"), author=None, silent=True)
         changed = await adapter.posts.draft(NEWS, Text("two"), replace=draft.id)
         other = await adapter.posts.draft(TIDES, Text("three"))
         assert (changed.id, changed.created_at, changed.parts) == (draft.id, draft.created_at, (Text("two"),))

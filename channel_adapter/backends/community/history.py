@@ -210,6 +210,6 @@ class SilentPosts:
 
 
 def never_counts(message: messages.HistoryMessage) -> bool:
-    """Return whether the message is no post, recalled, or sent quietly."""
-    quiet = message.msg_priority == messages.PRIORITY_NUMBERS[messages.PRIORITY_LOW]
-    return quiet or message.is_place_msg == messages.PLACE_RECALLED or not is_post(message)
+    """Return whether the message is no post, recalled, or sent silently."""
+    silent = message.msg_priority == messages.PRIORITY_NUMBERS[messages.PRIORITY_LOW]
+    return silent or message.is_place_msg == messages.PLACE_RECALLED or not is_post(message)

@@ -82,7 +82,7 @@ class CommunityPosts:
             channel=channel,
             author=UserId(request.from_account) if request.from_account else None,
             parts=parts,
-            quiet=draft.silent,
+            silent=draft.silent,
             dedupe=draft.dedupe,
             command=SEND_GROUP_MSG.path,
             body=body,

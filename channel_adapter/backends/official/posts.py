@@ -183,7 +183,7 @@ class OfficialPosts:
             channel=channel,
             author=None,
             parts=parts,
-            quiet=False,
+            silent=False,
             dedupe=draft.dedupe,
             command=SEND_OFFICIAL_ACCOUNT_MSG.path,
             body=body,
@@ -291,7 +291,7 @@ class OfficialPosts:
         self, channel: ChannelId, draft: Draft
     ) -> tuple[wire.SendOfficialAccountMsgRequest, tuple[Content, ...]]:
         if draft.silent:
-            raise UnsupportedError(Mode.OFFICIAL, "posts.publish(quiet=True)", "every broadcast counts as unread")
+            raise UnsupportedError(Mode.OFFICIAL, "posts.publish(silent=True)", "every broadcast counts as unread")
         if draft.author is not None:
             raise UnsupportedError(Mode.OFFICIAL, "posts.publish(author=)", "an account posts as itself")
         elements, parts = to_elements(draft.content, self._options.post_bytes)

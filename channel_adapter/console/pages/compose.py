@@ -26,14 +26,14 @@ class Sending:
     draft: str = ""
     at: str = ""
     zone: str = ""
-    quiet: bool = False
+    silent: bool = False
 
     @classmethod
     def read(cls, form: Mapping[str, Any]) -> "Sending":
         """Return the fields of a form."""
         once = str(form.get("once", "")) or secrets.token_urlsafe(16)
         draft, at, zone = (str(form.get(name, "")).strip() for name in ("draft", "at", "zone"))
-        return cls(Composed.read(form), once, draft, at, zone, "quiet" in form)
+        return cls(Composed.read(form), once, draft, at, zone, "silent" in form)
 
     def time(self) -> datetime:
         """Return when the post is to be published. Raises InvalidError."""
@@ -74,13 +74,13 @@ async def _send(page: View, sending: "Sending", action: str) -> web.Response:
         return web.Response(status=303, headers={"Location": place})
     posts, content, slug = page.adapter.posts, sending.composed.content(), page.slug
     if action == "schedule":
-        post = await posts.schedule(slug, content, at=sending.time(), idempotency_key=key, quiet=sending.quiet)
+        post = await posts.schedule(slug, content, at=sending.time(), idempotency_key=key, silent=sending.silent)
         place, outcome = page.url("schedule", query={"done": "scheduled"}), f"scheduled {post.id}"
     elif action == "draft":
-        draft = await posts.draft(slug, content, quiet=sending.quiet, replace=sending.draft or None)
+        draft = await posts.draft(slug, content, silent=sending.silent, replace=sending.draft or None)
         place, outcome = page.url("schedule", query={"done": "drafted"}), f"stored draft {draft.id}"
     else:
-        number = str((await posts.publish(slug, content, idempotency_key=sending.once, quiet=sending.quiet)).ref.seq)
+        number = str((await posts.publish(slug, content, idempotency_key=sending.once, silent=sending.silent)).ref.seq)
         place = page.url("channel", slug=slug, query={"done": "published", "number": number})
         outcome = f"published {number}"
     await page.console.rows.remember(key, place)
