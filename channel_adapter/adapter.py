@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # pyright accepts a property alone where a protocol declares 
     from channel_adapter.services.directory import Directory
     from channel_adapter.services.insights import Insights
     from channel_adapter.services.invites import Invites
+    from channel_adapter.services.media import Media
     from channel_adapter.services.messages import ContactRegistry, Messages
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
@@ -181,6 +182,15 @@ class ChannelAdapter:
         return Posts(
             backend.posts, backend.ids, signals.post_published, signals.post_recalled, options, self.clock
         )  # fmt: skip
+
+    @_part
+    def media(self) -> Media:
+        """Pictures of this machine, stored where readers can load them."""
+        with needs_extra("pictures", extra="media", field="image"):
+            from channel_adapter.services.media import Media
+
+        own = self.settings.console
+        return Media(own.media_dir, own.media_bucket, own.media_public_url)
 
     @_part
     def messages(self) -> Messages:

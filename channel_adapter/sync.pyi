@@ -1,12 +1,13 @@
 """Interface of SyncChannelAdapter. Written by `python -m tests.sync.interface`; do not edit."""
 
+import os
 import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import IO, Any, Literal, Self, overload
 
 from channel_adapter.concurrency.blocking import SyncIterator, SyncPages
 from channel_adapter.concurrency.clock import Clock
@@ -19,7 +20,7 @@ from channel_adapter.domain.insights import ChannelInsights, ChannelViews
 from channel_adapter.domain.invitation import Invitation
 from channel_adapter.domain.message import Contact, Message, MessageRef, Thread
 from channel_adapter.domain.mode import Capabilities
-from channel_adapter.domain.post import Content, Post, PostPreview, PostRef
+from channel_adapter.domain.post import Content, Image, Post, PostPreview, PostRef
 from channel_adapter.domain.reaction import (
     Adopted,
     DisplayStatus,
@@ -98,6 +99,10 @@ class SyncChannelAdapter:
     @property
     def posts(self) -> _SyncPosts:
         """Posts: publish, edit, recall, read back; scheduled posts and drafts."""
+
+    @property
+    def media(self) -> _SyncMedia:
+        """Pictures of this machine, stored where readers can load them."""
 
     @property
     def messages(self) -> _SyncMessages:
@@ -712,6 +717,20 @@ class _SyncPosts:
 
         Raises NotFoundError, and ConflictError for a post that is being sent or was published.
         """
+
+class _SyncMedia:
+    """Pictures for posts and avatars. Metadata such as the place in EXIF is removed, and a thumbnail is made."""
+
+    def add(self, source: str | os.PathLike[str] | bytes | IO[bytes]) -> Image:
+        """Store a picture, given as a path, bytes or a binary file, and return it with its address and sizes.
+
+        The same picture has the same address. PNG, JPEG, WebP and GIF are accepted, up to 20 MB and 50 million pixels.
+        Raises InvalidError with the field `image` for anything else, UnavailableError if it cannot be stored, and
+        ConfigurationError without `console.media_public_url` and one of `console.media_dir` and `console.media_bucket`.
+        """
+
+    def inspect(self, source: str | os.PathLike[str] | bytes | IO[bytes]) -> Image:
+        """Return what `add` would return, and store nothing. Raises InvalidError and ConfigurationError."""
 
 class _SyncMessages:
     """One-to-one messages of channels. Every method accepts a channel by slug or by id.

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -120,9 +121,10 @@ async def serve(
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
         monitored = await stack.enter_async_context(monitoring(run, metrics_host, metrics_port))
-        adapter, playground = await stack.enter_async_context(_adapter(run, monitored.telemetry, demo=demo))
+        opened = _adapter(run, monitored.telemetry, url if demo else None)
+        adapter, playground = await stack.enter_async_context(opened)
         ending = await stack.enter_async_context(end_signal())
-        hosts = listen.host_headers([*listen.LOCAL_NAMES, host, *(allowed_host or ())], port)
+        hosts = listen.host_headers([*_own_names(adapter), host, *(allowed_host or ())], port)
         console = application(adapter, authorise, options=ConsoleOptions(hosts, sessions, playground))
         await stack.enter_async_context(listen.serve(console, listening, root))
         if playground is not None:
@@ -167,9 +169,9 @@ def _operators(
 
 @asynccontextmanager
 async def _adapter(
-    run: Run, telemetry: "Telemetry | None", *, demo: bool
+    run: Run, telemetry: "Telemetry | None", demo_url: str | None
 ) -> "AsyncIterator[tuple[ChannelAdapter, Playground | None]]":
-    if not demo:
+    if demo_url is None:
         async with run.adapter(telemetry) as adapter:
             yield adapter, None
         return
@@ -179,8 +181,16 @@ async def _adapter(
 
     run.observer()
     with tempfile.TemporaryDirectory(prefix="channel-adapter-demo-") as directory:
-        async with open_playground(Path(directory), telemetry) as playground:
+        async with open_playground(Path(directory), telemetry, f"{demo_url}media") as playground:
             yield playground.adapter, playground
+
+
+def _own_names(adapter: "ChannelAdapter") -> list[str]:
+    """Return the names of this machine, and the host under which the console serves pictures to readers."""
+    from channel_adapter.console.server import LOCAL_NAMES
+
+    own = adapter.settings.console
+    return [*LOCAL_NAMES, *([] if own.media_dir is None else [urlsplit(own.media_public_url or "").netloc])]
 
 
 def _path(base_path: str) -> str:

@@ -1,6 +1,7 @@
 """`posts`: publish, list, show, edit, recall, import-feed; scheduled posts and drafts."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -30,7 +31,10 @@ _TEXT = Annotated[str, typer.Argument(metavar="TEXT", help="Text of the post; - 
 _IMAGE = Annotated[
     list[str] | None,
     typer.Option(
-        "--image", metavar="URL", help="Picture: alone, below the text (repeat it for more), or on the article."
+        "--image",
+        metavar="URL|FILE",
+        help="Picture: alone, below the text (repeat it for more), or on the article. A file is stored as"
+        " console.media_... of the settings says.",
     ),
 ]
 _TITLE = Annotated[str | None, typer.Option(help="Makes it an article: a card with title, text, link and picture.")]
@@ -68,6 +72,7 @@ async def publish(
     """
     parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
+        parts = await stored(adapter, parts, images or [], dry_run=dry_run)
         if dry_run:
             preview = await adapter.posts.preview(
                 channel, parts, author=author, idempotency_key=idempotency_key, silent=silent
@@ -138,7 +143,7 @@ async def edit(
     parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
         ref = await _ref(adapter, channel, seq)
-        await adapter.posts.edit(ref, parts)
+        await adapter.posts.edit(ref, await stored(adapter, parts, images or []))
     run.output.one({"ref": ref, "edited": True}, f"number {seq} of {ref.channel} is edited")
 
 
@@ -292,6 +297,7 @@ async def schedule(
     time = _time(at, zone)
     parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
+        parts = await stored(adapter, parts, images or [])
         post = await adapter.posts.schedule(
             channel, parts, at=time, author=author, idempotency_key=idempotency_key, silent=silent
         )
@@ -372,6 +378,7 @@ async def draft(
     """Store a post without a time. Needs database_url."""
     parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
+        parts = await stored(adapter, parts, images or [])
         saved = await adapter.posts.draft(channel, parts, author=author, silent=silent, replace=replace)
     run.output.one(saved, f"stored as draft {saved.id}")
 
@@ -532,6 +539,30 @@ def from_options(text: str, images: Sequence[str], title: str, link: str, locati
     if not pictures:
         return p.Text(text)
     return p.TextAndImage(text, pictures[0]) if len(pictures) == 1 else [p.Text(text), *pictures]
+
+
+async def stored(
+    adapter: "ChannelAdapter", content: Content | list[Content], images: Sequence[str], *, dry_run: bool = False
+) -> Content | list[Content]:
+    """Return the content with addresses in place of files, which are stored; not with `dry_run`."""
+    local = [image for image in dict.fromkeys(images) if "://" not in image]
+    if not local:
+        return content
+    media = adapter.media
+    found = {image: await (media.inspect(image) if dry_run else media.add(image)) for image in local}
+    if isinstance(content, list):
+        return [_with_picture(part, found) for part in content]
+    return _with_picture(content, found)
+
+
+def _with_picture(part: Content, found: Mapping[str, p.Image]) -> Content:
+    if isinstance(part, p.Image):
+        return found.get(part.url, part)
+    if isinstance(part, p.TextAndImage):
+        return dataclasses.replace(part, image=found.get(part.image.url, part.image))
+    if isinstance(part, p.Article) and (image := found.get(part.image_url)) is not None:
+        return dataclasses.replace(part, image_url=image.url, image_width=image.width, image_height=image.height)
+    return part
 
 
 def from_json(text: str) -> list[Content]:

@@ -19,6 +19,8 @@ _EXTRAS: Final = {
     "opentelemetry": ("OpenTelemetry", "otel"),
     "prometheus_client": ("prometheus-client", "otel"),
     "segno": ("segno", "invites"),
+    "PIL": ("Pillow", "media"),
+    "obstore": ("obstore", "media"),
     "anyio": ("anyio", "sync"),
     "aiohttp_jinja2": ("aiohttp-jinja2", "console"),
     "argon2": ("argon2-cffi", "console"),

@@ -158,6 +158,43 @@ class InsightSettings(SettingsTable):
     keep_days: int = Field(default=400, ge=1, description="days for which joins and leaves are kept")
 
 
+class ConsoleSettings(SettingsTable):
+    """Configure where pictures of this machine are stored for readers; one of directory and bucket."""
+
+    media_dir: Path | None = Field(default=None, description="directory of pictures, which the console serves")
+    media_bucket: str | None = Field(
+        default=None,
+        description="bucket of pictures: s3://name/path, gs:// or az://; AWS_... variables hold endpoint and keys",
+    )
+    media_public_url: str | None = Field(
+        default=None, description="address under which readers load the pictures: https://example.org/media"
+    )
+
+    @field_validator("media_bucket")
+    @classmethod
+    def _is_a_bucket(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"(s3|gs|az)://[^/]", url):
+            raise ValueError("must be s3://name, gs://name or az://account/name, perhaps with a path")
+        return url
+
+    @field_validator("media_public_url")
+    @classmethod
+    def _can_be_loaded(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^/?#]+(/[^?#]*)?$", url):
+            raise ValueError("must be an https address without a query")
+        return url
+
+    @model_validator(mode="after")
+    def _one_store(self) -> Self:
+        fields = ("media_dir", "media_bucket")
+        if self.media_dir is not None and self.media_bucket is not None:
+            raise CrossFieldError("media_dir and media_bucket are two stores: give one", fields)
+        has_store = self.media_dir is not None or self.media_bucket is not None
+        if has_store != (self.media_public_url is not None):
+            raise CrossFieldError("media_public_url and one of media_dir and media_bucket go together", fields)
+        return self
+
+
 class UnreadSettings(SettingsTable):
     """Configure users' conversation groups of channels, which keep unread posts apart from chats."""
 
@@ -365,6 +402,7 @@ class Settings(SettingsTable):
     schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
     invites: InviteSettings = Field(default_factory=InviteSettings)
     insights: InsightSettings = Field(default_factory=InsightSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     unread: UnreadSettings = Field(default_factory=UnreadSettings)
     reactions: ReactionSettings = Field(default_factory=ReactionSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)

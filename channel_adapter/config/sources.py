@@ -58,7 +58,7 @@ class CrossFieldError(ValueError):
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Read the tables of a TOML file; a relative ca_file is beside it. Raises ConfigurationError."""
+    """Read the tables of a TOML file; relative paths are beside it. Raises ConfigurationError."""
     import tomllib  # noqa: PLC0415 - many settings come from the environment alone
 
     try:
@@ -71,6 +71,8 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"settings file {path} is not TOML: {trouble}", field="config") from None
     if isinstance(table.get("ca_file"), str):
         table["ca_file"] = path.parent / table["ca_file"]
+    if isinstance(console := table.get("console"), dict) and isinstance(console.get("media_dir"), str):
+        console["media_dir"] = path.parent / console["media_dir"]
     return table
 
 

@@ -21,6 +21,7 @@ from channel_adapter.console.pages import (
     insights,
     invites,
     log,
+    media,
     messages,
     playground,
     post,
@@ -31,7 +32,8 @@ from channel_adapter.console.pages import (
     subscribers,
     webhooks,
 )
-from channel_adapter.console.security import PAGE, ROUTES, add_headers, protect
+from channel_adapter.console.security import MEDIA, PAGE, ROUTES, add_headers, protect
+from channel_adapter.errors import ConfigurationError
 
 HERE: Final = Path(__file__).parent
 TABLE: Final[tuple[PageRoute, ...]] = (
@@ -52,6 +54,7 @@ TABLE: Final[tuple[PageRoute, ...]] = (
     *webhooks.ROUTES,
     *doctor.ROUTES,
     *log.ROUTES,
+    *media.ROUTES,
     *playground.ROUTES,
 )
 """All routes, each with the role that it needs."""
@@ -81,8 +84,19 @@ def application(
     environment.filters["web_address"] = web_address
     app.on_response_prepare.append(add_headers)
     app.router.add_static("/static/", HERE / "static", name="static")
+    if (directory := adapter.settings.console.media_dir) is not None:
+        make_directory(directory)
+        app.router.add_static("/media/", directory, name=MEDIA)
     app[ROUTES] = {app.router.add_route(row.method, row.path, _run, name=row.name): row for row in TABLE}
     return app
+
+
+def make_directory(path: Path) -> None:
+    """Create the directory of pictures if it is missing. Raises ConfigurationError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise ConfigurationError(f"console.media_dir: {path}: {wrong.strerror}", field="console.media_dir") from None
 
 
 async def _run(request: web.Request) -> web.StreamResponse:

@@ -17,7 +17,10 @@ FORMATS: Final = (TEXT_AND_IMAGE, IMAGE, TEXT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composed:
-    """The fields of the composer. `sizes` are width, height and bytes of the picture, 0 where unknown."""
+    """The fields of the composer. `sizes` are width, height and bytes of the picture, 0 where unknown.
+
+    `thumbnail_url` is known for a picture that was uploaded.
+    """
 
     format: str = TEXT_AND_IMAGE
     text: str = ""
@@ -25,6 +28,7 @@ class Composed:
     link_url: str = ""
     image_url: str = ""
     sizes: tuple[int, int, int] = (0, 0, 0)
+    thumbnail_url: str = ""
 
     @classmethod
     def read(cls, form: Mapping[str, Any]) -> "Composed":
@@ -32,13 +36,15 @@ class Composed:
         values = {name: str(form.get(name, "")) for name in ("text", "link_text", "link_url", "image_url")}
         values = {name: value.replace("\r\n", "\n") for name, value in values.items()}
         chosen = str(form.get("format", ""))
+        picture = read_picture(str(form.get("picture", "")), values["image_url"].strip())
         return cls(
             format=chosen if chosen in FORMATS else TEXT_AND_IMAGE,
             text=values["text"],
             link_text=values["link_text"].strip(),
             link_url=values["link_url"].strip(),
             image_url=values["image_url"].strip(),
-            sizes=(0, 0, 0),
+            sizes=(picture.width, picture.height, picture.size),
+            thumbnail_url=picture.thumbnail_url,
         )
 
     @classmethod
@@ -50,11 +56,9 @@ class Composed:
         if isinstance(part, Text):
             return cls(format=TEXT, text=part.text)
         if isinstance(part, Image):
-            return cls(format=IMAGE, image_url=part.url, sizes=(part.width, part.height, part.size))
+            return cls(format=IMAGE).with_picture(part)
         if isinstance(part, TextAndImage):
-            image = part.image
-            sizes = (image.width, image.height, image.size)
-            return cls(format=TEXT_AND_IMAGE, text=part.text, image_url=image.url, sizes=sizes)
+            return cls(format=TEXT_AND_IMAGE, text=part.text).with_picture(part.image)
         if isinstance(part, Article) and part.link:
             chosen = TEXT if not part.image_url else TEXT_AND_IMAGE if part.text else IMAGE
             return cls(
@@ -63,9 +67,15 @@ class Composed:
             )  # fmt: skip
         return None
 
-    def sized(self, sizes: tuple[int, int, int]) -> "Composed":
-        """Return the same fields with the sizes of the picture."""
-        return replace(self, sizes=sizes)
+    def with_picture(self, image: Image) -> "Composed":
+        """Return the same fields with a picture."""
+        sizes = (image.width, image.height, image.size)
+        return replace(self, image_url=image.url, sizes=sizes, thumbnail_url=image.thumbnail_url)
+
+    @property
+    def picture(self) -> str:
+        """What is known of the picture, as the form keeps it."""
+        return write_picture(Image(self.image_url, *self.sizes, thumbnail_url=self.thumbnail_url))
 
     def content(self) -> Content:
         """Return the content. With a link it is an article: the text of the link is its title.
@@ -83,8 +93,24 @@ class Composed:
             return Article(title, text, link, picture, width, height)
         if not picture:
             return Text(text)
-        image = Image(picture, width, height, size)
+        image = Image(picture, width, height, size, thumbnail_url=self.thumbnail_url)
         return image if self.format == IMAGE else TextAndImage(text, image)
+
+
+def write_picture(image: Image) -> str:
+    """Return what is known of a picture as one text: sizes and addresses."""
+    if not image.width:
+        return ""
+    return f"{image.width} {image.height} {image.size} {image.url} {image.thumbnail_url}".strip()
+
+
+def read_picture(text: str, url: str) -> Image:
+    """Return the picture with an address, with what a text of `write_picture` says about it."""
+    numbers, addresses = text.split()[:3], text.split()[3:]
+    if addresses[:1] != [url] or not all(each.isdecimal() and len(each) < 10 for each in numbers):
+        return Image(url)
+    width, height, size = map(int, numbers)
+    return Image(url, width, height, size, thumbnail_url=addresses[1] if len(addresses) > 1 else "")
 
 
 def preview(composed: Composed, max_bytes: int) -> tuple[tuple[Content, ...], int, ChannelAdapterError | None]:

@@ -226,6 +226,11 @@ class View:
         return self.request.path_qs
 
     @property
+    def uploads(self) -> bool:
+        """Whether there is a place for pictures that operators upload."""
+        return self.adapter.settings.console.media_public_url is not None
+
+    @property
     def notice(self) -> str:
         """What the page says on top after a form was accepted."""
         text = NOTICES.get(self.request.query.get("done", ""))

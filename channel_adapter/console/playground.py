@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import SecretStr
 
 from channel_adapter.adapter import ChannelAdapter
-from channel_adapter.config.settings import ChannelSettings, InsightSettings, Settings, WebhookSettings
+from channel_adapter.config.settings import ChannelSettings, ConsoleSettings, InsightSettings, Settings, WebhookSettings
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Article, Content, Image, Post, PostRef, PostState, Text, TextAndImage
 from channel_adapter.domain.reaction import Reactions
@@ -442,8 +442,13 @@ class Playground:
 
 
 @asynccontextmanager
-async def open_playground(directory: Path, telemetry: "Telemetry | None" = None) -> AsyncIterator[Playground]:
-    """Run a stub, and a receiver of its webhooks, for the length of a block. The database is in `directory`."""
+async def open_playground(
+    directory: Path, telemetry: "Telemetry | None" = None, media_url: str = "http://127.0.0.1/media"
+) -> AsyncIterator[Playground]:
+    """Run a stub, and a receiver of its webhooks, for the length of a block.
+
+    Database and pictures are in `directory`; the console serves these under `media_url`.
+    """
     from channel_adapter.webhooks import serve  # noqa: PLC0415 - only used here
 
     token = SecretStr(secrets.token_urlsafe())
@@ -457,6 +462,7 @@ async def open_playground(directory: Path, telemetry: "Telemetry | None" = None)
             base_url=server.url,
             total_seconds=_CALL_SECONDS,
             webhooks=WebhookSettings(tokens=(token,)),
+            console=ConsoleSettings(media_dir=directory / "media", media_public_url=media_url),
             insights=InsightSettings(record=True),
             database_url=SecretStr(f"sqlite:///{directory / 'playground.db'}"),
             channels=ChannelSettings(organization_key="ch_org", custom_data_keys=("ch_data_1", "ch_data_2")),

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.console.auth import COOKIE, SESSION_SECONDS
 from channel_adapter.console.i18n import message
-from channel_adapter.console.page import FORM_BYTES, PageRoute, View
+from channel_adapter.console.page import PageRoute, View
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.tencent.redaction import shown_traceback
 
@@ -27,11 +27,16 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+UNSIGNED_BYTES: Final = 24 << 20
+"""The largest form that is read without an operator: what was written is shown, files are not kept."""
 _STATIC_SECONDS: Final = 3600
 _UNWRITTEN: Final = frozenset({"once", "draft", "channel_name", "format", "action", "zone"})
 """Fields of forms that an operator does not write."""
 ROUTES: Final[web.AppKey[dict[web.AbstractRoute, PageRoute]]] = web.AppKey("channel_adapter_console_routes", dict)
 
+MEDIA: Final = "media"
+"""Name of the route of uploaded pictures, which need no operator."""
 PAGE: Final[web.RequestKey[View]] = web.RequestKey("channel_adapter_console_page", View)
 
 _log = get_logger("channel_adapter.console")
@@ -62,6 +67,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers[name] = value
     if _is_static(request) and response.status in (200, 304):
         response.headers["Cache-Control"] = f"max-age={_STATIC_SECONDS}"
+        if request.match_info.route.name == MEDIA:  # clients of readers show these pictures
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     else:
         response.headers["Cache-Control"] = "no-store"
         response.headers["Vary"] = "Cookie, Accept-Language, HX-Request"
@@ -149,8 +156,8 @@ async def _sign_in(page: View) -> web.Response:
     if page.request.method == "GET" and sign_in is not None and sign_in.has_users:
         return page.render("login.html", status=401, next=page.here, name="", wrong="")
     fields: list[tuple[str, str]] = []
-    if page.request.method == "POST" and page.request.content_type == "application/x-www-form-urlencoded":
-        form = await page.form(FORM_BYTES)
+    if page.request.method == "POST" and page.request.content_type in _FORMS:
+        form = await page.form(UNSIGNED_BYTES)
         fields = [(name, value) for name, value in form.items() if isinstance(value, str)]
     return page.render(
         "sign_in.html",

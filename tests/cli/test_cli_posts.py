@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
+
 from tests.cli.conftest import OWNER
 from tests.cli.shell import PROGRAM, SECONDS, Shell
 
@@ -205,3 +207,22 @@ def test_what_is_no_feed(cli: Shell) -> None:
     assert "neither RSS nor Atom" in page["message"]
     address = cli("posts", "import-feed", "news", "https://s.example/feed", code=2).err
     assert address == "error: https://s.example/feed is an address; fetch it first and give the file, or - for stdin\n"
+
+
+def test_pictures_of_this_machine_are_stored(cli: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
+    news = new_channel()
+    source = tmp_path / "a.png"
+    Image.new("RGB", (640, 360)).save(source)
+    refused = cli("posts", "publish", news, "--image", str(source), "--json", code=2).error
+    assert "console.media_dir" in refused["message"]
+    url, folder = "https://pictures.example.org", tmp_path / "media"
+    own = cli.having(CHANNEL_ADAPTER_CONSOLE__MEDIA_DIR=str(folder), CHANNEL_ADAPTER_CONSOLE__MEDIA_PUBLIC_URL=url)
+    own("posts", "publish", news, "Ferries", "--image", str(source), "--dry-run")
+    assert not folder.exists()
+    post = own("posts", "publish", news, "Ferries", "--image", str(source), "--json").json
+    image = post["parts"][0]["image"]
+    assert (image["width"], image["height"]) == (640, 360)
+    assert (folder / image["url"].removeprefix(f"{url}/")).stat().st_size == image["size"]
+    assert "No such file" in own("posts", "edit", news, "1", "--image", "b.png", "--json", code=1).error["message"]
+    card = own("posts", "draft", news, "--title", "T", "--link", "https://s.example", "--image", str(source), code=2)
+    assert "database_url" in card.err

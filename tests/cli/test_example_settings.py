@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from channel_adapter.config.settings import (
     ChannelSettings,
+    ConsoleSettings,
     GuardSettings,
     InboxSettings,
     InsightSettings,
@@ -34,6 +35,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "insights": InsightSettings,
     "invites": InviteSettings,
     "schedule": ScheduleSettings,
+    "console": ConsoleSettings,
     "unread": UnreadSettings,
     "reactions": ReactionSettings,
     "webhooks": WebhookSettings,

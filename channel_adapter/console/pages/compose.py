@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.content import FORMATS, Composed, preview
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded
 from channel_adapter.console.pages.schedule import ZONE_COOKIE, last_zone, moment
 from channel_adapter.domain.channel import Channel
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
@@ -54,9 +55,10 @@ async def show(page: View) -> web.Response:
 
 async def publish(page: View) -> web.Response:
     """Publish, schedule or store what the form holds, once however often it is sent; or show it again."""
-    form = await page.form()
+    form = await page.form(UPLOAD_BYTES)
     sending = Sending.read(form)
     try:
+        sending = replace(sending, composed=await uploaded(page, form, sending.composed))
         if form.get("action") == "preview":
             return await _form(page, await page.channel(), sending)
         return await _send(page, sending, str(form.get("action", "")))

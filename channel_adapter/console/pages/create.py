@@ -7,6 +7,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded_avatar
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 
 FIELDS: Final = ("name", "slug", "introduction", "owner", "avatar", "organization", "custom_data")
@@ -20,11 +21,12 @@ async def show(page: View) -> web.Response:
 
 async def create(page: View) -> web.Response:
     """Create the channel; sending the form again finishes a creation that was interrupted."""
-    form = await page.form()
+    form = await page.form(UPLOAD_BYTES)
     values = {name: str(form.get(name, "")).strip() for name in (*FIELDS, "once")}
     try:
         if not values["name"]:
             raise InvalidError("name is empty", field="name")
+        values["avatar"] = await uploaded_avatar(page, form, values["avatar"])
         channel = await page.adapter.channels.create(
             name=values["name"], owner=values["owner"], slug=values["slug"] or None,
             introduction=values["introduction"], avatar=values["avatar"], organization=values["organization"],

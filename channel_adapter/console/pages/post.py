@@ -10,6 +10,7 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.content import FORMATS, Composed, preview
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded
 from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 
@@ -33,13 +34,14 @@ async def edit(page: View) -> web.Response:
 
 async def save(page: View) -> web.Response:
     """Replace the content of the post for every reader."""
-    form = await page.form()
+    form = await page.form(UPLOAD_BYTES)
     composed = Composed.read(form)
     name = str(form.get("channel_name", page.slug))
     try:
+        composed = await uploaded(page, form, composed)
         before = Composed.of((await page.adapter.posts.get(_ref(page))).parts)
         if before is not None and before.image_url == composed.image_url:
-            composed = composed.sized(before.sizes)
+            composed = dataclasses.replace(composed, sizes=before.sizes, thumbnail_url=before.thumbnail_url)
         if form.get("action") == "preview":
             return _composer(page, name, composed)
         await page.adapter.posts.edit(_ref(page), composed.content())

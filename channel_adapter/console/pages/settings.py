@@ -7,6 +7,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded_avatar
 from channel_adapter.domain.channel import Channel, ChannelProfile
 from channel_adapter.domain.reaction import PolicyKind, ReactionPolicy
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
@@ -22,11 +23,16 @@ async def show(page: View) -> web.Response:
 
 async def save(page: View) -> web.Response:
     """Change the fields that were edited; a field that another operator changed meanwhile is shown instead."""
-    form = await page.form()
+    form = await page.form(UPLOAD_BYTES)
     channel = await page.channel()
     now = _values(channel)
     sent = {name: str(form.get(name, now[name])).replace("\r\n", "\n").strip() for name in FIELDS}
     seen = {name: str(form.get(f"seen_{name}", now[name])).replace("\r\n", "\n") for name in FIELDS}
+    try:
+        sent["avatar"] = await uploaded_avatar(page, form, sent["avatar"])
+    except ChannelAdapterError as wrong:
+        await page.wrote(wrong.kind)
+        return await _form(page, channel, sent, wrong)
     edited = [name for name in FIELDS if sent[name] != seen[name].strip()]
     conflicts = [name for name in edited if now[name] != seen[name] and now[name] != sent[name]]
     kept = {name: sent[name] if name in edited else now[name] for name in FIELDS}
