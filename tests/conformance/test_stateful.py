@@ -194,6 +194,6 @@ class OfficialChannelLives(ChannelLives):
 
 BUDGET = settings(max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 ChannelLives.TestCase.settings = BUDGET
-OfficialChannelLives.TestCase.settings = BUDGET
+OfficialChannelLives.TestCase.settings = settings(BUDGET, max_examples=8)
 TestChannelLives = ChannelLives.TestCase
 TestOfficialChannelLives = OfficialChannelLives.TestCase

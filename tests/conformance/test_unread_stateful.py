@@ -390,7 +390,7 @@ class OfficialUnreadLives(RuleBasedStateMachine):
 BUDGET = settings(max_examples=10, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 UnreadLives.TestCase.settings = BUDGET
 ExactUnreadLives.TestCase.settings = BUDGET
-OfficialUnreadLives.TestCase.settings = BUDGET
+OfficialUnreadLives.TestCase.settings = settings(BUDGET, max_examples=7)
 TestUnreadLives = UnreadLives.TestCase
 TestExactUnreadLives = ExactUnreadLives.TestCase
 TestOfficialUnreadLives = OfficialUnreadLives.TestCase
