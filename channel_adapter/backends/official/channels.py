@@ -144,6 +144,13 @@ class OfficialRegistry:
             at = self._clock.now()
             await self._rows.merge_many({channel: {DELETED_AT: (at, at)}})
 
+    def forget(self, channel: ChannelId | None = None) -> None:
+        """Write a channel, or all, again when it is read next: another process may have deleted its row."""
+        if channel is None:
+            self._added.clear()
+        else:
+            self._added.pop(channel, None)
+
     def ids(self) -> AsyncIterator[ChannelId]:
         """Yield the ids of the channels that are not deleted. Raises ConfigurationError without a database."""
         return self._ids(self.require())
@@ -321,6 +328,7 @@ class OfficialChannels:
     def forget(self, channel: ChannelId | None = None) -> None:
         """Drop what is cached of one channel, or of all."""
         self._attributes.forget(channel)
+        self._registry.forget(channel)
         if channel is None:
             self._max_subscribers.clear()
         else:
