@@ -4,6 +4,7 @@ Needs anyio. Any number of threads may use one loop; a call from the loop's own 
 """
 
 import asyncio
+import contextvars
 import dataclasses
 import functools
 import inspect
@@ -75,10 +76,11 @@ class LoopThread:
     def call(self, function: Callable[..., Any], *args: Any, jobs: CallerJobs | None = None) -> Any:
         """Call a function in the loop and return its result, awaited; `jobs` are done while this thread waits.
 
-        An interruption, as by Ctrl-C, cancels the call. Raises RuntimeError if the loop is stopped meanwhile.
+        The function runs with the context variables of the caller, which carry trace and log context. An interruption,
+        as by Ctrl-C, cancels the call. Raises RuntimeError if the loop is stopped meanwhile.
         """
         portal = self.start()
-        future: Future[Any] = portal.start_task_soon(_call_and_await, function, args)
+        future: Future[Any] = portal.start_task_soon(_call_and_await, contextvars.copy_context(), function, args)
         try:
             if jobs is not None:
                 future.add_done_callback(lambda _: jobs.put(None))
@@ -139,8 +141,10 @@ class LoopThread:
             await portal.sleep_until_stopped()
 
 
-async def _call_and_await(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    result = function(*args)
+async def _call_and_await(context: contextvars.Context, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    result = context.run(function, *args)
+    if inspect.iscoroutine(result):
+        return await asyncio.create_task(result, context=context)
     return await result if inspect.isawaitable(result) else result
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,19 @@ def test_call_from_its_own_thread_is_refused(settings: Settings) -> None:
     with SyncChannelAdapter.open(settings, observer=observe) as adapter:
         assert adapter.accounts.check(["editor_7"]) == {"editor_7": False}
     assert len(raised) == 1
+
+
+def test_calls_run_in_the_context_of_the_caller(settings: Settings) -> None:
+    request: ContextVar[str] = ContextVar("request", default="none")
+    seen: list[str] = []
+    with SyncChannelAdapter.open(settings, observer=lambda _: seen.append(request.get())) as adapter:
+        adapter.accounts.add(["reader_1"])
+        assert {*seen} == {"none"}
+        seen.clear()
+        request.set("GET /channels")
+        adapter.accounts.check(["reader_1"])
+        assert list(adapter.channels.subscribed("reader_1")) == []
+    assert {*seen} == {"GET /channels"}
 
 
 def test_closing_ends_the_calls_of_other_threads(settings: Settings) -> None:
