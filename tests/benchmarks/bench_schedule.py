@@ -88,7 +88,7 @@ async def lag(ready: dict[str, Any], url: str, *, per_second: float, seconds: fl
     texts = [f"lag {number}" for number in range(int(per_second * seconds))]
     async with prepared(ready, url) as adapter:
         began = time.perf_counter()
-        await schedule(adapter, texts, datetime.now(UTC) + timedelta(seconds=max(20.0, len(texts) / 100)), per_second)
+        await schedule(adapter, texts, datetime.now(UTC) + timedelta(seconds=max(20.0, len(texts) / 40)), per_second)
         took = time.perf_counter() - began
         print(f"{len(texts)} posts scheduled: {took / len(texts) * 1000:.1f} ms each, 32 at once", flush=True)
         running = process.start(orders(ready, url))
@@ -111,7 +111,7 @@ async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int) -> N
         done = (await adapter.posts.schedule_status()).states.get(ScheduleState.PUBLISHED, 0)
         for number in range(count):
             texts = [f"kill {number} post {each} " for each in range(posts)]
-            begin = datetime.now(UTC) + timedelta(seconds=posts / 150)
+            begin = datetime.now(UTC) + timedelta(seconds=5 + posts / 40)  # scheduling takes a part of it
             await schedule(adapter, texts, begin, per_second=100)
             running = process.start(orders(ready, url))
             wait = (begin - datetime.now(UTC)).total_seconds()
