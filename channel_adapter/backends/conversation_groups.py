@@ -13,6 +13,7 @@ The traps of this command family, each handled in one place below:
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from cachetools import LRUCache
@@ -322,7 +323,7 @@ class ConversationGroups:
                 if error.code == codes.NO_SUCH_CONTACT_GROUP:
                     return failures
                 raise
-            failures |= results_of_change(reply)
+            failures |= failures_in(reply.update_group_result.contact_result_item)
         if not failures:
             return failures
         return await self._without_repeats(user, name, failures, inside=False, unsure=True)
@@ -348,9 +349,11 @@ class ConversationGroups:
             try:
                 if exists:
                     change = change_request(user, name, add=part)
-                    return results_of_change(await self._caller.call(UPDATE_CONTACT_GROUP, change))
+                    changed = await self._caller.call(UPDATE_CONTACT_GROUP, change)
+                    return failures_in(changed.update_group_result.contact_result_item)
                 new = create_request(user, name, part)
-                return results_of_creation(await self._caller.call(CREATE_CONTACT_GROUP, new))
+                created = await self._caller.call(CREATE_CONTACT_GROUP, new)
+                return failures_in(*map(attrgetter("result_item"), created.group_result_item))
             except ChannelAdapterError as error:
                 contradicted = codes.NO_SUCH_CONTACT_GROUP if exists else codes.CONTACT_BAD_PARAMETER
                 if attempts == _SEND_ATTEMPTS or error.code != contradicted:
@@ -499,24 +502,13 @@ def delete_request(user: UserId, name: str) -> wire.DelContactGroupRequest:
     return wire.DelContactGroupRequest(from_account=user, group_name=[name])
 
 
-def results_of_creation(reply: wire.CreateContactGroupReply) -> Failures:
-    """Return code and text of every conversation that was not put in."""
+def failures_in(*lists: Iterable[wire.ContactResult] | None) -> Failures:
+    """Return code and text of every conversation that was not put in or taken out, from the lists of an answer."""
     failures: Failures = {}
-    for created in reply.group_result_item:
-        failures |= _failures(created.result_item)
-    return failures
-
-
-def results_of_change(reply: wire.UpdateContactGroupReply) -> Failures:
-    """Return code and text of every conversation that was not put in or taken out."""
-    return _failures(reply.update_group_result.contact_result_item or ())
-
-
-def _failures(results: Iterable[wire.ContactResult]) -> Failures:
-    failures: Failures = {}
-    for item in results:
-        if item.result_code != codes.OK:
-            failures[from_item(item.contact_item)] = item.result_code, item.result_info
+    for results in lists:
+        for item in results or ():
+            if item.result_code != codes.OK:
+                failures[from_item(item.contact_item)] = item.result_code, item.result_info
     return failures
 
 

@@ -1,6 +1,6 @@
 """Subscriptions: add and remove users of a channel, list and count them, and the notifications of each."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -100,7 +100,7 @@ class Subscriptions:
             self._members.add_batch,
             partial(self._add, wanted, options=options),
             then=second.add_to if second is not None else None,
-            prepare=self._check_of(wanted, users),
+            prepare=partial(self._channels.require if users else self._channels.get, wanted),
         )
 
     async def unsubscribe(self, channel: str, users: Users, *, assign: bool | None = None) -> Outcomes:
@@ -129,7 +129,7 @@ class Subscriptions:
             self._members.remove_batch,
             partial(self._members.remove, wanted, options=AddOptions(self._options.notify)),
             then=then,
-            prepare=self._check_of(wanted, users),
+            prepare=partial(self._channels.require if users else self._channels.get, wanted),
         )
 
     async def follow(
@@ -208,11 +208,6 @@ class Subscriptions:
     async def count(self, channel: str) -> int:
         """Return how many users follow the channel, without its owner. Raises NotFoundError."""
         return (await self._channels.get(self._ids.channel(channel))).subscriber_count
-
-    def _check_of(self, channel: ChannelId, users: Users) -> Callable[[], Awaitable[object]]:
-        """Return the check of the channel before the first call for users; without users no call would report it."""
-        nobody = isinstance(users, Collection) and not users
-        return partial(self._channels.get if nobody else self._channels.require, channel)
 
     async def _change_many(
         self,

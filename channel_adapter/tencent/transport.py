@@ -173,7 +173,7 @@ class _Request(ClientRequest):
         return RequestInfo(url, self.method, CIMultiDictProxy(headers), url)
 
 
-class _Connector(aiohttp.TCPConnector):
+class _ProxyConnector(aiohttp.TCPConnector):
     """A pool that also reports a proxy which makes no connection, so that it is known that nothing was sent."""
 
     async def connect(self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout) -> Connection:
@@ -221,8 +221,9 @@ class Transport:
             loop = asyncio.get_running_loop()
             if self._loop is not loop:
                 self._loop, self._slots = loop, asyncio.Semaphore(self._concurrency)
+            pool = _ProxyConnector if self._route.proxy is not None or self._route.trust_env else aiohttp.TCPConnector
             self._session = aiohttp.ClientSession(
-                connector=_Connector(limit=self._concurrency, ssl=self._trust()),
+                connector=pool(limit=self._concurrency, ssl=self._trust()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 request_class=_Request,

@@ -52,16 +52,20 @@ def test_requests_are_those_of_the_golden_files(name: str, request_: Any) -> Non
 
 
 def test_failures_are_reported_item_by_item() -> None:
-    created = load(HERE / "recentcontact" / "create_contact_group.json").reply
-    assert mapping.results_of_creation(wire.CreateContactGroupReply.model_validate(created)) == {
+    created = wire.CreateContactGroupReply.model_validate(
+        load(HERE / "recentcontact" / "create_contact_group.json").reply
+    )
+    assert mapping.failures_in(*(group.result_item for group in created.group_result_item)) == {
         GONE: (51007, "group not found")
     }
-    changed = load(HERE / "recentcontact" / "update_contact_group.mixed.json").reply
-    assert mapping.results_of_change(wire.UpdateContactGroupReply.model_validate(changed)) == {
-        GONE: (51007, "group not found")
-    }
-    renamed = load(HERE / "recentcontact" / "update_contact_group.rename.json").reply
-    assert mapping.results_of_change(wire.UpdateContactGroupReply.model_validate(renamed)) == {}
+    changed, renamed = (
+        wire.UpdateContactGroupReply.model_validate(
+            load(HERE / "recentcontact" / f"update_contact_group.{name}.json").reply
+        ).update_group_result.contact_result_item
+        for name in ("mixed", "rename")
+    )
+    assert mapping.failures_in(changed) == {GONE: (51007, "group not found")}
+    assert mapping.failures_in(renamed) == {}
 
 
 @pytest.mark.parametrize(
