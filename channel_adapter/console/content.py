@@ -126,7 +126,9 @@ def preview(composed: Composed, max_bytes: int) -> tuple[tuple[Content, ...], in
                 field="text", limit=max_bytes, size=size,
             )  # fmt: skip
     except InvalidError as wrong:
-        return _incomplete(composed), 0, wrong
+        parts = _incomplete(composed)
+        texts = [Text(part.text) for part in parts if isinstance(part, Text | Article) and part.text.strip()]
+        return parts, body_size([each for text in texts for each in to_elements(text, 1 << 30)[0]]), wrong
     return parts, size, error
 
 

@@ -94,6 +94,15 @@ def fresh_console(tmp_path: Path) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="session")
+def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures of the pages are put: `--output` of pytest-playwright, or a temporary directory."""
+    given = request.config.getoption("--output")
+    folder = Path(given) if given != "test-results" else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def signed_in(browser: Any, console: Console) -> dict[str, Any]:
     """The cookies of an administrator."""
     context = browser.new_context()

@@ -23,15 +23,6 @@ PAGES = sorted(
 CHINESE = range(0x4E00, 0xA000)
 
 
-@pytest.fixture(scope="session")
-def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures of the pages are put: `--output` of pytest-playwright, or a temporary directory."""
-    given = request.config.getoption("--output")
-    folder = Path(given) if given != "test-results" else tmp_path_factory.mktemp("pictures")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 @pytest.fixture
 def context_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     locale, scheme = request.param

@@ -1,16 +1,21 @@
 """What an operator does, in a real browser: sign in, create, publish, edit, import, delete."""
 
+import io
+import re
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+import channel_adapter
 from tests.browser.conftest import Console
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 PICTURE = "/static/demo-harbour.png"
+HARBOUR = Path(channel_adapter.__file__).parent / "console" / PICTURE.strip("/")
 SCRIPT = "<script>document.title = 'changed'</script> & <b>bold</b>"
 numbers = count(1)
 
@@ -188,7 +193,9 @@ def test_subscribers_are_imported_from_a_file(page: Any, expect: Any, tmp_path: 
     assert "x" * 40 in Path(download.value.path()).read_text()
 
 
-def test_post_with_a_picture_is_read_and_reacted_to_on_a_phone(page: Any, console: Console, expect: Any) -> None:
+def test_post_with_a_picture_is_read_and_reacted_to_on_a_phone(
+    page: Any, console: Console, expect: Any, pictures: Path
+) -> None:
     slug = "market_hall"
     operator, phones = page, page.context.new_page()
     phones.goto("/play")
@@ -196,16 +203,24 @@ def test_post_with_a_picture_is_read_and_reacted_to_on_a_phone(page: Any, consol
     phone.get_by_role("button", name="Follow Market Hall").click()
     expect(phone.get_by_role("button", name="Updates")).to_have_text("Updates 1")  # the other channel is unread
     operator.goto(f"/c/{slug}/compose")
-    operator.locator("textarea").first.fill("Open until ten tonight.")
-    operator.get_by_label("Image address").fill(console.root + PICTURE)
+    operator.locator("textarea").first.fill("Open until ten tonight 🏮\nLive music at stall 7.")
+    operator.locator("input[type=file]").set_input_files(HARBOUR)
+    address = operator.get_by_label("Image address")
+    expect(address).to_have_value(re.compile(f"^{console.root}/media/"))
+    url = address.input_value()
+    preview = operator.locator("#preview article img")
+    expect(preview).to_have_attribute("src", url)
+    expect(preview).to_have_js_property("complete", True)
+    shot = Image.open(io.BytesIO(operator.screenshot()))
+    shot.save(pictures / "console.webp", quality=80, method=6)
     operator.get_by_role("button", name="Publish").click()
     operator.wait_for_url(f"**/c/{slug}?*")
     expect(phone.get_by_role("button", name="Updates")).to_have_text("Updates 2")
     phone.get_by_role("button", name="Market Hall").click()
     expect(phone.locator(".divider")).to_have_text("1 unread post")
     post = phone.locator("article").last
-    expect(post).to_contain_text("Open until ten tonight.")
-    expect(post.locator("img")).to_have_attribute("src", console.root + PICTURE)
+    expect(post).to_contain_text("Open until ten tonight")
+    expect(post.locator("img")).to_have_attribute("src", url)
     expect(phone.get_by_role("button", name="Updates")).to_have_text("Updates 1")
     phone.locator("summary").last.click()
     phone.get_by_label("Another emoji").last.fill("👍🏽")
