@@ -89,7 +89,8 @@ def _prepare(source: str | os.PathLike[str] | bytes | IO[bytes], public_url: str
     data = _read(source)
     try:
         with Pictures.open(io.BytesIO(data), formats=tuple(_FORMATS)) as opened:
-            frames = getattr(opened, "n_frames", 1)
+            kind = opened.format if opened.format in _FORMATS else "JPEG"  # MPO: a JPEG of several, as phones make
+            frames = getattr(opened, "n_frames", 1) if kind != "JPEG" else 1
             if opened.width * opened.height * frames > MAX_PIXELS:
                 raise InvalidError(
                     f"the picture has {opened.width} x {opened.height} pixels"
@@ -97,7 +98,6 @@ def _prepare(source: str | os.PathLike[str] | bytes | IO[bytes], public_url: str
                     + f"; {MAX_PIXELS:,} pixels are allowed",
                     field="image", limit=MAX_PIXELS, size=opened.width * opened.height * frames,
                 )  # fmt: skip
-            kind = opened.format or "PNG"
             return _written(opened, kind, animated=frames > 1, public_url=public_url)
     except _BOMB:
         raise InvalidError(f"the picture has too many pixels; {MAX_PIXELS:,} are allowed", field="image") from None

@@ -98,6 +98,16 @@ async def test_picture_is_stored_upright_without_metadata(adapter_with_media: Ch
     assert await adapter_with_media.media.add(io.BytesIO(with_place())) == image
 
 
+async def test_photograph_of_several_pictures_is_the_first_one(
+    adapter_with_media: ChannelAdapter, tmp_path: Path
+) -> None:
+    first, second = (Pictures.new("RGB", (width, 16), (0, 0, 200)) for width in (64, 32))
+    first.save(tmp_path / "source", "MPO", save_all=True, append_images=[second])
+    image = await adapter_with_media.media.add(tmp_path / "source")
+    with Pictures.open(tmp_path / "media" / image.url.rpartition("/")[2]) as stored:
+        assert (stored.format, stored.size) == ("JPEG", (64, 16))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
 async def test_moving_pictures_move(kind: str, adapter_with_media: ChannelAdapter, tmp_path: Path) -> None:
     source = tmp_path / "source"
