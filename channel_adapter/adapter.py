@@ -426,7 +426,7 @@ class ChannelAdapter:
         if missing := doctor.database(url):
             return [first, *found, *missing]
         durable = doctor.durable(sqlite=url is None or url.startswith("sqlite"))
-        return [first, *found, *durable, await self.reactions.finding(), *await self.posts.check_schedule()]
+        return [first, *found, *durable, *await self.posts.check_schedule(), await self.reactions.finding()]
 
     @asynccontextmanager
     async def run_jobs(self, kinds: Collection[str] = JOB_KINDS) -> AsyncIterator[None]:

@@ -19,7 +19,14 @@ from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content, PostPreview, PostRef
 from channel_adapter.domain.schedule import LATE_SECONDS, SavedDraft, ScheduledPost, ScheduleState, ScheduleStatus
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConfigurationError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.mapping.ids import idempotency_key as checked_key
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
 
 FARTHEST: Final = timedelta(days=366)
 SEE_PROBLEMS: Final = "`channel-adapter posts scheduled --problems` lists them, and --acknowledge ID ends the report"
+CHECK_DATABASE: Final = "check that database_url names a database that accepts connections"
 START_WORKER: Final = "run `channel-adapter worker`, or `webhooks serve`"
 _MOVABLE: Final = (ScheduleState.SCHEDULED, ScheduleState.FAILED, ScheduleState.MISSED)
 _LOOK_SECONDS: Final = 0.5
@@ -285,9 +293,12 @@ class PostSchedule(PostSender):
     async def check_schedule(self) -> list[HealthCheckResult]:
         """Return what the doctor reports of scheduled posts; nothing where none was ever scheduled."""
         url = self._options.database_url
-        if url is None or not is_installed("sqlalchemy") or not await self._is_used():
-            return []
-        counts = await (await self._store()).counts(KIND, self._clock.now())
+        try:
+            if url is None or not is_installed("sqlalchemy") or not await self._is_used():
+                return []
+            counts = await (await self._store()).counts(KIND, self._clock.now())
+        except UnavailableError as error:
+            return [HealthCheckResult("schedule", False, error.message, CHECK_DATABASE)]
         results = [HealthCheckResult("schedule", True, f"{counts.open} waiting, {counts.problems} to be acknowledged")]
         if counts.problems:
             message = f"{_posts(counts.problems)} failed, late or missed"

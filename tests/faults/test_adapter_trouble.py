@@ -267,7 +267,8 @@ async def test_leaving_the_loop_stops_the_call() -> None:
 
 async def test_a_database_that_cannot_be_used_is_an_error_before_a_post_is_published() -> None:
     async with opened(database_url=SecretStr("postgresql://h:not_a_port/x")) as (adapter, server):
-        channel = await channel_on(adapter)
         with pytest.raises(ConfigurationError, match="database_url"):
-            await adapter.posts.publish(channel, Text("high tide"))
-        assert list(server.world.state.groups[channel].log) == []
+            await channel_on(adapter)
+        with pytest.raises(ConfigurationError, match="database_url"):
+            await adapter.posts.publish("tides", Text("high tide"))
+        assert not server.world.state.groups
