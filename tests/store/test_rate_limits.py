@@ -192,7 +192,8 @@ async def test_without_the_database_each_process_keeps_to_its_part(
             assert time.monotonic() - began > 1.4
             (warning,) = [each for each in caplog.records if each.levelno == logging.WARNING]
             assert warning.name == "channel_adapter.rate_limits"
-            assert "rate_limits.database_away processes=4 part=1/4" in warning.getMessage()
+            text = warning.getMessage()
+            assert all(each in text for each in ("rate_limits.database_away", "processes=4", "part=1/4"))
             await _rename(new_postgres_url(), "elsewhere", name, [])
             caplog.clear()
             caplog.set_level(logging.INFO, "channel_adapter.rate_limits")
@@ -248,7 +249,8 @@ async def test_call_with_little_time_does_not_spend_it_on_a_database_that_is_sil
 async def test_database_that_is_not_there_is_in_the_log_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
     async with StubServer() as server, ChannelAdapter.open(shared_settings(server, NOWHERE)) as adapter:
         await adapter.call(*CHECK)
-    assert "rate_limits.database_away processes=1" in caplog.text
+    assert "rate_limits.database_away" in caplog.text
+    assert "processes=1" in caplog.text
     assert "orchid" not in caplog.text
 
 
