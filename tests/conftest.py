@@ -1,6 +1,7 @@
 """Every test starts without our environment variables, whoever runs it."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +11,10 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 pytest_plugins = ["tests.postgres"]
+
+# The tests start hundreds of processes: the first one compiles the package for all of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)

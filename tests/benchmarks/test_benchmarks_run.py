@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.benchmark
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py")))
 def test_a_benchmark_prints_its_figures(name: str) -> None:

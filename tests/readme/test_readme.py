@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from channel_adapter import Settings, SyncChannelAdapter, Text
 from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.server import StubServer
 
@@ -110,7 +111,7 @@ def test_run_it_ends_in_the_demo_and_the_demo_agrees() -> None:
 
 
 def test_test_it_runs_this_suite() -> None:
-    assert under("Test it").strip().split(" && ")[-1] == ".venv/bin/pytest -q -n 4"
+    assert under("Test it").strip().split(" && ")[-1] == ".venv/bin/pytest -q -n 6 --dist worksteal"
 
 
 SCRIPTS_IN_PYTHON = [text for text in blocks("python") if text.endswith("asyncio.run(main())\n")]
@@ -196,20 +197,32 @@ def test_the_web_application_publishes_and_receives_webhooks(stub: StubServer, t
             time.sleep(0.05)
 
 
-SERVER, SHELL = re.split(r"(?<=ADAPTER_BASE_URL=http://127.0.0.1:8900\n)", under("Shell"))
-"""The lines that start a stub and name it, and the commands after them; other blocks need both."""
 END_WHEN_READY = "until [ -s ready.json ]; do sleep 0.1; done; kill -TERM $!; wait $!"
 
 
+def harbour_news(stub: StubServer) -> dict[str, str]:
+    """Do what the block of README's section Shell does, which the others continue; return its variables."""
+    with SyncChannelAdapter.open(Settings(sdkappid=stub.sdkappid, key=stub.key, base_url=stub.url)) as adapter:
+        adapter.accounts.add(["editor_7"])
+        adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
+        adapter.subscriptions.subscribe("harbor_news", ["reader_1", "reader_2"], import_missing=True)
+        adapter.posts.publish("harbor_news", Text("Tide table for Sunday"))
+    return {
+        "CHANNEL_ADAPTER_SDKAPPID": str(stub.sdkappid),
+        "CHANNEL_ADAPTER_KEY": stub.key,
+        "CHANNEL_ADAPTER_BASE_URL": stub.url,
+    }
+
+
 @pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
-def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
+def test_shell_blocks_run(block: str, stub: StubServer, tmp_path: Path) -> None:
     """Run a block as it stands, in a shell; a server that it leaves running is ended with the shell."""
     environment = os.environ | {"PATH": f"{SCRIPTS}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path)}
     for module in blocks("python"):
         if name := re.match(r"# (\w+\.py)\n", module):
             (tmp_path / name[1]).write_text(module, encoding="utf-8")
     if "channel-adapter stub" not in block:
-        block = SERVER + SHELL + block
+        environment |= harbour_news(stub)
     for port in ("8900", "8080"):
         block = block.replace(port, str(free_port()))
     lines = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *block.splitlines()]
