@@ -1,5 +1,6 @@
 """Every test starts without our environment variables, whoever runs it."""
 
+import gc
 import os
 import sys
 
@@ -15,6 +16,14 @@ pytest_plugins = ["tests.postgres"]
 # The tests start hundreds of processes: the first one compiles the package for all of them.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Collected tests live until the end: the garbage collector need not look at them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

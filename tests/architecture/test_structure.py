@@ -5,32 +5,40 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "channel_adapter"
-TREES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if path.name != "__init__.py"  # a package that gathers names is not a module of its own
-}
 CONSTRUCTOR_ARGUMENTS = 6
 STUB_SERVER = "channel_adapter.stub.server.StubServer"
 """Its arguments are the options of the command `stub`."""
 
+Trees = dict[str, ast.Module]
 
-def imports_of(name: str) -> set[str]:
+
+@pytest.fixture(scope="module")
+def trees() -> Trees:
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.name != "__init__.py"  # a package that gathers names is not a module of its own
+    }
+
+
+def imports_of(name: str, trees: Trees) -> set[str]:
     """Return the modules that a module imports anywhere, also for type checking alone."""
     targets: set[str] = set()
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(trees[name]):
         if isinstance(node, ast.Import):
             targets |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
             targets |= {f"{node.module}.{each.name}" for each in node.names} | {str(node.module)}
-    return {target for target in targets if target in TREES} - {name}
+    return {target for target in targets if target in trees} - {name}
 
 
-def test_there_are_no_import_circles() -> None:
-    edges = {name: imports_of(name) for name in TREES}
+def test_there_are_no_import_circles(trees: Trees) -> None:
+    edges = {name: imports_of(name, trees) for name in trees}
 
     def reached_from(name: str) -> set[str]:
         reached: set[str] = set()
@@ -45,18 +53,18 @@ def test_there_are_no_import_circles() -> None:
     assert [name for name in edges if name in reached_from(name)] == []
 
 
-def test_a_class_name_stands_for_one_thing() -> None:
+def test_a_class_name_stands_for_one_thing(trees: Trees) -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for module, tree in TREES.items():
+    for module, tree in trees.items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(module)
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
 
 
-def test_constructors_have_few_arguments() -> None:
+def test_constructors_have_few_arguments(trees: Trees) -> None:
     found = {}
-    for module, tree in TREES.items():
+    for module, tree in trees.items():
         for node in ast.walk(tree):
             for item in node.body if isinstance(node, ast.ClassDef) else ():
                 if isinstance(item, ast.FunctionDef) and item.name == "__init__":

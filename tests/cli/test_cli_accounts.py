@@ -4,7 +4,7 @@ from tests.cli.shell import Shell
 
 
 def test_accounts_are_added_and_checked(cli: Shell) -> None:
-    before = cli.installed("accounts", "check", "brand_new", "reader_1", "--json").json
+    before = cli("accounts", "check", "brand_new", "reader_1", "--json").json
     assert before == [{"user": "brand_new", "known": False}, {"user": "reader_1", "known": True}]
     added = cli.installed("accounts", "add", "brand_new", "reader_1", "--json").json
     assert added == [

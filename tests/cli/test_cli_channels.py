@@ -11,7 +11,7 @@ from tests.cli.shell import SECONDS, Shell
 
 def test_the_life_of_a_channel(cli: Shell) -> None:
     custom = cli.file("custom.txt", "数据" * 50)
-    made = cli.installed(
+    made = cli(
         "channels", "create", "--slug", "life", "--name", "港口 ⚓", "--owner", OWNER, "--introduction", "潮汐",
         "--organization", "Harbour office", "--custom-data-file", custom, "--json",
     ).json  # fmt: skip
@@ -20,13 +20,11 @@ def test_the_life_of_a_channel(cli: Shell) -> None:
     assert made["complete"] is True
     assert made["created_at"].endswith("Z")
 
-    assert (
-        cli.installed("--json", "channels", "show", "@TGS#_life").json == made
-    )  # the option may stand before the command
+    assert cli("--json", "channels", "show", "@TGS#_life").json == made  # the option may stand before the command
     shown = cli("channels", "show", "life").out
     assert re.search(r"^name +港口 ⚓$", shown, re.MULTILINE)
 
-    changed = cli.installed("channels", "update", "life", "--introduction", "", "--name", "Harbour", "--json").json
+    changed = cli("channels", "update", "life", "--introduction", "", "--name", "Harbour", "--json").json
     assert changed == {**made, "introduction": "", "name": "Harbour"}
 
     listed = cli.installed("channels", "list", "--json").json
@@ -38,7 +36,7 @@ def test_the_life_of_a_channel(cli: Shell) -> None:
     assert heading.split() == ["slug", "name", "owner", "subscribers", "complete", "created_at"]
     assert any(row.startswith("life ") for row in rows)
 
-    assert cli.installed("channels", "delete", "life", "--yes", "--json").json == {
+    assert cli("channels", "delete", "life", "--yes", "--json").json == {
         "channel": "@TGS#_life",
         "deleted": True,
     }
@@ -110,7 +108,7 @@ def test_deleting_what_is_gone_is_the_same_on_a_terminal(cli: Shell, new_channel
 def test_deleting_without_a_terminal_needs_yes(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     for name in (news, "no_such"):
-        refused = cli.installed("channels", "delete", name, "--json", code=2).error
+        refused = cli("channels", "delete", name, "--json", code=2).error
         assert (refused["kind"], refused["field"]) == ("usage", "yes")
         assert "--yes" in refused["message"]
     assert cli("channels", "show", news).out

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.shell import PROGRAM, Shell
 
 COMPLETE = """
-eval "$(channel-adapter completion bash)"
+. ./completion.bash
 complete -p channel-adapter
 COMP_WORDS=("$@")
 COMP_CWORD=$(($# - 1))
@@ -33,6 +33,7 @@ def environment(cli: Shell) -> dict[str, str]:
 @pytest.fixture
 def complete(cli: Shell) -> Complete:
     """Return what bash completes the last of some words to."""
+    cli.file("completion.bash", cli("completion", "bash").out)
 
     def run(*words: str) -> list[str]:
         result = subprocess.run(
@@ -73,8 +74,8 @@ def test_line_that_is_typed_in_bash_is_completed(cli: Shell) -> None:
 def test_script_has_the_form_of_its_shell(cli: Shell, name: str) -> None:
     script = cli.installed("completion", name).out
     assert f"completion {name} -- " in script
-    assert cli.installed("completion", name, "--json").json == {"shell": name, "script": script}
-    candidates = cli.installed("completion", name, "--", "settings", "").out
+    assert cli("completion", name, "--json").json == {"shell": name, "script": script}
+    candidates = cli("completion", name, "--", "settings", "").out
     separator = {"bash": "", "zsh": ":Print", "fish": "\tPrint"}[name]
     assert candidates.startswith(f"example{separator}")
     if shutil.which(name) is not None:
@@ -86,10 +87,10 @@ def test_channels_are_completed_from_the_registry(cli: Shell, complete: Complete
     cli.environment.update(registry.environment)
     assert complete("posts", "publish", "harb") == []
     assert not (tmp_path / "channels.db").exists()
-    cli.installed("accounts", "add", "editor_7")
+    cli("accounts", "add", "editor_7")
     for slug in ("harbor_news", "harbor_jobs", "tides"):
-        cli.installed("channels", "create", "--slug", slug, "--name", slug, "--owner", "editor_7")
-    cli.installed("directory", "refresh")
+        cli("channels", "create", "--slug", slug, "--name", slug, "--owner", "editor_7")
+    cli("directory", "refresh")
     assert complete("posts", "publish", "harb") == ["harbor_jobs", "harbor_news"]
     assert complete("channels", "show", "@TGS#_t") == ["@TGS#_tides"]
     assert complete("unread", "mark-read", "reader_1", "tid") == ["tides"]

@@ -13,7 +13,7 @@ from tests.cli.shell import Shell
 def test_message_is_sent_shown_edited_and_recalled(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     words = ("messages", "send", news, "reader_1", "Welcome aboard", "--idempotency-key", "k")
-    sent = cli.installed(*words, "--json").json
+    sent = cli(*words, "--json").json
     assert (sent["channel"], sent["user"], sent["direction"], sent["parts"]) == (
         f"@TGS#_{news}", "reader_1", "sent", [{"kind": "text", "text": "Welcome aboard"}],
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_threads_are_listed_from_the_table(cli: Shell, new_channel: Callable[[],
     asyncio.run(_receive(cli.config, f"sqlite:///{cli.directory}/messages.db", f"@TGS#_{news}"))
     (thread,) = shell("messages", "threads", news, "--json").json
     assert (thread["user"], thread["unread"], thread["last"]["parts"][0]["text"]) == ("reader_6", 1, "ahoy")
-    heading, row = shell.installed("messages", "threads", news, "--limit", "1").out.splitlines()
+    heading, row = shell("messages", "threads", news, "--limit", "1").out.splitlines()
     assert heading.split() == ["user", "unread", "sent_at", "direction", "content"]
     assert row.split() == ["reader_6", "1", "2026-03-20", "12:00:00Z", "received", "ahoy"]
 

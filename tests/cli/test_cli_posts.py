@@ -31,16 +31,16 @@ def test_the_life_of_a_post(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert "as number 2" in cli("posts", "publish", news, "--content", json.dumps(parts)).out
     cli.installed("posts", "publish", news, "-", "--image", "https://s.example/p.png", stdin="from\nstdin")
 
-    newest = cli.installed("posts", "list", news, "--json").json
+    newest = cli("posts", "list", news, "--json").json
     assert [post["ref"]["seq"] for post in newest] == [3, 2, 1]
     assert newest[0]["parts"][0]["text"] == "from\nstdin"
     assert newest[0]["parts"][0]["image"]["url"] == "https://s.example/p.png"
     assert newest[2] == first
-    assert cli.installed("posts", "show", news, "2", "--json").json == newest[1]
+    assert cli("posts", "show", news, "2", "--json").json == newest[1]
     assert cli("posts", "list", news, "--oldest-first", "--limit", "1", "--json").json == [first]
 
-    assert cli.installed("posts", "edit", news, "1", "Ebb", "--json").json == {"ref": first["ref"], "edited": True}
-    cli.installed("posts", "recall", news, "2", "--reason", "wrong")
+    assert cli("posts", "edit", news, "1", "Ebb", "--json").json == {"ref": first["ref"], "edited": True}
+    cli("posts", "recall", news, "2", "--reason", "wrong")
     heading, *rows = cli("posts", "list", news).out.splitlines()
     assert heading.split() == ["seq", "published_at", "author", "state", "content"]
     assert rows[0].endswith("from\\nstdin + image <https://s.example/p.png>")

@@ -64,7 +64,7 @@ def test_from_direct_mode_to_the_store(cli: Shell, new_channel: Callable[[], str
     seq = post_in(cli, news)
     cli("reactions", "add", news, seq, "reader_1", "👍")
     stored = cli.having(CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{cli.directory / 'reactions.db'}")
-    assert stored.installed("reactions", "adopt", news, "--json").json == [
+    assert stored("reactions", "adopt", news, "--json").json == [
         {"ref": {"channel": f"@TGS#_{news}", "seq": int(seq)}, "reactions": 1}
     ]
     stored("reactions", "add", news, seq, "reader_2", "👍")

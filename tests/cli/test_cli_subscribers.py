@@ -10,7 +10,7 @@ from tests.cli.shell import Shell
 
 def test_users_are_added_and_removed(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    added = cli.installed("subscribers", "add", news, "reader_1", "reader_2", "--json").json
+    added = cli("subscribers", "add", news, "reader_1", "reader_2", "--json").json
     assigned = {"status": "assigned", "reason": "", "transient": False}
     assert added == [{"user": f"reader_{n}", "kind": "added", "reason": "", "assignment": assigned} for n in (1, 2)]
 
@@ -21,15 +21,15 @@ def test_users_are_added_and_removed(cli: Shell, new_channel: Callable[[], str])
     assert cli("subscribers", "add", news, "stranger", "--json", code=1).json[0]["kind"] == "not_found"
     assert cli("subscribers", "add", news, "newcomer", "--import-missing", "--json").json[0]["kind"] == "added"
 
-    checked = cli.installed("subscribers", "check", news, "reader_1", "reader_9", "--json").json
+    checked = cli("subscribers", "check", news, "reader_1", "reader_9", "--json").json
     assert checked == [{"user": "reader_1", "subscribed": True}, {"user": "reader_9", "subscribed": False}]
 
-    listed = cli.installed("subscribers", "list", news, "--json").json
+    listed = cli("subscribers", "list", news, "--json").json
     assert [row["user"] for row in listed] == ["reader_1", "reader_2", "reader_3", "newcomer"]
     assert list(listed[0]) == ["user", "role", "since", "notifications"]
     assert len(cli("subscribers", "list", news, "--limit", "2", "--json").json) == 2
 
-    removed = cli.installed("subscribers", "remove", news, "reader_1", "reader_9", "--json").json
+    removed = cli("subscribers", "remove", news, "reader_1", "reader_9", "--json").json
     assert [each["kind"] for each in removed] == ["removed", "already"]
     assert "nobody" not in cli("subscribers", "list", news).err
 

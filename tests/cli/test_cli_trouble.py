@@ -48,7 +48,7 @@ def test_debug_shows_a_traceback_without_secrets_and_v_shows_calls(cli: Shell) -
 
 def test_stopped_server_is_reported(cli: Shell) -> None:
     gone = cli.having(CHANNEL_ADAPTER_BASE_URL="http://127.0.0.1:1", CHANNEL_ADAPTER_TOTAL_SECONDS="0.5")
-    error = gone.installed("channels", "show", "news", "--json", code=7).error
+    error = gone("channels", "show", "news", "--json", code=7).error
     assert error["kind"] == "unavailable"
     assert "no connection to 127.0.0.1:1" in error["message"]
     people = cli.file("people.txt", "reader_1\n")

@@ -98,7 +98,7 @@ def test_all_users_of_a_file_are_synced(cli: Shell, new_channel: Callable[[], st
     people = [f"reader_{number}" for number in range(63, 73)]
     cli("subscribers", "add", news, *people, "--no-assign")
     file = cli.file("people.csv", "user\n" + "\n".join([*people[:5], "stranger", "x" * 33, *people[5:]]) + "\n")
-    done = cli.installed("unread", "sync-all", file, "--json", code=3).json
+    done = cli("unread", "sync-all", file, "--json", code=3).json
     reason = done["problems"].pop(1)["reason"]
     assert "not" in reason
     assert done == {

@@ -135,6 +135,48 @@ def welcome(event: Subscribed) -> None:
     print(event.by)
 ''',
 }
+SETTINGS = """
+from collections.abc import Sequence
+
+from pydantic import SecretStr
+
+from channel_adapter import ChannelAdapter, Notifications, PostRef, Settings
+from channel_adapter.config.settings import ChannelSettings, WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings as StubWebhooks
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
+from channel_adapter.stub.settings import AppSettings, StubSettings
+
+Settings(sdkappid=1, key="k", region="seoul")
+Settings(sdkappid=1, key=SecretStr("k"), base_url="http://h", database_url="sqlite:///x.db", admin="boss")
+settings = Settings(
+    sdkappid=1, key="k", region="seoul", channels=ChannelSettings(tag_key="t"),
+    webhooks=WebhookSettings(tokens=["t", SecretStr("u")], own_echoes=True), database_url=None,
+)
+key: str = settings.key.get_secret_value()
+url: SecretStr | None = settings.database_url
+tokens: Sequence[SecretStr] = settings.webhooks.tokens
+stub = StubSettings(app=AppSettings(key="k", admin="boss"))
+stub_key: str = stub.app.key.get_secret_value()
+StubWebhooks(url="http://h/x", token="t")
+StubServer(stub)
+Fault(command="send_group_msg", status=503)
+
+
+async def use(adapter: ChannelAdapter) -> None:
+    await adapter.subscriptions.set_notifications("channel", "muted", user="user")
+    await adapter.subscriptions.set_notifications("channel", Notifications.OFF, user="user")
+    await adapter.posts.recall(PostRef.parse("harbor_news/12"))
+"""
+WRONG_SETTINGS = {
+    'Settings(sdkappid="one", key="k", region="seoul")': "arg-type",
+    "Settings(sdkappid=1, key=5)": "arg-type",
+    "Settings(sdkappid=1)": "call-arg",
+    'Settings(sdkappid=1, key="k", regoin="seoul")': "call-arg",
+    "WebhookSettings(tokens=5)": "arg-type",
+    "settings.key.upper()": "attr-defined",
+}
+"""Mistakes in the use of the pydantic models, and how mypy names them; pyright has other rules for these lines."""
 PROJECT["wrong.py"] = """
 from channel_adapter import ChannelAdapter, SyncChannelAdapter
 
@@ -172,8 +214,15 @@ def check(tool: str, *words: str, folder: Path) -> subprocess.CompletedProcess[s
 
 
 def test_mypy_strict_without_plugins_finds_the_mistakes_alone(project: Path) -> None:
+    (project / "settings.py").write_text(SETTINGS + "\n".join(WRONG_SETTINGS) + "\n", encoding="utf-8")
     found = check("mypy", "--strict", "--config-file", os.devnull, ".", folder=project)
-    assert [line.split(":")[:2] for line in found.stdout.splitlines() if ": error:" in line] == MISTAKES, found.stdout
+    lines = [
+        [*line.split(":")[:2], line.rpartition("[")[2]] for line in found.stdout.splitlines() if ": error:" in line
+    ]
+    first = SETTINGS.count("\n") + 1
+    wrong = [["settings.py", str(first + number), f"{code}]"] for number, code in enumerate(WRONG_SETTINGS.values())]
+    assert [each for each in lines if each[0] == "settings.py"] == wrong, found.stdout
+    assert [each[:2] for each in lines if each[0] != "settings.py"] == MISTAKES, found.stdout
 
 
 def test_pyright_strict_finds_the_mistakes_alone(project: Path) -> None:

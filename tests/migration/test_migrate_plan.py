@@ -164,5 +164,5 @@ def test_an_earlier_plan_that_cannot_be_read_is_not_overwritten(cli: Shell) -> N
 
 def test_the_installed_command_shows_help_and_plans(cli: Shell) -> None:
     cli.file("ids", "@TOA#_only_texts\n")
-    assert "--accounts" in cli.installed("migrate", "plan", "--help").out
-    assert "only_texts" in cli.installed("migrate", "plan", "--accounts", "ids").out
+    assert "--accounts" in cli("migrate", "plan", "--help").out
+    assert "only_texts" in cli("migrate", "plan", "--accounts", "ids").out

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from channel_adapter import Settings, SyncChannelAdapter, Text
+from channel_adapter.cli.main import main
 from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.server import StubServer
 
@@ -233,19 +234,18 @@ def test_shell_blocks_run(block: str, stub: StubServer, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_command_of_the_table_exists() -> None:
+def test_every_command_of_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
     rows = re.findall(r"^\| (`[a-z].*?`(?:, `.*?`)*) \| ", section(README, "Shell"), re.MULTILINE)
     named = {tuple(text.replace("\\|", "|").split()[:2]) for row in rows for text in re.findall(r"`(.*?)`", row)}
     assert len(named) > 6
     for words in named:
         group = words[0]
-        result = subprocess.run(
-            [SCRIPTS / "channel-adapter", group, "--help"], capture_output=True, text=True, check=False
-        )
-        assert result.returncode == 0, f"{group}: {result.stderr}"
+        code = main([group, "--help"])
+        shown = capsys.readouterr()
+        assert code == 0, f"{group}: {shown.err}"
         if len(words) > 1:
             for name in words[1].split("|"):
-                assert re.search(rf"^  {name}\b", result.stdout, re.MULTILINE), f"{group} has no {name}"
+                assert re.search(rf"^  {name}\b", shown.out, re.MULTILINE), f"{group} has no {name}"
 
 
 def test_files_that_are_named_exist() -> None:
