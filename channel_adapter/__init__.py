@@ -58,7 +58,14 @@ if TYPE_CHECKING:
         SubscribeRequest,
     )
     from channel_adapter.domain.ids import ChannelId, UserId
-    from channel_adapter.domain.insights import ChannelInsights, ChannelViews, DayInsights, PostInsights, PostViews
+    from channel_adapter.domain.insights import (
+        ChannelInsights,
+        ChannelViews,
+        DayInsights,
+        PostInsights,
+        PostViews,
+        StoredViews,
+    )
     from channel_adapter.domain.invitation import Invitation, InvitationState
     from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, Thread
     from channel_adapter.domain.mode import Capabilities, Mode
@@ -238,6 +245,7 @@ __all__ = [
     "ScheduledPost",
     "Settings",
     "Sound",
+    "StoredViews",
     "SubscribeRequest",
     "Subscribed",
     "Subscriber",

@@ -16,7 +16,7 @@ from channel_adapter.domain.channel import Channel, DirectoryEntry, ExportedChan
 from channel_adapter.domain.events import ChannelEvent, Event
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.insights import ChannelInsights, ChannelViews
+from channel_adapter.domain.insights import ChannelInsights, ChannelViews, StoredViews
 from channel_adapter.domain.invitation import Invitation
 from channel_adapter.domain.message import Contact, Message, MessageRef, Thread
 from channel_adapter.domain.mode import Capabilities
@@ -448,8 +448,18 @@ class _SyncInsights:
     def drop(self, channel: ChannelId) -> None:
         """Delete what is stored of a channel that is gone."""
 
+    def growth(self, channels: Iterable[str], days: int = 7) -> dict[ChannelId, int]:
+        """Return joins without leaves in the last days of UTC, today included, as webhooks reported them.
+
+        Channels without any are left out. One query for all channels, no call to the service. Raises InvalidError for
+        `days` below 1.
+        """
+
     def record(self, event: ChannelEvent) -> None:
         """Store a join or leave that a webhook reported; other events are ignored. Repeating changes nothing."""
+
+    def stored_views(self, refs: Iterable[PostRef]) -> dict[PostRef, StoredViews]:
+        """Return the views of those posts that a scan by `views` has counted; no call to the service."""
 
     def views(self, channel: str) -> ChannelViews:
         """Return the views of all posts in a channel's history, from one scan of its subscribers.

@@ -74,6 +74,10 @@ class Formats:
         """Return a number with its separators."""
         return numbers.format_decimal(value, locale=self._locale)
 
+    def change(self, value: int) -> str:
+        """Return a number with its sign."""
+        return f"{'+' if value > 0 else '−' if value else '±'}{self.number(abs(value))}"
+
     def percent(self, value: float) -> str:
         """Return a part of one as percent."""
         return numbers.format_percent(value, locale=self._locale)

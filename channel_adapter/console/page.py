@@ -1,8 +1,9 @@
 """What every page works with: the console, one request of an operator, and the entries of the table of routes."""
 
+import asyncio
 import inspect
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from channel_adapter.console.channel_list import ChannelList
 from channel_adapter.console.i18n import message
 from channel_adapter.console.imports import SubscriberImports
 from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.domain.reaction import Reactions
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 FORM_BYTES: Final = 1 << 20
 _PROBLEMS_SECONDS: Final = 5.0
+_CHECKS_SECONDS: Final = 300.0
 _log = get_logger("channel_adapter.console")
 
 NOTICES: Final = {
@@ -84,6 +87,8 @@ class Console:
         self._authorise = authorise
         self._opened: tuple[ConsoleRows, SubscriberImports] | None = None
         self._problems: TTLCache[str, int] = TTLCache(1, _PROBLEMS_SECONDS, timer=adapter.clock.monotonic)
+        self._failed_checks: TTLCache[str, int] = TTLCache(1, _CHECKS_SECONDS, timer=adapter.clock.monotonic)
+        self._checking = asyncio.Lock()
 
     async def problems(self) -> int:
         """Return how many scheduled posts failed, are late or were missed and are not acknowledged, a moment ago."""
@@ -94,14 +99,40 @@ class Console:
             try:
                 found = (await self.adapter.posts.schedule_status()).problems
             except ChannelAdapterError as error:
-                _log.warning("console.schedule_not_read", error=redact_text(error.message)[:200])
+                self.log_unread("schedule", error)
                 found = 0
             self._problems[""] = found
         return found
 
+    def log_unread(self, what: str, error: ChannelAdapterError) -> None:
+        """Log why a part of a page is left out."""
+        _log.warning("console.part_not_read", part=what, error=redact_text(error.message)[:200])
+
     def forget_problems(self) -> None:
         """Count them again for the next page."""
         self._problems.clear()
+
+    @property
+    def failed_checks(self) -> int | None:
+        """How many checks of the doctor failed when they ran last, at most 5 minutes ago; None if they did not."""
+        return self._failed_checks.get("")
+
+    async def check(self) -> int:
+        """Return how many checks of the doctor fail; they run if they did not in the last 5 minutes."""
+        async with self._checking:
+            found = self.failed_checks
+            if found is None:
+                try:
+                    found = self.remember_checks(await self.adapter.doctor())
+                except ChannelAdapterError as error:
+                    self.log_unread("checks", error)
+                    found = self._failed_checks[""] = 1
+            return found
+
+    def remember_checks(self, checks: Iterable[HealthCheckResult]) -> int:
+        """Keep the result of checks for the list of channels, and return how many failed."""
+        self._failed_checks[""] = sum(not each.ok for each in checks)
+        return self._failed_checks[""]
 
     @property
     def rows(self) -> ConsoleRows:

@@ -107,10 +107,10 @@ async def _check(page: View) -> web.Response | None:
     public = route.role is None if route is not None else _is_static(request)
     if not public and page.operator is None:
         return await _sign_in(page)
+    if page.operator is not None and not _is_static(request) and not _is_fragment(page):
+        page.problems = await console.problems()
     if route is not None and route.role is not None and not page.may(route.role):
         return error_page(page, 403)
-    if route is not None and page.operator is not None and request.method == "GET" and not _is_fragment(page):
-        page.problems = await console.problems()
     request[PAGE] = page
     return None
 

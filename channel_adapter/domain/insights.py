@@ -50,6 +50,20 @@ class PostViews:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredViews:
+    """Views and reach of a post as a scan counted them: the last one in which history still had the post."""
+
+    views: int
+    reach: int
+    at: datetime
+
+    @property
+    def share(self) -> float:
+        """Views as a part of the reach, 0 to 1."""
+        return self.views / self.reach if self.reach else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelViews:
     """Views of the posts of a channel, the newest first, from one scan of its subscribers at a time.
 

@@ -15,7 +15,14 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard, read_pages
 from channel_adapter.domain.events import ChannelEvent, Subscribed, Unsubscribed
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.domain.insights import ChannelInsights, ChannelViews, DayInsights, PostInsights, PostViews
+from channel_adapter.domain.insights import (
+    ChannelInsights,
+    ChannelViews,
+    DayInsights,
+    PostInsights,
+    PostViews,
+    StoredViews,
+)
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
 from channel_adapter.mapping.content import excerpt
@@ -107,6 +114,29 @@ class Insights:
             scanned_at=_time(stored.scanned_at),
             recorded_since=_time(stored.recorded_since),
         )
+
+    async def growth(self, channels: Iterable[str], days: int = 7) -> dict[ChannelId, int]:
+        """Return joins without leaves in the last days of UTC, today included, as webhooks reported them.
+
+        Channels without any are left out. One query for all channels, no call to the service. Raises InvalidError for
+        `days` below 1.
+        """
+        if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+            raise InvalidError(f"days must be a whole number, 1 or more; got {days!r}", field="days")
+        first = self._now().date() - timedelta(days=days - 1)
+        return await self._stored().growth(self._backend.ids.channels(channels), first.isoformat())
+
+    async def stored_views(self, refs: Iterable[PostRef]) -> dict[PostRef, StoredViews]:
+        """Return the views of those posts that a scan by `views` has counted; no call to the service."""
+        by_channel: dict[ChannelId, dict[int, PostRef]] = {}
+        for ref in refs:
+            by_channel.setdefault(self._backend.ids.channel(ref.channel), {})[ref.seq] = ref
+        found: dict[PostRef, StoredViews] = {}
+        for channel, posts in by_channel.items():
+            rows = await self._stored().views(channel, list(posts))
+            for seq, (views, reach, at) in rows.items():
+                found[posts[seq]] = StoredViews(views, reach, datetime.fromtimestamp(at, UTC))
+        return found
 
     async def record(self, event: ChannelEvent) -> None:
         """Store a join or leave that a webhook reported; other events are ignored. Repeating changes nothing."""

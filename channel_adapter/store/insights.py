@@ -9,7 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Double, Integer, MetaData, String, Table, delete, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    case,
+    delete,
+    func,
+    select,
+)
 
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.store.database import Database, Schema
@@ -142,6 +155,23 @@ class InsightRows:
         """Return what is stored of a channel from a day on, and the views of all its posts."""
         await self._database.prepare(SCHEMA)
         return await self._database.read(_figures, channel, first_day)
+
+    async def growth(self, channels: Sequence[ChannelId], first_day: str) -> dict[ChannelId, int]:
+        """Return joins without leaves from a day on, of those channels that had some."""
+        await self._database.prepare(SCHEMA)
+        change = case((EVENTS.c.kind == JOIN, 1), else_=-1)
+        wanted = EVENTS.c.channel.in_(sorted(channels)), EVENTS.c.day >= first_day
+        query = select(EVENTS.c.channel, func.sum(change)).where(*wanted).group_by(EVENTS.c.channel)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {ChannelId(channel): int(number) for channel, number in rows}
+
+    async def views(self, channel: ChannelId, seqs: Sequence[int]) -> dict[int, tuple[int, int, float]]:
+        """Return views, reach and the time of the scan in Unix seconds, by the number of those posts that have some."""
+        await self._database.prepare(SCHEMA)
+        wanted = VIEWS.c.channel == channel, VIEWS.c.seq.in_(sorted(seqs))
+        query = select(VIEWS.c.seq, VIEWS.c.views, VIEWS.c.reach, VIEWS.c.at).where(*wanted)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {seq: (views, reach, at) for seq, views, reach, at in rows}
 
     async def prune(self, channel: ChannelId, before_day: str | None) -> None:
         """Delete the events and scans of days before this one, or with None all that is stored of a channel."""

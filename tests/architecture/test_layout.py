@@ -33,7 +33,7 @@ PUBLIC_NAMES = """
     MessageReceived MessageRef MessageSent Thread
     BlockedUser DirectoryEntry Invitation InvitationState
     ExportedChannel SavedDraft ScheduledPost ScheduleState ScheduleStatus
-    ChannelInsights ChannelViews DayInsights PostInsights PostViews
+    ChannelInsights ChannelViews DayInsights PostInsights PostViews StoredViews
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists

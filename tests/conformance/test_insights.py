@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from pydantic import SecretStr
 
-from channel_adapter import ChannelAdapter, ChannelId, Subscribed, Text, Unsubscribed, UserId
+from channel_adapter import ChannelAdapter, ChannelId, StoredViews, Subscribed, Text, Unsubscribed, UserId
 from channel_adapter.config.settings import InsightSettings
 from channel_adapter.errors import ConfigurationError, InvalidError, NotFoundError
 from channel_adapter.stub.server import StubServer
@@ -175,3 +175,32 @@ async def test_wrong_times_are_refused(world: World, since: datetime | date) -> 
     with pytest.raises(InvalidError) as caught:
         await world.adapter.insights.channel(world.channel, since)
     assert caught.value.field == "since"
+
+
+@pytest.mark.parametrize("world", [True], indirect=True)
+async def test_growth_of_channels_is_what_webhooks_reported_in_the_last_days(world: World) -> None:
+    adapter, _, channel = world
+    quiet = await adapter.channels.create(slug="quiet", name="Quiet", owner=OWNER)
+    for event in (
+        Subscribed(channel=channel, users=tuple(USERS[:5]), at=BEGIN),
+        Unsubscribed(channel=channel, users=(USERS[0],), at=BEGIN - timedelta(days=6)),
+        Subscribed(channel=channel, users=(USERS[9],), at=BEGIN - timedelta(days=7)),
+    ):
+        await adapter.signals.channel_event.emit(event)
+    assert await adapter.insights.growth([channel, quiet.id]) == {channel: 4}
+    assert await adapter.insights.growth(["figures"], days=8) == {channel: 5}
+    with pytest.raises(InvalidError):
+        await adapter.insights.growth([channel], days=0)
+
+
+@pytest.mark.parametrize("world", [True], indirect=True)
+async def test_stored_views_are_those_of_the_last_scan(world: World) -> None:
+    adapter, server, channel = world
+    await adapter.subscriptions.subscribe(channel, USERS[:4], assign=False)
+    first, second = [(await adapter.posts.publish(channel, Text(text))).ref for text in ("one", "two")]
+    assert await adapter.insights.stored_views([first, second]) == {}
+    server.world.client(USERS[0]).read(channel, first.seq)
+    scan = await adapter.insights.views(channel)
+    found = await adapter.insights.stored_views([first])
+    assert found == {first: StoredViews(1, 4, scan.at)}
+    assert found[first].share == 0.25

@@ -1,5 +1,8 @@
-"""The list of channels: search, order, pages."""
+"""The list of channels: search, order, pages; and what needs attention, on top."""
 
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -7,15 +10,36 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.channel_list import MOST
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.console.pages.webhooks import dead_letters
 from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.schedule import ScheduledPost, ScheduleState
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.content import excerpt
 
 PER_PAGE: Final = 50
+NEXT_POSTS: Final = 3
 ORDERS: Final = ("last_post", "name", "subscribers")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the page says on top: failed checks, dead letters, the next scheduled posts by channel and excerpt.
+
+    A number is None where it is not known: before the checks ran, and without a receiver of webhooks.
+    """
+
+    failed_checks: int | None
+    dead_letters: int | None
+    following: tuple[tuple[ScheduledPost, str, str], ...]
 
 
 async def show(page: View) -> web.Response:
     """Show the channels that match the search, 50 a page."""
     query = page.request.query
+    if "overview" in query:
+        await page.console.check()
+        return page.render("overview.html", overview=await _overview(page))
     words = query.get("q", "").strip()
     order = query.get("order", "")
     order = order if order in ORDERS else ORDERS[0]
@@ -29,8 +53,57 @@ async def show(page: View) -> web.Response:
     following = found[start + PER_PAGE].slug if len(found) > start + PER_PAGE else ""
     return page.render(
         "channels.html", channels=shown, total=len(everything), found=len(found), words=words, order=order,
-        following=following, is_first=not start, is_whole=len(everything) < MOST,
+        following=following, is_first=not start, is_whole=len(everything) < MOST, overview=await _overview(page),
+        growth=await _growth(page, shown), moved=await _moved(page),
     )  # fmt: skip
+
+
+async def _overview(page: View) -> Overview:
+    """Return what needs attention; a database that does not answer leaves its part out, and is logged."""
+    dead: int | None = None
+    following: tuple[tuple[ScheduledPost, str, str], ...] = ()
+    try:
+        dead = await dead_letters(page)
+        following = await _next_posts(page)
+    except ChannelAdapterError as error:
+        page.console.log_unread("overview", error)
+    return Overview(page.console.failed_checks, dead, following)
+
+
+async def _next_posts(page: View) -> tuple[tuple[ScheduledPost, str, str], ...]:
+    found: list[tuple[ScheduledPost, str, str]] = []
+    if page.adapter.settings.database_url is None:
+        return ()
+    async with aclosing(page.adapter.posts.scheduled()) as posts:
+        async for post in posts:
+            if post.state is ScheduleState.SCHEDULED and not post.problem:
+                found.append((post, page.adapter.backend.ids.slug(post.channel), excerpt(post.parts)))
+            if len(found) == NEXT_POSTS:
+                break
+    return tuple(found)
+
+
+async def _growth(page: View, channels: Iterable[Channel]) -> dict[ChannelId, int]:
+    """Return the subscribers that channels won or lost in 7 days, where insights are recorded."""
+    settings = page.adapter.settings
+    if settings.database_url is None or not settings.insights.record:
+        return {}
+    try:
+        return await page.adapter.insights.growth([each.id for each in channels])
+    except ChannelAdapterError as error:
+        page.console.log_unread("growth", error)
+        return {}
+
+
+async def _moved(page: View) -> frozenset[str]:
+    """Return the channels to which a cutover has moved official accounts."""
+    if page.adapter.posting_moved is None:
+        return frozenset()
+    try:
+        return await page.adapter.posting_moved.moved()
+    except ChannelAdapterError as error:
+        page.console.log_unread("moved accounts", error)
+        return frozenset()
 
 
 async def _in_directory(page: View, words: str) -> list[Channel]:

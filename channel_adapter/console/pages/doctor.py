@@ -58,6 +58,7 @@ async def _show(page: View, *, repair: bool) -> web.Response:
     failed: ChannelAdapterError | None = None
     try:
         checks = await page.adapter.doctor(repair=repair)
+        page.console.remember_checks(checks)
     except ChannelAdapterError as error:
         failed = error
     return page.render(

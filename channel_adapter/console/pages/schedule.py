@@ -85,8 +85,10 @@ async def publish(page: View) -> web.Response:
         else:
             found = await page.adapter.posts.publish_now(post_id)
     except ChannelAdapterError as error:
+        page.console.forget_problems()  # the post may have failed for good
         await page.wrote(error.kind)
         return await _show(page, error)
+    page.console.forget_problems()
     page.console.channels.forget()
     await page.wrote(f"published {post_id}")
     number = str(found.ref.seq) if found.ref is not None else ""

@@ -56,6 +56,15 @@ async def send_sample(page: View) -> web.Response:
     return await _show(page, url=url, event=event, sent=sent)
 
 
+async def dead_letters(page: View) -> int | None:
+    """Return how many events have used up their attempts; None if no receiver has run on the database."""
+    async with _inbox(page) as inbox:
+        if inbox is None:
+            return None
+        database, table = inbox
+        return (await database.read(table.backlog, time.time())).dead
+
+
 async def _change(page: View, word: str) -> web.Response:
     form = await page.form()
     chosen = [str(key) for key in form.getall("key", [])]

@@ -64,6 +64,11 @@ class AccountRedirects:
         await self._refresh()
         return self._rows.get(account)
 
+    async def moved(self) -> frozenset[str]:
+        """Return the channels to which posting of an official account has moved. Raises UnavailableError."""
+        await self._refresh()
+        return frozenset(row.channel for row in self._rows.values() if row.moved_at)
+
     def forget(self) -> None:
         """Read the rows again at the next use."""
         self._read_at = None

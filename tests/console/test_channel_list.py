@@ -1,0 +1,61 @@
+"""What the list of channels says on top and beside each channel."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from channel_adapter import ChannelAdapter, ChannelId, Subscribed, Text, UserId
+from channel_adapter.config.settings import InsightSettings
+from channel_adapter.console import application
+from channel_adapter.store.cutover import CutoverChannelRow
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
+from channel_adapter.webhooks import serve
+from tests.console.conftest import Browser, Served, authorise, settings_for
+
+SLUG = "harbor_news"
+
+
+async def test_list_of_channels_shows_checks_dead_letters_and_the_next_posts(stored: Served) -> None:
+    browser = stored.browser()
+    for days, text in ((3, "Third day"), (1, "<i>First day</i>"), (2, "Second day"), (4, "Fourth day")):
+        await stored.adapter.posts.schedule(SLUG, Text(text), at=datetime.now(UTC) + timedelta(days=days))
+    page = (await browser.get("/")).text
+    assert "not checked yet" in page
+    assert "Dead letters" not in page  # no receiver has run
+    shown = (await browser.get("/?overview=1", HX_Request="true")).text
+    assert "✗ 1 check failed" in shown  # no process publishes what is scheduled
+    assert "<h1>" not in shown
+    assert re.findall("(First|Second|Third|Fourth) day", shown) == ["First", "Second", "Third"]
+    assert "<i>" not in shown
+    assert "✗ 1 check failed" in (await browser.get("/")).text
+    async with serve(stored.adapter):
+        assert "Dead letters</a>: 0" in (await browser.get("/")).text
+
+
+async def test_checks_that_failed_are_counted_for_the_list_of_channels(served: Served) -> None:
+    browser = served.browser()
+    assert "✓ good" in (await browser.get("/?overview=1", HX_Request="true")).text
+    served.stub.faults.add(Fault(command="account_check", code=70402))
+    assert (await browser.get("/doctor")).status == 200
+    assert '<strong class="wrong">✗ 1 check failed' in (await browser.get("/")).text
+
+
+async def test_growth_of_channels_is_shown_where_insights_are_recorded(
+    stub: StubServer, adapter: ChannelAdapter, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    settings = settings_for(stub, database_url=url, insights=InsightSettings(record=True))
+    async with ChannelAdapter.open(settings) as own:
+        event = Subscribed(channel=ChannelId(f"@TGS#_{SLUG}"), users=(UserId("reader_1"),), at=datetime.now(UTC))
+        await own.signals.channel_event.emit(event)
+        assert own.posting_moved is not None
+        moved = CutoverChannelRow("@TOA#_harbor", "m1", f"@TGS#_{SLUG}", moved_at=1.0)
+        await own.posting_moved.store.prepare()
+        await own.posting_moved.store.put([moved])
+        async with TestClient(TestServer(application(own, authorise))) as client:
+            page = (await Browser(client, "viewer").get("/")).text
+        assert "+1 in 7 days" in page
+        assert "moved from an official account" in page
