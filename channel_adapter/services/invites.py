@@ -1,5 +1,6 @@
 """Invitations: codes with which users subscribe to a channel, as often as they may be used and no more."""
 
+import base64
 import hashlib
 import io
 import re
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from channel_adapter.store.invitations import InvitationRows, KeptInvitation, Reserved
 
 CODE_BYTES: Final = 16
-"""Random bytes of a code: 128 bits, 22 characters."""
+"""Random bytes of a code: 128 bits, 26 letters and digits (base 32), so that a command never takes it for an option."""
 MAX_USES: Final = 1_000_000_000
-_CODE: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+_CODE: Final = re.compile(r"[a-z2-7]{26}")
 _BUSY_INTERVAL: Final = 0.25
 _RESERVE_SECONDS: Final = 120.0
 """How long a use is reserved at least: longer than a subscription takes with all its attempts."""
@@ -88,7 +89,7 @@ class Invites:
         created_at = datetime.fromtimestamp(self._clock.now(), UTC)
         expires_at = None if expires is None else _expiry(expires, created_at)
         found = await self._backend.channels.get(wanted)
-        code = secrets.token_urlsafe(CODE_BYTES)
+        code = base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode().rstrip("=").lower()
         template = self._link_template or ""
         invitation = Invitation(
             id=f"inv_{secrets.token_hex(8)}",
