@@ -404,6 +404,9 @@ class _SyncDirectory:
     ConfigurationError without `database_url`.
     """
 
+    def get(self, channel: str) -> DirectoryEntry | None:
+        """Return a channel as the database has it, without a call to the service; None for one it does not know."""
+
     def hide(self, channel: ChannelId) -> None:
         """Do not find a deleted channel any more. A failure is logged."""
 

@@ -24,6 +24,7 @@ from channel_adapter.console.i18n import message
 from channel_adapter.console.imports import SubscriberImports
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.health import HealthCheckResult
+from channel_adapter.domain.insights import StoredViews
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.domain.reaction import Reactions
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
@@ -289,6 +290,12 @@ class View:
             return await self.adapter.reactions.get_many(refs)
         except ConfigurationError:
             return {}
+
+    async def views(self, refs: list[PostRef]) -> dict[PostRef, StoredViews]:
+        """Return the views of posts that a scan has counted; none without a database."""
+        if self.adapter.settings.database_url is None:
+            return {}
+        return await self.adapter.insights.stored_views(refs)
 
     async def pinned(self) -> list[Post]:
         """Return the pinned posts of the channel; none without a database."""

@@ -59,6 +59,11 @@ class Directory:
         )
         return tuple(map(self._entry, found))
 
+    async def get(self, channel: str) -> DirectoryEntry | None:
+        """Return a channel as the database has it, without a call to the service; None for one it does not know."""
+        found = await self._stored().find(self._backend.ids.channel(channel))
+        return None if found is None else self._entry(found)
+
     async def refresh(self) -> int:
         """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
 
@@ -106,7 +111,7 @@ class Directory:
         self._stored()
         if isinstance(categories, str) or not isinstance(categories, Iterable):
             raise InvalidError(f"categories must be a list of texts; got {categories!r}", field="categories")
-        checked = [_category(each) for each in categories]
+        checked = [_category(each, "categories") for each in categories]
         if len(checked) > MAX_CATEGORIES:
             raise InvalidError(
                 f"categories: {len(checked)} are given; {MAX_CATEGORIES} are allowed",
@@ -150,9 +155,9 @@ def _logged(channel: ChannelId) -> Iterator[None]:
         _log.warning("directory.not_updated", channel=channel, reason=error.message)
 
 
-def _category(text: object) -> str:
-    """Return a category without spaces around it. Raises InvalidError."""
-    category = require_text(text, "category", CATEGORY_BYTES, empty=False).strip()
+def _category(text: object, field: str = "category") -> str:
+    """Return a category without spaces around it. Raises InvalidError with the name of the argument."""
+    category = require_text(text, field, CATEGORY_BYTES, empty=False).strip()
     if printable(category) != category:
-        raise InvalidError(f"category: {printable(category)!r} holds characters that cannot be shown", field="category")
+        raise InvalidError(f"{field}: {printable(category)!r} holds characters that cannot be shown", field=field)
     return category

@@ -192,6 +192,16 @@ class ChannelRows:
 
         return await self._database.read(transaction)
 
+    async def find(self, channel: ChannelId) -> FoundChannel | None:
+        """Return what is known of a channel; None for one that a search does not find."""
+        await self._prepare()
+
+        def transaction(connection: Connection) -> FoundChannel | None:
+            query = select(_TEXTS.c.channel).where(_TEXTS.c.channel == channel)
+            return _known(connection, [channel])[0] if connection.scalar(query) is not None else None
+
+        return await self._database.read(transaction)
+
     async def existing(self) -> AsyncIterator[tuple[ChannelId, ObservedFields]]:
         """Yield the channels that are not deleted, by id; no transaction is open between two pages."""
         await self._prepare()

@@ -148,3 +148,16 @@ async def test_categories_that_cannot_be_kept_change_nothing(town: Town) -> None
     with pytest.raises(ConfigurationError, match="set database_url"):
         await town.other.directory.search("tides")
     assert (await channels.get("tides")).name == "Tides"
+
+
+async def test_one_channel_is_read_from_the_database(town: Town) -> None:
+    await town.adapter.channels.create(slug="harbor_news", name="Harbour", owner=OWNER)
+    await town.adapter.channels.update("harbor_news", categories=["Ports", "港口"])
+    entry = await town.adapter.directory.get("harbor_news")
+    assert entry is not None
+    assert (entry.name, sorted(entry.categories)) == ("Harbour", ["Ports", "港口"])
+    await town.adapter.channels.delete("harbor_news")
+    assert await town.adapter.directory.get("harbor_news") is None
+    assert await town.adapter.directory.get("unknown") is None
+    with pytest.raises(ConfigurationError):
+        await town.other.directory.get("harbor_news")

@@ -53,6 +53,23 @@ async def test_policy_of_reactions_is_set_by_name_or_by_list(browser: Browser, s
     assert (await served.adapter.reactions.policy(SLUG)).allowed == ()
 
 
+async def test_contact_and_categories_are_set_with_the_profile(stored: Served) -> None:
+    browser = stored.browser()
+    sent = await browser.submit(SETTINGS, contact="reader_3", categories="Ports\r\n 港口 \r\n")
+    assert sent.place == f"{SETTINGS}?done=saved"
+    assert (await stored.adapter.messages.contact(SLUG)).account == "reader_3"
+    assert [each.slug for each in await stored.adapter.directory.search(category="港口")] == [SLUG]
+    form = (await browser.get(SETTINGS)).form(SETTINGS)
+    assert (form["contact"], form["categories"]) == ("reader_3", "Ports\n港口")
+    assert (await browser.post(SETTINGS, form)).place == f"{SETTINGS}?done=unchanged"
+    for name, value in (("contact", "nobody_9"), ("categories", "x" * 61)):
+        wrong = await browser.post(SETTINGS, {**form, name: value})
+        assert f'id="{name}-hint" class="wrong"' in wrong.text
+        assert wrong.form(SETTINGS)[name] == value
+    assert (await browser.post(SETTINGS, {**form, "contact": "", "categories": ""})).status == 303
+    assert (await stored.adapter.messages.contact(SLUG)).account == OWNER
+
+
 async def test_channel_is_deleted_when_its_short_name_was_typed(browser: Browser, served: Served) -> None:
     place = f"/c/{SLUG}/delete"
     assert (await browser.submit(SETTINGS, place, confirm="harbor")).status == 422
@@ -210,6 +227,29 @@ async def test_time_that_cannot_be_used_is_shown_again_with_the_text(
     assert f'id="{field}-hint" class="wrong"' in sent.text
 
 
+async def test_test_is_sent_to_one_account_once_and_nothing_is_published(browser: Browser, served: Served) -> None:
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Try", "user": "reader_1"}
+    for _ in range(2):
+        sent = await browser.post(COMPOSE, {**form, "action": "test"})
+        assert "Sent to reader_1 as a one-to-one message." in sent.text
+        assert (sent.form(COMPOSE)["text"], sent.form(COMPOSE)["user"]) == ("Try", "reader_1")
+    messages = [each async for each in served.adapter.messages.thread(SLUG, user="reader_1")]
+    assert [each.content for each in messages] == [Text("Try")]
+    for user, status in (("", 422), ("nobody_9", 404)):
+        wrong = await browser.post(COMPOSE, {**form, "action": "test", "user": user})
+        assert (wrong.status, wrong.form(COMPOSE)["text"]) == (status, "Try")
+        assert 'id="user-hint" class="wrong"' in wrong.text
+    assert [post async for post in served.adapter.posts.history(SLUG)] == []
+
+
+async def test_post_is_written_again_as_a_draft(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.posts.publish(SLUG, Text("Tide"))
+    sent = await browser.submit(POST, f"{POST}/copy")
+    assert (await browser.get(sent.place)).form(COMPOSE)["text"] == "Tide"
+    assert (await browser.post(f"/c/{SLUG}/p/9/copy", {})).status == 404
+
+
 async def test_draft_is_saved_opened_changed_and_published(stored: Served) -> None:
     browser = stored.browser()
     sent = await browser.submit(COMPOSE, action="draft", format="text", text="First")
@@ -281,6 +321,8 @@ async def test_insights_show_views_after_a_scan_and_are_downloaded(stored: Serve
     page = (await browser.get(f"{place}?days=7")).text
     assert "<td>1 (25%)</td>" in page
     assert "<polyline" in page
+    for shown in (f"/c/{SLUG}", POST):
+        assert "1 view (25%), <abbr" in (await browser.get(shown)).text
     csv = (await browser.get(f"{place}.csv?days=7")).text.splitlines()
     assert csv[0] == "day,subscribers,joins,leaves,posts"
     assert len(csv) == 8

@@ -20,7 +20,9 @@ from channel_adapter.errors import ChannelAdapterError, NotFoundError
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A form of the composer: its content, the value that makes it count once, and when and how it is sent."""
+    """A form of the composer: its content, the value that makes it count once, and when and how it is sent.
+
+    `user` is the account that gets a test."""
 
     composed: Composed
     once: str
@@ -28,13 +30,14 @@ class Sending:
     at: str = ""
     zone: str = ""
     silent: bool = False
+    user: str = ""
 
     @classmethod
     def read(cls, form: Mapping[str, Any]) -> "Sending":
         """Return the fields of a form."""
         once = str(form.get("once", "")) or secrets.token_urlsafe(16)
-        draft, at, zone = (str(form.get(name, "")).strip() for name in ("draft", "at", "zone"))
-        return cls(Composed.read(form), once, draft, at, zone, "silent" in form)
+        draft, at, zone, user = (str(form.get(name, "")).strip() for name in ("draft", "at", "zone", "user"))
+        return cls(Composed.read(form), once, draft, at, zone, "silent" in form, user)
 
     def time(self) -> datetime:
         """Return when the post is to be published. Raises InvalidError."""
@@ -61,6 +64,8 @@ async def publish(page: View) -> web.Response:
         sending = replace(sending, composed=await uploaded(page, form, sending.composed))
         if form.get("action") == "preview":
             return await _form(page, await page.channel(), sending)
+        if form.get("action") == "test":
+            return await _send_test(page, sending)
         return await _send(page, sending, str(form.get("action", "")))
     except ChannelAdapterError as error:
         await page.wrote(error.kind)
@@ -96,6 +101,15 @@ async def _send(page: View, sending: "Sending", action: str) -> web.Response:
     return answer
 
 
+async def _send_test(page: View, sending: "Sending") -> web.Response:
+    """Send the content to one account as a one-to-one message, once for each content, and show the composer again."""
+    content = sending.composed.content()
+    key = hashlib.sha256(f"{sending.once}/{content!r}".encode()).hexdigest()
+    await page.adapter.messages.send(page.slug, user=sending.user, content=content, idempotency_key=key)
+    await page.wrote(f"sent a test to {sending.user}")
+    return await _form(page, await page.channel(), sending, tested=True)
+
+
 async def show_preview(page: View) -> web.Response:
     """Return the phone frame for what the form holds, for a part of the page."""
     form = await page.form()
@@ -105,14 +119,19 @@ async def show_preview(page: View) -> web.Response:
 
 
 async def _form(
-    page: View, channel: Channel | None, sending: "Sending", error: ChannelAdapterError | None = None
+    page: View,
+    channel: Channel | None,
+    sending: "Sending",
+    error: ChannelAdapterError | None = None,
+    *,
+    tested: bool = False,
 ) -> web.Response:
     """Return the composer. Without a channel, which a service that is down does not return, its slug is shown."""
     name = channel.name if channel else page.slug
     return page.render(
         "compose.html", error=error, action=page.url("compose", slug=page.slug), channel_name=name,
         composed=sending.composed, sending=sending, zone=sending.zone or last_zone(page), formats=FORMATS,
-        stores=page.adapter.settings.database_url is not None, **_previewed(page, sending.composed),
+        stores=page.adapter.settings.database_url is not None, tested=tested, **_previewed(page, sending.composed),
     )  # fmt: skip
 
 

@@ -98,6 +98,19 @@ async def set_pin(page: View) -> web.Response:
     return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query=query)
 
 
+async def copy(page: View) -> web.Response:
+    """Store the content of the post as a draft, and lead to the composer with it."""
+    await page.form()
+    try:
+        post = await page.adapter.posts.get(_ref(page))
+        draft = await page.adapter.posts.draft(page.slug, post.parts)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    await page.wrote(f"stored draft {draft.id}")
+    return page.redirect("compose", slug=page.slug, query={"draft": draft.id, "done": "drafted"})
+
+
 async def unreact(page: View) -> web.Response:
     """Remove the reaction of a user."""
     form = await page.form()
@@ -123,12 +136,14 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
             reactors.append(each)
             if len(reactors) == REACTORS:
                 break
+    views = (await page.views([ref])).get(ref)
     pinned = any(each.ref.seq == ref.seq for each in await page.pinned())
     return page.render(
         "post.html", error=error, pinned=pinned, stores=page.adapter.settings.database_url is not None,
         channel=channel, channel_name=channel.name, post=post, reactions=reactions,
-        reactors=reactors, emoji=emoji, document=_document(post),
+        reactors=reactors, emoji=emoji, views=views, document=_document(post),
         can_edit=page.adapter.can.edit_posts and Composed.of(post.parts) is not None,
+        can_copy=Composed.of(post.parts) is not None and page.adapter.settings.database_url is not None,
     )  # fmt: skip
 
 
@@ -167,5 +182,6 @@ ROUTES = (
     PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/recall", "recall", AccessRole.EDITOR, recall),
     PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/react", "react", AccessRole.EDITOR, react),
     PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/unreact", "unreact", AccessRole.EDITOR, unreact),
+    PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/copy", "copy_post", AccessRole.EDITOR, copy),
     PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/pin", "pin", AccessRole.EDITOR, set_pin),
 )

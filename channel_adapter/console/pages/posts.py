@@ -1,4 +1,4 @@
-"""The posts of a channel, newest first, with their reactions."""
+"""The posts of a channel, newest first, with their reactions and views."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +8,7 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.content import picture
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.domain.insights import StoredViews
 from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.domain.reaction import Reactions
 from channel_adapter.mapping.content import excerpt
@@ -25,6 +26,7 @@ class ListedPost:
     excerpt: str
     picture: str
     reactions: Reactions
+    views: StoredViews | None
 
 
 async def show(page: View) -> web.Response:
@@ -38,11 +40,14 @@ async def show(page: View) -> web.Response:
     channel = await page.channel()
     found, following = await _search(page, words.casefold(), state, before)
     refs = [post.ref for post in found if post.state is PostState.PUBLISHED]
-    reactions = await page.reactions(refs)
+    reactions, views = await page.reactions(refs), await page.views(refs)
     rows = [
-        ListedPost(post, excerpt(post.parts), picture(post.parts), reactions.get(post.ref, Reactions(ref=post.ref)))
+        ListedPost(
+            post, excerpt(post.parts), picture(post.parts), reactions.get(post.ref, Reactions(ref=post.ref)),
+            views.get(post.ref),
+        )
         for post in found
-    ]
+    ]  # fmt: skip
     pinned = await page.pinned() if before is None and not words and not state else []
     return page.render(
         "posts.html", channel=channel, rows=rows, pinned=[(post, excerpt(post.parts)) for post in pinned],

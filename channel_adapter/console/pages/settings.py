@@ -1,4 +1,4 @@
-"""Settings of a channel: its profile, the reactions that it accepts, and its deletion."""
+"""Settings of a channel: its profile, contact and categories, the reactions that it accepts, and its deletion."""
 
 from dataclasses import fields
 from typing import Any, Final
@@ -8,24 +8,25 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded_avatar
-from channel_adapter.domain.channel import Channel, ChannelProfile
+from channel_adapter.domain.channel import CONTACT, Channel, ChannelProfile
 from channel_adapter.domain.reaction import PolicyKind, ReactionPolicy
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
 
-FIELDS: Final = tuple(each.name for each in fields(ChannelProfile))
+CATEGORIES: Final = "categories"
+FIELDS: Final = (*(each.name for each in fields(ChannelProfile)), CONTACT, CATEGORIES)
 
 
 async def show(page: View) -> web.Response:
     """Show the settings as they are now."""
     channel = await page.channel()
-    return await _form(page, channel, _values(channel))
+    return await _form(page, channel, await _values(page, channel))
 
 
 async def save(page: View) -> web.Response:
     """Change the fields that were edited; a field that another operator changed meanwhile is shown instead."""
     form = await page.form(UPLOAD_BYTES)
     channel = await page.channel()
-    now = _values(channel)
+    now = await _values(page, channel)
     sent = {name: str(form.get(name, now[name])).replace("\r\n", "\n").strip() for name in FIELDS}
     seen = {name: str(form.get(f"seen_{name}", now[name])).replace("\r\n", "\n") for name in FIELDS}
     try:
@@ -66,7 +67,7 @@ async def set_policy(page: View) -> web.Response:
         await page.wrote(error.kind)
         channel = await page.channel()
         policy = ReactionPolicy(PolicyKind(kind) if kind in set(PolicyKind) else PolicyKind.ALL, tuple(emoji))
-        return await _form(page, channel, _values(channel), error, policy=policy)
+        return await _form(page, channel, await _values(page, channel), error, policy=policy)
     await page.wrote(f"policy {kind}")
     return page.redirect("settings", slug=page.slug, query={"done": "saved"})
 
@@ -86,12 +87,12 @@ async def delete(page: View) -> web.Response:
     if str(form.get("confirm", "")).strip() != channel.slug:
         await page.wrote("not confirmed")
         error = InvalidError(f"type {channel.slug} to delete the channel", field="confirm")
-        return await _form(page, channel, _values(channel), error)
+        return await _form(page, channel, await _values(page, channel), error)
     try:
         await page.adapter.channels.delete(page.slug)
     except ChannelAdapterError as error:
         await page.wrote(error.kind)
-        return await _form(page, channel, _values(channel), error)
+        return await _form(page, channel, await _values(page, channel), error)
     page.console.channels.forget()
     await page.wrote("deleted")
     return page.redirect("channels", query={"done": "deleted"})
@@ -108,18 +109,25 @@ async def _form(
 ) -> web.Response:
     own = page.adapter.settings.channels
     return page.render(
-        "settings.html", error=error, channel=channel, values=values, seen=_values(channel), conflicts=conflicts or [],
-        policy=policy or await page.adapter.reactions.policy(page.slug), kinds=list(PolicyKind),
+        "settings.html", error=error, channel=channel, values=values, seen=await _values(page, channel),
+        conflicts=conflicts or [], kinds=list(PolicyKind),
+        policy=policy or await page.adapter.reactions.policy(page.slug),
         has_organization=bool(own.organization_key), has_custom_data=bool(own.custom_data_keys),
+        stores=page.adapter.settings.database_url is not None,
     )  # fmt: skip
 
 
-def _values(channel: Channel) -> dict[str, str]:
-    found = {name: getattr(channel, name) for name in FIELDS}
-    return {name: "" if value is None else str(value) for name, value in found.items()}
+async def _values(page: View, channel: Channel) -> dict[str, str]:
+    found = {name: getattr(channel, name) for name in FIELDS if name != CATEGORIES}
+    if page.adapter.settings.database_url is not None:
+        entry = await page.adapter.directory.get(channel.id)
+        found[CATEGORIES] = "\n".join(entry.categories) if entry is not None else ""
+    return {name: "" if (value := found.get(name)) is None else str(value) for name in FIELDS}
 
 
 def _typed(name: str, value: str) -> Any:
+    if name == CATEGORIES:
+        return [line.strip() for line in value.splitlines() if line.strip()]
     if name != "max_subscribers":
         if name == "name" and not value:
             raise InvalidError("name is empty", field="name")
