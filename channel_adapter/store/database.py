@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
 
+import sqlalchemy.orm  # noqa: F401 - statements cannot be built while another thread imports it, as DBOS does
 from sqlalchemy import (
     BindParameter,
     ColumnElement,

@@ -40,10 +40,10 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         "accounts": "add add_stream check",
         "channels": "adopt all block blocked create delete exists finish forget get get_many resume staff subscribed"
         " suspend unblock unverify update verify",
-        "directory": "hide record refresh require_categories search set_categories",
+        "directory": "get hide record refresh require_categories search set_categories",
         "events": "key listen_for_invalidations on plan stream",
         "guard": "answer on",
-        "insights": "channel drop record",
+        "insights": "channel drop growth record stored_views",
         "messages": "contact edit mark_read recall send send_many send_many_stream thread threads unread",
         "posts": "acknowledge aclose check_schedule dedupe_of discard_draft draft drafts get get_draft get_scheduled"
         " history pin pinned preview publish publish_draft publish_due publish_now recall reschedule schedule"

@@ -50,7 +50,7 @@ async def test_demo_leads_from_the_shell_to_a_published_post(tmp_path: Path) -> 
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
             async with session.get(url) as page:
                 text = await page.text()
-                assert (page.status, str(page.url)) == (200, f"{base}/")
+                assert (page.status, str(page.url)) == (200, f"{base}/"), text
             assert all(name in text for name in ("Harbour News 港口新闻", "Market Hall 市场大厅", "Night Bus"))
             fields = {"format": "text", "text": "Hello", "once": "one"}
             async with session.post(f"{base}/c/harbor_news/compose", data=fields, headers=SAME_SITE) as page:
