@@ -105,7 +105,7 @@ def make_app() -> typer.Typer:
     )
 
 
-_HELP = """Channels that users follow, on Tencent Cloud Chat Community groups.
+_HELP = """Channels that users follow, on the Community groups or official accounts of Tencent Cloud Chat.
 
 Settings come from a TOML file (--config FILE) and from CHANNEL_ADAPTER_* in the environment, which is stronger. Needed
 are sdkappid, key, and region or base_url. The options below may stand before or after the command.
