@@ -43,7 +43,11 @@ async def create(
     async with run.adapter() as adapter:
         invitation = await adapter.invites.create(channel, max_uses=max_uses, expires=until)
         image = adapter.invites.qr(invitation) if qr is not None else ""
-    run.output.one(invitation)
+    run.output.one(invitation, f"invitation {invitation.id} to {invitation.channel}")
+    if not run.output.json:
+        run.output.line(f"code: {invitation.code}")
+        if invitation.link:
+            run.output.line(f"link: {invitation.link}")
     if qr is not None:
         try:
             qr.write_text(image, encoding="utf-8")
@@ -53,7 +57,7 @@ async def create(
     return Exit.DONE
 
 
-@command(app, "invites", "accept", example="channel-adapter invites accept 3q2-7wAAAAAAAAAAAAAAAA reader_1")
+@command(app, "invites", "accept", example="channel-adapter invites accept k5xw2lq7c4m3rjv6ztf2ypa5he reader_1")
 async def accept(
     run: Run,
     code: Annotated[str, typer.Argument(metavar="CODE", help="The code of an invitation.")],

@@ -42,3 +42,16 @@ def test_mistakes_are_one_sentence(cli: Shell, new_channel: Callable[[], str], t
     assert shell("invites", "revoke", "inv_unknown", "--json", code=1).error["kind"] == "not_found"
     assert cli("invites", "create", slug, "--json", code=2).error["field"] == "database_url"
     assert shell("invites", "list", slug).out == ""
+
+
+def test_code_and_link_are_shown_when_an_invitation_is_created(
+    cli: Shell, new_channel: Callable[[], str], tmp_path: Path
+) -> None:
+    shell = cli.having(
+        CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{tmp_path / 'app.db'}",
+        CHANNEL_ADAPTER_INVITES__LINK_TEMPLATE="https://example.org/{code}",
+    )
+    first, code, link = shell("invites", "create", new_channel()).out.splitlines()
+    assert first.startswith("invitation inv_")
+    assert link == f"link: https://example.org/{code.removeprefix('code: ')}"
+    assert shell("invites", "accept", code.removeprefix("code: "), "reader_1").out == "reader_1: added\n"
