@@ -43,11 +43,9 @@ async def create(
     async with run.adapter() as adapter:
         invitation = await adapter.invites.create(channel, max_uses=max_uses, expires=until)
         image = adapter.invites.qr(invitation) if qr is not None else ""
-    run.output.one(invitation, f"invitation {invitation.id} to {invitation.channel}")
-    if not run.output.json:
-        run.output.line(f"code: {invitation.code}")
-        if invitation.link:
-            run.output.line(f"link: {invitation.link}")
+    link = [f"link: {invitation.link}"] if invitation.link else []
+    shown = f"invitation {invitation.id} to {invitation.channel}", f"code: {invitation.code}", *link
+    run.output.one(invitation, *shown)
     if qr is not None:
         try:
             qr.write_text(image, encoding="utf-8")

@@ -288,13 +288,14 @@ class Output:
         """Return whether stdout is a terminal."""
         return self._stdout.isatty()
 
-    def one(self, value: Any, sentence: str | None = None) -> None:
-        """Write one result: as a JSON document, or as `sentence`, or else its fields, one a line."""
+    def one(self, value: Any, *sentences: str) -> None:
+        """Write one result: as a JSON document, or as sentences, one a line, or else its fields, one a line."""
         if self.json:
             self.document(value)
             return
-        if sentence is not None:
-            self.line(sentence)
+        if sentences:
+            for sentence in sentences:
+                self.line(sentence)
             return
         fields = _fields(value)
         width = max(map(len, fields), default=0)

@@ -100,12 +100,12 @@ class Console:
             try:
                 found = (await self.adapter.posts.schedule_status()).problems
             except ChannelAdapterError as error:
-                self.log_unread("schedule", error)
+                self.log_part_not_read("schedule", error)
                 found = 0
             self._problems[""] = found
         return found
 
-    def log_unread(self, what: str, error: ChannelAdapterError) -> None:
+    def log_part_not_read(self, what: str, error: ChannelAdapterError) -> None:
         """Log why a part of a page is left out."""
         _log.warning("console.part_not_read", part=what, error=redact_text(error.message)[:200])
 
@@ -126,7 +126,7 @@ class Console:
                 try:
                     found = self.remember_checks(await self.adapter.doctor())
                 except ChannelAdapterError as error:
-                    self.log_unread("checks", error)
+                    self.log_part_not_read("checks", error)
                     found = self._failed_checks[""] = 1
             return found
 

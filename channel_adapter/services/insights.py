@@ -116,7 +116,7 @@ class Insights:
         )
 
     async def growth(self, channels: Iterable[str], days: int = 7) -> dict[ChannelId, int]:
-        """Return joins without leaves in the last days of UTC, today included, as webhooks reported them.
+        """Return joins minus leaves in the last days of UTC, today included, as webhooks reported them.
 
         Channels without any are left out. One query for all channels, no call to the service. Raises InvalidError for
         `days` below 1.

@@ -157,7 +157,7 @@ class InsightRows:
         return await self._database.read(_figures, channel, first_day)
 
     async def growth(self, channels: Sequence[ChannelId], first_day: str) -> dict[ChannelId, int]:
-        """Return joins without leaves from a day on, of those channels that had some."""
+        """Return joins minus leaves from a day on, of those channels that had some."""
         await self._database.prepare(SCHEMA)
         change = case((EVENTS.c.kind == JOIN, 1), else_=-1)
         wanted = EVENTS.c.channel.in_(sorted(channels)), EVENTS.c.day >= first_day

@@ -66,7 +66,7 @@ async def _overview(page: View) -> Overview:
         dead = await dead_letters(page)
         following = await _next_posts(page)
     except ChannelAdapterError as error:
-        page.console.log_unread("overview", error)
+        page.console.log_part_not_read("overview", error)
     return Overview(page.console.failed_checks, dead, following)
 
 
@@ -84,14 +84,14 @@ async def _next_posts(page: View) -> tuple[tuple[ScheduledPost, str, str], ...]:
 
 
 async def _growth(page: View, channels: Iterable[Channel]) -> dict[ChannelId, int]:
-    """Return the subscribers that channels won or lost in 7 days, where insights are recorded."""
+    """Return the change of subscribers of channels in 7 days, where insights are recorded."""
     settings = page.adapter.settings
     if settings.database_url is None or not settings.insights.record:
         return {}
     try:
         return await page.adapter.insights.growth([each.id for each in channels])
     except ChannelAdapterError as error:
-        page.console.log_unread("growth", error)
+        page.console.log_part_not_read("growth", error)
         return {}
 
 
@@ -102,7 +102,7 @@ async def _moved(page: View) -> frozenset[str]:
     try:
         return await page.adapter.posting_moved.moved()
     except ChannelAdapterError as error:
-        page.console.log_unread("moved accounts", error)
+        page.console.log_part_not_read("moved accounts", error)
         return frozenset()
 
 

@@ -22,7 +22,8 @@ from channel_adapter.errors import ChannelAdapterError, NotFoundError
 class Sending:
     """A form of the composer: its content, the value that makes it count once, and when and how it is sent.
 
-    `user` is the account that gets a test."""
+    `user` is the account that gets a test.
+    """
 
     composed: Composed
     once: str
