@@ -136,7 +136,7 @@ class SubscriberImports:
         async with self._opening:
             if self._jobs is None:
                 jobs = await self._stack.enter_async_context(open_jobs(self._url or ""))
-                jobs.register(_kind(), self._run_job)
+                jobs.register(_kind(), self._run_job, shared=True)
                 await self._stack.enter_async_context(jobs.run_worker([_kind()]))
                 self._jobs = jobs
             return self._jobs

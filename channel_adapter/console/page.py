@@ -162,12 +162,19 @@ class Console:
                 await rows.close()
 
     async def _begin(self, rows: ConsoleRows, imports: SubscriberImports) -> None:
-        """Delete old rows and continue imports; a database that does not answer yet delays neither."""
+        """Delete old rows and continue imports. The console starts without, if it can use the database later.
+
+        Raises ConfigurationError for a database of another version.
+        """
         try:
             await rows.tidy()
-            await imports.resume()
         except UnavailableError as error:
             _log.warning("console.database_not_ready", error=redact_text(error.message)[:200])
+            return
+        try:
+            await imports.resume()
+        except ChannelAdapterError as error:
+            _log.warning("console.imports_not_resumed", error=redact_text(error.message)[:200])
 
     def _running(self) -> tuple[ConsoleRows, SubscriberImports]:
         if self._opened is None:

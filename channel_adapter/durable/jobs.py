@@ -71,7 +71,7 @@ class Jobs:
         self._worker: Worker | None = None
         self._watch: asyncio.Task[None] | None = None
         self._functions: dict[str, tuple[Kind, Function]] = {}
-        self._serving: list[frozenset[str]] = []
+        self._serving: list[dict[str, tuple[Kind, Function]]] = []
         self._users = 0
         self._closed = False
         self._changing = asyncio.Lock()
@@ -79,9 +79,13 @@ class Jobs:
     def __repr__(self) -> str:
         return f"Jobs({self.database.name!r})"
 
-    def register(self, kind: Kind, function: Function) -> None:
-        """Set the function of a kind for the next `run_worker`. Raises ConfigurationError if one is in use."""
-        if any(kind.name in names for names in self._serving):
+    def register(self, kind: Kind, function: Function, *, shared: bool = False) -> None:
+        """Set the function of a kind for the next `run_worker`.
+
+        A kind that is `shared` may be run with several functions in one process: the first one runs the jobs, and when
+        its `run_worker` ends, the next one continues them. Raises ConfigurationError for another kind that is in use.
+        """
+        if not shared and any(kind.name in served for served in self._serving):
             raise ConfigurationError(f"jobs of the kind {kind.name} run in this process already", field="database_url")
         self._functions[kind.name] = kind, function
 
@@ -172,15 +176,16 @@ class Jobs:
         Other kinds are left to other processes. Jobs under way at the end are taken over. Raises ConfigurationError
         if the process runs jobs of another database, UnavailableError.
         """
-        names = frozenset(kind.name for kind in kinds)
+        names = {kind.name for kind in kinds}
         if missing := names - self._functions.keys():
             raise ConfigurationError(f"no function is registered for the kind {min(missing)}", field="kinds")
-        self._serving.append(names)
+        served = {name: self._functions[name] for name in names}
+        self._serving.append(served)
         try:
             await self._settle()
             yield
         finally:
-            self._serving.remove(names)
+            self._serving = [each for each in self._serving if each is not served]
             await self._settle()
 
     @classmethod
@@ -227,8 +232,9 @@ class Jobs:
         async with self._changing:
             if self._users and self._client is None:
                 await self._connect()
-            wanted = frozenset[str]().union(*self._serving)
-            if self._worker is not None and (self._worker.kinds != wanted or self._worker.lost.is_set()):
+            wanted = {name: one for served in reversed(self._serving) for name, one in served.items()}
+            functions = {name: function for name, (_, function) in wanted.items()}
+            if self._worker is not None and (self._worker.functions != functions or self._worker.lost.is_set()):
                 await self._stop_worker()
             if self._worker is None and wanted:
                 await self._start_worker(wanted)
@@ -261,17 +267,17 @@ class Jobs:
         finally:
             await self._store.close()
 
-    async def _start_worker(self, wanted: frozenset[str]) -> None:
-        for name in sorted(wanted):
+    async def _start_worker(self, wanted: Mapping[str, tuple[Kind, Function]]) -> None:
+        for name, (kind, _) in sorted(wanted.items()):
             await self.database.run(
                 self._connected.register_queue,
                 name,
-                worker_concurrency=self._functions[name][0].at_once,
+                worker_concurrency=kind.at_once,
                 polling_interval_sec=POLL_SECONDS,
             )
         if self.database.engine is None:
             raise ConfigurationError("the jobs are not open", field="database_url")
-        functions = {name: self._functions[name][1] for name in wanted}
+        functions = {name: function for name, (_, function) in wanted.items()}
         self._worker = Worker(self.database, self._connected, Executor(self._store, sorted(wanted)), functions)
         self._watch = asyncio.ensure_future(self._restart_when_lost(self._worker))
         try:

@@ -81,14 +81,10 @@ class Worker:
         self._renewed = asyncio.Event()  # no step begins without: another process may have taken over its job
         self._database = database
         self._client = client
-        self._functions = dict(functions)
+        self.functions = dict(functions)
+        """The function of each kind whose jobs run here."""
         self._jobs: set[asyncio.Task[Any]] = set()
         self._chores: list[asyncio.Task[None]] = []
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds whose jobs run here."""
-        return frozenset(self._functions)
 
     async def start(self, engine: Engine) -> None:
         """Launch DBOS. Raises UnavailableError."""
@@ -106,7 +102,7 @@ class Worker:
                 "notification_listener_polling_interval_sec": _LISTEN_SECONDS,
             }
             DBOS(config=config)
-            DBOS.listen_queues(sorted(self._functions))
+            DBOS.listen_queues(sorted(self.functions))
             DBOS.launch()  # in the thread of the event loop, which is where DBOS then runs coroutines
         self._chores = [asyncio.ensure_future(self._keep(chore)) for chore in (self._renew, self.take_over)]
         await self.take_over()
@@ -128,7 +124,7 @@ class Worker:
 
     async def run(self, kind: str, args: Sequence[Any]) -> Any:
         """Run a job. Cancelled, and so left to others, if its kind is not run here any more."""
-        function, task = self._functions.get(kind), asyncio.current_task()
+        function, task = self.functions.get(kind), asyncio.current_task()
         if function is None or task is None or self.lost.is_set():
             raise asyncio.CancelledError
         self._jobs.add(task)
@@ -184,7 +180,7 @@ class Worker:
     def _left(self, executors: list[str] | None = None) -> list[tuple[str, str, str]]:
         rows = self._client.list_workflows(
             status="PENDING",
-            queue_name=sorted(self._functions),
+            queue_name=sorted(self.functions),
             executor_id=executors,
             limit=_TAKEN_AT_ONCE,
             load_input=False,

@@ -76,7 +76,7 @@ async def serve(publisher: ScheduledPublisher, url: str) -> None:
     """Publish what is due until the call is cancelled. Raises ConfigurationError and UnavailableError at the start."""
     async with open_jobs(url) as jobs:
         schedule = ScheduleJobs(publisher, jobs)
-        jobs.register(SCHEDULE, schedule.publish_due)
+        jobs.register(SCHEDULE, schedule.publish_due, shared=True)
         async with jobs.run_worker([SCHEDULE]):
             while True:
                 try:

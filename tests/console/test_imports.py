@@ -158,6 +158,27 @@ async def test_durable_import_is_done_by_a_job(stub: StubServer, adapter: Channe
             assert "import started" in log
 
 
+async def test_import_goes_on_in_another_console_of_the_process_when_its_own_ends(
+    stub: StubServer, adapter: ChannelAdapter, tmp_path: Path
+) -> None:
+    settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'a.db'}")
+    async with ChannelAdapter.open(settings) as other, TestClient(TestServer(application(other, authorise))) as client:
+        browser = Browser(client, "admin")
+        async with ChannelAdapter.open(settings) as own, TestClient(TestServer(application(own, authorise))) as first:
+            sent = await uploaded(Browser(first, "admin"), "reader_1\n")
+            await Browser(first, "admin").submit(sent.place)
+            assert counts(await ended(browser, sent.place)) == {"added": 1}
+            stub.faults.add(Fault(command="add_group_member", status=502))
+            sent = await uploaded(browser, "\n".join(READERS))
+            await browser.submit(sent.place)
+            deadline = time.monotonic() + SECONDS
+            while not any(call.code is None for call in stub.log.calls("add_group_member")):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+        stub.faults.replace([])
+        assert counts(await ended(browser, sent.place)) == {"added": len(READERS) - 1, "subscribed before": 1}
+
+
 class Console:
     """A console in a process of its own."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,29 @@ async def test_one_function_for_a_kind(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="no function is registered for the kind test-third"):
             async with jobs.run_worker([THIRD]):
                 pass
+
+
+async def test_shared_kind_is_run_by_the_next_function_when_the_first_one_ends(url: str) -> None:
+    kind, begun = Kind("test-shared"), asyncio.Event()
+
+    async def first(_: Job) -> str:
+        begun.set()
+        await asyncio.Event().wait()
+        return "first"
+
+    async def second(_: Job) -> str:
+        await asyncio.sleep(0)
+        return "second"
+
+    async with open_jobs(url) as jobs, AsyncExitStack() as stack:
+        jobs.register(kind, first, shared=True)
+        await stack.enter_async_context(jobs.run_worker([kind]))
+        jobs.register(kind, second, shared=True)
+        async with jobs.run_worker([kind]):
+            await jobs.start(kind, "a")
+            await begun.wait()
+            await stack.aclose()
+            assert await jobs.wait("a") == "second"
 
 
 async def test_many_jobs_are_started_with_one_commit_and_their_records_deleted(url: str) -> None:
