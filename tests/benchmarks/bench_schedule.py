@@ -1,6 +1,7 @@
 """Scheduled posts: lag at 100 due posts a second, kills while 1,000 posts are due, and memory of an export.
 
-    python -m tests.benchmarks.bench_schedule [--small] [--kills N] [--postgres]
+    python -m tests.benchmarks.bench_schedule [--small] [--only lag|export|kills] [--kills N] [--posts N] [--seed N]
+        [--postgres]
 
 The stub runs in a process of its own, and so do the processes that publish. Lag is the time of the service, which the
 stub has in whole seconds, so it is read from the table: when a post was marked as published, after its time. A killed
@@ -104,9 +105,9 @@ async def lag(ready: dict[str, Any], url: str, *, per_second: float, seconds: fl
     )
 
 
-async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int) -> None:
+async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int, seed: int) -> None:
     """Kill processes at random instants while posts are due around the kill."""
-    rng = random.Random(11)
+    rng = random.Random(seed)
     async with prepared(ready, url) as adapter:
         done = (await adapter.posts.schedule_status()).states.get(ScheduleState.PUBLISHED, 0)
         for number in range(count):
@@ -115,7 +116,8 @@ async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int) -> N
             await schedule(adapter, texts, begin, per_second=100)
             running = process.start(orders(ready, url))
             wait = (begin - datetime.now(UTC)).total_seconds()
-            await asyncio.sleep(max(0.0, wait) + rng.uniform(0.0, posts / 100))
+            instant = rng.uniform(0.0, posts / 100)
+            await asyncio.sleep(max(0.0, wait) + instant)
             await process.kill(running)
             last = process.start(orders(ready, url))
             done += posts
@@ -123,7 +125,7 @@ async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int) -> N
             await process.kill(last)
             found = Counter([part async for part in published(adapter, f"kill {number} ")])
             assert found == Counter(texts), f"kill {number}: {found - Counter(texts)} {Counter(texts) - found}"
-            print(f"  kill {number + 1}: {posts} posts, each published once", flush=True)
+            print(f"  kill {number + 1} after {instant:.2f} s: {posts} posts, each published once", flush=True)
 
 
 async def published(adapter: ChannelAdapter, beginning: str) -> AsyncIterator[str]:
@@ -156,25 +158,28 @@ async def export(ready: dict[str, Any], folder: Path, url: str, users: int) -> N
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--only", choices=["lag", "export", "kills"], help="one part")
+    parser.add_argument("--kills", type=int, default=30, help="rounds of posts with one kill each")
+    parser.add_argument("--posts", type=int, default=1_000, help="posts due around each kill")
+    parser.add_argument("--seed", type=int, default=11, help="of the instants of the kills")
     parser.add_argument("--postgres", action="store_true")
     given = parser.parse_args()
+    parts = {given.only} if given.only else {"lag", "export", "kills"}
+    count, posts = (1, 50) if given.small else (given.kills, given.posts)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, stub_process(STUB) as ready:
         folder = Path(name)
         server = get_server(folder / "pg", cleanup_mode="delete") if given.postgres else None
         url = server.get_uri() if server else f"sqlite:///{folder / 'schedule.db'}"
         print("PostgreSQL" if server else "SQLite")
         try:
-            if given.small:
-                asyncio.run(lag(ready, url, per_second=20, seconds=1))
-            else:
-                asyncio.run(lag(ready, url, per_second=100, seconds=20))
+            if "lag" in parts:
+                per_second, seconds = (20, 1) if given.small else (100, 20)
+                asyncio.run(lag(ready, url, per_second=per_second, seconds=seconds))
+            if "export" in parts and not given.small:
                 asyncio.run(export(ready, folder, url, 100_000))
-            with tempfile.TemporaryDirectory() as other:
-                place = url if server else f"sqlite:///{other}/kills.db"
-                asyncio.run(
-                    kills(ready, place, count=1 if given.small else given.kills, posts=50 if given.small else 1_000)
-                )
+            if "kills" in parts:
+                place = url if server else f"sqlite:///{folder / 'kills.db'}"
+                asyncio.run(kills(ready, place, count=count, posts=posts, seed=given.seed))
         finally:
             if server:
                 server.cleanup()
