@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -19,7 +18,9 @@ from channel_adapter.cli.output import cell, counted, to_datetime
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef, PostState
 from channel_adapter.domain.schedule import ScheduledPost, ScheduleState
+from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content_json import parts_of
+from channel_adapter.mapping.times import to_zone
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -482,8 +483,8 @@ def _time(at: str, zone: str | None) -> datetime:
             field="at",
         )
     try:
-        return found.replace(tzinfo=ZoneInfo(zone))
-    except (OSError, ValueError, KeyError):
+        return found.replace(tzinfo=to_zone(zone))
+    except InvalidError:
         raise UsageError(f"--zone {zone} is not a time zone that this machine knows", field="zone") from None
 
 

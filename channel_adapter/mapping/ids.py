@@ -11,7 +11,7 @@ from channel_adapter.domain.message import Message, MessageRef
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.text import byte_size, with_article
+from channel_adapter.mapping.text import byte_size, require_list, with_article
 from channel_adapter.tencent import limits
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -56,10 +56,7 @@ class IdScheme:
 
     def channels(self, channels: Iterable[str]) -> list[ChannelId]:
         """Return the ids of several channels. Raises InvalidError, also for one string in place of a list."""
-        if isinstance(channels, (str, bytes)) or not isinstance(channels, Iterable):
-            got = "one string" if isinstance(channels, (str, bytes)) else repr(channels)
-            raise InvalidError(f"channels must be a list of ids; got {got}", field="channels")
-        return [self.channel(channel) for channel in channels]
+        return [self.channel(channel) for channel in require_list(channels, "channels")]
 
     def from_slug(self, slug: str, field: str = "slug") -> ChannelId:
         """Return the id of a channel with this slug: letters, digits, `_ . -`, beginning with a letter or digit."""
@@ -90,6 +87,10 @@ class IdScheme:
             hint = "; pass its ref" if isinstance(ref, Post) else ""
             raise InvalidError(f"{field} must be a PostRef; got {with_article(type(ref).__name__)}{hint}", field=field)
         return PostRef(self.channel(ref.channel), post_number(ref.seq, "seq"), ref.key)
+
+    def posts(self, refs: Iterable[PostRef], field: str = "refs") -> dict[PostRef, PostRef]:
+        """Return references with the whole ids of their channels, by those given. Raises InvalidError."""
+        return {ref: self.post(ref, field) for ref in require_list(refs, field, "PostRefs")}
 
     def to_cursor(self, position: str) -> str:
         """Return the cursor for a position in a list: the position, and the mode unless that is Community mode."""

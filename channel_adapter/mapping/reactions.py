@@ -30,6 +30,7 @@ from channel_adapter.domain.reaction import PolicyKind, ReactionChange, Reaction
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
 from channel_adapter.mapping.ids import user_id
+from channel_adapter.mapping.text import require_list
 from channel_adapter.tencent.wire.extensions import Extension
 
 _USER: Final = "r|"
@@ -168,7 +169,7 @@ def to_policy(wanted: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
         if known_emoji(wanted) is None:
             raise InvalidError(f"policy must be {', '.join(_WORDS)} or a list of emoji; got {wanted!r}", field="policy")
         wanted = [wanted]
-    emoji = tuple(dict.fromkeys(one_emoji(each, "policy") for each in wanted))
+    emoji = tuple(dict.fromkeys(one_emoji(each, "policy") for each in require_list(wanted, "policy", "emoji")))
     if not emoji:
         raise InvalidError(
             "policy must not be an empty list; use 'none' to accept no reactions", field="policy", size=0

@@ -1,9 +1,12 @@
 """Texts: byte limits, which are checked and never cut, and forms that a terminal, JSON or Markdown can show safely."""
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 from channel_adapter.errors import InvalidError
+
+T = TypeVar("T")
 
 _UNPRINTABLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters; with ESC and the C1 range, everything a terminal obeys
@@ -25,6 +28,14 @@ def byte_size(text: str) -> int:
 def with_article(noun: str) -> str:
     """Return a noun with its indefinite article: `a face`, `an image`."""
     return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
+def require_list(values: Iterable[T], field: str, of: str = "ids") -> Iterable[T]:
+    """Return `values` unless it is one text, whose characters would be items, or no list. Raises InvalidError."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        got = "one string" if isinstance(values, (str, bytes)) else repr(values)
+        raise InvalidError(f"{field} must be a list of {of}; got {got}", field=field)
+    return values
 
 
 def require_text(text: object, field: str, limit: int | None = None, *, empty: bool = True) -> str:

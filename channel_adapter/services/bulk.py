@@ -30,6 +30,7 @@ from channel_adapter.errors import (
     ThrottledError,
     UnavailableError,
 )
+from channel_adapter.mapping import text
 from channel_adapter.mapping.ids import user_id
 
 TRANSIENT = (OutcomeUnknownError, ThrottledError, UnavailableError)
@@ -183,9 +184,8 @@ def require_users(users: SomeUsers) -> SomeUsers:
 
 def require_list(users: SomeUsers) -> SomeUsers:
     """Return `users` unless it is one string, whose letters would be read as ids, or no list. Raises InvalidError."""
-    if isinstance(users, (str, bytes)) or not isinstance(users, Iterable | AsyncIterable):
-        got = "one string" if isinstance(users, (str, bytes)) else repr(users)
-        raise InvalidError(f"users must be a list of ids; got {got}", field="users")
+    if not isinstance(users, AsyncIterable):
+        text.require_list(users, "users")
     return users
 
 

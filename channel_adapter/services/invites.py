@@ -29,6 +29,7 @@ from channel_adapter.errors import (
 )
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.text import require_text
+from channel_adapter.mapping.times import to_utc
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.subscriptions import Subscriptions
 
@@ -85,7 +86,10 @@ class Invites:
         if max_uses is not None and (
             isinstance(max_uses, bool) or not isinstance(max_uses, int) or not 1 <= max_uses <= MAX_USES
         ):
-            raise InvalidError(f"max_uses must be 1 to {MAX_USES:,}; got {max_uses!r}", field="max_uses")
+            size = max_uses if isinstance(max_uses, int) and not isinstance(max_uses, bool) else None
+            raise InvalidError(
+                f"max_uses must be 1 to {MAX_USES:,}; got {max_uses!r}", field="max_uses", limit=MAX_USES, size=size
+            )
         created_at = datetime.fromtimestamp(self._clock.now(), UTC)
         expires_at = None if expires is None else _expiry(expires, created_at)
         found = await self._backend.channels.get(wanted)
@@ -261,11 +265,10 @@ def _expiry(expires: object, now: datetime) -> datetime:
             raise InvalidError("expires is after the year 9999; leave it out", field="expires") from None
     if not isinstance(expires, datetime):
         raise InvalidError(f"expires must be a datetime or a timedelta; got {expires!r}", field="expires")
-    if expires.tzinfo is None:
-        raise InvalidError(f"expires: {expires} has no time zone; give an aware datetime", field="expires")
-    if expires <= now:
+    found = to_utc(expires, "expires")
+    if found <= now:
         raise InvalidError(f"expires: {expires} has passed", field="expires")
-    return expires
+    return found
 
 
 def _refusal(state: InvitationState) -> ChannelAdapterError:

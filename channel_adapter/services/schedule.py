@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace as replaced
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,8 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.mapping.ids import idempotency_key as checked_key
+from channel_adapter.mapping.text import require_list
+from channel_adapter.mapping.times import to_utc
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
     KIND,
@@ -54,17 +56,11 @@ _AGAIN_SECONDS: Final = 3.0
 _JOBS: Final = "channel_adapter.services.schedule_jobs"
 
 
-def check_time(at: object, now: float, field: str = "at") -> datetime:
+def check_time(at: datetime, now: float, field: str = "at") -> datetime:
     """Return a time at which a post can be scheduled, in UTC. Raises InvalidError."""
-    if not isinstance(at, datetime):
-        raise InvalidError(f"{field} must be a datetime with a time zone; got {at!r}", field=field)
-    if at.tzinfo is None or at.utcoffset() is None:
-        raise InvalidError(
-            f"{field}: {at.isoformat(' ', 'seconds')} has no time zone; add one, for example UTC or +01:00", field=field
-        )
-    wanted = at.astimezone(UTC)
-    if wanted.astimezone(at.tzinfo).replace(tzinfo=None, fold=0) != at.replace(tzinfo=None, fold=0):
-        later = wanted.astimezone(at.tzinfo)
+    wanted = to_utc(at, field)
+    later = wanted.astimezone(at.tzinfo)
+    if later.replace(tzinfo=None, fold=0) != at.replace(tzinfo=None, fold=0):
         raise InvalidError(
             f"{field}: {at:%Y-%m-%d %H:%M} does not exist in {at.tzinfo}, where clocks go forward then; nothing was"
             f" scheduled: choose {later:%H:%M} or a time before the change",
@@ -196,11 +192,12 @@ class PostSchedule(PostSender):
             raise error
         return found
 
-    async def acknowledge(self, post_ids: Sequence[str]) -> None:
+    async def acknowledge(self, post_ids: Iterable[str]) -> None:
         """End the reports about posts that failed, are late or were missed. Raises NotFoundError for unknown ids."""
-        for post_id in post_ids:
+        wanted = [*require_list(post_ids, "post_ids")]
+        for post_id in wanted:
             await self._known(post_id)
-        await (await self._store()).acknowledge(list(post_ids))
+        await (await self._store()).acknowledge(wanted)
 
     async def schedule_status(self) -> ScheduleStatus:
         """Return how many scheduled posts are in each state, and how late they are."""

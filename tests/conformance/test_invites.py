@@ -186,6 +186,7 @@ async def test_concurrent_users_of_four_adapters_get_exactly_the_uses(town: Town
         ({"expires": datetime(2030, 1, 1)}, "expires"),  # noqa: DTZ001 - without a zone on purpose
         ({"expires": timedelta(0)}, "expires"),
         ({"expires": timedelta.max}, "expires"),
+        ({"expires": datetime.max.replace(tzinfo=UTC)}, "expires"),
         ({"expires": "7d"}, "expires"),
     ],
 )
@@ -193,6 +194,8 @@ async def test_terms_that_cannot_be_kept_are_named(town: Town, terms: dict[str, 
     with pytest.raises(InvalidError) as refused:
         await town.create(**terms)
     assert refused.value.field == field
+    if terms == {"max_uses": 0}:
+        assert (refused.value.limit, refused.value.size) == (1_000_000_000, 0)
     assert [each async for each in town.adapter.invites.list()] == []
 
 

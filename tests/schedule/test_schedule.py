@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -81,6 +81,7 @@ def at_berlin(text: str) -> datetime:
         (lambda: datetime.now(UTC) - HOUR, "lies 1 hour in the past; publish the post now"),
         (lambda: datetime.now(UTC), "lies 1 second in the past"),
         (lambda: datetime.now(UTC) + timedelta(days=367), "lies more than a year ahead"),
+        (lambda: datetime.max.replace(tzinfo=timezone(-HOUR)), "lies outside the years 1 to 9999 of UTC"),
         (
             lambda: at_berlin("2027-03-28T02:30"),
             "2027-03-28 02:30 does not exist in Europe/Berlin, where clocks go forward then; nothing was scheduled:"
@@ -97,6 +98,10 @@ async def test_times_at_which_no_post_can_be_scheduled(
         assert message in caught.value.message
         assert caught.value.field == "at"
         assert await collected(adapter, ended=True) == []
+        draft = await adapter.posts.draft(NEWS, Text("a"))
+        with pytest.raises(InvalidError):
+            await adapter.posts.publish_draft(draft.id, at=at())  # type: ignore[arg-type]
+        assert [each async for each in adapter.posts.drafts()] == [draft]
 
 
 async def test_what_publish_refuses_is_not_scheduled(on_sqlite: Scene) -> None:

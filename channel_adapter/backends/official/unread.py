@@ -112,7 +112,7 @@ class OfficialUnread:
         if isinstance(up_to, datetime):
             if up_to.timestamp() > self._clock.now():
                 raise InvalidError(f"up_to is {up_to}, which is in the future", field="up_to")
-            return int(up_to.timestamp())
+            return max(0, int(up_to.timestamp()))
         post = await self._posts.get(up_to)
         if post is None or post.published_at is None:
             raise InvalidError(f"up_to is {up_to.seq}, and {channel} has no such post", field="up_to", size=up_to.seq)

@@ -77,7 +77,7 @@ def _number(text: str, field: str, highest: int = 1_000_000_000) -> int | None:
     """Return a number of the form; None if it is empty. Raises InvalidError."""
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= highest):
+    if not (text.isascii() and text.isdecimal() and len(text) < 19 and 1 <= int(text) <= highest):
         raise InvalidError(f"{field} must be a whole number, 1 to {highest:,}", field=field)
     return int(text)
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 from babel.dates import LOCALTZ
@@ -13,6 +12,7 @@ from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.schedule import SavedDraft, ScheduledPost, ScheduleState
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.content import excerpt
+from channel_adapter.mapping.times import to_zone
 
 ZONE_COOKIE: Final = "channel_adapter_zone"
 SHOWN: Final = 200
@@ -38,10 +38,7 @@ def moment(at: str, zone: str) -> datetime:
         found = datetime.fromisoformat(at)
     except ValueError:
         raise InvalidError("at: choose a date and a time", field="at") from None
-    try:
-        return found.replace(tzinfo=ZoneInfo(zone))
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidError(f"zone: there is no time zone {zone!r}", field="zone") from None
+    return found.replace(tzinfo=to_zone(zone))
 
 
 def last_zone(page: View) -> str:
@@ -154,8 +151,8 @@ async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Res
 
 def _scheduled(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
     try:
-        local = post.at.astimezone(ZoneInfo(zone))
-    except (ZoneInfoNotFoundError, ValueError):
+        local = post.at.astimezone(to_zone(zone))
+    except InvalidError:
         local = post.at.astimezone(UTC)
     at = local.strftime("%Y-%m-%dT%H:%M")
     slug, day = page.adapter.backend.ids.slug(post.channel), post.at.astimezone(LOCALTZ).date().isoformat()

@@ -22,6 +22,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.ids import IdScheme, post_in
 from channel_adapter.mapping.text import require_text
+from channel_adapter.mapping.times import to_utc
 from channel_adapter.services.bulk import TRANSIENT, Users, require_list
 from channel_adapter.services.unread.assignment import ConversationGroupAssigner
 
@@ -110,7 +111,7 @@ class UnreadService:
 
         For a webhook that reports how far a user has read in every channel at once.
         """
-        reader, refs = ids.user_id(user), {ref.channel: ref for ref in map(self._ids.post, posts)}
+        reader, refs = ids.user_id(user), {ref.channel: ref for ref in self._ids.posts(posts, "posts").values()}
         current = await self._unread.count(reader, exact=False, explain=True)
         moved = []
         for each in current.channels:
@@ -232,9 +233,7 @@ def read_up_to(scheme: IdScheme, channel: ChannelId, up_to: object) -> PostRef |
     if up_to is None:
         return None
     if isinstance(up_to, datetime):
-        if up_to.utcoffset() is None:
-            raise InvalidError(f"up_to: {up_to} has no time zone; give an aware datetime", field="up_to")
-        return up_to
+        return to_utc(up_to, "up_to")
     return post_in(scheme, channel, up_to, "up_to")
 
 

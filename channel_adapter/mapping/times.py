@@ -1,0 +1,34 @@
+"""Times that callers pass, checked and converted to UTC."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from channel_adapter.errors import InvalidError
+
+
+def to_utc(moment: object, field: str) -> datetime:
+    """Return an aware datetime in UTC. Raises InvalidError for anything else, and outside the years 1 to 9999 of UTC.
+
+    A time that is returned can be stored as Unix seconds and read back.
+    """
+    if not isinstance(moment, datetime):
+        raise InvalidError(f"{field} must be a datetime with a time zone; got {moment!r}", field=field)
+    if moment.utcoffset() is None:
+        raise InvalidError(
+            f"{field}: {moment.isoformat(' ', 'seconds')} has no time zone; add one, for example UTC or +01:00",
+            field=field,
+        )
+    try:
+        found = moment.astimezone(UTC)
+        datetime.fromtimestamp(found.timestamp(), UTC)  # the last microseconds of 9999 are rounded up
+    except (OverflowError, ValueError):
+        raise InvalidError(f"{field}: {moment} lies outside the years 1 to 9999 of UTC", field=field) from None
+    return found
+
+
+def to_zone(name: str, field: str = "zone") -> ZoneInfo:
+    """Return a time zone by its name, for example Europe/Berlin. Raises InvalidError."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):  # also for the name of a folder of zones, and for a path
+        raise InvalidError(f"{field}: {name!r} is not a time zone that this machine knows", field=field) from None
