@@ -436,7 +436,9 @@ class ChannelAdapter:
         loses nothing: another one, or the next, goes on. Migrations are left to `migration.work`. Raises
         ConfigurationError without `database_url`, for an unknown kind, and without the extra `durable`.
         """
-        if unknown := sorted(set(kinds) - set(JOB_KINDS)):
+        from channel_adapter.mapping.text import require_list
+
+        if unknown := [kind for kind in require_list(kinds, "kinds", "kinds of jobs") if kind not in JOB_KINDS]:
             raise ConfigurationError(f"jobs: there is no kind {unknown[0]!r}; known: {', '.join(JOB_KINDS)}")
         if self._database_url is None:
             raise ConfigurationError("jobs need a database: set database_url", field="database_url")
@@ -455,8 +457,8 @@ class ChannelAdapter:
         `migrate plan --files` reads `channels.jsonl`, `subscribers.jsonl` and `posts.jsonl`; `reactions.csv` has one
         line for each user and emoji. With a database, `insights.csv` and `views.csv` have the figures of 30 days.
         Recalled and expired posts have no content and are left out. A page at a time is in memory. `on_progress` is
-        called with the subscribers and posts written so far. Raises NotFoundError, OSError, and InvalidError for a
-        folder with anything but an unfinished export of this channel.
+        called with the subscribers and posts written so far. Raises NotFoundError, and InvalidError for a folder that
+        cannot be written, or with anything but an unfinished export of this channel.
         """
         from channel_adapter.services.export import ChannelExporter
         from channel_adapter.tencent.notify import Notifier

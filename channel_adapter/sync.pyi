@@ -189,8 +189,8 @@ class SyncChannelAdapter:
         `migrate plan --files` reads `channels.jsonl`, `subscribers.jsonl` and `posts.jsonl`; `reactions.csv` has one
         line for each user and emoji. With a database, `insights.csv` and `views.csv` have the figures of 30 days.
         Recalled and expired posts have no content and are left out. A page at a time is in memory. `on_progress` is
-        called with the subscribers and posts written so far. Raises NotFoundError, OSError, and InvalidError for a
-        folder with anything but an unfinished export of this channel.
+        called with the subscribers and posts written so far. Raises NotFoundError, and InvalidError for a folder that
+        cannot be written, or with anything but an unfinished export of this channel.
         """
 
     def run_jobs(self, kinds: Collection[str] = ...) -> AbstractContextManager[None]:
@@ -444,8 +444,9 @@ class _SyncInsights:
         """Return the figures of a channel since a time, of 30 days without one, as DEFINITIONS describes each.
 
         Joins and leaves come from webhooks, with the setting `insights.record`; views, and joins from before that, from
-        the last scan by `views`. Costs a call for 20 posts and one for the channel. Raises InvalidError for a time that
-        has no zone or is in the future, and NotFoundError.
+        the last scan by `views`. Days begin when the channel was created, or with what is known of it if that is
+        earlier. Costs a call for 20 posts and one for the channel. Raises InvalidError for a time that has no zone or
+        is in the future, and NotFoundError.
         """
 
     def drop(self, channel: ChannelId) -> None:
@@ -455,7 +456,7 @@ class _SyncInsights:
         """Return joins minus leaves in the last days of UTC, today included, as webhooks reported them.
 
         Channels without any are left out. One query for all channels, no call to the service. Raises InvalidError for
-        `days` below 1.
+        `days` that are not 1 to 36,500.
         """
 
     def record(self, event: ChannelEvent) -> None:
@@ -558,7 +559,7 @@ class _SyncSubscriptions:
 class _SyncPosts:
     """Posts of any channel; a channel is named by slug or by id, a post by its ref."""
 
-    def acknowledge(self, post_ids: Sequence[str]) -> None:
+    def acknowledge(self, post_ids: Iterable[str]) -> None:
         """End the reports about posts that failed, are late or were missed. Raises NotFoundError for unknown ids."""
 
     def check_schedule(self) -> list[HealthCheckResult]:

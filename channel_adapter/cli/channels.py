@@ -10,7 +10,7 @@ from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.files import read_text
 from channel_adapter.cli.output import counted, list_outcomes
 from channel_adapter.concurrency.batching import stream
-from channel_adapter.errors import NotFoundError
+from channel_adapter.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -333,7 +333,12 @@ async def export(
                 posts.advance(to_posts - far[1])
                 far[:] = to_subscribers, to_posts
 
-            done = await adapter.export_channel(channel, out, on_progress=advance)
+            try:
+                done = await adapter.export_channel(channel, out, on_progress=advance)
+            except InvalidError as wrong:
+                if wrong.field == "folder":
+                    raise UsageError(wrong.message, field="out") from None
+                raise
     parts = [counted(done.subscribers, "subscriber"), counted(done.posts, "post")]
     if done.reactions is not None:
         parts.append(counted(done.reactions, "reaction"))

@@ -39,6 +39,7 @@ _DAY_COLUMNS: Final = ("day", "subscribers", "joins", "leaves", "posts")
 _VIEW_COLUMNS: Final = ("post", "views", "reach", "reactions")
 _POSTS_PER_PAGE: Final = 100
 _VERSION: Final = 1
+_FIELD: Final = "folder"
 
 ExportCallback = Callable[[int, int], object]
 """Called with the subscribers and the posts that are written so far."""
@@ -85,10 +86,10 @@ class ChannelExporter:
         self._clock = clock
 
     async def export(self, name: str, folder: str | Path, on_progress: ExportCallback) -> ExportedChannel:
-        """Export a channel, or continue an export. Raises InvalidError for a folder with anything else, OSError."""
+        """Export a channel, or continue an export. Raises InvalidError for a folder that cannot be used."""
+        target = ExportFolder(_path(folder))
         channel = await self._channels.get(name)
-        target = ExportFolder(Path(folder))
-        state = await asyncio.to_thread(target.begin, channel.id, self._clock.now())
+        state = await target.begin(channel.id, self._clock.now())
         resumed = bool(state.sizes)
         if self._reactions is None:
             state.reactions = None
@@ -97,11 +98,11 @@ class ChannelExporter:
             heads = {_PROFILE: _lines([_profile(channel, state.admins)])}
             if state.reactions is not None:
                 heads[_REACTIONS] = _rows([_HEADING])
-            await asyncio.to_thread(target.append, state, heads)
+            await target.append(state, heads)
         await self._export_posts(channel, state, target, on_progress)
         figures = await self._figures(channel)
         state.complete = True
-        await asyncio.to_thread(target.append, state, figures)
+        await target.append(state, figures)
         return ExportedChannel(
             channel=channel.id, folder=str(folder), began_at=datetime.fromtimestamp(state.began, UTC),
             subscribers=state.subscribers, posts=state.posts, without_content=state.without_content,
@@ -135,7 +136,7 @@ class ChannelExporter:
         state.subscribers += len(page)
         state.subscribers_from = cursor
         lines = _lines(_subscriber(channel.slug, each) for each in page)
-        await asyncio.to_thread(target.append, state, {_SUBSCRIBERS: lines})
+        await target.append(state, {_SUBSCRIBERS: lines})
 
     async def _export_posts(
         self, channel: Channel, state: ExportProgress, target: "ExportFolder", on_progress: ExportCallback
@@ -164,7 +165,7 @@ class ChannelExporter:
             state.reactions += len(rows)
         state.posts_before = before
         written = {_POSTS: _lines(_post(channel.slug, post) for post in kept), _REACTIONS: _rows(rows)}
-        await asyncio.to_thread(target.append, state, written)
+        await target.append(state, written)
 
     async def _figures(self, channel: Channel) -> dict[str, bytes]:
         """Return the figures of the last 30 days: one row a day, and one a post."""
@@ -188,37 +189,60 @@ class ChannelExporter:
 
 
 class ExportFolder:
-    """The files of one export. Methods block: call them in a thread."""
+    """The files of one export, read and written in a thread. Methods raise InvalidError if that is not possible."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def begin(self, channel: ChannelId, now: float) -> ExportProgress:
+    async def begin(self, channel: ChannelId, now: float) -> ExportProgress:
         """Return where an export begins or continues, with the files as they were then.
 
         Raises InvalidError for a folder of another export, of a complete one, or with anything else.
         """
+        try:
+            return await asyncio.to_thread(self._begin, channel, now)
+        except OSError as error:
+            raise self._unusable(error, "name a folder that can be written") from error
+
+    async def append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
+        """Append to files, then record the state: what an interruption leaves behind it is cut off."""
+        try:
+            await asyncio.to_thread(self._append, state, written)
+        except OSError as error:
+            raise self._unusable(error, "exporting to it again continues the export") from error
+
+    def _unusable(self, error: OSError, next_step: str) -> InvalidError:
+        reason = error.strerror or type(error).__name__
+        return InvalidError(f"{error.filename or self._folder} cannot be written: {reason}; {next_step}", field=_FIELD)
+
+    def _begin(self, channel: ChannelId, now: float) -> ExportProgress:
         self._folder.mkdir(parents=True, exist_ok=True)
         recorded = self._folder / STATE_FILE
         if not recorded.exists():
             if {path.name for path in self._folder.iterdir()} - {_DRAFT}:
-                raise InvalidError(f"{self._folder} is not empty and holds no export: name another folder", field="out")
+                raise InvalidError(
+                    f"{self._folder} is not empty and holds no export: name another folder", field=_FIELD
+                )
             state = ExportProgress(channel, now)
             self._record(state)
             return state
         state = self._read(recorded)
         if state.channel != channel:
-            raise InvalidError(f"{self._folder} holds an export of {state.channel}: name another folder", field="out")
+            raise InvalidError(f"{self._folder} holds an export of {state.channel}: name another folder", field=_FIELD)
         if state.complete:
             raise InvalidError(
-                f"{self._folder} holds a complete export of {channel}: name another folder, or remove it", field="out"
+                f"{self._folder} holds a complete export of {channel}: name another folder, or remove it", field=_FIELD
             )
         for name, size in state.sizes.items():
+            if (self._folder / name).stat().st_size < size:
+                raise InvalidError(
+                    f"{self._folder / name} is shorter than {STATE_FILE} records: remove the folder, and export again",
+                    field=_FIELD,
+                )
             os.truncate(self._folder / name, size)
         return state
 
-    def append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
-        """Append to files, then record the state: what an interruption leaves behind it is cut off."""
+    def _append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
         for name, data in written.items():
             if data:
                 size = state.sizes.get(name, 0)
@@ -242,8 +266,15 @@ class ExportFolder:
         except (orjson.JSONDecodeError, TypeError):
             state = None
         if state is None or state.version != _VERSION:
-            raise InvalidError(f"{recorded} is not the record of an export by this version", field="out")
+            raise InvalidError(f"{recorded} is not the record of an export by this version", field=_FIELD)
         return state
+
+
+def _path(folder: object) -> Path:
+    """Return the folder of an export. Raises InvalidError for what cannot be the name of one."""
+    if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
+        raise InvalidError(f"{_FIELD} must be the path of a folder; got {folder!r}", field=_FIELD)
+    return Path(folder)
 
 
 def _profile(channel: Channel, admins: Iterable[str]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def test_life_of_a_scheduled_post(stored: Shell, new_channel: Callable[[], str])
         (["--at", "2026-12-24T18:00", "--zone", "Nowhere/None"], 2, "--zone Nowhere/None is not a time zone"),
         (["--at", "2020-01-01T00:00Z"], 1, "2020-01-01 00:00:00Z lies "),
         (["--at", "2999-01-01T00:00Z"], 1, "lies more than a year ahead"),
+        (["--at", "0001-01-01T00:00:00+05:00"], 1, "lies outside the years 1 to 9999 of UTC"),
         (
             ["--at", "2027-03-28T02:30", "--zone", "Europe/Berlin"], 1,
             "2027-03-28 02:30 does not exist in Europe/Berlin, where clocks go forward then; nothing was scheduled",
@@ -123,7 +124,7 @@ def test_export_is_read_back_by_a_plan(stored: Shell, new_channel: Callable[[], 
     assert said == f"{tmp_path / 'out'}: 2 subscribers, 1 post, 0 reactions\n"
     (post,) = [json.loads(line) for line in (tmp_path / "out" / "posts.jsonl").read_text().splitlines()]
     assert post["content"] == [{"text": "One", "kind": "text"}]
-    again = stored("channels", "export", news, "--out", str(tmp_path / "out"), code=1).err
+    again = stored("channels", "export", news, "--out", str(tmp_path / "out"), code=2).err
     assert "holds a complete export" in again
     plan = stored("migrate", "plan", "--files", str(tmp_path / "out"), "--rename", f"{news}={news}_2").out
     assert "1 posts;" in plan or "1 post" in plan

@@ -30,7 +30,7 @@ from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 from channel_adapter.services import failpoints
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from tests.schedule.conftest import OWNER, Scene
+from tests.schedule.conftest import CHANNELS, OWNER, Scene
 
 SLUG = "harbor_log"
 READERS = [f"reader_{number:03}" for number in range(230)]
@@ -132,6 +132,42 @@ async def test_export_is_the_same_however_often_it_is_interrupted(source: Scene,
         (tmp_path / "other" / "export.json").write_text("{")
         with pytest.raises(InvalidError, match=r"export\.json is not the record of an export by this version"):
             await adapter.export_channel(SLUG, tmp_path / "other")
+        (tmp_path / "taken").write_text("a file")
+        for bad in (
+            tmp_path / "taken",
+            tmp_path / "taken" / "below",
+            Path("/proc/none/export"),
+            tmp_path / ("x" * 300),
+        ):
+            with pytest.raises(
+                InvalidError, match=r"cannot be written: .*; name a folder that can be written"
+            ) as caught:
+                await adapter.export_channel(SLUG, bad)
+            assert caught.value.field == "folder"
+
+
+async def test_export_whose_folder_fails_meanwhile_says_how_to_continue(on_sqlite: Scene, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+
+    def replace(name: str) -> None:
+        if name == "export.recorded" and not folder.is_symlink():
+            folder.rename(tmp_path / "aside")
+            folder.symlink_to(tmp_path / "nowhere")
+
+    failpoints.hooks.append(replace)
+    async with on_sqlite.adapter() as adapter:
+        await adapter.subscriptions.subscribe(CHANNELS[0], ["reader_1"])
+        with pytest.raises(InvalidError, match="exporting to it again continues the export"):
+            await adapter.export_channel(CHANNELS[0], folder)
+        failpoints.hooks.clear()
+        folder.unlink()
+        (tmp_path / "aside").rename(folder)
+        kept = (folder / "subscribers.jsonl").read_bytes()
+        (folder / "subscribers.jsonl").write_bytes(kept[:-1])
+        with pytest.raises(InvalidError, match=r"subscribers\.jsonl is shorter than export\.json records: remove"):
+            await adapter.export_channel(CHANNELS[0], folder)
+        (folder / "subscribers.jsonl").write_bytes(kept)
+        assert (await adapter.export_channel(CHANNELS[0], folder)).resumed
 
 
 async def test_migration_reads_an_export_back(source: Scene, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Values of a wrong type in Python: InvalidError with the name of the parameter, before anything is sent."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -26,6 +26,8 @@ NOWHERE = Settings(sdkappid=1, key=SecretStr("k"), base_url="http://127.0.0.1:1"
 REF = PostRef(ChannelId("@TGS#_news"), 1)
 POST = Post(ref=REF, author=None, published_at=datetime(2026, 3, 20, tzinfo=UTC), parts=(Text("x"),))
 
+END = datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))
+
 NOTHING: Any = None
 A_TEXT: Any = "text"
 
@@ -44,6 +46,11 @@ async def drawn(items: Any) -> list[object]:
 
 async def reading(method: Callable[[Any], object], value: object) -> object:
     return method(value)
+
+
+async def jobs(adapter: ChannelAdapter, kinds: Any) -> None:
+    async with adapter.run_jobs(kinds):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -109,6 +116,19 @@ async def reading(method: Callable[[Any], object], value: object) -> object:
         (lambda a: a.unread.mark_read("news", "1", user="reader"), "up_to", "must be a positive integer; got '1'"),
         (lambda a: a.unread.mark_read("news", True, user="reader"), "up_to", "must be a positive integer; got True"),
         (lambda a: a.unread.mark_read("news", datetime(2026, 3, 20), user="reader"), "up_to", "no time zone"),  # noqa: DTZ001
+        (lambda a: a.unread.mark_read("news", END, user="reader"), "up_to", "outside the years 1 to 9999"),
+        (lambda a: a.unread.catch_up("reader", 5), "posts", "posts must be a list of PostRefs; got 5"),
+        (lambda a: a.channels.block("news", None), "users", "users must be a list of ids; got None"),
+        (lambda a: a.channels.unblock("news", "ann"), "users", "users must be a list of ids; got one string"),
+        (lambda a: a.posts.acknowledge("abc"), "post_ids", "post_ids must be a list of ids; got one string"),
+        (lambda a: a.insights.stored_views("abc"), "refs", "refs must be a list of PostRefs; got one string"),
+        (lambda a: a.insights.stored_views(["abc"]), "refs", "refs must be a PostRef; got a str"),
+        (lambda a: a.reactions.get_many(None), "refs", "refs must be a list of PostRefs; got None"),
+        (lambda a: a.reactions.left("news", "ann"), "users", "users must be a list of ids; got one string"),
+        (lambda a: a.reactions.set_policy("news", 5), "policy", "policy must be a list of emoji; got 5"),
+        (lambda a: jobs(a, "schedule"), "kinds", "kinds must be a list of kinds of jobs; got one string"),
+        (lambda a: a.export_channel("news", ""), "folder", "folder must be the path of a folder; got ''"),
+        (lambda a: a.export_channel("news", 5), "folder", "folder must be the path of a folder; got 5"),
         (lambda a: reading(a.unread.recalled, POST), "ref", "ref must be a PostRef; got a Post; pass its ref"),
         (lambda a: reading(a.unread.get_many, None), "users", "users must be a list of ids; got None"),
         (lambda a: reading(a.unread.groups, None), "user", "must be a string"),

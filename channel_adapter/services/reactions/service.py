@@ -26,6 +26,7 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.emoji import one_emoji
 from channel_adapter.mapping.reactions import to_policy
+from channel_adapter.mapping.text import require_list
 from channel_adapter.services.reactions.direct import DirectReactions
 from channel_adapter.services.reactions.rules import ReactionEligibility, ReactionOptions
 
@@ -111,7 +112,7 @@ class ReactionService:
         A post that does not exist has no reactions. Store mode: one statement, and one more with a viewer, for up to
         500 posts. Direct mode: two calls for each post, concurrently.
         """
-        posts = {ref: self._ids.post(ref) for ref in refs}
+        posts = self._ids.posts(refs)
         wanted = list(dict.fromkeys(posts.values()))
         user_id = None if viewer is None else ids.user_id(viewer, "viewer")
         if self._database_url is None:
@@ -203,7 +204,7 @@ class ReactionService:
 
     async def left(self, channel: str, users: Iterable[str]) -> None:
         """Remove the reactions of users who left a channel, if the settings demand it."""
-        wanted, user_ids = self._ids.channel(channel), [ids.user_id(user) for user in users]
+        wanted, user_ids = self._ids.channel(channel), [ids.user_id(user) for user in require_list(users, "users")]
         self._eligibility.forget_users(wanted, user_ids)
         if self._options.keep_on_unsubscribe or not user_ids:
             return
