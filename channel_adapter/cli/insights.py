@@ -37,7 +37,8 @@ async def show(
     """Show subscribers, joins, leaves and posts by day, and the best posts. Needs database_url.
 
     Joins and leaves are those that webhooks reported with the setting insights.record; a scan adds the joins of users
-    who are still subscribed. Days are days of UTC. A dash is a figure that is not known.
+    who are still subscribed. Days are days of UTC, from the creation of the channel on. A dash is a figure that is not
+    known.
     """
     async with run.adapter() as adapter:
         if scan:
@@ -50,7 +51,7 @@ async def show(
         for day, bar in zip(found.days, sparkline([day.subscribers for day in found.days]), strict=True):
             listing.add(day, day.day.isoformat(), day.subscribers, day.joins, day.leaves, day.posts, bar)
     run.output.note(
-        f"{counted(found.subscribers, 'subscriber')} now; {found.joins} joins, {found.leaves} leaves,"
+        f"{counted(found.subscribers, 'subscriber')} now; {cell(found.joins)} joins, {cell(found.leaves)} leaves,"
         f" {counted(len(found.posts), 'post')} since {cell(found.since)}"
     )
     run.output.note(

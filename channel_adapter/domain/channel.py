@@ -89,7 +89,7 @@ class NewChannel:
 class DirectoryEntry:
     """A channel as the directory has it: as last reported by webhooks, by this adapter, or by a refresh.
 
-    `subscriber_count` is that of the last refresh or change by this adapter, None before.
+    `subscriber_count` is that of the last refresh, None before.
     """
 
     id: ChannelId

@@ -15,8 +15,8 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     "subscribers": "subscribers at the end of the day: of today as the service counts them, of a day with a scan as the"
     " last scan counted them, of every other day computed from the day after it by joins and leaves",
     "joins": "subscriptions that webhooks reported, or those of users who are still subscribed by their join times in"
-    " the last scan, whichever is more",
-    "leaves": "ended subscriptions that webhooks reported; 0 before recording began",
+    " the last scan, whichever is more; not known before the first report and after the last scan",
+    "leaves": "ended subscriptions that webhooks reported; not known before the first report",
     "posts": "posts in the history that the service still keeps, without recalled ones",
     "reactions": "reactions that stand on the post now",
 }
@@ -79,11 +79,11 @@ class ChannelViews:
 
 @dataclass(frozen=True, slots=True)
 class DayInsights:
-    """Figures of one day of UTC. `subscribers` is None before the first day that is known."""
+    """Figures of one day of UTC; None is a figure that is not known: nothing was recorded or scanned for that day."""
 
     day: date
-    joins: int
-    leaves: int
+    joins: int | None
+    leaves: int | None
     posts: int
     subscribers: int | None
 
@@ -104,17 +104,19 @@ class PostInsights:
 class ChannelInsights:
     """Figures of a channel between two times. DEFINITIONS says what each one counts.
 
-    `scanned_at` is the time of the scan behind `views`, None without one; `recorded_since` is when webhooks began to be
-    recorded for this channel, None before the first one. `posts` has the newest first, `best` those with the most
-    views, or the most reactions without a scan.
+    `since` is the time that was asked for, or the beginning of the channel and of what is known of it if that is later.
+    `joins` and `leaves` are sums over the days, None if none of the days is known. `scanned_at` is the time of the scan
+    behind `views`, None without one; `recorded_since` is when webhooks began to be recorded for this channel, None
+    before the first one. `posts` has the newest first, `best` those with the most views, or the most reactions without
+    a scan.
     """
 
     channel: ChannelId
     since: datetime
     until: datetime
     subscribers: int
-    joins: int
-    leaves: int
+    joins: int | None
+    leaves: int | None
     days: tuple[DayInsights, ...]
     posts: tuple[PostInsights, ...]
     best: tuple[PostInsights, ...]

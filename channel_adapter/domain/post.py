@@ -147,6 +147,10 @@ class PostRef:
     seq: int
     key: str = field(default="", compare=False, repr=False)
 
+    def __str__(self) -> str:
+        """Return the text that `parse` reads: `@TGS#_harbor_news/12`."""
+        return f"{self.channel}/{self.seq}"
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `harbor_news/12`: the slug or id of a channel, and a number. A slug stays as it is.

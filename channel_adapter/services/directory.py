@@ -11,7 +11,7 @@ from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.channel import DELETED_AT, Channel, DirectoryEntry
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ConfigurationError, InvalidError, OutcomeUnknownError, UnavailableError
-from channel_adapter.mapping.text import printable, require_text
+from channel_adapter.mapping.text import printable, require_list, require_text
 
 if TYPE_CHECKING:
     from channel_adapter.store.channel_registry import ChannelRows, FoundChannel, ObservedFields
@@ -22,8 +22,10 @@ TEXT_BYTES: Final = 200
 """The longest text of a search."""
 MAX_FOUND: Final = 1_000
 _PER_BATCH: Final = 500
-_FIELDS: Final = ("name", "introduction", "notification", "avatar", "owner", "verified", "subscriber_count")
+_FIELDS: Final = ("name", "introduction", "notification", "avatar", "owner", "verified")
 """Fields of a channel that the directory keeps."""
+_COUNT: Final = "subscriber_count"
+"""Field that only a refresh stores: it changes without a report."""
 
 _log = get_logger("channel_adapter.directory")
 
@@ -94,7 +96,7 @@ class Directory:
         """Store a channel that was just read or changed. A failure is logged: the directory follows, and may lag."""
         if self._rows is not None:
             with _logged(channel.id):
-                await self._rows.merge_many(_reports([channel], self._clock.now()))
+                await self._rows.merge_many(_reports([channel], self._clock.now(), _FIELDS))
 
     async def hide(self, channel: ChannelId) -> None:
         """Do not find a deleted channel any more. A failure is logged."""
@@ -109,9 +111,7 @@ class Directory:
     def require_categories(self, categories: Iterable[str]) -> list[str]:
         """Return valid categories. Raises InvalidError, and ConfigurationError without a database."""
         self._stored()
-        if isinstance(categories, str) or not isinstance(categories, Iterable):
-            raise InvalidError(f"categories must be a list of texts; got {categories!r}", field="categories")
-        checked = [_category(each, "categories") for each in categories]
+        checked = [_category(each, "categories") for each in require_list(categories, "categories", "texts")]
         if len(checked) > MAX_CATEGORIES:
             raise InvalidError(
                 f"categories: {len(checked)} are given; {MAX_CATEGORIES} are allowed",
@@ -135,14 +135,16 @@ class Directory:
             owner=known.get("owner"),
             verified=bool(known.get("verified")),
             categories=found.categories,
-            subscriber_count=known.get("subscriber_count"),
+            subscriber_count=known.get(_COUNT),
         )
 
 
-def _reports(channels: Iterable[Channel], read_at: float) -> "dict[ChannelId, ObservedFields]":
+def _reports(
+    channels: Iterable[Channel], read_at: float, fields: Sequence[str] = (*_FIELDS, _COUNT)
+) -> "dict[ChannelId, ObservedFields]":
     """Return what is known of channels that were read at a time in Unix seconds."""
     return {
-        channel.id: {**{name: (getattr(channel, name), read_at) for name in _FIELDS}, DELETED_AT: (None, read_at)}
+        channel.id: {**{name: (getattr(channel, name), read_at) for name in fields}, DELETED_AT: (None, read_at)}
         for channel in channels
     }
 

@@ -26,12 +26,14 @@ from channel_adapter.domain.insights import (
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
 from channel_adapter.mapping.content import excerpt
+from channel_adapter.mapping.times import to_utc
 from channel_adapter.services.reactions.service import ReactionService
 
 if TYPE_CHECKING:
     from channel_adapter.store.insights import InsightRows, StoredFigures
 
 DEFAULT_DAYS: Final = 30
+MAX_DAYS: Final = 36_500
 BEST_POSTS: Final = 5
 _REACTIONS_PER_READ: Final = 500
 
@@ -83,19 +85,20 @@ class Insights:
         """Return the figures of a channel since a time, of 30 days without one, as DEFINITIONS describes each.
 
         Joins and leaves come from webhooks, with the setting `insights.record`; views, and joins from before that, from
-        the last scan by `views`. Costs a call for 20 posts and one for the channel. Raises InvalidError for a time that
-        has no zone or is in the future, and NotFoundError.
+        the last scan by `views`. Days begin when the channel was created, or with what is known of it if that is
+        earlier. Costs a call for 20 posts and one for the channel. Raises InvalidError for a time that has no zone or
+        is in the future, and NotFoundError.
         """
         wanted = self._backend.ids.channel(channel)
         rows = self._stored()
         until = self._now()
         start = _start(since, until)
-        subscribers = (await self._backend.channels.get(wanted)).subscriber_count
+        found = await self._backend.channels.get(wanted)
         posts = await self._history(wanted, start)
         stored = await rows.read(wanted, start.date().isoformat())
-        days = _days(
-            start.date(), until.date(), subscribers, stored, Counter(_published(each).date() for each in posts)
-        )
+        start = max(start, _beginning(found.created_at, stored, posts, until))
+        published = Counter(_published(each).date() for each in posts)
+        days = _days(start.date(), until.date(), found.subscriber_count, stored, published)
         figures = [
             PostInsights(post.ref, _published(post), excerpt(post.parts), total, *stored.views.get(post.ref.seq, ()))
             for post, total in zip(posts, await self._totals([post.ref for post in posts]), strict=True)
@@ -105,9 +108,9 @@ class Insights:
             channel=wanted,
             since=start,
             until=until,
-            subscribers=subscribers,
-            joins=sum(day.joins for day in days),
-            leaves=sum(day.leaves for day in days),
+            subscribers=found.subscriber_count,
+            joins=_sum(day.joins for day in days),
+            leaves=_sum(day.leaves for day in days),
             days=days,
             posts=tuple(figures),
             best=tuple(sorted(figures, key=lambda post: (post.views or 0, post.reactions), reverse=True)[:BEST_POSTS]),
@@ -119,18 +122,19 @@ class Insights:
         """Return joins minus leaves in the last days of UTC, today included, as webhooks reported them.
 
         Channels without any are left out. One query for all channels, no call to the service. Raises InvalidError for
-        `days` below 1.
+        `days` that are not 1 to 36,500.
         """
-        if isinstance(days, bool) or not isinstance(days, int) or days < 1:
-            raise InvalidError(f"days must be a whole number, 1 or more; got {days!r}", field="days")
+        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MAX_DAYS:
+            size = days if isinstance(days, int) and not isinstance(days, bool) else None
+            raise InvalidError(f"days must be 1 to {MAX_DAYS:,}; got {days!r}", field="days", limit=MAX_DAYS, size=size)
         first = self._now().date() - timedelta(days=days - 1)
         return await self._stored().growth(self._backend.ids.channels(channels), first.isoformat())
 
     async def stored_views(self, refs: Iterable[PostRef]) -> dict[PostRef, StoredViews]:
         """Return the views of those posts that a scan by `views` has counted; no call to the service."""
         by_channel: dict[ChannelId, dict[int, PostRef]] = {}
-        for ref in refs:
-            by_channel.setdefault(self._backend.ids.channel(ref.channel), {})[ref.seq] = ref
+        for ref, post in self._backend.ids.posts(refs).items():
+            by_channel.setdefault(post.channel, {})[post.seq] = ref
         found: dict[PostRef, StoredViews] = {}
         for channel, posts in by_channel.items():
             rows = await self._stored().views(channel, list(posts))
@@ -234,18 +238,27 @@ def _start(since: datetime | date | None, until: datetime) -> datetime:
         if not isinstance(since, date):
             raise InvalidError(f"since must be a time with a zone, or a date; got {since!r}", field="since")
         since = datetime(since.year, since.month, since.day, tzinfo=UTC)
-    if since.utcoffset() is None:
-        raise InvalidError(f"since needs a time zone; got {since.isoformat()}", field="since")
-    if since > until:
+    start = to_utc(since, "since")
+    if start > until:
         raise InvalidError(f"since is in the future: {since.isoformat()}", field="since")
-    return since.astimezone(UTC)
+    return start
+
+
+def _beginning(
+    created_at: datetime | None, stored: "StoredFigures", posts: Sequence[Post], until: datetime
+) -> datetime:
+    """Return when a channel began: its creation, or what is known of it if that is earlier."""
+    known = [created_at, _time(stored.recorded_since), *map(_midnight, (stored.first_scan, stored.first_join))]
+    known += [_published(post) for post in posts[:1]]
+    return min([each for each in known if each is not None], default=until)
 
 
 def _days(
     first: date, last: date, subscribers: int, stored: "StoredFigures", posts: Mapping[date, int]
 ) -> tuple[DayInsights, ...]:
     """Return the figures of each day, the oldest first; subscribers are computed backwards from today."""
-    known = date.fromisoformat(min([*stored.scans, *(day for _, day in stored.events)], default=last.isoformat()))
+    recorded, scanned = _day(stored.recorded_since), _day(stored.scanned_at)
+    counted = min([each for each in (recorded, stored.first_scan) if each is not None], default=last.isoformat())
     found: list[DayInsights] = []
     at_end = subscribers
     for offset in range((last - first).days + 1):
@@ -255,10 +268,34 @@ def _days(
             at_end = stored.scans.get(name, at_end)
         joins = max(stored.events.get(("join", name), 0), stored.joins.get(name, 0))
         leaves = stored.events.get(("leave", name), 0)
-        found.append(DayInsights(day, joins, leaves, posts.get(day, 0), at_end if day >= known else None))
+        was_recorded = recorded is not None and name >= recorded
+        was_scanned = scanned is not None and name <= scanned
+        found.append(
+            DayInsights(
+                day=day,
+                joins=joins if was_recorded or was_scanned else None,
+                leaves=leaves if was_recorded else None,
+                posts=posts.get(day, 0),
+                subscribers=at_end if name >= counted else None,
+            )
+        )
         at_end = max(0, at_end - joins + leaves)
     found.reverse()
     return tuple(found)
+
+
+def _sum(figures: Iterable[int | None]) -> int | None:
+    """Return the sum of what is known; None if nothing is."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if known else None
+
+
+def _day(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
+def _midnight(day: str | None) -> datetime | None:
+    return None if day is None else datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
 def _time(seconds: float | None) -> datetime | None:

@@ -94,7 +94,8 @@ class ScanRows:
 class StoredFigures:
     """What is stored of a channel from a day on: counts by kind and day, subscribers and joins by day of scans, views.
 
-    `scanned_at` and `recorded_since` are Unix seconds, None for nothing.
+    `scanned_at` and `recorded_since` are Unix seconds, None for nothing. `first_scan` is the first day with a scan, and
+    `first_join` the first one on which a subscriber of the last scan joined, on whatever days they are.
     """
 
     events: Mapping[tuple[str, str], int]
@@ -103,6 +104,8 @@ class StoredFigures:
     views: Mapping[int, tuple[int, int]]
     scanned_at: float | None
     recorded_since: float | None
+    first_scan: str | None
+    first_join: str | None
 
 
 class InsightRows:
@@ -189,6 +192,8 @@ def _figures(connection: Connection, channel: ChannelId, first_day: str) -> Stor
         {seq: (seen, reach) for seq, seen, reach in connection.execute(views)},
         connection.scalar(select(func.max(SCANS.c.at)).where(SCANS.c.channel == channel)),
         connection.scalar(select(func.min(EVENTS.c.at)).where(EVENTS.c.channel == channel)),
+        connection.scalar(select(func.min(SCANS.c.day)).where(SCANS.c.channel == channel)),
+        connection.scalar(select(func.min(JOINS.c.day)).where(JOINS.c.channel == channel)),
     )
 
 

@@ -24,18 +24,23 @@ def test_views_and_growth_are_shown_and_exported(shell: Shell, tmp_path: Path) -
     assert heading.split() == ["ref", "published_at", "views", "reach", "share", "trend"]
     assert "100%" in row
     shown = shell("insights", "show", "figures", "--scan")
-    assert shown.out.splitlines()[-1].split()[1:5] == ["1", "1", "0", "1"]
-    assert "1 of 1 viewed" in shown.err
+    assert shown.out.splitlines()[-1].split()[1:5] == ["1", "1", "-", "1"]
+    assert "1 subscriber now; 1 joins, - leaves, 1 post since" in shown.err
+    assert "@TGS#_figures/1: 1 of 1 viewed, 0 reactions: One post" in shown.err
+    edge = shell("insights", "show", "figures", "--since", "0001-01-01T00:00:00+05:00", "--json", code=1).error
+    assert (edge["kind"], edge["field"]) == ("invalid", "since")
     found = shell("insights", "show", "figures", "--json").json
     assert (found["subscribers"], found["joins"], found["best"][0]["excerpt"]) == (1, 1, "One post")
     out = tmp_path / "days.csv"
-    assert shell("insights", "export", "figures", "--out", str(out), "--json").json["rows"] == 30
+    assert (
+        shell("insights", "export", "figures", "--out", str(out), "--since", "0001-01-01", "--json").json["rows"] == 1
+    )
     assert out.read_text(encoding="utf-8").splitlines()[0] == "day,subscribers,joins,leaves,posts"
     again = shell("insights", "export", "figures", "--out", str(out), "--json", code=2).error
     assert again["field"] == "out"
     posts = tmp_path / "posts.csv"
     shell("insights", "export", "figures", "--posts", "--out", str(posts))
-    assert "One post" in posts.read_text(encoding="utf-8")
+    assert posts.read_text(encoding="utf-8").splitlines()[1].startswith("@TGS#_figures/1,")
 
 
 def test_growth_without_a_database_is_a_setting_that_is_missing(cli: Shell) -> None:

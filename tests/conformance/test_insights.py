@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,9 +153,29 @@ async def test_growth_by_day_comes_from_events_and_the_count_of_today(world: Wor
 
 @pytest.mark.parametrize("world", [True], indirect=True)
 async def test_days_before_the_first_record_have_no_count(world: World) -> None:
-    found = await world.adapter.insights.channel(world.channel)
-    assert len(found.days) == 30
+    adapter, server, channel = world
+    server.world.clock.advance(86_400 * 40)
+    found = await adapter.insights.channel(channel)
     assert [day.subscribers for day in found.days] == [None] * 29 + [0]
+    assert {(day.joins, day.leaves) for day in found.days} == {(None, None)}
+    assert (found.joins, found.leaves) == (None, None)
+    await adapter.signals.channel_event.emit(Subscribed(channel=channel, users=(USERS[0],), at=BEGIN))
+    since = await adapter.insights.channel(channel, BEGIN + timedelta(days=35))
+    assert [(day.joins, day.leaves, day.subscribers) for day in since.days] == [(0, 0, 0)] * 6, "nothing happened"
+
+
+@pytest.mark.parametrize("world", [True], indirect=True)
+async def test_figures_begin_with_the_channel_or_with_what_is_known_of_it(world: World) -> None:
+    adapter, server, channel = world
+    server.world.clock.advance(86_400 * 3)
+    found = await adapter.insights.channel(channel, date.min)
+    assert (found.since, [day.day for day in found.days][::3]) == (BEGIN, [date(2026, 3, 1), date(2026, 3, 4)])
+    await adapter.insights.views(channel)
+    scanned = await adapter.insights.channel(channel, date.min)
+    assert [(day.joins, day.leaves) for day in scanned.days] == [(0, None)] * 4, "a scan counts joins and no leaves"
+    early = Subscribed(channel=channel, users=(USERS[0],), at=BEGIN - timedelta(days=2))
+    await adapter.signals.channel_event.emit(early)
+    assert (await adapter.insights.channel(channel, date.min)).since == early.at
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)
@@ -169,7 +189,15 @@ async def test_old_records_are_deleted_by_a_scan(world: World) -> None:
 
 @pytest.mark.parametrize("world", [True], indirect=True)
 @pytest.mark.parametrize(
-    "since", [BEGIN.replace(tzinfo=None), BEGIN + timedelta(days=1), "2026-02-01"], ids=["no zone", "future", "text"]
+    "since",
+    [
+        BEGIN.replace(tzinfo=None),
+        BEGIN + timedelta(days=1),
+        "2026-02-01",
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=5))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))),
+    ],
+    ids=["no zone", "future", "text", "year 0", "year 10000"],
 )
 async def test_wrong_times_are_refused(world: World, since: datetime | date) -> None:
     with pytest.raises(InvalidError) as caught:
@@ -189,8 +217,10 @@ async def test_growth_of_channels_is_what_webhooks_reported_in_the_last_days(wor
         await adapter.signals.channel_event.emit(event)
     assert await adapter.insights.growth([channel, quiet.id]) == {channel: 4}
     assert await adapter.insights.growth(["figures"], days=8) == {channel: 5}
-    with pytest.raises(InvalidError):
-        await adapter.insights.growth([channel], days=0)
+    for days in (0, 10**9):
+        with pytest.raises(InvalidError) as caught:
+            await adapter.insights.growth([channel], days=days)
+        assert (caught.value.field, caught.value.limit, caught.value.size) == ("days", 36_500, days)
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)

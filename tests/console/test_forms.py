@@ -325,7 +325,7 @@ async def test_insights_show_views_after_a_scan_and_are_downloaded(stored: Serve
         assert "1 view (25%), <abbr" in (await browser.get(shown)).text
     csv = (await browser.get(f"{place}.csv?days=7")).text.splitlines()
     assert csv[0] == "day,subscribers,joins,leaves,posts"
-    assert len(csv) == 8
+    assert len(csv) == 2, "the channel was created today"
     found = json.loads((await browser.get(f"{place}.json")).text)
     assert (found["posts"][0]["views"], found["subscribers"]) == (1, 4)
 

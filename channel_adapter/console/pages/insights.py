@@ -69,8 +69,8 @@ async def download_csv(page: View) -> web.Response:
     found = await _read(page)
     rows = [["day", "subscribers", "joins", "leaves", "posts"]]
     for day in found.days:
-        known = "" if day.subscribers is None else str(day.subscribers)
-        rows.append([day.day.isoformat(), known, str(day.joins), str(day.leaves), str(day.posts)])
+        figures = (day.subscribers, day.joins, day.leaves, day.posts)
+        rows.append([day.day.isoformat(), *("" if each is None else str(each) for each in figures)])
     name = f'attachment; filename="{page.slug}-insights.csv"'
     return web.Response(text=csv_text(rows), content_type="text/csv", headers={"Content-Disposition": name})
 
