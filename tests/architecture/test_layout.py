@@ -36,7 +36,7 @@ PUBLIC_NAMES = """
     ChannelInsights ChannelViews DayInsights PostInsights PostViews StoredViews
 """.split()  # noqa: SIM905
 
-CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists
+CONVERSATION_GROUPS = {"service.py: groups"}  # what users see under this name in their own lists
 
 
 def test_import_contracts_hold() -> None:

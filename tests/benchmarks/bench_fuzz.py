@@ -1,4 +1,4 @@
-"""100,000 requests that nobody should send, over a socket, against a stub in which things exist.
+"""100,000 requests that no user should send, over a socket, against a stub in which things exist.
 
 Bodies of golden files with odd values in odd places, bytes turned over, cut and doubled, plain noise, deep nesting,
 bent request lines. Every answer has to be HTTP 200 with an envelope, and a call that is refused must change nothing:

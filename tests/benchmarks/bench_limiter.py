@@ -1,4 +1,4 @@
-"""How exactly the limiter holds its rate in real time, and what it costs while nobody has to wait.
+"""How exactly the limiter holds its rate in real time, and what it costs while no user has to wait.
 
 python -m tests.benchmarks.bench_limiter [--small]
 """

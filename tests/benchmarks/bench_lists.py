@@ -1,4 +1,4 @@
-"""A person's channels: 1,000 joined Communities of which 300 are channels, the stub answering 20 ms late.
+"""A user's channels: 1,000 joined Communities of which 300 are channels, the stub answering 20 ms late.
 
     python -m tests.benchmarks.bench_lists [--small]
 

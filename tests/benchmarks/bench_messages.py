@@ -20,7 +20,7 @@ from tests.benchmarks.rig import resident_megabytes, settings_for, stub_process
 CEILING = limits.BATCH_MESSAGES_PER_MINUTE / 60
 
 
-def people(count: int) -> Iterator[str]:
+def users(count: int) -> Iterator[str]:
     for number in range(count):
         yield f"reader_{number:07}"
 
@@ -34,7 +34,7 @@ async def main(*, small: bool) -> None:
 
     with stub_process() as ready:
         async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
-            async for _ in adapter.accounts.add_stream(people(count)):
+            async for _ in adapter.accounts.add_stream(users(count)):
                 pass
             await adapter.accounts.add(["owner"])
             await adapter.channels.create(slug="bench", name="bench", owner="owner")
@@ -42,7 +42,7 @@ async def main(*, small: bool) -> None:
             before = peak = resident_megabytes()
             kinds: Counter[OutcomeKind] = Counter()
             started, used = time.perf_counter(), time.process_time()
-            async for outcome in adapter.messages.send_many_stream("bench", people(count), Text("tides")):
+            async for outcome in adapter.messages.send_many_stream("bench", users(count), Text("tides")):
                 kinds[outcome.kind] += 1
                 if kinds.total() % 500 == 0:
                     peak = max(peak, resident_megabytes())

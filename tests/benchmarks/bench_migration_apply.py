@@ -1,13 +1,13 @@
 """Applying a plan: rate against the documented ceiling, memory by size, what the journal costs, what a kill costs.
 
     python -m tests.benchmarks.bench_migration_apply [--small | --big]
-    python -m tests.benchmarks.bench_migration_apply --kills 50 [--people 70000] [--rated] [--seed 11]
-    python -m tests.benchmarks.bench_migration_apply --worker-kills 10 [--people 20000] [--rated] [--seed 11]
+    python -m tests.benchmarks.bench_migration_apply --kills 50 [--users 70000] [--rated] [--seed 11]
+    python -m tests.benchmarks.bench_migration_apply --worker-kills 10 [--users 20000] [--rated] [--seed 11]
 
 The stub runs in a process of its own with all limits and rates on. Each size moves in a process of its own, and memory
 is the highest that it ever had. The journal's share is the processor time of its transactions alone, played again
 afterwards with nothing else running. `--big` plans, applies and verifies all twelve accounts, the largest with 10,000
-and with 100,000 people. A kill strikes at a random instant of the run, every second one while groups and posts are
+and with 100,000 users. A kill strikes at a random instant of the run, every second one while groups and posts are
 made; the next process finishes the work, and its world must be that of an undisturbed run. `--worker-kills` has two
 processes on PostgreSQL, one of which is killed. Without rates as many calls as `concurrency` allows are under way when
 it strikes; `--rated` says what it costs where the service's rates hold.
@@ -90,8 +90,8 @@ async def _plan_apply_verify(folder: Path, ready: dict[str, Any]) -> dict[str, f
     began = time.perf_counter()
     plan = await make_plan(folder, ready, worlds.IDS, rated=True)
     peaks["plan"] = peak_megabytes()
-    people = sum(channel.source.people.subscribers for channel in plan.channels)
-    print(f"plan: {len(plan.channels)} accounts, {people:,} subscriptions in {time.perf_counter() - began:.1f} s")
+    users = sum(channel.source.people.subscribers for channel in plan.channels)
+    print(f"plan: {len(plan.channels)} accounts, {users:,} subscriptions in {time.perf_counter() - began:.1f} s")
     moved = await apply(folder, ready, journal_in(folder), watched=False, rated=True)
     peaks["apply"] = moved.megabytes
     print(
@@ -144,7 +144,7 @@ def main() -> None:
     words.add_argument("--rated", action="store_true", help="keep to the rates in those runs, which is slower")
     words.add_argument("--seed", type=int, default=11)
     given = words.parse_args()
-    size = worlds.Size(subscribers=given.people, posts=max(40, given.people // 70))
+    size = worlds.Size(subscribers=given.users, posts=max(40, given.users // 70))
     if given.kills:
         migration_kills.kills(given.kills, size, given.seed, rated=given.rated)
     elif given.worker_kills:

@@ -33,15 +33,15 @@ from channel_adapter.store.reactions import CommandResult, ReactionCommand, Reac
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.tencent.client import Attempt
 from tests.benchmarks.rig import adapter_on, settings_for, stub_process
-from tests.faults.reaction_stage import staged, tally
+from tests.faults.reaction_system import open_system, tally
 
 CHANNEL = ChannelId("@TGS#_bench")
 STUB = "[limits]\nmembers_per_community = 1000000\n"
 EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"]
 
 
-async def stage(adapter: ChannelAdapter, people: int, posts: int) -> list[PostRef]:
-    users = [f"reader_{number:06}" for number in range(people)]
+async def system(adapter: ChannelAdapter, readers: int, posts: int) -> list[PostRef]:
+    users = [f"reader_{number:06}" for number in range(readers)]
     await adapter.accounts.add(["owner", *users])
     await adapter.channels.create(slug="bench", name="bench", owner="owner")
     await adapter.subscriptions.subscribe("bench", users, assign=False)
@@ -53,8 +53,8 @@ async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) 
     url = f"sqlite:///{folder / 'reactions.db'}"
     bare = Table("bare", MetaData(), Column("person", String, primary_key=True), Column("at", Double))
     async with adapter_on(ready, database_url=SecretStr(url)) as adapter:
-        ref, *_ = await stage(adapter, rounds, 1)
-        for number in range(rounds):  # membership is asked for once a person, and remembered
+        ref, *_ = await system(adapter, rounds, 1)
+        for number in range(rounds):  # membership is asked for once a user, and remembered
             await adapter.reactions.react(ref, f"reader_{number:06}", "😂")
         await adapter.reactions.flush(30)
         database = Database(url)
@@ -63,7 +63,7 @@ async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) 
         for number in range(rounds):
             user = f"reader_{number:06}"
             started = time.perf_counter()
-            await database.execute(insert(bare).values(person=user, at=started))
+            await database.execute(insert(bare).values(reader=user, at=started))
             middle = time.perf_counter()
             await adapter.reactions.react(ref, user, "👍")
             costs["insert"].append(middle - started)
@@ -101,7 +101,7 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
             total = sum(each.total for each in found.values())
             print(f"get_many of {total} posts, viewer {viewer}: {asked['all']} statements, {took:.1f} ms")
         event.remove(stored._store.database.engine, "before_cursor_execute", count)
-        for ref in refs:  # nobody posted these, so nothing of them is to be published
+        for ref in refs:  # no user posted these, so nothing of them is to be published
             await stored.drop(ref)
 
 
@@ -189,7 +189,7 @@ def count_claims(stored: StoredReactions, claimed: "Counter[str]") -> None:
     store.claim = counted  # type: ignore[method-assign]
 
 
-async def direct_reads(ready: dict[str, Any], *, people: int) -> None:
+async def direct_reads(ready: dict[str, Any], *, readers: int) -> None:
     """Calls that `get` needs in direct mode for as many users as it takes, and how fast they can come."""
     calls: Counter[str] = Counter()
 
@@ -198,39 +198,39 @@ async def direct_reads(ready: dict[str, Any], *, people: int) -> None:
 
     async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
         ref = (await adapter.posts.publish("bench", Text("direct"))).ref
-        pairs = [{"Key": f"r|other_{number}", "Value": "👍"} for number in range(250 - people)]
+        pairs = [{"Key": f"r|other_{number}", "Value": "👍"} for number in range(250 - readers)]
         for start in range(0, len(pairs), 20):
             body = {"GroupId": ref.channel, "MsgSeq": ref.seq, "OperateType": 1, "ExtensionList": pairs[start:][:20]}
             await adapter.call("openim_msg_ext_http_svc", "group_set_key_values", body)
         calls.clear()
         started = time.perf_counter()
-        users = [f"reader_{number:06}" for number in range(people)]
+        users = [f"reader_{number:06}" for number in range(readers)]
         await asyncio.gather(*(adapter.reactions.react(ref, user, "👍") for user in users))
         took = time.perf_counter() - started
-        print(f"direct mode: {people} users at once in {calls['group_set_key_values']} set calls, {took:.1f} s")
+        print(f"direct mode: {readers} users at once in {calls['group_set_key_values']} set calls, {took:.1f} s")
         calls.clear()
         found = await adapter.reactions.get(ref)
         print(f"  of: {found.total} keys in {calls['group_get_key_values']} calls")
 
 
-async def four_processes(people: int) -> None:
-    """People who react to one post through four processes on one PostgreSQL: exact, paced, answered."""
+async def four_processes(readers: int) -> None:
+    """Users who react to one post through four processes on one PostgreSQL: exact, paced, answered."""
     with tempfile.TemporaryDirectory() as folder:
         server = get_server(Path(folder), cleanup_mode="delete")
         try:
             stub = StubSettings.model_validate({"limits": {"members_per_community": 1_000_000}})
-            async with staged(people, server.get_uri(), stub=stub) as stage:
-                chosen = [(user, EMOJI[number % len(EMOJI)]) for number, user in enumerate(stage.people)]
+            async with open_system(readers, server.get_uri(), stub=stub) as system:
+                chosen = [(user, EMOJI[number % len(EMOJI)]) for number, user in enumerate(system.users)]
                 started = time.perf_counter()
                 results = await asyncio.gather(
-                    *(stage.process(react=chosen[number::4], flush=60) for number in range(4))
+                    *(system.process(react=chosen[number::4], flush=60) for number in range(4))
                 )
                 took = time.perf_counter() - started
                 answered = sum(result.answer["answered"] for result in results)
-                exact = stage.shown() == tally([emoji for _, emoji in chosen])
-                print(f"{answered} of {people} reactions answered by 4 processes on PostgreSQL in {took:.1f} s,")
-                print(f"  counts on the message exact: {exact}; at most {stage.busiest_second()} set calls a second,")
-                print(f"  {stage.busiest_minute()} a minute; the service allows 200")
+                exact = system.shown() == tally([emoji for _, emoji in chosen])
+                print(f"{answered} of {readers} reactions answered by 4 processes on PostgreSQL in {took:.1f} s,")
+                print(f"  counts on the message exact: {exact}; at most {system.busiest_second()} set calls a second,")
+                print(f"  {system.busiest_minute()} a minute; the service allows 200")
         finally:
             server.cleanup()
 
@@ -239,7 +239,7 @@ async def main(*, small: bool, full: bool) -> None:
     with stub_process(STUB) as ready, tempfile.TemporaryDirectory() as folder:
         await single_reactions(ready, Path(folder), rounds=200 if small else 2000)
         await many_posts(ready, Path(folder), posts=100)
-        await direct_reads(ready, people=40 if small else 250)
+        await direct_reads(ready, readers=40 if small else 250)
         posts = 20 if small else 1_000
         with postgres(Path(folder)) as server:
             for url in (f"sqlite:///{folder}/spread.db", new_database(server, "spread")):

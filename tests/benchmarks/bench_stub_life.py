@@ -18,7 +18,7 @@ TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "Tide table"}}]
 
 
 def fill(server: StubServer) -> None:
-    """Ten thousand objects: people, Communities, messages."""
+    """Ten thousand objects: users, Communities, messages."""
 
     def call(name: str, **body: object) -> None:
         command = find(name)

@@ -1,9 +1,9 @@
-"""100,000 people from a generator: the rate against the documented ceiling, and the memory that it and a list take.
+"""100,000 users from a generator: the rate against the documented ceiling, and the memory that it and a list take.
 
     python -m tests.benchmarks.bench_subscribe [--small]
 
 The stub counts calls a second as the service documents it; a rejected call would show as an attempt over the number of
-batches. The ceiling is 200 calls a second of 20 people each.
+batches. The ceiling is 200 calls a second of 20 users each.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ STUB = "[limits]\nmembers_per_community = 1000000\n"
 CEILING = limits.CALLS_PER_SECOND * limits.ADD_MEMBERS_PER_CALL
 
 
-def people(count: int) -> Iterator[str]:
+def users(count: int) -> Iterator[str]:
     for number in range(count):
         yield f"reader_{number:07}"
 
@@ -36,7 +36,7 @@ async def main(*, small: bool) -> None:
     with stub_process(STUB) as ready:
         async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
             before = resident_megabytes()
-            async for _ in adapter.accounts.add_stream(people(count)):
+            async for _ in adapter.accounts.add_stream(users(count)):
                 pass
             await adapter.accounts.add(["owner"])
             channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
@@ -44,7 +44,7 @@ async def main(*, small: bool) -> None:
             started = time.perf_counter()
             kinds: Counter[OutcomeKind] = Counter()
             peak = before
-            async for outcome in adapter.subscriptions.subscribe_stream(channel.id, people(count)):
+            async for outcome in adapter.subscriptions.subscribe_stream(channel.id, users(count)):
                 kinds[outcome.kind] += 1
                 if kinds.total() % 5000 == 0:
                     peak = max(peak, resident_megabytes())

@@ -87,7 +87,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 @pytest.fixture
 def fresh_console(tmp_path: Path) -> Iterator[Console]:
-    """A console to which nobody has signed in."""
+    """A console to which no user has signed in."""
     running = _started(tmp_path)
     yield running
     _stopped(running)

@@ -1,4 +1,4 @@
-"""Every page in both languages: what it looks like, and whether everybody can use it."""
+"""Every page in both languages: what it looks like, and whether all users can use it."""
 
 import re
 from pathlib import Path

@@ -138,11 +138,11 @@ def test_the_demo_works_with_defaults_wherever_it_is_started(cli: Shell) -> None
 
 
 def test_the_demo_with_files_of_ones_own(cli: Shell) -> None:
-    people = cli.file("people.csv", "id\nann\nbob\n\xff" + "x" * 40 + "\n")
+    users = cli.file("users.csv", "id\nann\nbob\n\xff" + "x" * 40 + "\n")
     feed = cli.file(
         "feed.xml", "<rss version='2.0'><channel><title>Mine</title><item><title>x & y</title></item></channel></rss>"
     )
-    said = cli("demo", "--feed", feed, "--subscribers", people, "--json")
+    said = cli("demo", "--feed", feed, "--subscribers", users, "--json")
     report = said.json
     assert report["agree"] is True
     assert report["differences"] == []
@@ -160,11 +160,11 @@ def test_demo_reports_differing_read_backs_and_stops(cli: Shell, monkeypatch: py
             step.same("another", 2, 3)
 
     monkeypatch.setattr(Demo, "_ordinary", examine)
-    people = cli.file("people.csv", "ann\n")
-    stopped = cli("demo", "--subscribers", people, code=1)
+    users = cli.file("users.csv", "ann\n")
+    stopped = cli("demo", "--subscribers", users, code=1)
     assert stopped.out.splitlines()[-2:] == ["1 of 3 read-backs differ:", "  Compare: another: was 2, is 3"]
     assert "--keep-going shows the other steps" in stopped.err
-    report = cli("demo", "--subscribers", people, "--keep-going", "--json", code=1).json
+    report = cli("demo", "--subscribers", users, "--keep-going", "--json", code=1).json
     assert report["agree"] is False
     assert len(report["steps"]) == 17
     assert "Compare: another: was 2, is 3" in report["differences"]

@@ -87,10 +87,10 @@ def test_v_shows_a_failed_call_once(cli: Shell) -> None:
 
 
 def test_v_shows_the_calls_of_the_demo(cli: Shell) -> None:
-    people = cli.file("people.csv", "ann\nbob\n")
-    said = cli("demo", "--subscribers", people, "-v").err
+    users = cli.file("users.csv", "ann\nbob\n")
+    said = cli("demo", "--subscribers", users, "-v").err
     assert "group_open_http_svc/create_group: success, " in said
-    assert cli("demo", "--subscribers", people).err == ""
+    assert cli("demo", "--subscribers", users).err == ""
 
 
 def test_v_shows_requests_to_a_stub(cli: Shell, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], st
         + b"x" * 33
         + b"\r\nlatecomer\r\n"
     )
-    file = cli.file("people.csv", data)
+    file = cli.file("users.csv", data)
     assert cli.installed("subscribers", "import", news, file, "--json", code=3).json == {
         "channel": f"@TGS#_{news}",
         "problems": [
@@ -69,16 +69,16 @@ def test_stdin_and_an_empty_file(cli: Shell, new_channel: Callable[[], str]) -> 
 
 
 def test_missing_channel_is_reported(cli: Shell) -> None:
-    people = cli.file("people.txt", "reader_1\n")
-    refused = cli("subscribers", "import", "no_such", people, "--json", code=1)
+    users = cli.file("users.txt", "reader_1\n")
+    refused = cli("subscribers", "import", "no_such", users, "--json", code=1)
     assert (refused.out, refused.error["kind"]) == ("", "not_found")
     assert cli("subscribers", "list", "no_such", "--json", code=1).out == ""
 
 
 def test_list_that_stops_early_reports_its_cursor(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    people = "".join(f"crowd_{n}\n" for n in range(130))
-    cli("subscribers", "import", news, cli.file("crowd.txt", people), "--import-missing")
+    users = "".join(f"crowd_{n}\n" for n in range(130))
+    cli("subscribers", "import", news, cli.file("crowd.txt", users), "--import-missing")
     stopped = cli("subscribers", "list", news, "--limit", "110")
     assert len(stopped.out.splitlines()) == 111
     (said,) = stopped.err.splitlines()
@@ -86,7 +86,7 @@ def test_list_that_stops_early_reports_its_cursor(cli: Shell, new_channel: Calla
     cursor = said.split("--cursor ")[1].split()[0]
     rest = [row["user"] for row in cli("subscribers", "list", news, "--cursor", cursor, "--json").json]
     listed = [line.split()[0] for line in stopped.out.splitlines()[1:]]
-    assert set(listed) | set(rest) == set(people.split())
+    assert set(listed) | set(rest) == set(users.split())
     machine = cli("subscribers", "list", news, "--limit", "110", "--json")
     assert (len(machine.json), json.loads(machine.err)) == (110, {"stopped": {"count": 110, "cursor": cursor}})
     assert cli("subscribers", "list", news, "--limit", "2").err == "stopped after 2; there may be more\n"
@@ -95,7 +95,7 @@ def test_list_that_stops_early_reports_its_cursor(cli: Shell, new_channel: Calla
 
 def test_user_twice_in_a_file_has_two_line_numbers(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    file = cli.file("people.txt", "reader_1\nstranger\nreader_2\nstranger\n")
+    file = cli.file("users.txt", "reader_1\nstranger\nreader_2\nstranger\n")
     problems = cli("subscribers", "import", news, file, "--json", code=3).json["problems"]
     assert [(problem["line"], problem["user"]) for problem in problems] == [(2, "stranger"), (4, "stranger")]
 

@@ -51,8 +51,8 @@ def test_stopped_server_is_reported(cli: Shell) -> None:
     error = gone("channels", "show", "news", "--json", code=7).error
     assert error["kind"] == "unavailable"
     assert "no connection to 127.0.0.1:1" in error["message"]
-    people = cli.file("people.txt", "reader_1\n")
-    imported = gone("subscribers", "import", "news", people, code=7)
+    readers = cli.file("users.txt", "reader_1\n")
+    imported = gone("subscribers", "import", "news", readers, code=7)
     assert imported.out == ""
     assert "no connection to 127.0.0.1:1" in imported.err
 

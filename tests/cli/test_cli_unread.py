@@ -95,9 +95,9 @@ def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
 
 def test_all_users_of_a_file_are_synced(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    people = [f"reader_{number}" for number in range(63, 73)]
-    cli("subscribers", "add", news, *people, "--no-assign")
-    file = cli.file("people.csv", "user\n" + "\n".join([*people[:5], "stranger", "x" * 33, *people[5:]]) + "\n")
+    users = [f"reader_{number}" for number in range(63, 73)]
+    cli("subscribers", "add", news, *users, "--no-assign")
+    file = cli.file("users.csv", "user\n" + "\n".join([*users[:5], "stranger", "x" * 33, *users[5:]]) + "\n")
     done = cli("unread", "sync-all", file, "--json", code=3).json
     reason = done["problems"].pop(1)["reason"]
     assert "not" in reason
@@ -105,7 +105,7 @@ def test_all_users_of_a_file_are_synced(cli: Shell, new_channel: Callable[[], st
         "problems": [{"line": 8, "reason": "user has 33 bytes; 32 are allowed"}],
         "people": 11, "changed": 10, "added": 10, "removed": 0, "cursor": 11,
     }  # fmt: skip
-    headed = cli.file("headed.csv", "who,age\n" + "\n".join(f"{user},5" for user in people))
+    headed = cli.file("headed.csv", "who,age\n" + "\n".join(f"{user},5" for user in users))
     assert "--no-header" in cli("unread", "sync-all", headed, code=2).err
     assert cli("unread", "sync-all", headed, "--column", "who").out.startswith("10 users: 0 changed")
     assert cli("unread", "sync-all", headed, "--header").out.startswith("10 users: 0 changed")
@@ -122,7 +122,7 @@ def test_outcomes_show_the_assignment(cli: Shell, new_channel: Callable[[], str]
     assert lines[0].split() == ["user", "outcome", "assignment", "reason"]
     assert lines[1].split()[:3] == ["reader_73", "added", "left_out"]
     assert "sync_many" in lines[1]
-    file = cli.file("people.txt", "reader_73\nreader_74\nreader_75\n")
+    file = cli.file("users.txt", "reader_73\nreader_74\nreader_75\n")
     imported = small("subscribers", "import", news, file)
     assert imported.out == "3 lines read: 1 added, 2 already\n"
     rest = "'unread sync-all' with the same file does the rest\n"
@@ -155,12 +155,12 @@ def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
 
 def test_two_processes_change_groups_of_the_same_users(cli: Shell, new_channel: Callable[[], str]) -> None:
     channels = [new_channel() for _ in range(2)]
-    people = ["reader_76", "reader_77"]
-    running = [cli.start("subscribers", "add", channel, *people, "--json") for channel in channels]
+    users = ["reader_76", "reader_77"]
+    running = [cli.start("subscribers", "add", channel, *users, "--json") for channel in channels]
     for process in running:
         out, err = process.communicate(timeout=SECONDS)
         outcomes = checked(process.returncode, out, err, 0).json
         assert [each["assignment"]["status"] for each in outcomes] == ["assigned", "assigned"]
-    for user in people:
+    for user in users:
         (group,) = cli("unread", "groups", user, "--json").json
         assert set(group["channels"]) == {f"@TGS#_{channel}" for channel in channels}

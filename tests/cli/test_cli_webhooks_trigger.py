@@ -17,7 +17,7 @@ OK = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
 
 class Listener(HTTPServer):
-    """A receiver of nobody's making: keeps what it hears, answers OK."""
+    """A receiver of no user's making: keeps what it hears, answers OK."""
 
     heard: list[tuple[dict[str, list[str]], Any]]
 

@@ -215,7 +215,7 @@ async def test_or_removes_them_if_so_set(scene: Scene) -> None:
             await adapter.reactions.react(ref, TWO, "👍")
         await adapter.subscriptions.unsubscribe(scene.slug, [ONE])
         totals = [(await adapter.reactions.get(ref)).total for ref in (scene.ref, second)]
-        assert totals == ([1, 1] if scene.stored else [2, 2])  # direct mode does not know where somebody reacted
+        assert totals == ([1, 1] if scene.stored else [2, 2])  # direct mode does not know where a user reacted
     finally:
         await adapter.aclose()
 

@@ -32,9 +32,9 @@ from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.wire.extensions import Extension
 from tests.conformance.conftest import settings_for
 
-PEOPLE = [f"reader_{number}" for number in range(5)]
-people, emoji = st.sampled_from(PEOPLE), st.sampled_from(["👍", "❤️", "🙏"])
-KEYS_KEPT = 2  # of people's own, so that the others are compacted
+USERS = [f"reader_{number}" for number in range(5)]
+readers, emoji = st.sampled_from(USERS), st.sampled_from(["👍", "❤️", "🙏"])
+KEYS_KEPT = 2  # of users' own, so that the others are compacted
 FASTER = 20
 T = TypeVar("T")
 TROUBLE = {
@@ -67,7 +67,7 @@ class Killed(Exception):  # noqa: N818
 
 
 class Model:
-    """What everybody's reaction is: adapters write it at once, phones when their key is heard of or read."""
+    """What all users's reaction is: adapters write it at once, client apps when their key is heard of or read."""
 
     def __init__(self) -> None:
         self.truth: dict[str, str] = {}
@@ -86,7 +86,7 @@ class Model:
             self.present.discard(change.user)
 
     def read(self, keys: dict[str, tuple[str, int]], latest: int) -> None:
-        for user in PEOPLE:
+        for user in USERS:
             if user in keys and keys[user][1] != self.folded.get(user, 0):
                 self.folded[user] = keys[user][1]
                 self._take(user, (keys[user][0],))
@@ -109,7 +109,7 @@ class Model:
 
 
 class ReactionLives(RuleBasedStateMachine):
-    """Every rule does one thing to the adapter or to a phone, and the same to the model."""
+    """Every rule does one thing to the adapter or to a client app, and the same to the model."""
 
     def __init__(self, new_url: Callable[[], str] | None = None, display: str = "auto") -> None:
         super().__init__()
@@ -124,14 +124,14 @@ class ReactionLives(RuleBasedStateMachine):
             update={"database_url": SecretStr(url), "reactions": ReactionSettings.model_validate({"display": display})}
         )
         self.open()
-        self.run(self.adapter.accounts.add(["owner", *PEOPLE]))
+        self.run(self.adapter.accounts.add(["owner", *USERS]))
         self.run(self.adapter.channels.create(slug="tides", name="Tides", owner="owner"))
-        self.run(self.adapter.subscriptions.subscribe("tides", PEOPLE, assign=False))
+        self.run(self.adapter.subscriptions.subscribe("tides", USERS, assign=False))
         self.ref = self.run(self.adapter.posts.publish("tides", Text("low"))).ref
         self.model, self.events = Model(), list[ReactionChange]()
         self.world = self.server.world
         self.world.listen(self.happened)
-        self.phones = {user: self.world.client(user) for user in PEOPLE}
+        self.clients = {user: self.world.client(user) for user in USERS}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
@@ -159,12 +159,12 @@ class ReactionLives(RuleBasedStateMachine):
             if not change.from_client:
                 self.model.compacted(change.user, change.seq)
 
-    @rule(user=people, chosen=emoji)
+    @rule(user=readers, chosen=emoji)
     def react(self, user: str, chosen: str) -> None:
         assert self.run(self.adapter.reactions.react(self.ref, user, chosen)) is (self.model.truth.get(user) != chosen)
         self.model.truth[user] = chosen
 
-    @rule(users=st.lists(people, min_size=2, unique=True), chosen=emoji)
+    @rule(users=st.lists(readers, min_size=2, unique=True), chosen=emoji)
     def react_together(self, users: list[str], chosen: str) -> None:
         async def together() -> None:
             await asyncio.gather(*(self.adapter.reactions.react(self.ref, user, chosen) for user in users))
@@ -172,19 +172,19 @@ class ReactionLives(RuleBasedStateMachine):
         self.run(together())
         self.model.truth.update(dict.fromkeys(users, chosen))
 
-    @rule(user=people)
+    @rule(user=readers)
     def unreact(self, user: str) -> None:
         assert self.run(self.adapter.reactions.unreact(self.ref, user)) is (user in self.model.truth)
         self.model.truth.pop(user, None)
 
-    @rule(user=people, chosen=st.none() | emoji)
-    def phone(self, user: str, chosen: str | None) -> None:
+    @rule(user=readers, chosen=st.none() | emoji)
+    def client(self, user: str, chosen: str | None) -> None:
         key = f"r|{user}"
         try:
             if chosen is None:
-                self.phones[user].delete_extensions(self.ref.channel, self.ref.seq, [key])
+                self.clients[user].delete_extensions(self.ref.channel, self.ref.seq, [key])
             else:
-                self.phones[user].set_extensions(self.ref.channel, self.ref.seq, {key: chosen})
+                self.clients[user].set_extensions(self.ref.channel, self.ref.seq, {key: chosen})
         except Refusal:
             return
 
@@ -234,7 +234,7 @@ class ReactionLives(RuleBasedStateMachine):
 
     @rule(supported=st.booleans(), probe=st.booleans())
     def switch(self, supported: bool, probe: bool) -> None:
-        """The console turns extensions on or off; somebody may ask for a probe."""
+        """The console turns extensions on or off; a user may ask for a probe."""
         behaviour = self.world.settings.behaviour.model_copy(update={"community_extensions": supported})
         self.world.settings = self.world.settings.model_copy(update={"behaviour": behaviour})
         if probe:
@@ -246,9 +246,9 @@ class ReactionLives(RuleBasedStateMachine):
 
     @invariant()
     def the_truth_is_the_model(self) -> None:
-        found = self.run(self.adapter.reactions.get(self.ref, PEOPLE[0]))
+        found = self.run(self.adapter.reactions.get(self.ref, USERS[0]))
         assert dict(found.counts) == Counter(self.model.truth.values())
-        assert found.mine == tuple(filter(None, [self.model.truth.get(PEOPLE[0])]))
+        assert found.mine == tuple(filter(None, [self.model.truth.get(USERS[0])]))
 
     @rule()
     def what_plain_clients_see_is_the_truth(self) -> None:
@@ -269,10 +269,10 @@ class ReactionLives(RuleBasedStateMachine):
         assert listed == self.model.truth
 
     def unheard(self, pairs: dict[str, tuple[str | None, int]]) -> int:
-        """Keys that nobody has told the adapter of."""
+        """Keys that no user has told the adapter of."""
         return sum(
             pairs[f"r|{user}"][1] != self.model.folded.get(user)
-            for user in PEOPLE
+            for user in USERS
             if pairs.get(f"r|{user}", (None, 0))[0]
         )
 

@@ -29,10 +29,10 @@ from tests.conformance.conftest import BROADCASTS, official, settings_for
 
 SLUGS = ["tides", "ferries", "market"]
 OWNERS = ["owner_1", "owner_2"]
-PEOPLE = [f"reader_{number}" for number in range(6)]
+USERS = [f"reader_{number}" for number in range(6)]
 STRANGER = "stranger"
 slugs = st.sampled_from(SLUGS)
-people = st.lists(st.sampled_from([*PEOPLE, STRANGER]), max_size=5)
+readers = st.lists(st.sampled_from([*USERS, STRANGER]), max_size=5)
 T = TypeVar("T")
 
 
@@ -63,7 +63,7 @@ class ChannelLives(RuleBasedStateMachine):
             own = official(own, f"sqlite:///{self.folder.name}/app.db")
         self.adapter = ChannelAdapter.open(own)
         self.run(self.adapter.__aenter__())
-        self.run(self.adapter.accounts.add([*OWNERS, *PEOPLE]))
+        self.run(self.adapter.accounts.add([*OWNERS, *USERS]))
         self.model: dict[str, Known] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -102,7 +102,7 @@ class ChannelLives(RuleBasedStateMachine):
         assert self.run(self.adapter.channels.delete(slug)) is (slug in self.model)
         self.model.pop(slug, None)
 
-    @rule(slug=slugs, users=people)
+    @rule(slug=slugs, users=readers)
     def subscribe(self, slug: str, users: list[str]) -> None:
         work = self.adapter.subscriptions.subscribe(slug, users)
         known = self.model.get(slug)
@@ -113,7 +113,7 @@ class ChannelLives(RuleBasedStateMachine):
         assert outcomes <= {OutcomeKind.NOT_FOUND}
         known.subscribers |= set(users) - {STRANGER}
 
-    @rule(slug=slugs, users=people)
+    @rule(slug=slugs, users=readers)
     def unsubscribe(self, slug: str, users: list[str]) -> None:
         work = self.adapter.subscriptions.unsubscribe(slug, users)
         known = self.model.get(slug)
@@ -156,9 +156,9 @@ class ChannelLives(RuleBasedStateMachine):
         }
         for slug, known in self.model.items():
             self.run(self._same_inside(slug, known))
-        for person in PEOPLE[:2]:
-            assert self.run(self._followed_by(person)) == {
-                slug for slug, known in self.model.items() if person in known.subscribers
+        for user in USERS[:2]:
+            assert self.run(self._followed_by(user)) == {
+                slug for slug, known in self.model.items() if user in known.subscribers
             }
 
     async def _same_inside(self, slug: str, known: Known) -> None:
@@ -168,8 +168,8 @@ class ChannelLives(RuleBasedStateMachine):
         assert [post.content for post in posts] == [Text(text) if text else None for text in known.posts]
         assert all((post.state is PostState.RECALLED) is (post.content is None) for post in posts)
 
-    async def _followed_by(self, person: str) -> set[str]:
-        return {mine.channel.slug async for mine in self.adapter.channels.subscribed(person)}
+    async def _followed_by(self, user: str) -> set[str]:
+        return {mine.channel.slug async for mine in self.adapter.channels.subscribed(user)}
 
     def refused(self, work: Coroutine[Any, Any, object], error: type[Exception]) -> None:
         try:

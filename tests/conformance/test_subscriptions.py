@@ -1,4 +1,4 @@
-"""Following and leaving: an outcome for everybody, never one answer for all."""
+"""Following and leaving: an outcome for all users, never one answer for all."""
 
 from collections.abc import AsyncIterator
 
@@ -91,13 +91,13 @@ async def test_a_full_channel_takes_who_fits(setting: Setting) -> None:
 async def test_a_stream_of_people_gives_a_stream_of_outcomes(setting: Setting) -> None:
     channel = await channel_of(setting)
 
-    async def people() -> AsyncIterator[str]:
+    async def readers() -> AsyncIterator[str]:
         for reader in READERS:
             yield reader
         yield ""
         yield "x" * 33
 
-    outcomes = [outcome async for outcome in setting.adapter.subscriptions.subscribe_stream(channel, people())]
+    outcomes = [outcome async for outcome in setting.adapter.subscriptions.subscribe_stream(channel, readers())]
     assert len(outcomes) == len(READERS) + 2
     assert sum(outcome.kind is OutcomeKind.ADDED for outcome in outcomes) == len(READERS)
     assert {outcome.user for outcome in outcomes if outcome.kind is OutcomeKind.INVALID} == {"", "x" * 33}

@@ -1,4 +1,4 @@
-"""The playground: phones of simulated readers, the request log, faults and the clock."""
+"""The playground: client apps of simulated readers, the request log, faults and the clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,7 +36,7 @@ async def browser(playground: Playground) -> AsyncIterator[Browser]:
 
 
 async def press(browser: Browser, number: int, do: str, /, **fields: str) -> str:
-    """Press a button of a phone, without JavaScript, and return the page that follows."""
+    """Press a button of a client app, without JavaScript, and return the page that follows."""
     sent = await browser.post(f"/play/phones/{number}", {"do": do, **fields})
     assert (sent.status, sent.place) == (303, "/play")
     return (await browser.get("/play")).text

@@ -24,7 +24,7 @@ from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import StubClock
 
-PEOPLE = [f"reader_{number}" for number in range(40)]
+USERS = [f"reader_{number}" for number in range(40)]
 DAY = 86_400
 
 
@@ -39,12 +39,12 @@ class Calls(Counter[str]):
 async def opened(
     stub: dict[str, Any] | None = None, calls: Calls | None = None, clock: StubClock | None = None, **more: Any
 ) -> AsyncIterator[tuple[ChannelAdapter, StubServer]]:
-    """An adapter on a stub with these settings, with an owner and 40 people imported."""
+    """An adapter on a stub with these settings, with an owner and 40 users imported."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(StubServer(StubSettings.model_validate(stub or {}), clock=clock))
         adapter = await stack.enter_async_context(ChannelAdapter.open(settings(server, **more), observer=calls))
         if clock is None:
-            await adapter.accounts.add(["owner", *PEOPLE])
+            await adapter.accounts.add(["owner", *USERS])
         yield adapter, server
 
 
@@ -61,7 +61,7 @@ async def test_a_smaller_batch_cap_is_learned_once() -> None:
     calls = Calls()
     async with opened({"limits": {"add_members": 6}}, calls, concurrency=1) as (adapter, _):
         channel = await channel_on(adapter)
-        assert (await adapter.subscriptions.subscribe(channel, PEOPLE)).counts == {OutcomeKind.ADDED: 40}
+        assert (await adapter.subscriptions.subscribe(channel, USERS)).counts == {OutcomeKind.ADDED: 40}
         # 20 and 10 are refused once each, 5 fit: two refusals and eight calls, not two refusals for every batch
         assert calls["add_group_member"] == 10
 
@@ -69,20 +69,20 @@ async def test_a_smaller_batch_cap_is_learned_once() -> None:
 async def test_unknown_people_are_found_where_the_service_answers_for_each() -> None:
     async with opened({"behaviour": {"unknown_account": "per_member"}}) as (adapter, _):
         channel = await channel_on(adapter)
-        people = [*PEOPLE[:3], "stranger"]
-        outcomes = await adapter.subscriptions.subscribe(channel, people)
+        users = [*USERS[:3], "stranger"]
+        outcomes = await adapter.subscriptions.subscribe(channel, users)
         assert outcomes.counts == {OutcomeKind.ADDED: 3, OutcomeKind.NOT_FOUND: 1}
-        again = await adapter.subscriptions.subscribe(channel, people, import_missing=True)
+        again = await adapter.subscriptions.subscribe(channel, users, import_missing=True)
         assert again.counts == {OutcomeKind.ALREADY: 3, OutcomeKind.ADDED: 1}
 
 
 async def test_who_is_in_too_many_groups_does_not_keep_the_others_out() -> None:
     async with opened({"limits": {"groups_per_user": 1}}) as (adapter, _):
         first = (await adapter.channels.create(slug="first", name="First", owner="owner")).id
-        await adapter.subscriptions.subscribe(first, PEOPLE[:2])
+        await adapter.subscriptions.subscribe(first, USERS[:2])
         await adapter.accounts.add(["second_owner"])
         second = (await adapter.channels.create(slug="second", name="Second", owner="second_owner")).id
-        outcomes = await adapter.subscriptions.subscribe(second, PEOPLE[:5])
+        outcomes = await adapter.subscriptions.subscribe(second, USERS[:5])
         assert outcomes.counts == {OutcomeKind.TOO_MANY_CHANNELS: 2, OutcomeKind.ADDED: 3}
 
 
@@ -193,8 +193,8 @@ async def test_a_joined_list_too_large_for_one_answer_is_read_in_smaller_pages()
         slugs = [f"channel_{number:03}" for number in range(120)]
         for slug in slugs:
             channel = await adapter.channels.create(slug=slug, name="A name " * 10, owner="owner")
-            await adapter.subscriptions.subscribe(channel.id, PEOPLE[:1])
-        found = sorted([mine.channel.slug async for mine in adapter.channels.subscribed(PEOPLE[0])])
+            await adapter.subscriptions.subscribe(channel.id, USERS[:1])
+        found = sorted([mine.channel.slug async for mine in adapter.channels.subscribed(USERS[0])])
         assert found == slugs
 
 
@@ -203,13 +203,13 @@ async def test_a_warm_tag_cache_costs_the_pages_of_the_list_alone() -> None:
     async with opened({}, calls) as (adapter, _):
         for number in range(60):
             channel = await adapter.channels.create(slug=f"channel_{number}", name="Tides", owner="owner")
-            await adapter.subscriptions.subscribe(channel.id, PEOPLE[:1])
+            await adapter.subscriptions.subscribe(channel.id, USERS[:1])
         adapter.channels.forget()
         calls.clear()
-        assert len([mine async for mine in adapter.channels.subscribed(PEOPLE[0])]) == 60
+        assert len([mine async for mine in adapter.channels.subscribed(USERS[0])]) == 60
         assert calls == {"get_joined_group_list": 1, "get_group_info": 2}
         calls.clear()
-        assert len([mine async for mine in adapter.channels.subscribed(PEOPLE[0])]) == 60
+        assert len([mine async for mine in adapter.channels.subscribed(USERS[0])]) == 60
         assert calls == {"get_joined_group_list": 1}
 
 
@@ -236,7 +236,7 @@ async def test_a_channel_deleted_elsewhere_is_forgotten_once_that_is_seen() -> N
 async def test_a_service_that_goes_away_ends_a_long_call_soon() -> None:
     async with opened(total_seconds=1.0, connect_seconds=0.5, concurrency=2) as (adapter, server):
         channel = await channel_on(adapter)
-        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        await adapter.subscriptions.subscribe(channel, USERS[:1])
         await server.stop()
         kinds: Counter[OutcomeKind] = Counter()
         outcomes = adapter.subscriptions.subscribe_stream(channel, (f"reader_{n}" for n in range(100_000)))

@@ -12,10 +12,10 @@ from channel_adapter import AssignmentStatus as Status
 from channel_adapter import ChannelAdapter, OutcomeKind
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
+from tests.faults.test_adapter_trouble import USERS, Calls, opened, settings
 from tests.faults.test_unread_trouble import channels_on, grouped
 
-ANN = PEOPLE[0]
+ANN = USERS[0]
 ANY_GROUP: dict[str, Any] = {"behaviour": {"contact_group_needs_membership": False}}
 """The service takes groups of which the user is no member, so only the adapter keeps them apart."""
 
@@ -94,7 +94,7 @@ async def test_leaving_between_a_subscription_and_its_assignment_ends_without_on
 @pytest.mark.parametrize("stub", [ANY_GROUP, {}], ids=["any group", "members"])
 async def test_groups_equal_membership_after_four_processes_changed_the_same_users(stub: dict[str, Any]) -> None:
     draw = random.Random(30)
-    users = PEOPLE[:8]
+    users = USERS[:8]
     async with opened(stub) as (one, server), AsyncExitStack() as stack:
         channels = await channels_on(one, 2)
         others = [await stack.enter_async_context(ChannelAdapter.open(settings(server))) for _ in range(3)]
@@ -129,7 +129,7 @@ async def test_membership_that_cannot_be_read_again_is_an_outcome_of_its_own() -
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         server.faults.replace([Fault(command="get_role_in_group", code=10007)])
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:3])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:3])
         assert (outcomes.complete, outcomes.assignments) == (True, {Status.UNCERTAIN: 3})
         assert all(each.assignment and "unread.sync" in each.assignment.reason for each in outcomes)
 
@@ -137,7 +137,7 @@ async def test_membership_that_cannot_be_read_again_is_an_outcome_of_its_own() -
 async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
-        phone = server.world.client(ANN)
+        client = server.world.client(ANN)
         roles = ("NotMember", "Member")
         server.faults.replace(
             [
@@ -152,7 +152,7 @@ async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None
         server.faults.replace([])
         assert (await adapter.unread.sync(ANN)).done
         assert await grouped(adapter, ANN) == {channel}
-        phone.leave(channel)
+        client.leave(channel)
 
 
 async def test_an_assignment_of_a_channel_that_the_user_is_not_in_is_not_subscribed() -> None:

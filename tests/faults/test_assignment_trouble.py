@@ -19,10 +19,10 @@ from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.config.settings import UnreadSettings
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
+from tests.faults.test_adapter_trouble import USERS, Calls, opened, settings
 from tests.faults.test_unread_trouble import channels_on, grouped
 
-ANN, BEN = PEOPLE[:2]
+ANN, BEN = USERS[:2]
 GROUPS = "group_open_http_svc"
 
 
@@ -37,11 +37,11 @@ async def test_the_edition_has_no_conversation_groups() -> None:
     calls = Calls()
     async with opened({"app": {"conversation_groups": False}}, calls) as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:3])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:3])
         assert outcomes.complete
         assert outcomes.assignments == {Status.UNSUPPORTED: 3}
         calls.clear()
-        left = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:3])
+        left = await adapter.subscriptions.unsubscribe(channel, USERS[:3])
         assert (left.complete, left.assignments) == (True, {Status.UNSUPPORTED: 3})
         assert "update_contact_group" not in calls  # it is remembered for a while
         assert (await adapter.unread.get(ANN)).badge == 0
@@ -103,10 +103,10 @@ async def test_an_assignment_without_an_answer_is_reported_and_finished_by_repea
     async with StubServer() as server:
         adapter = ChannelAdapter.open(settings(server, call_seconds=0.3), clock=HastyClock(), observer=calls)
         async with adapter:
-            await adapter.accounts.add(["owner", *PEOPLE])
+            await adapter.accounts.add(["owner", *USERS])
             (channel,) = await channels_on(adapter, 1)
             server.faults.replace([Fault(service="recentcontact", code=50004)])
-            outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE)
+            outcomes = await adapter.subscriptions.subscribe(channel, USERS)
             assert (outcomes.complete, outcomes.assignments) == (True, {Status.FAILED: 40})
             assert all(each.assignment and "again" in each.assignment.reason for each in outcomes)
 
@@ -133,23 +133,23 @@ async def test_call_for_many_users_assigns_none() -> None:
     async with opened({}, calls, unread=UnreadSettings(assign_up_to=5)) as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
         calls.clear()
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:6])
         assert (outcomes.complete, outcomes.assignments) == (True, {Status.LEFT_OUT: 6})
         assert all(each.assignment and "sync_many" in each.assignment.reason for each in outcomes)
         assert "get_contact_group" not in calls
 
         async def stream() -> AsyncIterator[str]:
-            for user in PEOPLE[:8]:
+            for user in USERS[:8]:
                 yield user
 
         outcomes = await adapter.subscriptions.subscribe(channel, stream())
         assert outcomes.assignments == {Status.ASSIGNED: 5, Status.LEFT_OUT: 3}
         for count, assigned in ((5, {Status.ASSIGNED: 5}), (6, {Status.LEFT_OUT: 6})):
-            outcomes = await adapter.subscriptions.subscribe(channel, (user for user in PEOPLE[:count]))
+            outcomes = await adapter.subscriptions.subscribe(channel, (user for user in USERS[:count]))
             assert outcomes.assignments == assigned
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6], assign=True)
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:6], assign=True)
         assert outcomes.assignments == {Status.ASSIGNED: 6}
-        outcomes = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:6])
+        outcomes = await adapter.subscriptions.unsubscribe(channel, USERS[:6])
         assert outcomes.assignments == {Status.LEFT_OUT: 6}
 
 
@@ -166,15 +166,15 @@ async def test_assignment_can_be_turned_off_and_asked_for() -> None:
 
 
 async def test_calls_of_an_assignment() -> None:
-    """Two for somebody new, one for somebody known; one update of 100 for many channels; none for what is filed."""
+    """Two for a user new, one for a user known; one update of 100 for many channels; none for what is filed."""
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
         channels = await channels_on(adapter, 4)
         calls.clear()
-        await adapter.subscriptions.subscribe(channels[0], PEOPLE[:3])
+        await adapter.subscriptions.subscribe(channels[0], USERS[:3])
         assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (3, 3, 0)
         calls.clear()
-        await adapter.subscriptions.subscribe(channels[1], PEOPLE[:3])
+        await adapter.subscriptions.subscribe(channels[1], USERS[:3])
         assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (0, 0, 3)
         calls.clear()
         await adapter.subscriptions.follow(ANN, channels)
@@ -196,13 +196,13 @@ async def test_two_processes_file_for_one_person_at_once(duplicate: str) -> None
                 await adapter.accounts.check([ANN])
             outcomes = await asyncio.gather(
                 *(
-                    adapter.subscriptions.subscribe(channel, PEOPLE[:4])
+                    adapter.subscriptions.subscribe(channel, USERS[:4])
                     for adapter, part in ((one, channels[:6]), (two, channels[6:]))
                     for channel in part
                 )
             )
         assert all(each.assignments == {Status.ASSIGNED: 4} for each in outcomes)
-        for user in PEOPLE[:4]:
+        for user in USERS[:4]:
             book = server.world.state.contacts[user]
             assert list(book.groups.values()) == ["Channels"]
             assert {peer for _, peer in book.conversations(1)} == set(channels)
@@ -283,8 +283,8 @@ async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> 
     async with StubServer() as server:
         adapter = ChannelAdapter.open(settings(server, concurrency=4), clock=HastyClock())
         async with adapter:
-            await adapter.accounts.add(["owner", *PEOPLE])
-            run = adapter.unread.sync_many_stream(iter(PEOPLE))
+            await adapter.accounts.add(["owner", *USERS])
+            run = adapter.unread.sync_many_stream(iter(USERS))
             for _ in range(10):
                 await anext(run)
             server.faults.replace([Fault(service="recentcontact", code=50004)])
@@ -292,24 +292,24 @@ async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> 
                 _ = [each async for each in run]
             assert 10 <= run.cursor <= 15
             server.faults.replace([])
-            rest = [each async for each in adapter.unread.sync_many_stream(iter(PEOPLE), cursor=run.cursor)]
-            assert [each.user for each in rest] == PEOPLE[run.cursor :]
+            rest = [each async for each in adapter.unread.sync_many_stream(iter(USERS), cursor=run.cursor)]
+            assert [each.user for each in rest] == USERS[run.cursor :]
 
 
 @pytest.mark.parametrize("code", [59999, 50002, 51008])
 async def test_one_person_who_is_refused_does_not_end_a_sync_of_many(code: int) -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", nth=(3,), code=code)])
-        run = adapter.unread.sync_many_stream(iter(PEOPLE[:6]))
+        run = adapter.unread.sync_many_stream(iter(USERS[:6]))
         found = [(each.user, bool(each.error)) async for each in run]
-        assert found == [(user, user == PEOPLE[2]) for user in PEOPLE[:6]]
+        assert found == [(user, user == USERS[2]) for user in USERS[:6]]
         assert run.cursor == 6
 
 
 async def test_a_sync_of_many_ends_when_everybody_is_refused() -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", code=59999)])
-        run = adapter.unread.sync_many_stream(iter(PEOPLE))
+        run = adapter.unread.sync_many_stream(iter(USERS))
         with pytest.raises(RefusedError):
             _ = [each async for each in run]
         assert run.cursor == 0

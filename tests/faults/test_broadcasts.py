@@ -246,26 +246,26 @@ async def test_a_plan_without_official_accounts_is_named_by_the_doctor() -> None
 
 async def test_reasons_of_subscribers_who_were_not_added() -> None:
     async with stub() as server, opened(server) as adapter:
-        people = [f"user_{n}" for n in range(6)]
-        await adapter.accounts.add(people)
+        readers = [f"user_{n}" for n in range(6)]
+        await adapter.accounts.add(readers)
         for code, kind in ((130005, "already"), (130006, "full"), (130010, "too_many_channels"), (20006, "refused")):
             server.faults.replace([Fault(command="add_subscriber", code=code)])
-            outcomes = await adapter.subscriptions.subscribe("tides", people, assign=False)
+            outcomes = await adapter.subscriptions.subscribe("tides", readers, assign=False)
             assert outcomes.counts == {OutcomeKind(kind): 6}
         server.faults.replace([Fault(command="add_subscriber", code=130004)])
         with pytest.raises(NotFoundError, match="there is no channel"):
-            await adapter.subscriptions.subscribe("tides", people, assign=False)
+            await adapter.subscriptions.subscribe("tides", readers, assign=False)
         server.faults.replace([Fault(command="add_subscriber", status=502, nth=(1,))])
-        assert (await adapter.subscriptions.subscribe("tides", people, assign=False)).complete
+        assert (await adapter.subscriptions.subscribe("tides", readers, assign=False)).complete
 
 
 async def test_members_are_found_by_the_cheaper_way() -> None:
     async with stub() as server, opened(server) as adapter:
-        people = [f"user_{n:04}" for n in range(1_000)]
-        await adapter.accounts.add([*people, "stranger"])
-        await adapter.subscriptions.subscribe("tides", people, assign=False)
+        readers = [f"user_{n:04}" for n in range(1_000)]
+        await adapter.accounts.add([*readers, "stranger"])
+        await adapter.subscriptions.subscribe("tides", readers, assign=False)
         for users, calls in (
-            (people[:1], 1), ([*people[:2]], 2), (people[:3], 1), ([*people[:3], "stranger"], 2), (people, 5),
+            (readers[:1], 1), ([*readers[:2]], 2), (readers[:3], 1), ([*readers[:3], "stranger"], 2), (readers, 5),
         ):  # fmt: skip
             before = len(list(server.log.calls()))
             found = await adapter.subscriptions.is_subscribed("tides", users)

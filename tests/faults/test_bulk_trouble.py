@@ -1,4 +1,4 @@
-"""Calls about many people in trouble: what is known of somebody is told, and slow is not the same as gone."""
+"""Calls about many users in trouble: what is known of a user is told, and slow is not the same as gone."""
 
 import asyncio
 import inspect
@@ -23,7 +23,7 @@ from channel_adapter import (
 from channel_adapter.config.settings import SubscriptionSettings
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
+from tests.faults.test_adapter_trouble import USERS, Calls, channel_on, opened, settings
 from tests.faults.test_lost_answers import HastyClock
 
 TENS = SubscriptionSettings(add_per_call=10, remove_per_call=10)
@@ -60,7 +60,7 @@ async def test_a_queue_for_our_own_turns_is_waited_for_however_long_it_is() -> N
     rates = {"group_open_http_svc/add_group_member": 10.0}
     async with opened(subscriptions=ones, calls_per_second=rates, total_seconds=0.5) as (adapter, server):
         channel = await channel_on(adapter)
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:18])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:18])
         assert outcomes.counts == {OutcomeKind.ADDED: 18}
         assert server.log.count("add_group_member") == 18
 
@@ -69,11 +69,11 @@ async def test_a_queue_for_our_own_turns_is_waited_for_however_long_it_is() -> N
 async def test_a_service_that_asks_for_a_lower_rate_is_given_time(command: str) -> None:
     async with hasty() as (adapter, server):
         channel = await channel_on(adapter)
-        await adapter.subscriptions.subscribe(channel, PEOPLE[:5])
+        await adapter.subscriptions.subscribe(channel, USERS[:5])
         server.faults.replace([Fault(command=command, code=60007, times=40)])
-        added = await adapter.subscriptions.subscribe(channel, PEOPLE)
+        added = await adapter.subscriptions.subscribe(channel, USERS)
         assert added.counts == {OutcomeKind.ADDED: 35, OutcomeKind.ALREADY: 5}
-        removed = await adapter.subscriptions.unsubscribe(channel, PEOPLE)
+        removed = await adapter.subscriptions.unsubscribe(channel, USERS)
         assert removed.counts == {OutcomeKind.REMOVED: 40}
 
 
@@ -84,11 +84,11 @@ async def test_a_call_that_ends_early_hands_over_what_it_knows(awaited: bool) ->
         server.faults.replace([Fault(command="add_group_member", nth=(3,), code=DENIED)])
         if awaited:
             with pytest.raises(PermissionDeniedError) as ended:
-                await adapter.subscriptions.subscribe(channel, PEOPLE)
+                await adapter.subscriptions.subscribe(channel, USERS)
             assert ended.value.outcomes is not None
             found, error = list(ended.value.outcomes), ended.value
         else:
-            found, error = await streamed(adapter.subscriptions.subscribe_stream(channel, PEOPLE))  # type: ignore[assignment]
+            found, error = await streamed(adapter.subscriptions.subscribe_stream(channel, USERS))  # type: ignore[assignment]
         assert isinstance(error, PermissionDeniedError)
         assert counted(found) == {OutcomeKind.ADDED: 20, OutcomeKind.FAILED: 10}
         assert {each.reason for each in found if each.kind is OutcomeKind.FAILED} == {error.message}
@@ -101,15 +101,15 @@ async def test_what_is_under_way_when_a_call_ends_is_told_as_well() -> None:
         server.faults.replace(
             [Fault(command="add_group_member", nth=(1,), code=DENIED), Fault(command="add_group_member", delay=0.2)]
         )
-        found, error = await streamed(adapter.subscriptions.subscribe_stream(channel, PEOPLE))
+        found, error = await streamed(adapter.subscriptions.subscribe_stream(channel, USERS))
         assert isinstance(error, PermissionDeniedError)
         assert counted(found) == {OutcomeKind.ADDED: 30, OutcomeKind.FAILED: 10}
         assert await adapter.subscriptions.count(channel) == 30
 
 
 async def test_a_source_that_breaks_does_not_take_the_outcomes_with_it() -> None:
-    async def people() -> AsyncGenerator[str, None]:
-        for reader in PEOPLE[:20]:
+    async def readers() -> AsyncGenerator[str, None]:
+        for reader in USERS[:20]:
             yield reader
         raise LookupError("the file is gone")
 
@@ -118,7 +118,7 @@ async def test_a_source_that_breaks_does_not_take_the_outcomes_with_it() -> None
         server.faults.replace([Fault(command="add_group_member", delay=0.1)])
         found = []
         with pytest.raises(LookupError, match="the file is gone"):  # noqa: PT012 - the loop is what raises
-            async for outcome in adapter.subscriptions.subscribe_stream(channel, people()):
+            async for outcome in adapter.subscriptions.subscribe_stream(channel, readers()):
                 found.append(outcome)  # noqa: PERF401
         assert counted(found) == {OutcomeKind.ADDED: 20}
 
@@ -132,20 +132,20 @@ async def test_one_half_that_fails_does_not_hide_what_came_of_the_other() -> Non
                 Fault(command="add_group_member", nth=(3, 4, 5), code=10002),
             ]
         )
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:20])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:20])
         assert {each.user: each.kind for each in outcomes} == {
-            user: OutcomeKind.ADDED if number < 10 else OutcomeKind.FAILED for number, user in enumerate(PEOPLE[:20])
+            user: OutcomeKind.ADDED if number < 10 else OutcomeKind.FAILED for number, user in enumerate(USERS[:20])
         }
 
 
 async def test_an_unknown_account_that_the_check_knows_fails_alone() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
-        server.faults.replace([Fault(command="add_group_member", account=PEOPLE[3], code=10019)])
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6])
+        server.faults.replace([Fault(command="add_group_member", account=USERS[3], code=10019)])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:6])
         assert outcomes.counts == {OutcomeKind.ADDED: 5, OutcomeKind.FAILED: 1}
         (failed,) = (each for each in outcomes if not each.done)
-        assert failed.user == PEOPLE[3]
+        assert failed.user == USERS[3]
         assert "10019" in failed.reason
 
 
@@ -153,16 +153,16 @@ async def test_a_smaller_batch_cap_is_remembered_by_later_calls() -> None:
     calls = Calls()
     async with opened({"limits": {"add_members": 6}}, calls, concurrency=1) as (adapter, _):
         channel = await channel_on(adapter)
-        assert (await adapter.subscriptions.subscribe(channel, PEOPLE)).complete
+        assert (await adapter.subscriptions.subscribe(channel, USERS)).complete
         calls.clear()
-        assert (await adapter.subscriptions.subscribe(channel, PEOPLE)).complete
+        assert (await adapter.subscriptions.subscribe(channel, USERS)).complete
         assert calls["add_group_member"] == 8
 
 
 async def test_leaving_the_loop_closes_the_callers_stream_at_once() -> None:
     closed = []
 
-    async def people() -> AsyncGenerator[str, None]:
+    async def readers() -> AsyncGenerator[str, None]:
         try:
             for number in range(1000):
                 yield f"person_{number}"
@@ -171,7 +171,7 @@ async def test_leaving_the_loop_closes_the_callers_stream_at_once() -> None:
 
     async with opened(concurrency=1) as (adapter, _):
         channel = await channel_on(adapter)
-        async with aclosing(adapter.subscriptions.subscribe_stream(channel, people())) as outcomes:
+        async with aclosing(adapter.subscriptions.subscribe_stream(channel, readers())) as outcomes:
             await anext(outcomes)
         assert closed == [True]
 
@@ -179,14 +179,14 @@ async def test_leaving_the_loop_closes_the_callers_stream_at_once() -> None:
 async def test_what_is_no_id_is_told_before_a_batch_is_full() -> None:
     more = asyncio.Event()
 
-    async def people() -> AsyncGenerator[str, None]:
-        yield PEOPLE[0]
+    async def readers() -> AsyncGenerator[str, None]:
+        yield USERS[0]
         yield ""
         await more.wait()
 
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
-        async with aclosing(adapter.subscriptions.subscribe_stream(channel, people())) as outcomes:
+        async with aclosing(adapter.subscriptions.subscribe_stream(channel, readers())) as outcomes:
             first = await asyncio.wait_for(anext(outcomes), 2)
             assert (first.user, first.kind) == ("", OutcomeKind.INVALID)
             more.set()
@@ -195,23 +195,23 @@ async def test_what_is_no_id_is_told_before_a_batch_is_full() -> None:
 
 @pytest.mark.parametrize("command", ["subscribe", "unsubscribe", "add"])
 async def test_random_trouble_leaves_one_outcome_for_everybody(command: str) -> None:
-    """Whatever strikes, everybody who was asked for has one outcome, and it is what the service holds."""
+    """Whatever strikes, all users who was asked for has one outcome, and it is what the service holds."""
     async with hasty() as (adapter, server):
         channel = await channel_on(adapter)
-        await adapter.subscriptions.subscribe(channel, random.Random(4).sample(PEOPLE, 20))
+        await adapter.subscriptions.subscribe(channel, random.Random(4).sample(USERS, 20))
         inside = {each.user async for each in adapter.subscriptions.subscribers(channel)}
         server.faults.replace(
             [Fault(probability=0.3, code=10002), Fault(probability=0.1, code=60007), Fault(every=7, code=91000)]
         )
         work = {
-            "subscribe": adapter.subscriptions.subscribe_stream(channel, PEOPLE),
-            "unsubscribe": adapter.subscriptions.unsubscribe_stream(channel, PEOPLE),
-            "add": adapter.accounts.add_stream(PEOPLE),
+            "subscribe": adapter.subscriptions.subscribe_stream(channel, USERS),
+            "unsubscribe": adapter.subscriptions.unsubscribe_stream(channel, USERS),
+            "add": adapter.accounts.add_stream(USERS),
         }[command]
         found, error = await streamed(work)
         server.faults.replace([])
         if error is None:
-            assert sorted(outcome.user for outcome in found) == sorted(PEOPLE)
+            assert sorted(outcome.user for outcome in found) == sorted(USERS)
         now = {each.user async for each in adapter.subscriptions.subscribers(channel)}
         for outcome in found:
             match outcome.kind:
@@ -224,18 +224,18 @@ async def test_random_trouble_leaves_one_outcome_for_everybody(command: str) -> 
 async def test_a_service_that_is_gone_ends_the_call_though_the_stream_would_not() -> None:
     taken = 0
 
-    async def people() -> AsyncGenerator[str, None]:
+    async def readers() -> AsyncGenerator[str, None]:
         nonlocal taken
         while True:
             taken += 1
-            yield PEOPLE[taken % len(PEOPLE)]
+            yield USERS[taken % len(USERS)]
 
     async with opened(total_seconds=1.0, connect_seconds=0.5, concurrency=8) as (adapter, server):
         channel = await channel_on(adapter)
-        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        await adapter.subscriptions.subscribe(channel, USERS[:1])
         await server.stop()
         with pytest.raises(UnavailableError) as ended:
-            await adapter.subscriptions.subscribe(channel, people())
+            await adapter.subscriptions.subscribe(channel, readers())
         assert ended.value.outcomes is not None
         assert len(ended.value.outcomes) >= 160
         assert set(ended.value.outcomes.counts) == {OutcomeKind.FAILED}
@@ -247,11 +247,11 @@ def result(user: str, number: int) -> dict[str, object]:
 
 
 async def test_every_result_has_its_outcome_and_an_unknown_one_is_told_as_it_is() -> None:
-    results = [result(user, number) for user, number in zip(PEOPLE, [1, 2, 3, 4, 7, 0], strict=False)]
+    results = [result(user, number) for user, number in zip(USERS, [1, 2, 3, 4, 7, 0], strict=False)]
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace([Fault(command="add_group_member", extra={"MemberList": results})])
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:7])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:7])
         assert [outcome.kind for outcome in outcomes] == [
             OutcomeKind.ADDED, OutcomeKind.ALREADY, OutcomeKind.PENDING, OutcomeKind.TOO_MANY_CHANNELS,
             OutcomeKind.FAILED, OutcomeKind.REFUSED, OutcomeKind.FAILED,
@@ -290,14 +290,14 @@ async def test_first_part_of_a_batch_stays_added_when_its_second_call_is_throttl
                 Fault(command="add_group_member", nth=tuple(range(3, 43)), code=60007),
             ]
         )
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:10])
+        outcomes = await adapter.subscriptions.subscribe(channel, USERS[:10])
         assert outcomes.counts == {OutcomeKind.ADDED: 10}
         sent = [
             [row["Member_Account"] for row in call.body["MemberList"]] for call in server.log.calls("add_group_member")
         ]
-        assert sent[:2] == [PEOPLE[:10], PEOPLE[:5]]
+        assert sent[:2] == [USERS[:10], USERS[:5]]
         assert len(sent) == 43
-        assert all(users == PEOPLE[5:10] for users in sent[2:])
+        assert all(users == USERS[5:10] for users in sent[2:])
 
 
 async def test_channel_that_is_deleted_while_a_user_follows_it_is_an_outcome() -> None:
@@ -308,13 +308,13 @@ async def test_channel_that_is_deleted_while_a_user_follows_it_is_an_outcome() -
         ]
         async with ChannelAdapter.open(settings(server)) as other:
             await other.channels.delete(deleted)
-        outcomes = await adapter.subscriptions.follow(PEOPLE[0], [first, deleted, last])
+        outcomes = await adapter.subscriptions.follow(USERS[0], [first, deleted, last])
         assert [(each.channel, each.kind, each.reason) for each in outcomes] == [
             (first, OutcomeKind.ADDED, ""),
             (deleted, OutcomeKind.CHANNEL_NOT_FOUND, f"there is no channel {deleted}"),
             (last, OutcomeKind.ADDED, ""),
         ]
-        left = await adapter.subscriptions.unfollow(PEOPLE[0], [first, deleted, last])
+        left = await adapter.subscriptions.unfollow(USERS[0], [first, deleted, last])
         assert [each.kind for each in left] == [
             OutcomeKind.REMOVED, OutcomeKind.CHANNEL_NOT_FOUND, OutcomeKind.REMOVED,
         ]  # fmt: skip
@@ -325,9 +325,9 @@ def test_bulk_calls_are_coroutines_and_streams_are_async_iterators() -> None:
     for call in (adapter.subscriptions.subscribe, adapter.subscriptions.unsubscribe, adapter.accounts.add):
         assert inspect.iscoroutinefunction(call)
     streams = (
-        adapter.subscriptions.subscribe_stream("tides", PEOPLE),
-        adapter.subscriptions.unsubscribe_stream("tides", PEOPLE),
-        adapter.accounts.add_stream(PEOPLE),
+        adapter.subscriptions.subscribe_stream("tides", USERS),
+        adapter.subscriptions.unsubscribe_stream("tides", USERS),
+        adapter.accounts.add_stream(USERS),
     )
     assert all(isinstance(stream, AsyncGenerator) for stream in streams)
     with pytest.raises(InvalidError, match="users must be a list of ids; got one string"):

@@ -16,7 +16,7 @@ from channel_adapter import ChannelAdapter, Invitation, LimitReachedError, Setti
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from tests.faults.reaction_stage import in_process
+from tests.faults.reaction_system import in_process
 
 OWNER, NEWS = "editor_7", "harbor_news"
 POINTS = [("invites.reserved", 1), ("invites.reserved", 8), ("invites.subscribed", 1), ("invites.subscribed", 8)]

@@ -21,7 +21,7 @@ from channel_adapter import (
 from channel_adapter.config.settings import ChannelSettings
 from channel_adapter.stub.faults.faults import Fault
 from tests.faults.conftest import OK, PRIMARY, FakeClock, Script, ScriptedResponse
-from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
+from tests.faults.test_adapter_trouble import USERS, Calls, channel_on, opened, settings
 from tests.faults.test_lost_answers import HastyClock
 
 MANY = [f"person_{number}" for number in range(250)]
@@ -78,10 +78,10 @@ async def test_a_joined_list_with_fewer_rows_than_it_counts_is_an_error() -> Non
     async with opened() as (adapter, server):
         for number in range(3):
             channel = await adapter.channels.create(slug=f"channel_{number}", name="Tides", owner="owner")
-            await adapter.subscriptions.subscribe(channel.id, PEOPLE[:1])
+            await adapter.subscriptions.subscribe(channel.id, USERS[:1])
         server.faults.replace([Fault(command="get_joined_group_list", extra={"TotalCount": 4})])
         with pytest.raises(UnavailableError, match="3 of 4"):
-            assert [mine async for mine in adapter.channels.subscribed(PEOPLE[0])]
+            assert [mine async for mine in adapter.channels.subscribed(USERS[0])]
 
 
 def joined(total: int, *numbers: int) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def tagged(*numbers: int) -> dict[str, Any]:
     [
         ([joined(3, 0, 1), joined(3, 2)], [0, 2]),  # the service gives smaller pages than it is asked for
         ([joined(5, 0, 1, 2), joined(5, 3), joined(5, 4)], [0, 3, 4]),
-        ([joined(4, 0, 1, 2), joined(3)], [0, 3]),  # somebody left meanwhile
+        ([joined(4, 0, 1, 2), joined(3)], [0, 3]),  # a user left meanwhile
     ],
 )
 async def test_a_short_page_of_the_joined_list_is_read_on(
@@ -186,10 +186,10 @@ async def test_lists_can_be_closed() -> None:
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
         await adapter.posts.publish(channel, Text("first"))
-        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        await adapter.subscriptions.subscribe(channel, USERS[:1])
         async with (
             aclosing(adapter.channels.all()) as everything,
-            aclosing(adapter.channels.subscribed(PEOPLE[0])) as mine,
+            aclosing(adapter.channels.subscribed(USERS[0])) as mine,
             aclosing(adapter.posts.history(channel)) as posts,
         ):
             assert (await anext(everything)).id == (await anext(mine)).channel.id == (await anext(posts)).ref.channel

@@ -17,7 +17,7 @@ from channel_adapter.stub.scenario import Scenario
 from channel_adapter.stub.server import StubServer
 
 TIDES = ChannelId("@TGS#_tides")
-PEOPLE = [f"reader_{number}" for number in range(30)]
+USERS = [f"reader_{number}" for number in range(30)]
 SCENARIOS = Path(__file__).parents[2] / "config" / "scenarios"
 
 FAULTS = {
@@ -41,7 +41,7 @@ class HastyClock(SystemClock):
 
 
 @dataclass(frozen=True)
-class Stage:
+class System:
     """An adapter on a stub, with a channel, ten subscribers and a post."""
 
     adapter: ChannelAdapter
@@ -55,9 +55,9 @@ class Stage:
         profile = [(channel.slug, channel.name, channel.complete) for channel in channels.values()]
         if TIDES not in channels:
             return (profile,)
-        people = [subscriber.user async for subscriber in self.adapter.subscriptions.subscribers("tides")]
+        users = [subscriber.user async for subscriber in self.adapter.subscriptions.subscribers("tides")]
         posts = [(post.content, post.state) async for post in self.adapter.posts.history("tides", oldest_first=True)]
-        return profile, sorted(people), posts
+        return profile, sorted(users), posts
 
 
 def settings_of(server: StubServer) -> Settings:
@@ -65,52 +65,52 @@ def settings_of(server: StubServer) -> Settings:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+async def system() -> AsyncIterator[System]:
     async with StubServer() as server, ChannelAdapter.open(settings_of(server), clock=HastyClock()) as adapter:
-        await adapter.accounts.add(["owner", *PEOPLE])
+        await adapter.accounts.add(["owner", *USERS])
         await adapter.channels.create(slug="tides", name="Tides", owner="owner")
-        await adapter.subscriptions.subscribe("tides", PEOPLE[:10])
+        await adapter.subscriptions.subscribe("tides", USERS[:10])
         post = await adapter.posts.publish("tides", Text("first"))
-        yield Stage(adapter, server, post.ref)
+        yield System(adapter, server, post.ref)
 
 
-async def create(stage: Stage) -> None:
-    assert (await stage.adapter.channels.create(slug="ferries", name="Ferries", owner="owner")).complete
+async def create(system: System) -> None:
+    assert (await system.adapter.channels.create(slug="ferries", name="Ferries", owner="owner")).complete
 
 
-async def update(stage: Stage) -> None:
-    assert (await stage.adapter.channels.update("tides", name="High tides")).name == "High tides"
+async def update(system: System) -> None:
+    assert (await system.adapter.channels.update("tides", name="High tides")).name == "High tides"
 
 
-async def delete(stage: Stage) -> None:
-    await stage.adapter.channels.delete("tides")
-    assert not await stage.adapter.channels.exists("tides")
+async def delete(system: System) -> None:
+    await system.adapter.channels.delete("tides")
+    assert not await system.adapter.channels.exists("tides")
 
 
-async def subscribe(stage: Stage) -> None:
-    outcomes = await stage.adapter.subscriptions.subscribe("tides", PEOPLE)
+async def subscribe(system: System) -> None:
+    outcomes = await system.adapter.subscriptions.subscribe("tides", USERS)
     assert outcomes.complete
 
 
-async def unsubscribe(stage: Stage) -> None:
-    outcomes = await stage.adapter.subscriptions.unsubscribe("tides", PEOPLE[:5])
+async def unsubscribe(system: System) -> None:
+    outcomes = await system.adapter.subscriptions.unsubscribe("tides", USERS[:5])
     assert outcomes.counts == {OutcomeKind.REMOVED: 5}
 
 
-async def publish(stage: Stage) -> None:
-    assert (await stage.adapter.posts.publish("tides", Text("second"))).ref.seq == stage.post.seq + 1
+async def publish(system: System) -> None:
+    assert (await system.adapter.posts.publish("tides", Text("second"))).ref.seq == system.post.seq + 1
 
 
-async def edit(stage: Stage) -> None:
-    await stage.adapter.posts.edit(stage.post, Text("mended"))
+async def edit(system: System) -> None:
+    await system.adapter.posts.edit(system.post, Text("mended"))
 
 
-async def recall(stage: Stage) -> None:
-    await stage.adapter.posts.recall(stage.post)
-    assert (await stage.adapter.posts.get(stage.post)).state is PostState.RECALLED
+async def recall(system: System) -> None:
+    await system.adapter.posts.recall(system.post)
+    assert (await system.adapter.posts.get(system.post)).state is PostState.RECALLED
 
 
-Work = Callable[[Stage], Awaitable[None]]
+Work = Callable[[System], Awaitable[None]]
 WORK: dict[str, Work] = {
     "create_group": create,
     "modify_group_base_info": update,
@@ -129,13 +129,13 @@ WORK: dict[str, Work] = {
 def undisturbed() -> Callable[[Work], Awaitable[tuple[object, ...]]]:
     async def run(work: Work) -> tuple[object, ...]:
         async with StubServer() as server, ChannelAdapter.open(settings_of(server)) as adapter:
-            await adapter.accounts.add(["owner", *PEOPLE])
+            await adapter.accounts.add(["owner", *USERS])
             await adapter.channels.create(slug="tides", name="Tides", owner="owner")
-            await adapter.subscriptions.subscribe("tides", PEOPLE[:10])
+            await adapter.subscriptions.subscribe("tides", USERS[:10])
             post = await adapter.posts.publish("tides", Text("first"))
-            stage = Stage(adapter, server, post.ref)
-            await work(stage)
-            return await stage.state()
+            system = System(adapter, server, post.ref)
+            await work(system)
+            return await system.state()
 
     return run
 
@@ -146,12 +146,12 @@ INTERNAL_ERRORS = {"modify_group_msg": 91000}  # its service has codes of its ow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("command", WORK)
 async def test_a_lost_answer_leaves_the_same_state_as_none(
-    stage: Stage, undisturbed: Callable[[Work], Awaitable[tuple[object, ...]]], command: str, fault: Fault
+    system: System, undisturbed: Callable[[Work], Awaitable[tuple[object, ...]]], command: str, fault: Fault
 ) -> None:
     code = INTERNAL_ERRORS.get(command, fault.code) if fault.code == 10002 else fault.code
-    stage.server.faults.replace([fault.model_copy(update={"command": command, "code": code})])
-    await WORK[command](stage)
-    assert await stage.state() == await undisturbed(WORK[command])
+    system.server.faults.replace([fault.model_copy(update={"command": command, "code": code})])
+    await WORK[command](system)
+    assert await system.state() == await undisturbed(WORK[command])
 
 
 async def test_a_whole_life_on_a_flaky_network_ends_as_it_should() -> None:
@@ -159,10 +159,10 @@ async def test_a_whole_life_on_a_flaky_network_ends_as_it_should() -> None:
     async with StubServer(scenario.settings, faults=scenario.faults, seed=7) as server:
         settings = Settings(sdkappid=server.sdkappid, key=SecretStr(server.key), base_url=server.url)
         async with ChannelAdapter.open(settings, clock=HastyClock()) as adapter:
-            assert (await adapter.accounts.add(["owner", *PEOPLE])).complete
+            assert (await adapter.accounts.add(["owner", *USERS])).complete
             await adapter.channels.create(slug="tides", name="Tides", owner="owner")
-            for start in range(0, len(PEOPLE), 3):
-                assert (await adapter.subscriptions.subscribe("tides", PEOPLE[start : start + 3])).complete
+            for start in range(0, len(USERS), 3):
+                assert (await adapter.subscriptions.subscribe("tides", USERS[start : start + 3])).complete
             published = [await adapter.posts.publish("tides", Text(f"post {number}")) for number in range(60)]
             assert [post async for post in adapter.posts.history("tides", oldest_first=True)] == published
-            assert await adapter.subscriptions.count("tides") == len(PEOPLE)
+            assert await adapter.subscriptions.count("tides") == len(USERS)

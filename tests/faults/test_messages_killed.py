@@ -23,7 +23,7 @@ SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Stage:
+class System:
     """A stub with a channel, and the command line in front of it."""
 
     server: StubServer
@@ -67,13 +67,13 @@ class Stage:
 
 
 @pytest.fixture(params=[*Mode])
-async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+async def system(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[System]:
     small = StubSettings.model_validate({"app": {"group_fields": ["ch_tag"]}})
     async with StubServer(small) as server, ChannelAdapter.open(settings(server, request.param)) as adapter:
         await adapter.accounts.add(["owner", *READERS])
         await adapter.channels.create(slug="tides", name="Tides", owner="owner")
         await adapter.subscriptions.subscribe("tides", READERS)
-        yield Stage(server, adapter, tmp_path)
+        yield System(server, adapter, tmp_path)
 
 
 INSTANTS = {
@@ -83,17 +83,17 @@ INSTANTS = {
 
 
 @pytest.mark.parametrize("fault", INSTANTS.values(), ids=INSTANTS.keys())
-async def test_message_of_a_killed_process_is_sent_once(stage: Stage, fault: Fault) -> None:
+async def test_message_of_a_killed_process_is_sent_once(system: System, fault: Fault) -> None:
     words = ("send", "tides", READERS[0], "welcome", "--idempotency-key", "welcome reader_0")
-    await stage.kill_in_call(fault, *words)
+    await system.kill_in_call(fault, *words)
     for _ in range(2):
-        assert await stage.run(*words) == 0
-    assert await stage.counts("welcome") == [1, 0, 0, 0, 0, 0]
+        assert await system.run(*words) == 0
+    assert await system.counts("welcome") == [1, 0, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("stage", [Mode.COMMUNITY], indirect=True)
-async def test_killed_bulk_call_has_sent_each_user_one_message_at_most(stage: Stage) -> None:
-    file = stage.directory / "readers.txt"
+@pytest.mark.parametrize("system", [Mode.COMMUNITY], indirect=True)
+async def test_killed_bulk_call_has_sent_each_user_one_message_at_most(system: System) -> None:
+    file = system.directory / "readers.txt"
     file.write_text("\n".join(READERS) + "\n")
-    await stage.kill_in_call(Fault(command=BATCH, delay=SECONDS), "send-many", "tides", str(file), "once")
-    assert await stage.counts("once") == [1] * len(READERS)
+    await system.kill_in_call(Fault(command=BATCH, delay=SECONDS), "send-many", "tides", str(file), "once")
+    assert await system.counts("once") == [1] * len(READERS)

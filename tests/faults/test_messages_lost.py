@@ -24,7 +24,7 @@ INTERNAL_ERROR = 91000
 
 
 @dataclass(frozen=True)
-class Stage:
+class System:
     """An adapter on a stub, with a channel, and a message to the first reader."""
 
     adapter: ChannelAdapter
@@ -43,7 +43,7 @@ def settings(server: StubServer, mode: Mode) -> Settings:
 
 
 @pytest.fixture(params=[*Mode])
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
     async with (
         StubServer() as server,
         ChannelAdapter.open(settings(server, request.param), clock=HastyClock()) as adapter,
@@ -52,38 +52,38 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
         await adapter.channels.create(slug="tides", name="Tides", owner="owner")
         await adapter.subscriptions.subscribe("tides", READERS)
         first = await adapter.messages.send("tides", user=READERS[0], content=Text("first"))
-        yield Stage(adapter, server, first.ref)
+        yield System(adapter, server, first.ref)
 
 
-async def send(stage: Stage) -> None:
-    sent = await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
-    assert sent.key != stage.first.key
-    assert await stage.texts(READERS[0]) == [Text("first"), Text("second")]
+async def send(system: System) -> None:
+    sent = await system.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
+    assert sent.key != system.first.key
+    assert await system.texts(READERS[0]) == [Text("first"), Text("second")]
 
 
-async def edit(stage: Stage) -> None:
-    await stage.adapter.messages.edit(stage.first, Text("mended"))
-    assert await stage.texts(READERS[0]) == [Text("mended")]
+async def edit(system: System) -> None:
+    await system.adapter.messages.edit(system.first, Text("mended"))
+    assert await system.texts(READERS[0]) == [Text("mended")]
 
 
-async def recall(stage: Stage) -> None:
-    await stage.adapter.messages.recall(stage.first)
-    assert await stage.texts(READERS[0]) == [None]
+async def recall(system: System) -> None:
+    await system.adapter.messages.recall(system.first)
+    assert await system.texts(READERS[0]) == [None]
 
 
-async def read_back(stage: Stage) -> None:
-    assert [m.content async for m in stage.adapter.messages.thread("tides", user=READERS[0])] == [Text("first")]
+async def read_back(system: System) -> None:
+    assert [m.content async for m in system.adapter.messages.thread("tides", user=READERS[0])] == [Text("first")]
 
 
-async def mark_read(stage: Stage) -> None:
-    account = (await stage.adapter.messages.contact("tides")).account
-    stage.server.world.client(READERS[0], "iOS").send(account, "answer")
-    await stage.adapter.messages.mark_read("tides", user=READERS[0])
-    stage.server.faults.replace(())
-    assert await stage.adapter.messages.unread("tides") == 0
+async def mark_read(system: System) -> None:
+    account = (await system.adapter.messages.contact("tides")).account
+    system.server.world.client(READERS[0], "iOS").send(account, "answer")
+    await system.adapter.messages.mark_read("tides", user=READERS[0])
+    system.server.faults.replace(())
+    assert await system.adapter.messages.unread("tides") == 0
 
 
-WORK: dict[str, Callable[[Stage], Awaitable[None]]] = {
+WORK: dict[str, Callable[[System], Awaitable[None]]] = {
     SEND: send,
     "modify_c2c_msg": edit,
     "admin_msgwithdraw": recall,
@@ -94,65 +94,65 @@ WORK: dict[str, Callable[[Stage], Awaitable[None]]] = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize(
-    ("stage", "command"),
+    ("system", "command"),
     [(Mode.OFFICIAL, SEND), *((Mode.COMMUNITY, command) for command in WORK)],
-    indirect=["stage"],
+    indirect=["system"],
 )
-async def test_a_lost_answer_leaves_the_same_state_as_none(stage: Stage, command: str, fault: Fault) -> None:
+async def test_a_lost_answer_leaves_the_same_state_as_none(system: System, command: str, fault: Fault) -> None:
     code = INTERNAL_ERROR if fault.code == 10002 else fault.code
-    stage.server.faults.replace([fault.model_copy(update={"command": command, "code": code})])
-    await WORK[command](stage)
+    system.server.faults.replace([fault.model_copy(update={"command": command, "code": code})])
+    await WORK[command](system)
 
 
-async def test_a_message_whose_every_answer_is_lost_is_found_in_the_thread(stage: Stage) -> None:
-    stage.server.faults.replace([Fault(command=SEND, drop=True, applied=True)])
-    sent = await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
-    found = {m.key: m.content async for m in stage.adapter.messages.thread("tides", user=READERS[0])}
+async def test_a_message_whose_every_answer_is_lost_is_found_in_the_thread(system: System) -> None:
+    system.server.faults.replace([Fault(command=SEND, drop=True, applied=True)])
+    sent = await system.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
+    found = {m.key: m.content async for m in system.adapter.messages.thread("tides", user=READERS[0])}
     assert found[sent.key] == Text("second")
     assert len(found) == 2
 
 
-async def test_a_message_that_cannot_be_looked_up_has_an_unknown_outcome(stage: Stage) -> None:
+async def test_a_message_that_cannot_be_looked_up_has_an_unknown_outcome(system: System) -> None:
     lost, unreadable = Fault(command=SEND, drop=True, applied=True), Fault(command=ROAM, status=502)
-    stage.server.faults.replace([lost, unreadable])
+    system.server.faults.replace([lost, unreadable])
     with pytest.raises(OutcomeUnknownError, match=SEND):
-        await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"), idempotency_key="k")
-    stage.server.faults.replace(())
-    await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"), idempotency_key="k")
-    assert await stage.texts(READERS[0]) == [Text("first"), Text("second")]
+        await system.adapter.messages.send("tides", user=READERS[0], content=Text("second"), idempotency_key="k")
+    system.server.faults.replace(())
+    await system.adapter.messages.send("tides", user=READERS[0], content=Text("second"), idempotency_key="k")
+    assert await system.texts(READERS[0]) == [Text("first"), Text("second")]
 
 
-async def test_a_message_that_was_not_sent_is_not_reported_as_sent(stage: Stage) -> None:
-    stage.server.faults.replace([Fault(command=SEND, drop=True)])
+async def test_a_message_that_was_not_sent_is_not_reported_as_sent(system: System) -> None:
+    system.server.faults.replace([Fault(command=SEND, drop=True)])
     with pytest.raises(OutcomeUnknownError, match=SEND):
-        await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
-    assert await stage.texts(READERS[0]) == [Text("first")]
+        await system.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
+    assert await system.texts(READERS[0]) == [Text("first")]
 
 
 LOST = {name: fault for name, fault in FAULTS.items() if fault.code is None or fault.applied}
 
 
-in_community = pytest.mark.parametrize("stage", [Mode.COMMUNITY], indirect=True)
+in_community = pytest.mark.parametrize("system", [Mode.COMMUNITY], indirect=True)
 
 
 @in_community
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
-async def test_a_batch_in_doubt_is_not_sent_again(stage: Stage, fault: Fault) -> None:
+async def test_a_batch_in_doubt_is_not_sent_again(system: System, fault: Fault) -> None:
     code = INTERNAL_ERROR if fault.code is not None else None
-    stage.server.faults.replace([fault.model_copy(update={"command": BATCH, "code": code})])
-    outcomes = await stage.adapter.messages.send_many("tides", READERS, Text("once"))
+    system.server.faults.replace([fault.model_copy(update={"command": BATCH, "code": code})])
+    outcomes = await system.adapter.messages.send_many("tides", READERS, Text("once"))
     assert outcomes.counts == {OutcomeKind.UNKNOWN: len(READERS)}
     assert not outcomes.complete
     assert all("batchsendmsg" in outcome.reason for outcome in outcomes)
-    got = [(await stage.texts(reader)).count(Text("once")) for reader in READERS]
+    got = [(await system.texts(reader)).count(Text("once")) for reader in READERS]
     applied = fault.applied or fault.cut is not None or fault.delay
     assert got == [1 if applied else 0] * len(READERS)
 
 
 @in_community
 @pytest.mark.parametrize("code", [60007, 90057, 70001])
-async def test_a_batch_that_was_refused_for_the_moment_is_sent_once(stage: Stage, code: int) -> None:
-    stage.server.faults.replace([Fault(command=BATCH, nth=(1,), code=code)])
-    outcomes = await stage.adapter.messages.send_many("tides", READERS, Text("once"))
+async def test_a_batch_that_was_refused_for_the_moment_is_sent_once(system: System, code: int) -> None:
+    system.server.faults.replace([Fault(command=BATCH, nth=(1,), code=code)])
+    outcomes = await system.adapter.messages.send_many("tides", READERS, Text("once"))
     assert outcomes.counts == {OutcomeKind.SENT: len(READERS)}
-    assert [(await stage.texts(reader)).count(Text("once")) for reader in READERS] == [1] * len(READERS)
+    assert [(await system.texts(reader)).count(Text("once")) for reader in READERS] == [1] * len(READERS)

@@ -20,7 +20,7 @@ from channel_adapter.config.settings import PostSettings, SubscriptionSettings
 from channel_adapter.services.doctor import Doctor
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from tests.faults.test_adapter_trouble import PEOPLE, channel_on, opened
+from tests.faults.test_adapter_trouble import USERS, channel_on, opened
 
 
 def last(server: StubServer, command: str) -> dict[str, object]:
@@ -58,7 +58,7 @@ async def test_posts_carry_extensions_and_silent_ones_do_not_count() -> None:
 
 async def test_lists_always_name_the_type_they_want() -> None:
     async with opened() as (adapter, server):
-        assert [mine async for mine in adapter.channels.subscribed(PEOPLE[0])] == []
+        assert [mine async for mine in adapter.channels.subscribed(USERS[0])] == []
         asked = last(server, "get_joined_group_list")
         assert (asked["GroupType"], asked["SupportTopic"], asked["Limit"], asked["Offset"]) == ("Community", 0, 200, 0)
 
@@ -67,8 +67,8 @@ async def test_lists_always_name_the_type_they_want() -> None:
 async def test_who_hears_of_joins_and_leaves_is_a_setting(notify: bool, silence: int) -> None:
     async with opened(subscriptions=SubscriptionSettings(notify=notify)) as (adapter, server):
         channel = await channel_on(adapter)
-        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
-        await adapter.subscriptions.unsubscribe(channel, PEOPLE[:1])
+        await adapter.subscriptions.subscribe(channel, USERS[:1])
+        await adapter.subscriptions.unsubscribe(channel, USERS[:1])
         assert last(server, "add_group_member")["Silence"] == silence
         assert last(server, "delete_group_member")["Silence"] == silence
 
@@ -76,12 +76,12 @@ async def test_who_hears_of_joins_and_leaves_is_a_setting(notify: bool, silence:
 async def subscribed_under(fault: Fault, adapter: ChannelAdapter, server: StubServer) -> dict[OutcomeKind, int]:
     channel = await channel_on(adapter)
     server.faults.replace([fault])
-    return dict((await adapter.subscriptions.subscribe(channel, PEOPLE[:6])).counts)
+    return dict((await adapter.subscriptions.subscribe(channel, USERS[:6])).counts)
 
 
 async def test_one_person_in_too_many_groups_is_found_by_halving() -> None:
     async with opened() as (adapter, server):
-        fault = Fault(command="add_group_member", account=PEOPLE[3], code=10037)
+        fault = Fault(command="add_group_member", account=USERS[3], code=10037)
         counts = await subscribed_under(fault, adapter, server)
         assert counts == {OutcomeKind.TOO_MANY_CHANNELS: 1, OutcomeKind.ADDED: 5}
 
@@ -112,8 +112,8 @@ async def test_accounts_that_cannot_be_imported_are_reported() -> None:
         server.faults.replace([Fault(command="multiaccount_import", fail_items=2)])
         made = await adapter.accounts.add(["new_1", "new_2"])
         assert made.counts == {OutcomeKind.ADDED: 1, OutcomeKind.FAILED: 1}
-        people = ["new_3", "new_4"]
-        outcomes = await adapter.subscriptions.subscribe(channel, people, import_missing=True)
+        users = ["new_3", "new_4"]
+        outcomes = await adapter.subscriptions.subscribe(channel, users, import_missing=True)
         assert {(each.kind, each.reason) for each in outcomes} == {
             (OutcomeKind.ADDED, ""),
             (OutcomeKind.NOT_FOUND, "importing it failed"),
@@ -132,7 +132,7 @@ async def test_items_that_fail_inside_a_call_are_errors_of_their_own() -> None:
             await adapter.channels.get_many([channel])
         server.faults.replace([Fault(command="account_check", fail_items=1, item_code=70402)])
         with pytest.raises(InvalidError):
-            await adapter.accounts.check(PEOPLE)
+            await adapter.accounts.check(USERS)
 
 
 async def test_a_channel_that_goes_while_a_post_is_edited_is_not_called_a_missing_post() -> None:
@@ -152,7 +152,7 @@ async def test_a_reason_and_an_author_are_checked() -> None:
             await adapter.posts.recall(post.ref, reason="潮" * 34)
         assert (refused.value.field, refused.value.limit, refused.value.size) == ("reason", 100, 102)
         with pytest.raises(PermissionDeniedError):
-            await adapter.posts.publish(channel, Text("by somebody outside"), author=PEOPLE[5])
+            await adapter.posts.publish(channel, Text("by somebody outside"), author=USERS[5])
         assert server.log.count("send_group_msg") == 1
 
 
@@ -208,10 +208,10 @@ def test_the_doctor_compares_clocks(skew: float | None, ok: bool, says: str) -> 
 async def test_who_cannot_come_leaves_room_for_others() -> None:
     async with opened({"limits": {"groups_per_user": 1}}) as (adapter, _):
         other = (await adapter.channels.create(slug="other", name="Other", owner="owner")).id
-        await adapter.subscriptions.subscribe(other, PEOPLE[:3])
+        await adapter.subscriptions.subscribe(other, USERS[:3])
         await adapter.accounts.add(["second_owner"])
         small = (await adapter.channels.create(slug="small", name="Small", owner="second_owner", max_subscribers=3)).id
-        outcomes = await adapter.subscriptions.subscribe(small, PEOPLE[:7])
+        outcomes = await adapter.subscriptions.subscribe(small, USERS[:7])
         assert outcomes.counts == {OutcomeKind.TOO_MANY_CHANNELS: 3, OutcomeKind.ADDED: 3, OutcomeKind.FULL: 1}
         assert await adapter.subscriptions.count(small) == 3
 
@@ -220,10 +220,10 @@ async def test_large_batches_with_strangers_in_them() -> None:
     subscriptions = SubscriptionSettings(add_per_call=300)
     async with opened({"limits": {"add_members": 300}}, subscriptions=subscriptions) as (adapter, _):
         channel = await channel_on(adapter)
-        people = [f"person_{number}" for number in range(150)]
-        outcomes = await adapter.subscriptions.subscribe(channel, [*PEOPLE, *people])
-        assert outcomes.counts == {OutcomeKind.ADDED: len(PEOPLE), OutcomeKind.NOT_FOUND: 150}
-        outcomes = await adapter.subscriptions.subscribe(channel, people, import_missing=True)
+        users = [f"person_{number}" for number in range(150)]
+        outcomes = await adapter.subscriptions.subscribe(channel, [*USERS, *users])
+        assert outcomes.counts == {OutcomeKind.ADDED: len(USERS), OutcomeKind.NOT_FOUND: 150}
+        outcomes = await adapter.subscriptions.subscribe(channel, users, import_missing=True)
         assert outcomes.counts == {OutcomeKind.ADDED: 150}
 
 
@@ -256,8 +256,8 @@ async def test_a_deletion_whose_answer_was_lost_is_ours() -> None:
 async def test_a_blip_while_importing_accounts_costs_one_batch() -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="multiaccount_import", nth=(1, 2, 3), code=70500)])
-        people = [f"person_{number}" for number in range(250)]
-        made = await adapter.accounts.add(people)
+        users = [f"person_{number}" for number in range(250)]
+        made = await adapter.accounts.add(users)
         assert made.counts == {OutcomeKind.FAILED: 100, OutcomeKind.ADDED: 150}
 
 
@@ -293,7 +293,7 @@ async def test_the_wrong_one_of_many_ids_is_named() -> None:
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
         with pytest.raises(InvalidError, match=r"^users\[2\] is empty"):
-            await adapter.subscriptions.subscribe(channel, [*PEOPLE[:2], "", *PEOPLE[2:]])
+            await adapter.subscriptions.subscribe(channel, [*USERS[:2], "", *USERS[2:]])
 
 
 async def test_a_slow_read_does_not_undo_what_a_creation_made_known() -> None:
@@ -333,9 +333,9 @@ async def test_all_channels_come_from_every_page_of_the_list() -> None:
 async def test_a_tag_seen_in_a_list_does_not_stand_for_the_owner() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
-        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        await adapter.subscriptions.subscribe(channel, USERS[:1])
         adapter.channels.forget()
-        assert len([mine async for mine in adapter.channels.subscribed(PEOPLE[0])]) == 1  # the tag is remembered now
+        assert len([mine async for mine in adapter.channels.subscribed(USERS[0])]) == 1  # the tag is remembered now
         post = await adapter.posts.publish(channel, Text("x"))
         assert post.author == "owner"
         assert last(server, "send_group_msg")["From_Account"] == "owner"

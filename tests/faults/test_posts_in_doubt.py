@@ -7,7 +7,7 @@ import pytest
 from channel_adapter import ChannelAdapter, OutcomeUnknownError, PermissionDeniedError, PostState, Text
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, settings
+from tests.faults.test_adapter_trouble import USERS, Calls, channel_on, settings
 from tests.faults.test_lost_answers import HastyClock
 
 SEND = "send_group_msg"
@@ -15,11 +15,11 @@ SEND = "send_group_msg"
 
 async def handed_over(server: StubServer, adapter: ChannelAdapter) -> str:
     """A channel whose owner this adapter remembers, and which has another one by now."""
-    await adapter.accounts.add(["owner", *PEOPLE[:2]])
+    await adapter.accounts.add(["owner", *USERS[:2]])
     channel = await channel_on(adapter)
-    await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+    await adapter.subscriptions.subscribe(channel, USERS[:1])
     await adapter.posts.publish(channel, Text("first"))
-    body: dict[str, Any] = {"GroupId": channel, "NewOwner_Account": PEOPLE[0]}
+    body: dict[str, Any] = {"GroupId": channel, "NewOwner_Account": USERS[0]}
     await adapter.call("group_open_http_svc", "change_group_owner", body)
     return channel
 
@@ -30,7 +30,7 @@ async def texts(server: StubServer, adapter: ChannelAdapter, channel: str) -> li
 
 
 async def test_a_post_in_doubt_is_not_sent_again_under_another_name() -> None:
-    """The service tells a repetition by its sender: as somebody else it would be a second post."""
+    """The service tells a repetition by its sender: as another user it would be a second post."""
     calls = Calls()
     async with (
         StubServer() as server,
@@ -55,7 +55,7 @@ async def test_a_clear_refusal_is_sent_again_as_the_new_owner() -> None:
     ):
         channel = await handed_over(server, adapter)
         server.faults.replace([Fault(command=SEND, nth=(1,), code=60007)])
-        assert (await adapter.posts.publish(channel, Text("second"))).author == PEOPLE[0]
+        assert (await adapter.posts.publish(channel, Text("second"))).author == USERS[0]
         assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
 
 
@@ -64,7 +64,7 @@ async def test_what_the_new_owner_sent_is_looked_for_as_well() -> None:
         channel = await handed_over(server, adapter)
         server.faults.replace([Fault(command=SEND, nth=(2, 3, 4), drop=True, applied=True)])
         post = await adapter.posts.publish(channel, Text("second"))
-        assert post.author == PEOPLE[0]
+        assert post.author == USERS[0]
         assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
 
 

@@ -13,36 +13,36 @@ from channel_adapter import ConfigurationError, DisplayMode, NotFoundError, Post
 from channel_adapter.domain.ids import UserId
 from channel_adapter.store.database import Database
 from channel_adapter.stub.faults.faults import Fault
-from tests.faults.reaction_stage import SLUG, Stage, behave, data, left_over, staged
+from tests.faults.reaction_system import SLUG, System, behave, data, left_over, open_system
 from tests.webhooks import rig as receivers
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(3, f"sqlite:///{tmp_path / 'reactions.db'}") as made:
+async def system(tmp_path: Path) -> AsyncIterator[System]:
+    async with open_system(3, f"sqlite:///{tmp_path / 'reactions.db'}") as made:
         yield made
 
 
-async def test_what_was_left_is_published_by_a_process_that_starts_publishing(stage: Stage) -> None:
-    await left_over(stage)
-    async with stage.adapter() as adapter, asyncio.timeout(10):
+async def test_what_was_left_is_published_by_a_process_that_starts_publishing(system: System) -> None:
+    await left_over(system)
+    async with system.adapter() as adapter, asyncio.timeout(10):
         adapter.reactions.start()
-        while stage.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub tells nobody
+        while system.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub tells no user
             await asyncio.sleep(0.02)
 
 
-async def test_what_was_left_stays_in_a_process_that_never_uses_reactions(stage: Stage) -> None:
-    await left_over(stage)
-    async with stage.adapter() as adapter:
+async def test_what_was_left_stays_in_a_process_that_never_uses_reactions(system: System) -> None:
+    await left_over(system)
+    async with system.adapter() as adapter:
         await adapter.posts.publish(SLUG, Text("second"))
         await asyncio.sleep(1.5)
-    assert stage.shown() == {}
+    assert system.shown() == {}
 
 
-async def test_process_that_never_uses_reactions_creates_no_tables_of_them(stage: Stage, tmp_path: Path) -> None:
-    async with stage.adapter(
+async def test_process_that_never_uses_reactions_creates_no_tables_of_them(system: System, tmp_path: Path) -> None:
+    async with system.adapter(
         database_url=f"sqlite:///{tmp_path / 'other.db'}", reactions={"on_unsubscribe": "remove"}
     ) as adapter:
         adapter.reactions.start()
@@ -56,45 +56,45 @@ async def test_process_that_never_uses_reactions_creates_no_tables_of_them(stage
     assert not {name for name in tables if name.startswith("reaction")}
 
 
-async def test_recall_in_a_process_that_never_uses_reactions_removes_them(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
-    async with stage.adapter() as other:
-        await other.posts.recall(stage.ref)
-    async with stage.adapter() as adapter:
+async def test_recall_in_a_process_that_never_uses_reactions_removes_them(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
+    async with system.adapter() as other:
+        await other.posts.recall(system.ref)
+    async with system.adapter() as adapter:
         with pytest.raises(NotFoundError, match="recalled"):
-            await adapter.reactions.get(stage.ref)
+            await adapter.reactions.get(system.ref)
 
 
-async def test_a_store_that_is_away_at_the_start_is_opened_later(stage: Stage, tmp_path: Path) -> None:
-    await left_over(stage)
+async def test_a_store_that_is_away_at_the_start_is_opened_later(system: System, tmp_path: Path) -> None:
+    await left_over(system)
     (tmp_path / "reactions.db").rename(tmp_path / "later.db")
     (tmp_path / "reactions.db").mkdir()
-    async with stage.adapter() as adapter, asyncio.timeout(20):
+    async with system.adapter() as adapter, asyncio.timeout(20):
         with pytest.raises(UnavailableError):
-            await adapter.reactions.get(stage.ref)
+            await adapter.reactions.get(system.ref)
         adapter.reactions.start()
         await asyncio.sleep(1.5)
         (tmp_path / "reactions.db").rmdir()
         (tmp_path / "later.db").rename(tmp_path / "reactions.db")
-        while stage.shown() != {"👍": 1}:  # noqa: ASYNC110
+        while system.shown() != {"👍": 1}:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
-async def test_a_flush_does_not_claim_what_the_service_refuses(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_flush_does_not_claim_what_the_service_refuses(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        stage.server.faults.replace([Fault(command="group_set_key_values", status=503)])
-        await adapter.reactions.react(stage.ref, TWO, "👍")
+        system.server.faults.replace([Fault(command="group_set_key_values", status=503)])
+        await adapter.reactions.react(system.ref, TWO, "👍")
         assert not await adapter.reactions.flush(1.5)
-        stage.server.faults.replace(())
+        system.server.faults.replace(())
         assert await adapter.reactions.flush(20)
-        assert stage.shown() == {"👍": 2}
+        assert system.shown() == {"👍": 2}
 
 
-async def test_the_doctor_says_what_is_wrong_with_the_store(stage: Stage, tmp_path: Path) -> None:
-    async with stage.adapter(database_url=f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}") as adapter:
+async def test_the_doctor_says_what_is_wrong_with_the_store(system: System, tmp_path: Path) -> None:
+    async with system.adapter(database_url=f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}") as adapter:
         finding = (await adapter.doctor())[-1]
         assert (finding.check, finding.ok) == ("reactions", False)
         assert "nothing was stored" in finding.message
@@ -112,64 +112,64 @@ def test_no_password_is_told(where: str) -> None:
     assert "s3c" not in said
 
 
-async def test_an_unreachable_database_is_named_without_its_password(stage: Stage) -> None:
-    async with stage.adapter(database_url="postgresql://127.0.0.1:1/x?user=me&password=s3cret") as adapter:
+async def test_an_unreachable_database_is_named_without_its_password(system: System) -> None:
+    async with system.adapter(database_url="postgresql://127.0.0.1:1/x?user=me&password=s3cret") as adapter:
         with pytest.raises(UnavailableError) as refused:
-            await adapter.reactions.get(stage.ref)
+            await adapter.reactions.get(system.ref)
     assert "s3cret" not in str(refused.value)
 
 
-async def test_a_probe_tries_messages_that_fell_anew(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_probe_tries_messages_that_fell_anew(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        behave(stage, community_extensions=False)  # the console turns them off, and each message falls by itself
-        await adapter.reactions.react(stage.ref, TWO, "❤️")
+        behave(system, community_extensions=False)  # the console turns them off, and each message falls by itself
+        await adapter.reactions.react(system.ref, TWO, "❤️")
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({}, {"👍": 1})
-        behave(stage, community_extensions=True)
+        assert (data(system), system.shown()) == ({}, {"👍": 1})
+        behave(system, community_extensions=True)
         assert (await adapter.reactions.probe()).mode is DisplayMode.EXTENSIONS
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
+        assert (data(system), system.shown()) == ({}, {"👍": 1, "❤️": 1})
 
 
-async def test_a_channel_that_went_unheard_leaves_nothing_to_publish(stage: Stage) -> None:
-    async with stage.adapter() as adapter, stage.adapter(database_url=None) as other:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_channel_that_went_unheard_leaves_nothing_to_publish(system: System) -> None:
+    async with system.adapter() as adapter, system.adapter(database_url=None) as other:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         await other.channels.delete(SLUG)
-        await adapter.reactions.react(stage.ref, ONE, "❤️")  # nobody has told this process
+        await adapter.reactions.react(system.ref, ONE, "❤️")  # no user has told this process
         assert await adapter.reactions.flush(5)
-        assert (await adapter.reactions.get(stage.ref)).total == 0
+        assert (await adapter.reactions.get(system.ref)).total == 0
 
 
-async def test_repeats_of_a_lost_call_keep_the_pace(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_repeats_of_a_lost_call_keep_the_pace(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        stage.server.faults.replace([Fault(command="group_set_key_values", drop=True, applied=True, times=8)])
+        system.server.faults.replace([Fault(command="group_set_key_values", drop=True, applied=True, times=8)])
         for number in range(20):
-            await adapter.reactions.react(stage.ref, (ONE, TWO, THREE)[number % 3], ("👍", "🙏")[number % 2])
+            await adapter.reactions.react(system.ref, (ONE, TWO, THREE)[number % 3], ("👍", "🙏")[number % 2])
             await asyncio.sleep(0.1)
-        assert stage.busiest_second() <= 3
-        stage.server.faults.replace(())
+        assert system.busiest_second() <= 3
+        system.server.faults.replace(())
         assert await adapter.reactions.flush(20)
 
 
-async def test_one_person_has_one_reaction_whatever_a_phone_writes(stage: Stage) -> None:
-    phone = stage.server.world.client(ONE)
-    phone.set_extensions(stage.ref.channel, 1, {f"r|{ONE}": "👍 ❤️ 😂"})
-    for url in (None, stage.values["database_url"]):
-        async with stage.adapter(database_url=url) as adapter:
+async def test_one_person_has_one_reaction_whatever_a_phone_writes(system: System) -> None:
+    client = system.server.world.client(ONE)
+    client.set_extensions(system.ref.channel, 1, {f"r|{ONE}": "👍 ❤️ 😂"})
+    for url in (None, system.values["database_url"]):
+        async with system.adapter(database_url=url) as adapter:
             if url:
-                await adapter.reactions.reconcile(stage.ref)
-            found = await adapter.reactions.get(stage.ref, ONE)
+                await adapter.reactions.reconcile(system.ref)
+            found = await adapter.reactions.get(system.ref, ONE)
             assert (found.counts, found.mine) == ({"😂": 1}, ("😂",))
 
 
-async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(stage: Stage) -> None:
-    refs = [PostRef(stage.ref.channel, number) for number in range(1, 101)]
-    async with stage.adapter() as adapter:
+async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(system: System) -> None:
+    refs = [PostRef(system.ref.channel, number) for number in range(1, 101)]
+    async with system.adapter() as adapter:
         stored = await adapter.reactions._store()
         await stored._publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId(ONE), "👍") for ref in refs))
@@ -181,21 +181,21 @@ async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(stage: St
             found = await adapter.reactions.get_many(refs, viewer)
             assert sum(each.total for each in found.values()) == 100
             assert len([each for each in asked if each.startswith("SELECT")]) == statements
-        await stored.drop_channel(stage.ref.channel)
+        await stored.drop_channel(system.ref.channel)
 
 
-async def test_webhooks_serve_publishes_what_another_process_left(stage: Stage, tmp_path: Path) -> None:
-    await left_over(stage)
-    server, settings = stage.server, tmp_path / "adapter.toml"
+async def test_webhooks_serve_publishes_what_another_process_left(system: System, tmp_path: Path) -> None:
+    await left_over(system)
+    server, settings = system.server, tmp_path / "adapter.toml"
     settings.write_text(
         f'sdkappid = {server.sdkappid}\nkey = "{server.key}"\nbase_url = "{server.url}"\n'
-        f'database_url = "{stage.values["database_url"]}"\n',
+        f'database_url = "{system.values["database_url"]}"\n',
         encoding="utf-8",
     )
     running = await asyncio.to_thread(receivers.start, settings)
     try:
         async with asyncio.timeout(30):
-            while stage.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub reports nothing
+            while system.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub reports nothing
                 await asyncio.sleep(0.05)
     finally:
         await asyncio.to_thread(running.kill)

@@ -10,10 +10,10 @@ import pytest
 
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.reaction import ReactionChange
-from tests.faults.reaction_stage import Changes, Stage, staged, tally, write_by_phone
+from tests.faults.reaction_system import Changes, System, open_system, tally, write_from_client
 
 EMOJI = ["👍", "❤️", "😂"]
-PEOPLE = 240
+USERS = 240
 KEPT = 200
 WRITTEN = "publisher: written, not recorded"
 POINTS = {
@@ -27,50 +27,52 @@ POINTS = {
 }
 
 
-async def killed(stage: Stage, point: str, times: int, job: dict[str, Any]) -> None:
-    result = await stage.process(kill_at=[point, times], **job)
+async def killed(system: System, point: str, times: int, job: dict[str, Any]) -> None:
+    result = await system.process(kill_at=[point, times], **job)
     assert result.code == -signal.SIGKILL, (point, times)
 
 
-async def restarted(stage: Stage, changes: Changes, react: list[tuple[str, str]], *, reconcile: bool) -> dict[str, int]:
-    """Another process: the events come again, people who had no answer ask again; gives the counts."""
-    async with stage.adapter() as adapter:
+async def restarted(
+    system: System, changes: Changes, react: list[tuple[str, str]], *, reconcile: bool
+) -> dict[str, int]:
+    """Another process: the events come again, users who had no answer ask again; gives the counts."""
+    async with system.adapter() as adapter:
         values = [ReactionChange(UserId(user), tuple(emoji), seq) for user, emoji, seq in changes]
-        await adapter.reactions.merge(stage.ref, values)
-        await asyncio.gather(*(adapter.reactions.react(stage.ref, user, emoji) for user, emoji in react))
+        await adapter.reactions.merge(system.ref, values)
+        await asyncio.gather(*(adapter.reactions.react(system.ref, user, emoji) for user, emoji in react))
         if reconcile:
-            await adapter.reactions.reconcile(stage.ref)
+            await adapter.reactions.reconcile(system.ref)
         assert await adapter.reactions.flush(30)
-        return dict((await adapter.reactions.get(stage.ref)).counts)
+        return dict((await adapter.reactions.get(system.ref)).counts)
 
 
 async def one_point(url: str, point: str, times: int) -> None:
-    async with staged(30, url) as stage:
-        reacting, phones = stage.people[:10], stage.people[10:30]
-        changes = write_by_phone(stage, phones, "❤️")
+    async with open_system(30, url) as system:
+        reacting, clients = system.users[:10], system.users[10:30]
+        changes = write_from_client(system, clients, "❤️")
         react = [(user, EMOJI[number % 3]) for number, user in enumerate(reacting)]
         if "read" in point:
             job: dict[str, Any] = {"react": react, "reconcile": True}
         else:
             job = {"react": react, "fold": [changes, changes[::-1]]}
-        await killed(stage, point, times, job)
-        counts = await restarted(stage, changes, react, reconcile="read" in point)
-        expected = tally([*(emoji for _, emoji in react), *("❤️" for _ in phones)])
+        await killed(system, point, times, job)
+        counts = await restarted(system, changes, react, reconcile="read" in point)
+        expected = tally([*(emoji for _, emoji in react), *("❤️" for _ in clients)])
         assert counts == expected, point
-        assert stage.shown() == expected, point
+        assert system.shown() == expected, point
 
 
 async def compaction(url: str, point: str, times: int) -> None:
-    """240 people's keys are one too many for the message; killed between deleting some and knowing of it."""
-    async with staged(PEOPLE, url) as stage:
-        changes = write_by_phone(stage, stage.people, "👍")
-        await killed(stage, point, times, {"fold": [changes]})
-        counts = await restarted(stage, changes, [], reconcile=True)
-        assert counts == {"👍": PEOPLE}, point
-        assert stage.shown() == {"👍": PEOPLE}, point
-        assert len(stage.own_keys()) == KEPT
-        late = write_by_phone(stage, [next(user for user in stage.people if user not in stage.own_keys())], "😂")
-        assert await restarted(stage, late, [], reconcile=True) == {"👍": PEOPLE - 1, "😂": 1}, point
+    """240 users' keys are one too many for the message; killed between deleting some and knowing of it."""
+    async with open_system(USERS, url) as system:
+        changes = write_from_client(system, system.users, "👍")
+        await killed(system, point, times, {"fold": [changes]})
+        counts = await restarted(system, changes, [], reconcile=True)
+        assert counts == {"👍": USERS}, point
+        assert system.shown() == {"👍": USERS}, point
+        assert len(system.own_keys()) == KEPT
+        late = write_from_client(system, [next(user for user in system.users if user not in system.own_keys())], "😂")
+        assert await restarted(system, late, [], reconcile=True) == {"👍": USERS - 1, "😂": 1}, point
 
 
 @pytest.mark.timeout(180)

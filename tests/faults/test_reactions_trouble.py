@@ -27,7 +27,7 @@ from channel_adapter import (
 from channel_adapter.backends.community.reactions import USERS_WITHOUT_STORE
 from channel_adapter.domain.ids import UserId
 from channel_adapter.stub.faults.faults import Fault
-from tests.faults.reaction_stage import SERVICE, SLUG, Stage, behave, data, left_over, staged
+from tests.faults.reaction_system import SERVICE, SLUG, System, behave, data, left_over, open_system
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 
@@ -38,8 +38,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def stage(file: Path) -> AsyncIterator[Stage]:
-    async with staged(3, f"sqlite:///{file}") as made:
+async def system(file: Path) -> AsyncIterator[System]:
+    async with open_system(3, f"sqlite:///{file}") as made:
         yield made
 
 
@@ -54,324 +54,328 @@ def _hold_no_more(connection: Any, *_: object) -> None:
     cursor.close()
 
 
-async def until(stage: Stage, counts: dict[str, int]) -> None:
+async def until(system: System, counts: dict[str, int]) -> None:
     """Wait until plain clients see these counts."""
     async with asyncio.timeout(20):
-        while stage.shown() != counts:  # noqa: ASYNC110 - the stub tells nobody
+        while system.shown() != counts:  # noqa: ASYNC110 - the stub tells no user
             await asyncio.sleep(0.02)
 
 
-async def test_a_locked_store_is_an_error_and_nothing_is_counted(stage: Stage, file: Path) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_locked_store_is_an_error_and_nothing_is_counted(system: System, file: Path) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         blocker = sqlite3.connect(file, check_same_thread=False)
         await asyncio.to_thread(blocker.execute, "BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match="locked"):
-            await adapter.reactions.react(stage.ref, TWO, "👍")
-        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}  # reading goes on
+            await adapter.reactions.react(system.ref, TWO, "👍")
+        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}  # reading goes on
         blocker.rollback()
         blocker.close()
-        assert await adapter.reactions.react(stage.ref, TWO, "👍")
-        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 2}
+        assert await adapter.reactions.react(system.ref, TWO, "👍")
+        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 2}
 
 
-async def test_a_full_store_is_an_error_and_nothing_is_counted(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_full_store_is_an_error_and_nothing_is_counted(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         stored = await adapter.reactions._store()
         event.listen(stored._store.database.engine, "checkout", _hold_no_more)
         users = [UserId(f"somebody_{number}_{'x' * 15}") for number in range(400)]
         with pytest.raises(UnavailableError, match="full"):
-            await asyncio.gather(*(stored.react(stage.ref, user, "👍") for user in users))
-        assert (await adapter.reactions.get(stage.ref)).total == 1
+            await asyncio.gather(*(stored.react(system.ref, user, "👍") for user in users))
+        assert (await adapter.reactions.get(system.ref)).total == 1
 
 
-async def test_a_store_that_is_gone_is_an_error(stage: Stage, file: Path) -> None:
+async def test_a_store_that_is_gone_is_an_error(system: System, file: Path) -> None:
     with pytest.raises(UnavailableError, match="nothing was stored"):
-        async with stage.adapter(database_url=f"sqlite:///{file.parent / 'nowhere' / 'reactions.db'}") as adapter:
-            await adapter.reactions.react(stage.ref, ONE, "👍")
-    async with stage.adapter(database_url="postgresql://nobody:s3cret@127.0.0.1:1/none") as adapter:
+        async with system.adapter(database_url=f"sqlite:///{file.parent / 'nowhere' / 'reactions.db'}") as adapter:
+            await adapter.reactions.react(system.ref, ONE, "👍")
+    async with system.adapter(database_url="postgresql://nobody:s3cret@127.0.0.1:1/none") as adapter:
         with pytest.raises(UnavailableError, match="nothing was stored") as refused:
-            await adapter.reactions.react(stage.ref, ONE, "👍")
+            await adapter.reactions.react(system.ref, ONE, "👍")
         assert "s3cret" not in str(refused.value)
 
 
-async def test_a_server_that_goes_away_and_comes_back(stage: Stage, postgres_url: str) -> None:
-    async with stage.adapter(database_url=postgres_url) as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_server_that_goes_away_and_comes_back(system: System, postgres_url: str) -> None:
+    async with system.adapter(database_url=postgres_url) as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         with psycopg.connect(postgres_url, autocommit=True) as admin:
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
         for _ in range(5):  # every connection of the pool may have been closed
             with suppress(UnavailableError):
-                await adapter.reactions.react(stage.ref, TWO, "❤️")
+                await adapter.reactions.react(system.ref, TWO, "❤️")
                 break
-        assert (await adapter.reactions.get(stage.ref)).counts == {"❤️": 1, "👍": 1}
+        assert (await adapter.reactions.get(system.ref)).counts == {"❤️": 1, "👍": 1}
 
 
-async def test_databases_of_other_times_and_other_apps_are_refused(stage: Stage, file: Path) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_databases_of_other_times_and_other_apps_are_refused(system: System, file: Path) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
     database = sqlite3.connect(file)
     with database:
         database.execute("UPDATE reaction_facts SET value = '7' WHERE name = 'app'")
-    async with stage.adapter() as adapter:
+    async with system.adapter() as adapter:
         with pytest.raises(ConfigurationError, match="app 7"):
-            await adapter.reactions.get(stage.ref)
+            await adapter.reactions.get(system.ref)
     with database:
         database.execute("UPDATE channel_adapter_schema SET version = 99 WHERE area = 'reactions'")
     database.close()
-    async with stage.adapter() as adapter:
+    async with system.adapter() as adapter:
         with pytest.raises(ConfigurationError, match="reactions have version 99, this program needs 3"):
-            await adapter.reactions.get(stage.ref)
+            await adapter.reactions.get(system.ref)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "postgresqlx://host/x", "sqlite"])
-async def test_urls_that_cannot_be(stage: Stage, url: str) -> None:
+async def test_urls_that_cannot_be(system: System, url: str) -> None:
     with pytest.raises(ConfigurationError, match="database_url"):
-        async with stage.adapter(database_url=url) as adapter:
-            await adapter.reactions.get(stage.ref)
+        async with system.adapter(database_url=url) as adapter:
+            await adapter.reactions.get(system.ref)
 
 
 async def test_direct_mode_ends_at_250_people_and_says_how_to_go_on(file: Path) -> None:
-    async with staged(USERS_WITHOUT_STORE + 1, None) as stage:
-        async with stage.adapter() as adapter:
-            pairs = [{"Key": f"r|{user}", "Value": "👍"} for user in stage.people[:-2]]
+    async with open_system(USERS_WITHOUT_STORE + 1, None) as system:
+        async with system.adapter() as adapter:
+            pairs = [{"Key": f"r|{user}", "Value": "👍"} for user in system.users[:-2]]
             for start in range(0, len(pairs), 20):
-                body = {"GroupId": stage.ref.channel, "MsgSeq": 1, "OperateType": 1,
+                body = {"GroupId": system.ref.channel, "MsgSeq": 1, "OperateType": 1,
                         "ExtensionList": pairs[start : start + 20]}  # fmt: skip
                 await adapter.call(SERVICE, "group_set_key_values", body)
-            assert await adapter.reactions.react(stage.ref, stage.people[-2], "👍")
+            assert await adapter.reactions.react(system.ref, system.users[-2], "👍")
             with pytest.raises(LimitReachedError, match="database_url turns on the store") as refused:
-                await adapter.reactions.react(stage.ref, stage.people[-1], "👍")
+                await adapter.reactions.react(system.ref, system.users[-1], "👍")
             assert (refused.value.limit, refused.value.size) == (250, 251)
-            assert await adapter.reactions.react(stage.ref, stage.people[0], "❤️")  # who is in may change
-            stage.server.log.clear()
-            assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 249, "❤️": 1}
-            assert len(stage.server.log.calls("group_get_key_values")) == 2
-            assert await adapter.reactions.unreact(stage.ref, stage.people[0])
-            assert await adapter.reactions.react(stage.ref, stage.people[-1], "👍")
-        await taken_over(stage, file)
+            assert await adapter.reactions.react(system.ref, system.users[0], "❤️")  # who is in may change
+            system.server.log.clear()
+            assert (await adapter.reactions.get(system.ref)).counts == {"👍": 249, "❤️": 1}
+            assert len(system.server.log.calls("group_get_key_values")) == 2
+            assert await adapter.reactions.unreact(system.ref, system.users[0])
+            assert await adapter.reactions.react(system.ref, system.users[-1], "👍")
+        await taken_over(system, file)
 
 
-async def taken_over(stage: Stage, file: Path) -> None:
+async def taken_over(system: System, file: Path) -> None:
     """Direct to store, interrupted and run again; keys above 200 make room."""
-    async with stage.adapter(database_url=f"sqlite:///{file}") as adapter:
-        first = stage.people[1]
-        await adapter.reactions.react(stage.ref, first, "😂")  # newer than the key
-        stage.server.faults.replace([Fault(command="group_get_key_values", nth=(2, 3, 4, 5, 6, 7), drop=True)])
+    async with system.adapter(database_url=f"sqlite:///{file}") as adapter:
+        first = system.users[1]
+        await adapter.reactions.react(system.ref, first, "😂")  # newer than the key
+        system.server.faults.replace([Fault(command="group_get_key_values", nth=(2, 3, 4, 5, 6, 7), drop=True)])
         with pytest.raises(UnavailableError):
             _ = [each async for each in adapter.reactions.adopt(SLUG)]
-        stage.server.faults.replace(())
+        system.server.faults.replace(())
         for reactions in (249, 0):
             assert [each.reactions async for each in adapter.reactions.adopt(SLUG)] == [reactions]
-            found = await adapter.reactions.get(stage.ref, first)
+            found = await adapter.reactions.get(system.ref, first)
             assert (found.counts, found.mine) == ({"👍": 249, "😂": 1}, ("😂",))
         assert await adapter.reactions.flush(20)
-        assert stage.shown() == {"👍": 249, "😂": 1}
-        assert len(stage.own_keys()) == 200
-        await adapter.reactions.reconcile(stage.ref)
-        assert (await adapter.reactions.get(stage.ref)).total == 250
+        assert system.shown() == {"👍": 249, "😂": 1}
+        assert len(system.own_keys()) == 200
+        await adapter.reactions.reconcile(system.ref)
+        assert (await adapter.reactions.get(system.ref)).total == 250
 
 
 @pytest.mark.parametrize("code", [23002, 10004, 10007, 10008])
-async def test_an_app_without_extensions_keeps_counts_in_the_store(stage: Stage, code: int) -> None:
-    behave(stage, community_extensions=False, extension_unsupported_code=code)
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
-        await adapter.reactions.react(stage.ref, TWO, "❤️")
+async def test_an_app_without_extensions_keeps_counts_in_the_store(system: System, code: int) -> None:
+    behave(system, community_extensions=False, extension_unsupported_code=code)
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
+        await adapter.reactions.react(system.ref, TWO, "❤️")
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({}, {})
+        assert (data(system), system.shown()) == ({}, {})
         findings = await adapter.doctor()
         assert "shown nowhere else" in finding_of(findings)
         assert not next(each.ok for each in findings if each.check == "reactions")
         assert not [each async for each in adapter.channels.all() if each.slug != SLUG]
-    async with stage.adapter() as adapter:  # remembered
-        stage.server.log.clear()
-        await adapter.reactions.react(stage.ref, THREE, "❤️")
+    async with system.adapter() as adapter:  # remembered
+        system.server.log.clear()
+        await adapter.reactions.react(system.ref, THREE, "❤️")
         assert await adapter.reactions.flush()
-        assert not stage.server.log.calls("group_set_key_values")
-        assert (await adapter.reactions.get(stage.ref)).total == 3
-        behave(stage, community_extensions=True)
+        assert not system.server.log.calls("group_set_key_values")
+        assert (await adapter.reactions.get(system.ref)).total == 3
+        behave(system, community_extensions=True)
         assert (await adapter.reactions.probe()).mode is DisplayMode.EXTENSIONS
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 2})
-        assert (await adapter.reactions.get(stage.ref)).total == 3
+        assert (data(system), system.shown()) == ({}, {"👍": 1, "❤️": 2})
+        assert (await adapter.reactions.get(system.ref)).total == 3
 
 
-async def test_doctor_stores_that_extensions_are_accepted_now(stage: Stage) -> None:
-    behave(stage, community_extensions=False)
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_doctor_stores_that_extensions_are_accepted_now(system: System) -> None:
+    behave(system, community_extensions=False)
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        behave(stage, community_extensions=True)
+        behave(system, community_extensions=True)
         assert "shown as extensions" in finding_of(await adapter.doctor())
         assert await adapter.reactions.flush()
-        assert stage.shown() == {"👍": 1}
+        assert system.shown() == {"👍": 1}
 
 
-async def test_fixed_extensions_are_never_given_up_for_the_whole_app(stage: Stage) -> None:
-    behave(stage, community_extensions=False, extension_unsupported_code=10008)
-    async with stage.adapter(reactions={"display": "extensions"}) as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_fixed_extensions_are_never_given_up_for_the_whole_app(system: System) -> None:
+    behave(system, community_extensions=False, extension_unsupported_code=10008)
+    async with system.adapter(reactions={"display": "extensions"}) as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         assert "shown nowhere else" in finding_of(await adapter.doctor())
-        behave(stage, community_extensions=True)
+        behave(system, community_extensions=True)
         other = (await adapter.posts.publish(SLUG, Text("second"))).ref
         await adapter.reactions.react(other, ONE, "👍")
         assert await adapter.reactions.flush()
-        assert (stage.shown(), stage.shown(other)) == ({}, {"👍": 1})
+        assert (system.shown(), system.shown(other)) == ({}, {"👍": 1})
 
 
-async def test_counts_in_custom_data_are_moved_when_the_setting_changes(stage: Stage) -> None:
-    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
-        await adapter.reactions.react(stage.ref, TWO, "❤️")
+async def test_counts_in_custom_data_are_moved_when_the_setting_changes(system: System) -> None:
+    async with system.adapter(reactions={"display": "custom_data"}) as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
+        await adapter.reactions.react(system.ref, TWO, "❤️")
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({"👍": 1, "❤️": 1}, {})
-        message = stage.server.world.state.group(stage.ref.channel).log.get(1)
+        assert (data(system), system.shown()) == ({"👍": 1, "❤️": 1}, {})
+        message = system.server.world.state.group(system.ref.channel).log.get(1)
         assert message is not None
         assert message.body[0].msg_content == {"Text": "first"}
         findings = await adapter.doctor()
         assert "shown as custom data" in finding_of(findings)
         assert next(each.ok for each in findings if each.check == "reactions")
-    async with stage.adapter() as adapter:
+    async with system.adapter() as adapter:
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
-    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
+        assert (data(system), system.shown()) == ({}, {"👍": 1, "❤️": 1})
+    async with system.adapter(reactions={"display": "custom_data"}) as adapter:
         assert await adapter.reactions.flush()
-        assert data(stage) == {"👍": 1, "❤️": 1}
-    async with stage.adapter(reactions={"display": "store"}) as adapter:
+        assert data(system) == {"👍": 1, "❤️": 1}
+    async with system.adapter(reactions={"display": "store"}) as adapter:
         assert await adapter.reactions.flush()
-        assert data(stage) == {}
-        stage.server.log.clear()
-        await adapter.reactions.react(stage.ref, THREE, "❤️")
+        assert data(system) == {}
+        system.server.log.clear()
+        await adapter.reactions.react(system.ref, THREE, "❤️")
         assert await adapter.reactions.flush()
-        assert not stage.server.log.calls("modify_group_msg")
-        assert not stage.server.log.calls("group_set_key_values")
+        assert not system.server.log.calls("modify_group_msg")
+        assert not system.server.log.calls("group_set_key_values")
         assert next(each.ok for each in await adapter.doctor() if each.check == "reactions")
 
 
-async def test_custom_data_that_is_refused_leaves_counts_in_the_store(stage: Stage) -> None:
-    stage.server.faults.replace([Fault(command="modify_group_msg", code=10007)])
-    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_custom_data_that_is_refused_leaves_counts_in_the_store(system: System) -> None:
+    system.server.faults.replace([Fault(command="modify_group_msg", code=10007)])
+    async with system.adapter(reactions={"display": "custom_data"}) as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         assert "shown nowhere else" in finding_of(await adapter.doctor())
-        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
-        assert (data(stage), stage.shown()) == ({}, {})
+        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}
+        assert (data(system), system.shown()) == ({}, {})
 
 
-async def test_a_message_without_the_flag_falls_back_alone(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
-        body = {"GroupId": stage.ref.channel, "Random": 7, "From_Account": "owner",
+async def test_a_message_without_the_flag_falls_back_alone(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
+        body = {"GroupId": system.ref.channel, "Random": 7, "From_Account": "owner",
                 "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "of another program"}}]}  # fmt: skip
         sent = await adapter.call("group_open_http_svc", "send_group_msg", body)
-        unflagged = PostRef(stage.ref.channel, sent["MsgSeq"])
+        unflagged = PostRef(system.ref.channel, sent["MsgSeq"])
         assert await adapter.reactions.flush()
-        for ref in (unflagged, stage.ref):
+        for ref in (unflagged, system.ref):
             await adapter.reactions.react(ref, TWO, "❤️")
         assert await adapter.reactions.flush()
-        assert (data(stage, unflagged), stage.shown(unflagged)) == ({}, {})
-        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
+        assert (data(system, unflagged), system.shown(unflagged)) == ({}, {})
+        assert (data(system), system.shown()) == ({}, {"👍": 1, "❤️": 1})
         assert "shown as extension" in finding_of(await adapter.doctor())
 
 
-async def test_custom_data_of_somebody_else_is_left_alone(stage: Stage) -> None:
-    behave(stage, history_cloud_custom_data=True)
-    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
-        edit = {"GroupId": stage.ref.channel, "MsgSeq": 1, "CloudCustomData": orjson.dumps({"isEdited": True}).decode()}
+async def test_custom_data_of_somebody_else_is_left_alone(system: System) -> None:
+    behave(system, history_cloud_custom_data=True)
+    async with system.adapter(reactions={"display": "custom_data"}) as adapter:
+        edit = {
+            "GroupId": system.ref.channel,
+            "MsgSeq": 1,
+            "CloudCustomData": orjson.dumps({"isEdited": True}).decode(),
+        }
         await adapter.call("openim", "modify_group_msg", edit)
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        message = stage.server.world.state.group(stage.ref.channel).log.get(1)
+        message = system.server.world.state.group(system.ref.channel).log.get(1)
         assert message is not None
         assert orjson.loads(message.cloud_custom_data or "")["isEdited"] is True
-        assert data(stage) == {"👍": 1}
+        assert data(system) == {"👍": 1}
         await adapter.call("openim", "modify_group_msg", {**edit, "CloudCustomData": "of another kind"})
-        await adapter.reactions.react(stage.ref, TWO, "👍")
+        await adapter.reactions.react(system.ref, TWO, "👍")
         assert await adapter.reactions.flush()
         assert message.cloud_custom_data == "of another kind"
-        assert (await adapter.reactions.get(stage.ref)).total == 2
+        assert (await adapter.reactions.get(system.ref)).total == 2
 
 
 async def test_a_full_message_makes_room_for_counts(file: Path) -> None:
-    people = [f"phone_{number}" for number in range(300)]
-    async with staged(3, f"sqlite:///{file}", reactions={"subscribers_only": False}) as stage:
-        phone = stage.server.world.client(ONE)
-        for start in range(0, len(people), 20):
-            phone.set_extensions(stage.ref.channel, 1, {f"r|{user}": "🙏" for user in people[start : start + 20]})
-        async with stage.adapter() as adapter:
-            await adapter.reactions.react(stage.ref, ONE, "👍")
-            assert await adapter.reactions.react(stage.ref, TWO, "🎉")
-            await until(stage, {"🙏": 300, "👍": 1, "🎉": 1})
+    readers = [f"phone_{number}" for number in range(300)]
+    async with open_system(3, f"sqlite:///{file}", reactions={"subscribers_only": False}) as system:
+        client = system.server.world.client(ONE)
+        for start in range(0, len(readers), 20):
+            client.set_extensions(system.ref.channel, 1, {f"r|{user}": "🙏" for user in readers[start : start + 20]})
+        async with system.adapter() as adapter:
+            await adapter.reactions.react(system.ref, ONE, "👍")
+            assert await adapter.reactions.react(system.ref, TWO, "🎉")
+            await until(system, {"🙏": 300, "👍": 1, "🎉": 1})
             assert await adapter.reactions.flush(20)
-            assert len(stage.own_keys()) == 200
-            assert (await adapter.reactions.get(stage.ref)).total == 302
+            assert len(system.own_keys()) == 200
+            assert (await adapter.reactions.get(system.ref)).total == 302
 
 
-async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        phone = stage.server.world.client(TWO)
+        client = system.server.world.client(TWO)
         tampered = {"n|👍": "999", "n|💩": "7", "n|🎉": "many", "poll": "x", "r|nobody_here": "👍", f"r|{THREE}": "x"}
-        phone.set_extensions(stage.ref.channel, 1, tampered)
-        assert (await adapter.reactions.reconcile(stage.ref)).repaired == 3
+        client.set_extensions(system.ref.channel, 1, tampered)
+        assert (await adapter.reactions.reconcile(system.ref)).repaired == 3
         assert await adapter.reactions.flush()
-        assert stage.shown() == {"👍": 1}
-        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
-        assert stage.pairs()["poll"] == "x"
+        assert system.shown() == {"👍": 1}
+        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}
+        assert system.pairs()["poll"] == "x"
 
 
-async def test_phones_can_be_ignored_and_policy_holds_for_them(stage: Stage) -> None:
-    phone = stage.server.world.client(TWO)
-    phone.set_extensions(stage.ref.channel, 1, {f"r|{TWO}": "💩"})
-    async with stage.adapter(reactions={"client_reactions": "ignore"}) as adapter:
-        await adapter.reactions.react(stage.ref, TWO, "👍")
-        assert (await adapter.reactions.reconcile(stage.ref)).changed == 0
-        phone.delete_extensions(stage.ref.channel, 1, [f"r|{TWO}"])
-        assert (await adapter.reactions.reconcile(stage.ref)).changed == 0
-        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
-    async with stage.adapter() as adapter:
+async def test_phones_can_be_ignored_and_policy_holds_for_them(system: System) -> None:
+    client = system.server.world.client(TWO)
+    client.set_extensions(system.ref.channel, 1, {f"r|{TWO}": "💩"})
+    async with system.adapter(reactions={"client_reactions": "ignore"}) as adapter:
+        await adapter.reactions.react(system.ref, TWO, "👍")
+        assert (await adapter.reactions.reconcile(system.ref)).changed == 0
+        client.delete_extensions(system.ref.channel, 1, [f"r|{TWO}"])
+        assert (await adapter.reactions.reconcile(system.ref)).changed == 0
+        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}
+    async with system.adapter() as adapter:
         await adapter.reactions.set_policy(SLUG, "basic")
         for emoji, counts in (("🎉", {"👍": 1}), ("🙏", {"🙏": 1})):
-            phone.set_extensions(stage.ref.channel, 1, {f"r|{TWO}": emoji})
-            await adapter.reactions.reconcile(stage.ref)
-            assert (await adapter.reactions.get(stage.ref)).counts == counts
+            client.set_extensions(system.ref.channel, 1, {f"r|{TWO}": emoji})
+            await adapter.reactions.reconcile(system.ref)
+            assert (await adapter.reactions.get(system.ref)).counts == counts
 
 
-async def test_a_phone_clears_all_keys(stage: Stage) -> None:
-    phone = stage.server.world.client(ONE)
-    phone.set_extensions(stage.ref.channel, 1, {f"r|{ONE}": "👍"})
-    async with stage.adapter() as adapter:
-        await adapter.reactions.reconcile(stage.ref)
+async def test_a_phone_clears_all_keys(system: System) -> None:
+    client = system.server.world.client(ONE)
+    client.set_extensions(system.ref.channel, 1, {f"r|{ONE}": "👍"})
+    async with system.adapter() as adapter:
+        await adapter.reactions.reconcile(system.ref)
         assert await adapter.reactions.flush()
-        clear = {"GroupId": stage.ref.channel, "MsgSeq": 1, "OperateType": 3}
+        clear = {"GroupId": system.ref.channel, "MsgSeq": 1, "OperateType": 3}
         await adapter.call(SERVICE, "group_set_key_values", clear)
-        assert stage.pairs() == {}
-        assert await adapter.reactions.merge(stage.ref, [], cleared=3) == 0
+        assert system.pairs() == {}
+        assert await adapter.reactions.merge(system.ref, [], cleared=3) == 0
         assert await adapter.reactions.flush()
-        assert stage.shown() == {"👍": 1}
-        await adapter.reactions.reconcile(stage.ref)
-        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
+        assert system.shown() == {"👍": 1}
+        await adapter.reactions.reconcile(system.ref)
+        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}
 
 
-async def test_a_post_recalled_by_a_phone_is_found_out(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_post_recalled_by_a_phone_is_found_out(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        stage.server.world.client("owner").recall(stage.ref.channel, 1)
-        await adapter.reactions.react(stage.ref, TWO, "👍")  # nobody has heard of it yet
+        system.server.world.client("owner").recall(system.ref.channel, 1)
+        await adapter.reactions.react(system.ref, TWO, "👍")  # no user has heard of it yet
         assert await adapter.reactions.flush()
         with pytest.raises(NotFoundError, match="recalled"):
-            await adapter.reactions.get(stage.ref)
+            await adapter.reactions.get(system.ref)
         with pytest.raises(NotFoundError, match="recalled"):
-            await adapter.reactions.react(stage.ref, THREE, "👍")
-        assert await adapter.reactions.merge(stage.ref, [ReactionChange(UserId(ONE), ("👍",), 99)]) == 0
+            await adapter.reactions.react(system.ref, THREE, "👍")
+        assert await adapter.reactions.merge(system.ref, [ReactionChange(UserId(ONE), ("👍",), 99)]) == 0
 
 
 async def test_more_emoji_than_a_message_has_room_for(file: Path) -> None:
@@ -379,46 +383,48 @@ async def test_more_emoji_than_a_message_has_room_for(file: Path) -> None:
 
     whole = [each for each, about in EMOJI_DATA.items() if about["status"] == 2][:120]
     async with (
-        staged(3, f"sqlite:///{file}", reactions={"subscribers_only": False}) as stage,
-        stage.adapter() as adapter,
+        open_system(3, f"sqlite:///{file}", reactions={"subscribers_only": False}) as system,
+        system.adapter() as adapter,
     ):
-        people = {f"somebody_{number}": emoji for number, emoji in enumerate(whole)} | {ONE: whole[-1]}
-        await asyncio.gather(*(adapter.reactions.react(stage.ref, *each) for each in people.items()))
+        readers = {f"somebody_{number}": emoji for number, emoji in enumerate(whole)} | {ONE: whole[-1]}
+        await asyncio.gather(*(adapter.reactions.react(system.ref, *each) for each in readers.items()))
         assert await adapter.reactions.flush(20)
-        assert (await adapter.reactions.get(stage.ref)).total == 121
-        assert len(stage.shown()) == 80
-        assert stage.shown()[whole[-1]] == 2
+        assert (await adapter.reactions.get(system.ref)).total == 121
+        assert len(system.shown()) == 80
+        assert system.shown()[whole[-1]] == 2
 
 
-async def test_counts_are_there_within_two_seconds_of_quiet(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
+async def test_counts_are_there_within_two_seconds_of_quiet(system: System) -> None:
+    async with system.adapter() as adapter:
         for number in range(60):
-            await adapter.reactions.react(stage.ref, (ONE, TWO, THREE)[number % 3], ("👍", "❤️", "😂", "🙏")[number % 4])
+            await adapter.reactions.react(
+                system.ref, (ONE, TWO, THREE)[number % 3], ("👍", "❤️", "😂", "🙏")[number % 4]
+            )
             await asyncio.sleep(0.02)
         began = asyncio.get_running_loop().time()
-        wanted = dict((await adapter.reactions.get(stage.ref)).counts)
-        await until(stage, wanted)
+        wanted = dict((await adapter.reactions.get(system.ref)).counts)
+        await until(system, wanted)
         assert asyncio.get_running_loop().time() - began < 2
-        assert stage.busiest_second() <= 3
+        assert system.busiest_second() <= 3
 
 
-async def test_the_service_is_away_and_comes_back(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_the_service_is_away_and_comes_back(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        stage.server.faults.replace([Fault(command="group_set_key_values", status=503, times=9)])
-        assert await adapter.reactions.react(stage.ref, TWO, "👍")  # the store has it
-        assert (await adapter.reactions.get(stage.ref)).total == 2
-        await until(stage, {"👍": 2})
+        system.server.faults.replace([Fault(command="group_set_key_values", status=503, times=9)])
+        assert await adapter.reactions.react(system.ref, TWO, "👍")  # the store has it
+        assert (await adapter.reactions.get(system.ref)).total == 2
+        await until(system, {"👍": 2})
 
 
-async def test_publishing_what_another_process_left(stage: Stage) -> None:
-    await left_over(stage)
-    async with stage.adapter() as adapter:
+async def test_publishing_what_another_process_left(system: System) -> None:
+    await left_over(system)
+    async with system.adapter() as adapter:
         await adapter.posts.publish(SLUG, Text("unrelated"))
-        assert (await adapter.reactions.get(stage.ref)).total == 1  # the first use starts the publisher
+        assert (await adapter.reactions.get(system.ref)).total == 1  # the first use starts the publisher
         assert await adapter.reactions.flush()
-    assert stage.shown() == {"👍": 1}
+    assert system.shown() == {"👍": 1}
 
 
 def test_settings_show_no_password() -> None:
@@ -426,16 +432,16 @@ def test_settings_show_no_password() -> None:
     assert "s3cret" not in repr(Settings(sdkappid=1, key="k", base_url="http://h", database_url=url))
 
 
-async def test_a_count_that_ends_in_the_store_mode_is_gone_with_extensions(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        await adapter.reactions.react(stage.ref, ONE, "👍")
+async def test_a_count_that_ends_in_the_store_mode_is_gone_with_extensions(system: System) -> None:
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        behave(stage, community_extensions=False)
+        behave(system, community_extensions=False)
         await adapter.reactions.probe()
-        await adapter.reactions.react(stage.ref, ONE, "❤️")
+        await adapter.reactions.react(system.ref, ONE, "❤️")
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({}, {"👍": 1})  # no key can be written now
-        behave(stage, community_extensions=True)
+        assert (data(system), system.shown()) == ({}, {"👍": 1})  # no key can be written now
+        behave(system, community_extensions=True)
         await adapter.reactions.probe()
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({}, {"❤️": 1})
+        assert (data(system), system.shown()) == ({}, {"❤️": 1})

@@ -16,9 +16,9 @@ from channel_adapter import (
 )
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import CREATE_GROUP
-from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
+from tests.faults.test_adapter_trouble import USERS, Calls, opened, settings
 
-ANN, BEN = PEOPLE[:2]
+ANN, BEN = USERS[:2]
 GROUPS = "group_open_http_svc"
 
 
@@ -225,14 +225,14 @@ async def test_history_is_read_once_for_many_users_and_again_after_a_failure() -
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
-        await adapter.subscriptions.subscribe(channel, PEOPLE[:10])
+        await adapter.subscriptions.subscribe(channel, USERS[:10])
         async with ChannelAdapter.open(settings(server)) as other:
             await other.posts.publish(channel, Text("x"), silent=True)
         server.faults.replace([Fault(command="group_msg_get_simple", nth=(1,), code=10004)])
         with pytest.raises(InvalidError):
             await adapter.unread.get(ANN, exact=True)
         calls.clear()
-        found = [each.badge async for each in adapter.unread.get_many(PEOPLE[:10], exact=True)]
+        found = [each.badge async for each in adapter.unread.get_many(USERS[:10], exact=True)]
         assert (found, calls["group_msg_get_simple"]) == ([0] * 10, 1)
 
 

@@ -128,10 +128,10 @@ def test_decisions_that_a_question_cannot_have() -> None:
 def test_refusing_everybody_is_a_refusal() -> None:
     question = REQUESTS["OfficialAccount.CallbackBeforeAddSubscriber"]
     assert isinstance(question, SubscribeRequest)
-    everybody = TABLES.reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
-    assert (everybody.error_code, everybody.refused_members, everybody.refused_subscribers) == (1, None, None)
-    nobody = TABLES.reply(question, RefuseSome(()), limits.MESSAGE_BYTES_SAFE)
-    assert (nobody.error_code, nobody.refused_members, nobody.refused_subscribers) == (0, None, None)
+    all_users = TABLES.reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
+    assert (all_users.error_code, all_users.refused_members, all_users.refused_subscribers) == (1, None, None)
+    no_user = TABLES.reply(question, RefuseSome(()), limits.MESSAGE_BYTES_SAFE)
+    assert (no_user.error_code, no_user.refused_members, no_user.refused_subscribers) == (0, None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A stub for clients that nobody here wrote: in a thread, over http and https, with a world of its own each."""
+"""A stub for clients that no user here wrote: in a thread, over http and https, with a world of its own each."""
 
 from collections.abc import Iterator
 

@@ -87,8 +87,8 @@ def test_channels_apart_from_chats(client: PlainClient) -> None:
 def test_an_official_account(client: PlainClient) -> None:
     account = {"OfficialAccountUserID": "@TOA#_harbour", "Owner_Account": "editor", "Name": "Harbour"}
     client.must(OFFICIAL, "create_official_account", account)
-    people = {"Official_Account": "@TOA#_harbour", "SubscriberList": [{"Subscriber_Account": "ann"}]}
-    assert client.must(OFFICIAL, "add_subscriber", people)["SubscriberList"][0]["Result"] == 1
+    users = {"Official_Account": "@TOA#_harbour", "SubscriberList": [{"Subscriber_Account": "ann"}]}
+    assert client.must(OFFICIAL, "add_subscriber", users)["SubscriberList"][0]["Result"] == 1
     body = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "Closed tomorrow"}}]
     sent = {"Official_Account": "@TOA#_harbour", "Random": 7, "MsgBody": body}
     key = client.must(OFFICIAL, "send_official_account_msg", sent)["MsgKey"]

@@ -166,8 +166,8 @@ def test_paging_a_community_by_its_cursor(community: Any) -> None:
 
 def test_paging_another_group_by_its_offset(client: Any) -> None:
     done(client.batch_add_users(["editor", "ann", "ben"]))
-    people = [sdk.GroupMemObj("ann"), sdk.GroupMemObj("ben")]
-    group = done(client.create_group(sdk.GroupObj("editor", "Public", "Town", mem_list=people)))["GroupId"]
+    users = [sdk.GroupMemObj("ann"), sdk.GroupMemObj("ben")]
+    group = done(client.create_group(sdk.GroupObj("editor", "Public", "Town", mem_list=users)))["GroupId"]
     page = done(client.get_group_mem_info_detail(group, limit_count=2, offset=2))
     assert [item["Member_Account"] for item in page["MemberList"]] == ["ben"]
 

@@ -5,12 +5,12 @@ from channel_adapter.migration.plan.planner import PlanOptions
 from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.discover import Discovered
 from tests.migration import worlds
-from tests.migration.conftest import Stage
+from tests.migration.conftest import System
 from tests.migration.test_transform_world import move
 
 
-async def moved(at: Stage, *policies: str) -> Plan:
-    """Plan all accounts of the stage, and move them."""
+async def moved(at: System, *policies: str) -> Plan:
+    """Plan all accounts of the system, and move them."""
     renamed = worlds.RENAMED if worlds.TAKEN in at.moving.ids else {}
     options = PlanOptions(policies=Resolutions.parse(policies or ["all=cut"]), renamed=renamed)
     async with at.adapter.migration.accounts_source(Discovered(tuple(at.moving.ids))) as source:

@@ -19,7 +19,7 @@ from tests.migration.worlds import FIELDS, Moving, Size
 
 
 @dataclass(frozen=True)
-class Stage:
+class System:
     """A running stub with a world in it, and an open adapter."""
 
     server: StubServer
@@ -43,19 +43,19 @@ def settings_for(server: StubServer, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def stage(
+async def system(
     size: Size | None = None,
     *,
     ids: tuple[str, ...] = worlds.IDS,
     stub: Mapping[str, Mapping[str, Any]] | None = None,
     **settings: Any,
-) -> AsyncIterator[Stage]:
-    """A stage with these accounts. `stub` are sections of the stub's settings, the rest are the adapter's."""
+) -> AsyncIterator[System]:
+    """A system with these accounts. `stub` are sections of the stub's settings, the rest are the adapter's."""
     sections = {"app": {"group_fields": FIELDS}} | dict(stub or {})
     async with StubServer(StubSettings.model_validate(sections)) as server:
         moving = worlds.build(server.world, size, ids)
         async with ChannelAdapter.open(settings_for(server, **settings)) as adapter:
-            yield Stage(server, adapter, moving)
+            yield System(server, adapter, moving)
 
 
 @contextmanager

@@ -52,9 +52,9 @@ def check_against_source(world: StubState, plan: Plan) -> None:
 
 
 def _check_people(account: OfficialAccount, group: Group) -> None:
-    people = {user for user in account.subscribers if user != group.owner}
-    assert {user for user in group.members if user != group.owner} == people
-    for user in people:
+    users = {user for user in account.subscribers if user != group.owner}
+    assert {user for user in group.members if user != group.owner} == users
+    for user in users:
         source, target = account.subscribers.find(user), group.members.find(user)
         assert source is not None
         assert target is not None

@@ -20,7 +20,7 @@ from channel_adapter.config.settings import ChannelSettings
 from channel_adapter.migration.budget import BudgetLimits
 from channel_adapter.migration.plan.document import read_plan
 from channel_adapter.migration.run import jobs  # noqa: F401 - imported before the fork
-from tests.migration.conftest import Stage
+from tests.migration.conftest import System
 from tests.migration.worlds import FIELDS
 
 _context = multiprocessing.get_context("forkserver")
@@ -40,9 +40,9 @@ class Orders:
     seconds: float | None = None
 
 
-def orders(stage: Stage, plan: Path, database: str, **more: Any) -> Orders:
-    """Orders for a process on this stage."""
-    own = stage.settings
+def orders(system: System, plan: Path, database: str, **more: Any) -> Orders:
+    """Orders for a process on this system."""
+    own = system.settings
     values = {"sdkappid": own.sdkappid, "admin": own.admin, "base_url": own.base_url, "total_seconds": 30.0}
     return Orders({**values, "key": own.key.get_secret_value()}, plan, database, **more)
 

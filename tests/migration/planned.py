@@ -1,4 +1,4 @@
-"""A plan of everything on a stage."""
+"""A plan of everything on a system."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from channel_adapter.migration.plan.planner import PlanOptions
 from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.discover import Discovered
 from tests.migration import worlds
-from tests.migration.conftest import Stage
+from tests.migration.conftest import System
 
 
-async def planned(stage: Stage, *, policies: Sequence[str] = ("all=cut",), **more: Any) -> Plan:
+async def planned(system: System, *, policies: Sequence[str] = ("all=cut",), **more: Any) -> Plan:
     """With every loss cut, unless other policies are given."""
-    ids = tuple(stage.moving.ids)
+    ids = tuple(system.moving.ids)
     renamed = {old: new for old, new in worlds.RENAMED.items() if old in ids}
     options = PlanOptions(policies=Resolutions.parse(policies), renamed=renamed, **more)
-    async with stage.adapter.migration.accounts_source(Discovered(ids)) as source:
-        return await stage.adapter.migration.plan(source, options)
+    async with system.adapter.migration.accounts_source(Discovered(ids)) as source:
+        return await system.adapter.migration.plan(source, options)

@@ -20,7 +20,7 @@ from channel_adapter.store.migration import MigrationStore
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from tests.migration import worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.moved_world import check_against_source, picture
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
@@ -31,14 +31,14 @@ TINY = (worlds.TEXTS, worlds.FLAGS, worlds.GONE)
 
 
 @pytest.fixture
-async def small(database: str) -> AsyncIterator[Stage]:
-    async with stage(SMALL, database_url=database) as s:
+async def small(database: str) -> AsyncIterator[System]:
+    async with system(SMALL, database_url=database) as s:
         yield s
 
 
 @pytest.fixture
-async def tiny(database: str) -> AsyncIterator[Stage]:
-    async with stage(Size(60, 21), ids=TINY, database_url=database) as s:
+async def tiny(database: str) -> AsyncIterator[System]:
+    async with system(Size(60, 21), ids=TINY, database_url=database) as s:
         yield s
 
 
@@ -47,7 +47,7 @@ async def rows(database: str, plan: Plan) -> list[Any]:
         return await journal.store.quarantined(plan.migration)
 
 
-async def test_everything_arrives(small: Stage, database: str) -> None:
+async def test_everything_arrives(small: System, database: str) -> None:
     plan = await planned(small)
     before = small.server.world.state.groups[small.moving.stranger]
     status = await small.adapter.migration.apply(plan)
@@ -68,7 +68,7 @@ async def test_everything_arrives(small: Stage, database: str) -> None:
 
 
 async def test_a_network_that_loses_one_call_in_ten(database: str) -> None:
-    async with stage(Size(230, 36), ids=(*TINY, worlds.FULL), database_url=database) as s:
+    async with system(Size(230, 36), ids=(*TINY, worlds.FULL), database_url=database) as s:
         plan = await planned(s)
         s.server.faults.replace(SCENARIO.faults)
         status = await s.adapter.migration.apply(plan)
@@ -82,7 +82,7 @@ async def test_a_network_that_loses_one_call_in_ten(database: str) -> None:
         assert len(randoms) == len(set(randoms))
 
 
-async def test_calls_that_are_used_up_end_a_run_that_the_next_one_finishes(tiny: Stage) -> None:
+async def test_calls_that_are_used_up_end_a_run_that_the_next_one_finishes(tiny: System) -> None:
     plan = await planned(tiny)
     first = await tiny.adapter.migration.apply(plan, limits=BudgetLimits(calls=20))
     assert not first.complete
@@ -94,7 +94,7 @@ async def test_calls_that_are_used_up_end_a_run_that_the_next_one_finishes(tiny:
     check_against_source(tiny.server.world, plan)
 
 
-async def test_a_cancelled_run_ends_at_once_and_is_finished_by_the_next_one(tiny: Stage) -> None:
+async def test_a_cancelled_run_ends_at_once_and_is_finished_by_the_next_one(tiny: System) -> None:
     plan = await planned(tiny)
     tiny.server.faults.replace([Fault(command="import_group_member", delay=0.2)])
     task = asyncio.ensure_future(tiny.adapter.migration.apply(plan))
@@ -112,7 +112,7 @@ async def test_a_cancelled_run_ends_at_once_and_is_finished_by_the_next_one(tiny
 
 
 async def test_originals_are_kept_whole(database: str) -> None:
-    async with stage(Size(60, 24), ids=(worlds.LIMITS, worlds.FLAGS), database_url=database) as s:
+    async with system(Size(60, 24), ids=(worlds.LIMITS, worlds.FLAGS), database_url=database) as s:
         plan = await planned(s, policies=["all=store"])
         assert (await s.adapter.migration.apply(plan)).complete
         source = s.server.world.state.official[worlds.LIMITS]
@@ -122,13 +122,13 @@ async def test_originals_are_kept_whole(database: str) -> None:
         async with open_journal(database) as journal:
             assert await journal.store.originals(limits.target.id, "name") == {"": source.name}
             [post] = (await journal.store.originals(limits.target.id, "post")).values()
-            people = await journal.store.originals(flags.target.id, "subscriber")
+            users = await journal.store.originals(flags.target.id, "subscriber")
         assert orjson.loads(post)["body"] == [each.model_dump(by_alias=True) for each in worlds.huge()]
-        assert people == s.server.world.state.official[worlds.FLAGS].subscriber_strings
+        assert users == s.server.world.state.official[worlds.FLAGS].subscriber_strings
         assert "kept=name+posts" in s.server.world.state.groups[limits.target.id].fields["ch_tag"]
 
 
-async def test_people_who_are_refused_wait_in_the_quarantine_for_a_retry(tiny: Stage, database: str) -> None:
+async def test_people_who_are_refused_wait_in_the_quarantine_for_a_retry(tiny: System, database: str) -> None:
     plan = await planned(tiny)
     refusing = [Fault(command="import_group_member", fail_items=7)]
     tiny.server.faults.replace(refusing)
@@ -148,7 +148,7 @@ async def test_people_who_are_refused_wait_in_the_quarantine_for_a_retry(tiny: S
     check_against_source(tiny.server.world, plan)
 
 
-async def test_a_failed_channel_is_told_and_taken_up_by_retry(tiny: Stage) -> None:
+async def test_a_failed_channel_is_told_and_taken_up_by_retry(tiny: System) -> None:
     plan = await planned(tiny)
     tiny.server.faults.replace([Fault(command="modify_group_base_info", code=10007)])
     status = await tiny.adapter.migration.apply(plan)
@@ -159,7 +159,7 @@ async def test_a_failed_channel_is_told_and_taken_up_by_retry(tiny: Stage) -> No
     check_against_source(tiny.server.world, plan)
 
 
-async def test_posts_that_were_sent_long_ago_are_recognised(tiny: Stage, database: str) -> None:
+async def test_posts_that_were_sent_long_ago_are_recognised(tiny: System, database: str) -> None:
     """The journal is lost, and the service does not know the numbers of the posts as repeats any more."""
     plan = await planned(tiny)
     assert (await tiny.adapter.migration.apply(plan)).complete
@@ -178,36 +178,36 @@ async def test_posts_that_were_sent_long_ago_are_recognised(tiny: Stage, databas
 class TestRefusals:
     """Whoever is refused has changed nothing, and learns what and where."""
 
-    async def test_a_plan_with_losses_that_nobody_allowed(self, tiny: Stage) -> None:
+    async def test_a_plan_with_losses_that_nobody_allowed(self, tiny: System) -> None:
         plan = await planned(tiny, policies=())
         await self._refused(tiny, plan, InvalidError, "the plan cannot be applied")
 
-    async def test_a_plan_of_another_app(self, tiny: Stage) -> None:
+    async def test_a_plan_of_another_app(self, tiny: System) -> None:
         plan = (await planned(tiny)).model_copy(update={"sdkappid": 7})
         await self._refused(tiny, plan, InvalidError, "is a plan for app 7")
 
-    async def test_a_plan_that_is_older_than_the_source(self, tiny: Stage) -> None:
+    async def test_a_plan_that_is_older_than_the_source(self, tiny: System) -> None:
         plan = await planned(tiny)
         tiny.server.world.state.official[worlds.TEXTS].name = "Another"
         await self._refused(tiny, plan, InvalidError, "name was 'News of only_texts', is 'Another'")
 
-    async def test_accounts_of_another_migration(self, tiny: Stage) -> None:
+    async def test_accounts_of_another_migration(self, tiny: System) -> None:
         plan = await planned(tiny, migration="first")
         await tiny.adapter.migration.apply(plan, limits=BudgetLimits(calls=4))
         other = plan.model_copy(update={"migration": "second"})
         await self._refused(tiny, other, ConflictError, "migration first in this database moves")
 
-    async def test_no_database(self, tiny: Stage) -> None:
+    async def test_no_database(self, tiny: System) -> None:
         plan = await planned(tiny)
         tiny.adapter.settings.__dict__["database_url"] = None
         await self._refused(tiny, plan, ConfigurationError, "set database_url, or give a database")
 
-    async def test_an_edition_without_imports(self, tiny: Stage) -> None:
+    async def test_an_edition_without_imports(self, tiny: System) -> None:
         plan = await planned(tiny)
         tiny.server.faults.replace([Fault(command="import_group_msg", code=10007)])
         await self._refused(tiny, plan, ConfigurationError, "may not import into groups")
 
-    async def _refused(self, tiny: Stage, plan: Plan, kind: type[Exception], words: str) -> None:
+    async def _refused(self, tiny: System, plan: Plan, kind: type[Exception], words: str) -> None:
         before = {name: dict(group.fields) for name, group in tiny.server.world.state.groups.items()}
         with pytest.raises(kind, match=words.replace("(", r"\(")):
             await tiny.adapter.migration.apply(plan)
@@ -230,7 +230,7 @@ async def test_a_progress_callback_that_raises_is_logged_once_and_stops_nothing(
         assert all("LookupError: no such bar" in record for record in records)
         return len(records)
 
-    async with stage(Size(12, 6), ids=(worlds.TEXTS, worlds.BUSY), database_url=database) as s:
+    async with system(Size(12, 6), ids=(worlds.TEXTS, worlds.BUSY), database_url=database) as s:
         migration = s.adapter.migration
         async with migration.accounts_source(Discovered(tuple(s.moving.ids))) as source:
             plan = await migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])), on_progress=tell)

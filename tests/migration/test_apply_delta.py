@@ -1,4 +1,4 @@
-"""Later runs: what the source has changed since is moved, and what people did on the target is left alone."""
+"""Later runs: what the source has changed since is moved, and what users did on the target is left alone."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.tencent.wire.members import ACCEPT_NOT_NOTIFY, DISCARD
 from tests.migration import worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.moved_world import check_against_source, picture
 from tests.migration.planned import planned
 from tests.migration.worlds import Size, text
@@ -22,9 +22,9 @@ IDS = (worlds.FULL, worlds.TEXTS)
 class Scene:
     """A world that was moved once."""
 
-    def __init__(self, stage: Stage, plan: Plan) -> None:
-        self.stage, self.plan = stage, plan
-        self.world = stage.server.world
+    def __init__(self, system: System, plan: Plan) -> None:
+        self.system, self.plan = system, plan
+        self.world = system.server.world
         self.source: OfficialAccount = self.world.state.official[worlds.FULL]
 
     @property
@@ -42,15 +42,15 @@ class Scene:
         log.append(message)
         return message
 
-    def joins(self, *people: str) -> None:
-        for user in people:
+    def joins(self, *users: str) -> None:
+        for user in users:
             self.world.state.add_account(user)
             self.world.state.subscribe(self.source, user, int(self.world.clock.now()) - 40)
 
 
 @pytest.fixture
 async def moved(database: str) -> AsyncIterator[Scene]:
-    async with stage(Size(120, 24), ids=IDS, database_url=database) as s:
+    async with system(Size(120, 24), ids=IDS, database_url=database) as s:
         plan = await planned(s)
         assert (await s.adapter.migration.apply(plan)).complete
         yield Scene(s, plan)
@@ -58,7 +58,7 @@ async def moved(database: str) -> AsyncIterator[Scene]:
 
 async def test_nothing_new_changes_nothing(moved: Scene) -> None:
     before = picture(moved.world, moved.plan, 0)
-    status = await moved.stage.adapter.migration.apply(moved.plan)
+    status = await moved.system.adapter.migration.apply(moved.plan)
     assert (status.complete, status.round) == (True, 2)
     assert picture(moved.world, moved.plan, 0) == before
 
@@ -76,7 +76,7 @@ async def test_posts_people_and_texts_that_came_since(moved: Scene) -> None:
     row = source.subscribers.find("reader_000007")
     assert row is not None
     source.subscribers.set_flag(row, DISCARD)
-    status = await moved.stage.adapter.migration.apply(moved.plan)
+    status = await moved.system.adapter.migration.apply(moved.plan)
     assert status.complete
     assert status.quarantined == 0
     group = moved.group
@@ -102,7 +102,7 @@ async def test_what_people_did_on_the_target_stays(moved: Scene) -> None:
     moved.source.subscribers.set_flag(source_row, DISCARD)
     group.introduction = "Written here"
     moved.joins("late_1")
-    assert (await moved.stage.adapter.migration.apply(moved.plan)).complete
+    assert (await moved.system.adapter.migration.apply(moved.plan)).complete
     assert "reader_000001" not in group.members
     assert "late_1" in group.members
     found = group.members.find("reader_000002")
@@ -114,18 +114,18 @@ async def test_what_people_did_on_the_target_stays(moved: Scene) -> None:
 async def test_who_came_to_the_target_first_is_not_taken_out_with_the_source(moved: Scene) -> None:
     state, group = moved.world.state, moved.group
     state.add_account("early")
-    await moved.stage.adapter.subscriptions.subscribe(group.group_id, ["early"])
+    await moved.system.adapter.subscriptions.subscribe(group.group_id, ["early"])
     moved.joins("early")
-    assert (await moved.stage.adapter.migration.apply(moved.plan)).complete
+    assert (await moved.system.adapter.migration.apply(moved.plan)).complete
     state.unsubscribe(moved.source, "early")
-    assert (await moved.stage.adapter.migration.apply(moved.plan)).complete
+    assert (await moved.system.adapter.migration.apply(moved.plan)).complete
     assert "early" in group.members
 
 
 async def test_a_source_that_is_empty_all_at_once_takes_nobody_out(moved: Scene) -> None:
     for user in list(moved.source.subscribers):
         moved.world.state.unsubscribe(moved.source, user)
-    status = await moved.stage.adapter.migration.apply(moved.plan)
+    status = await moved.system.adapter.migration.apply(moved.plan)
     assert len(moved.group.members) == 121
     assert "has no subscribers any more and had 120" in status.failed[0].reason
 
@@ -133,8 +133,8 @@ async def test_a_source_that_is_empty_all_at_once_takes_nobody_out(moved: Scene)
 async def test_a_post_behind_a_live_one_gets_a_later_time(moved: Scene, database: str) -> None:
     """The service takes a post only behind all others; where it takes none at all, the quarantine has it."""
     moved.broadcast("an old one")
-    await moved.stage.adapter.posts.publish(moved.group.group_id, Text("live"))
-    status = await moved.stage.adapter.migration.apply(moved.plan)
+    await moved.system.adapter.posts.publish(moved.group.group_id, Text("live"))
+    status = await moved.system.adapter.migration.apply(moved.plan)
     assert status.complete
     assert [post.body[0].msg_content for post in list(moved.group.log)[-2:]] == [
         {"Text": "live"}, {"Text": "an old one"},
@@ -144,7 +144,7 @@ async def test_a_post_behind_a_live_one_gets_a_later_time(moved: Scene, database
 
 
 async def test_a_source_that_changes_during_the_run(database: str) -> None:
-    async with stage(Size(230, 24), ids=IDS, database_url=database) as s:
+    async with system(Size(230, 24), ids=IDS, database_url=database) as s:
         plan = await planned(s)
         scene = Scene(s, plan)
         calls = 0
@@ -164,7 +164,7 @@ async def test_a_source_that_changes_during_the_run(database: str) -> None:
         s.server.log.listen(None)
         assert calls > 20
         assert (await s.adapter.migration.apply(plan)).complete
-        people = set(scene.source.subscribers)
-        assert {user for user in scene.group.members if user != scene.group.owner} == people
-        assert any(user.startswith("during_") for user in people)
+        users = set(scene.source.subscribers)
+        assert {user for user in scene.group.members if user != scene.group.owner} == users
+        assert any(user.startswith("during_") for user in users)
         check_against_source(s.server.world, plan)

@@ -27,7 +27,7 @@ from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK
 from channel_adapter.tencent.wire import accounts as wire
 from tests.migration import worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
@@ -35,7 +35,7 @@ OLD = 1_600_000_000  # far beyond what history shows
 
 
 def write_files(folder: Path, posts: int = 20) -> None:
-    """A channel of long ago: an admin who follows, one who does not, unread counts, and somebody nobody knows."""
+    """A channel of long ago: an admin who follows, one who does not, unread counts, and a user no user knows."""
     lines: dict[str, list[dict[str, Any]]] = {
         "channels": [{"id": "harbour", "name": "Harbour", "owner": worlds.OWNER, "created_at": OLD,
                       "admins": ["reader_000001", worlds.OTHER_OWNER]}],
@@ -51,7 +51,7 @@ def write_files(folder: Path, posts: int = 20) -> None:
         (folder / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
 
 
-async def plan_of(s: Stage, folder: Path, policies: str = "all=cut") -> Plan:
+async def plan_of(s: System, folder: Path, policies: str = "all=cut") -> Plan:
     spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(folder)))
     async with s.adapter.migration.source(spec) as source:
         return await s.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse([policies])))
@@ -70,7 +70,7 @@ async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, post
     channels = tmp_path / "channels.jsonl"
     introduction = "\0" + "what it is about " * 100
     channels.write_text(json.dumps({**json.loads(channels.read_text()), "introduction": introduction}))
-    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=postgres_url) as s:
+    async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=postgres_url) as s:
         plan = await plan_of(s, tmp_path, "all=store")
         status = await s.adapter.migration.apply(plan)
         assert (status.complete, status.posts) == (True, 7)
@@ -86,7 +86,7 @@ async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, post
 
 async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:
     write_files(tmp_path)
-    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
+    async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
         plan = await plan_of(s, tmp_path)
         status = await s.adapter.migration.apply(plan)
         assert (status.complete, status.quarantined, status.posts, status.subscribers) == (True, 1, 20, 10)
@@ -116,7 +116,7 @@ async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:
 async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Path, database: str) -> None:
     """The journal knows of none of them; only the group's next number tells that they are there."""
     write_files(tmp_path)
-    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
+    async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
         plan = await plan_of(s, tmp_path)
         assert (await s.adapter.migration.apply(plan)).complete
         group = s.server.world.state.groups["@TGS#_harbour"]
@@ -131,7 +131,7 @@ async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Pat
 
 
 async def test_an_outage_fails_channels_that_the_next_run_finishes(database: str) -> None:
-    async with stage(Size(40, 12), ids=(worlds.TEXTS,), database_url=database, total_seconds=3.0) as s:
+    async with system(Size(40, 12), ids=(worlds.TEXTS,), database_url=database, total_seconds=3.0) as s:
         plan = await planned(s)
         s.server.faults.replace([Fault(command="import_group_member", status=502)])
         status = await s.adapter.migration.apply(plan)
@@ -142,7 +142,7 @@ async def test_an_outage_fails_channels_that_the_next_run_finishes(database: str
 
 async def test_workers_share_the_calls_per_second(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.store.rate_limits.COUNT_SECONDS", 0.0)
-    async with stage(Size(1, 0), ids=(worlds.EMPTY,)) as s:
+    async with system(Size(1, 0), ids=(worlds.EMPTY,)) as s:
         clock = SystemClock()
         rated = s.settings.model_copy(update={"calls_per_second": {ACCOUNT_CHECK.path: 20.0}})
         context = MigrationContext(s.adapter.migration.context.api, rated, clock, journal=database)
@@ -164,7 +164,7 @@ async def test_workers_share_the_calls_per_second(database: str, monkeypatch: py
 
 async def test_progress_in_lines_for_programs() -> None:
     times = iter(range(0, 1_000, 5))
-    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+    async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan = await planned(s)
         err = io.StringIO()
         output = Output(json=True, stderr=err, stdout=io.StringIO())
@@ -181,7 +181,7 @@ async def test_progress_in_lines_for_programs() -> None:
 async def test_progress_in_lines_for_people_off_a_terminal() -> None:
     times = iter(range(0, 1_000, 5))
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
-    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+    async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan, err = await planned(s), io.StringIO()
     output = Output(stderr=err, stdout=io.StringIO())
     first = "the journal is here"
@@ -196,7 +196,7 @@ async def test_progress_in_lines_for_people_off_a_terminal() -> None:
 
 
 class Terminal(Output):
-    """An output that somebody watches."""
+    """An output that a user watches."""
 
     @property
     def watched(self) -> bool:
@@ -205,7 +205,7 @@ class Terminal(Output):
 
 async def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
-    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+    async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan = await planned(s)
     with MigrationProgress(plan, s.settings, Terminal(stdout=io.StringIO())) as progress:
         for subscribers in (4, 6, 8):
@@ -219,7 +219,7 @@ async def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
 
 async def test_a_worker_shows_what_is_under_way_one_migration_after_the_other() -> None:
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
-    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+    async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan, err = await planned(s), io.StringIO()
     times = iter(range(0, 1_000, 5))
 

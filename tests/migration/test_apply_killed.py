@@ -12,7 +12,7 @@ import pytest
 from channel_adapter.migration.plan.document import Plan, write_plan
 from channel_adapter.migration.run.work import POINTS
 from tests.migration import mover, worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.moved_world import Picture, check_against_source, picture
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
@@ -38,39 +38,39 @@ Undisturbed = tuple[Picture, Counter[str]]
 class Scene:
     """A world of its own, and how many calls were made in it."""
 
-    def __init__(self, stage: Stage, plan: Plan, folder: Path) -> None:
-        self.stage, self.plan, self.folder = stage, plan, folder
-        self.origin = stage.server.world.state.official[IDS[0]].create_time
-        self._before = Counter(stage.server.log.answers)
+    def __init__(self, system: System, plan: Plan, folder: Path) -> None:
+        self.system, self.plan, self.folder = system, plan, folder
+        self.origin = system.server.world.state.official[IDS[0]].create_time
+        self._before = Counter(system.server.log.answers)
 
     @property
     def calls(self) -> Counter[str]:
         """Calls since the plan was made, by command."""
         made: Counter[str] = Counter()
-        for (command, _), count in (self.stage.server.log.answers - self._before).items():
+        for (command, _), count in (self.system.server.log.answers - self._before).items():
             made[command] += count
         return made
 
     def picture(self) -> Picture:
-        return picture(self.stage.server.world, self.plan, self.origin)
+        return picture(self.system.server.world, self.plan, self.origin)
 
     def orders(self, **more: Any) -> mover.Orders:
         given = {"database": f"sqlite:///{self.folder / 'journal.db'}", **more}
-        return mover.orders(self.stage, self.folder / "plan.json", **given)
+        return mover.orders(self.system, self.folder / "plan.json", **given)
 
 
 async def scene(folder: Path) -> AsyncIterator[Scene]:
-    async with stage(SIZE, ids=IDS) as s:
+    async with system(SIZE, ids=IDS) as s:
         plan = await planned(s)
         write_plan(folder / "plan.json", plan)
         yield Scene(s, plan, folder)
 
 
 async def undisturbed(folder: Path) -> Undisturbed:
-    """The world and the calls of a run that nobody kills."""
+    """The world and the calls of a run that no user kills."""
     async for made in scene(await asyncio.to_thread(_folder, folder)):
         assert await mover.carried_out(made.orders()) == 0
-        check_against_source(made.stage.server.world, made.plan)
+        check_against_source(made.system.server.world, made.plan)
         return made.picture(), made.calls
     raise AssertionError
 

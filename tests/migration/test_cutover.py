@@ -29,7 +29,7 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG
 from tests.migration import worlds
 from tests.migration.applied import moved
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.worlds import Size
 
 SMALL = Size(30, 12)
@@ -39,13 +39,13 @@ WINDOW = CutoverOptions(window_seconds=3_600, fill=False)
 
 
 @asynccontextmanager
-async def applied(database: str, ids: tuple[str, ...] = TWO) -> AsyncIterator[tuple[Stage, Plan]]:
-    """A stage whose accounts were moved; the journal knows nothing of it."""
-    async with stage(SMALL, ids=ids, database_url=database) as at:
+async def applied(database: str, ids: tuple[str, ...] = TWO) -> AsyncIterator[tuple[System, Plan]]:
+    """A system whose accounts were moved; the journal knows nothing of it."""
+    async with system(SMALL, ids=ids, database_url=database) as at:
         yield at, await moved(at)
 
 
-async def posting_moved(at: Stage, plan: Plan, window: float) -> None:
+async def posting_moved(at: System, plan: Plan, window: float) -> None:
     """What a cutover leaves behind, without its deltas."""
     now = at.server.world.clock.now()
     async with open_redirects(at.adapter.migration.context) as posting:
@@ -66,13 +66,13 @@ def broadcasters_held(database: str) -> int:
     return int(count)
 
 
-def broadcasts(at: Stage, account: str = worlds.TEXTS) -> list[str]:
+def broadcasts(at: System, account: str = worlds.TEXTS) -> list[str]:
     """What the account has said, the newest last."""
     log = at.server.world.state.official[account].log
     return [element.msg_content.get("Text", "") for message in log for element in message.body]
 
 
-async def broadcast(at: Stage, words: str, account: str = worlds.TEXTS) -> dict[str, object]:
+async def broadcast(at: System, words: str, account: str = worlds.TEXTS) -> dict[str, object]:
     body = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": words}}]
     request = {"Official_Account": account, "Random": len(words), "MsgBody": body}
     return await at.adapter.call(SEND_OFFICIAL_ACCOUNT_MSG.service, SEND_OFFICIAL_ACCOUNT_MSG.name, request)
@@ -261,7 +261,7 @@ async def test_files_have_no_window_no_last_broadcast_and_no_end(database: str, 
     }
     for kind, record in records.items():
         (tmp_path / f"{kind}.jsonl").write_text(json.dumps(record))
-    async with stage(SMALL, ids=(worlds.EMPTY,), database_url=database) as at:
+    async with system(SMALL, ids=(worlds.EMPTY,), database_url=database) as at:
         spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(tmp_path)))
         async with at.adapter.migration.source(spec) as source:
             plan = await at.adapter.migration.plan(source)
@@ -281,8 +281,8 @@ async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(data
         await posting_moved(at, plan, 0)
         done = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
         assert done.complete
-        people = {user for channel in plan.channels for user in at.server.world.state.groups[channel.target.id].members}
-        assert (done.group_sync.filled, done.group_sync.problems, done.group_sync.left) == (len(people), 0, 0)
+        users = {user for channel in plan.channels for user in at.server.world.state.groups[channel.target.id].members}
+        assert (done.group_sync.filled, done.group_sync.problems, done.group_sync.left) == (len(users), 0, 0)
         for user in ("reader_000000", worlds.OWNER):
             shown = [group async for group in at.adapter.unread.groups(user)]
             assert any(channel.target.id in str(shown) for channel in plan.channels)
@@ -329,7 +329,7 @@ async def test_a_cutover_that_is_stopped_in_the_middle_goes_on_and_holds_nobody_
 
 
 async def test_a_cutover_needs_the_adapters_database() -> None:
-    async with stage(SMALL, ids=TWO) as at:
+    async with system(SMALL, ids=TWO) as at:
         async with at.adapter.migration.accounts_source(Discovered(TWO)) as source:
             plan = await at.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
         with pytest.raises(ConfigurationError, match="database_url"):

@@ -20,7 +20,7 @@ from channel_adapter.store.cutover import CutoverUsers
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
 from tests.migration import worlds
-from tests.migration.conftest import Stage, settings_for
+from tests.migration.conftest import System, settings_for
 from tests.migration.test_cutover import applied, posting_moved
 
 WAIT = CutoverOptions(window_seconds=0)
@@ -28,23 +28,23 @@ LEAVE = CutoverOptions(window_seconds=0, wait=False)
 SECONDS = 90.0
 
 
-def everybody(at: Stage, plan: Plan) -> set[str]:
+def all_users(at: System, plan: Plan) -> set[str]:
     groups = [at.server.world.state.groups.get(channel.target.id) for channel in plan.channels]
     return {user for group in groups if group is not None for user in group.members}
 
 
-async def filed(at: Stage, user: str) -> str:
-    """What is in somebody's conversation groups, in words."""
+async def filed(at: System, user: str) -> str:
+    """What is in a user's conversation groups, in words."""
     return str([group async for group in at.adapter.unread.groups(user)])
 
 
-async def filling_now(at: Stage, plan: Plan) -> GroupSyncProgress:
+async def filling_now(at: System, plan: Plan) -> GroupSyncProgress:
     state = await at.adapter.migration.cutover_state(plan)
     assert state is not None
     return state.group_sync
 
 
-async def fill(at: Stage, plan: Plan) -> None:
+async def fill(at: System, plan: Plan) -> None:
     """What a cutover does in the end, without its workflow."""
     async with open_redirects(at.adapter.migration.context) as posting:
         await posting.store.change(plan.migration, fill_wanted=1)
@@ -54,12 +54,12 @@ async def fill(at: Stage, plan: Plan) -> None:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(SECONDS):
-        while not await condition():  # noqa: ASYNC110 - the database tells nobody
+        while not await condition():  # noqa: ASYNC110 - the database tells no user
             await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
-async def worker(at: Stage) -> AsyncIterator[None]:
+async def worker(at: System) -> AsyncIterator[None]:
     """`worker` on the adapter's database."""
     work = asyncio.ensure_future(at.adapter.migration.work())
     try:
@@ -71,7 +71,7 @@ async def worker(at: Stage) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def impatient(at: Stage, database: str) -> AsyncIterator[Migration]:
+async def impatient(at: System, database: str) -> AsyncIterator[Migration]:
     """Another process, which soon takes no answer for an outage."""
     async with ChannelAdapter.open(settings_for(at.server, database_url=database, total_seconds=3.0)) as adapter:
         yield adapter.migration
@@ -105,9 +105,9 @@ async def test_nobody_waits_and_a_worker_fills(database: str) -> None:
 
         async with worker(at):
             await until(done)
-        people = everybody(at, plan)
-        assert await filling_now(at, plan) == GroupSyncProgress(wanted=True, done=True, filled=len(people))
-        for user in people:
+        users = all_users(at, plan)
+        assert await filling_now(at, plan) == GroupSyncProgress(wanted=True, done=True, filled=len(users))
+        for user in users:
             shown = await filed(at, user)
             assert any(channel.target.id in shown for channel in plan.channels)
 
@@ -124,13 +124,13 @@ async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
             with pytest.raises(TRANSIENT):
                 await migration.cutover(plan, WAIT)
         stopped = await filling_now(at, plan)
-        assert 0 < stopped.filled < len(everybody(at, plan))
-        assert stopped.left == len(everybody(at, plan)) - stopped.filled
+        assert 0 < stopped.filled < len(all_users(at, plan))
+        assert stopped.left == len(all_users(at, plan)) - stopped.filled
         assert stopped.last_error
         at.server.faults.replace([])
         done = await at.adapter.migration.cutover(plan, WAIT)
         assert done.complete
-        assert (done.group_sync.filled, done.group_sync.last_error) == (len(everybody(at, plan)), "")
+        assert (done.group_sync.filled, done.group_sync.last_error) == (len(all_users(at, plan)), "")
 
 
 async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,21 +168,21 @@ async def test_who_is_stopped_when_everybody_is_filled_was_not_interrupted(
             )
             drop = CutoverUsers.drop
 
-            async def dropped(people: CutoverUsers, name: str) -> None:
+            async def dropped(users: CutoverUsers, name: str) -> None:
                 filler.stop()
-                await drop(people, name)
+                await drop(users, name)
 
             monkeypatch.setattr(CutoverUsers, "drop", dropped)
             assert await filler.run(plan.migration) == ""
         found = await filling_now(at, plan)
-        assert (found.done, found.filled, found.last_error) == (True, len(everybody(at, plan)), "")
+        assert (found.done, found.filled, found.last_error) == (True, len(all_users(at, plan)), "")
 
 
 async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         await fill(at, plan)
-        people = everybody(at, plan)
+        users = all_users(at, plan)
         listed = await at.adapter.migration.rollback(plan)
         assert (listed.filled, listed.cleared, listed.to_clear) == (True, 0, 0)
         ids = [channel.target.id for channel in plan.channels]
@@ -191,11 +191,11 @@ async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
         at.server.faults.replace([unchanged])
         partly = await at.adapter.migration.rollback(plan, remove=True)
         assert {item.standing for item in partly.items} == {RollbackStatus.REMOVED}
-        assert (partly.cleared, partly.to_clear, partly.complete) == (len(people) - 1, 1, False)
+        assert (partly.cleared, partly.to_clear, partly.complete) == (len(users) - 1, 1, False)
         at.server.faults.replace([])
         done = await at.adapter.migration.rollback(plan, remove=True)
         assert (done.cleared, done.to_clear, done.complete) == (1, 0, True)
-        for user in people:
+        for user in users:
             shown = await filed(at, user)
             assert not any(id_ in shown for id_ in ids)
         again = await at.adapter.migration.rollback(plan, remove=True)

@@ -70,38 +70,38 @@ async def test_two_copies_an_hour_and_each_once(store: CutoverStore) -> None:
 
 
 async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store: CutoverStore) -> None:
-    people = CutoverUsers(store.database)
+    readers = CutoverUsers(store.database)
     assert await store.unfilled_if_any() == []
     await store.begin("m1", 1.0)
     assert await store.unfilled_if_any() == []
     await store.change("m1", fill_wanted=1)
     [row] = await store.unfilled_if_any()
-    await people.add("m1", ["b", "a"])
-    await people.add("m1", ["c", "b"])
-    assert await people.after("m1", "", 2) == ["a", "b"]
-    assert await people.count_after("m1", "a") == 2
+    await readers.add("m1", ["b", "a"])
+    await readers.add("m1", ["c", "b"])
+    assert await readers.after("m1", "", 2) == ["a", "b"]
+    assert await readers.count_after("m1", "a") == 2
     await store.advance_fill(row, "b", 2, 1)
-    await store.advance_fill(row, "c", 3, 0)  # of somebody who did not know
+    await store.advance_fill(row, "c", 3, 0)  # of a user who did not know
     held = await store.cutover("m1")
     assert held is not None
     assert (held.filled_to, held.filled, held.fill_problems) == ("b", 2, 1)
-    assert await people.after("m1", "b", 2) == ["c"]
-    await people.drop("m1")
-    assert await people.after("m1", "", 2) == []
+    assert await readers.after("m1", "b", 2) == ["c"]
+    await readers.drop("m1")
+    assert await readers.after("m1", "", 2) == []
     await store.change("m1", fill_done=1)
     assert await store.unfilled_if_any() == []
 
 
 async def test_who_is_to_lose_channels_is_told_person_by_person(store: CutoverStore) -> None:
-    people = CutoverUsers(store.database)
-    assert await people.count_to_clean_if_any("m1") == 0
-    await people.prepare()
+    readers = CutoverUsers(store.database)
+    assert await readers.count_to_clean_if_any("m1") == 0
+    await readers.prepare()
     for channel, users in (("@TGS#_a", ["x", "y"]), ("@TGS#_b", ["y", "z"]), ("@TGS#_c", ["z"])):
-        await people.add_to_clean("m1", channel, users)
-        await people.add_to_clean("m1", channel, users)
-    await people.keep("m1", ["@TGS#_c"])
-    assert await people.count_to_clean_if_any("m1") == 3
-    assert await people.to_clean_after("m1", "", 2) == {"x": ["@TGS#_a"], "y": ["@TGS#_a", "@TGS#_b"]}
-    assert await people.to_clean_after("m1", "y", 2) == {"z": ["@TGS#_b"]}
-    await people.cleaned("m1", ["x", "y"])
-    assert await people.count_to_clean_if_any("m1") == 1
+        await readers.add_to_clean("m1", channel, users)
+        await readers.add_to_clean("m1", channel, users)
+    await readers.keep("m1", ["@TGS#_c"])
+    assert await readers.count_to_clean_if_any("m1") == 3
+    assert await readers.to_clean_after("m1", "", 2) == {"x": ["@TGS#_a"], "y": ["@TGS#_a", "@TGS#_b"]}
+    assert await readers.to_clean_after("m1", "y", 2) == {"z": ["@TGS#_b"]}
+    await readers.cleaned("m1", ["x", "y"])
+    assert await readers.count_to_clean_if_any("m1") == 1

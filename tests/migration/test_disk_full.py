@@ -22,7 +22,7 @@ from channel_adapter.store.migration import QuarantineRow
 from channel_adapter.stub.server import StubServer
 from tests.cli.shell import PROGRAM, Shell, checked
 from tests.migration import worlds
-from tests.migration.conftest import planned_shell, stage, world_served
+from tests.migration.conftest import planned_shell, system, world_served
 from tests.migration.moved_world import check_against_source
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
@@ -80,7 +80,7 @@ async def test_a_journal_without_room_ends_the_run_and_the_next_one_goes_on(
     tmp_path: Path, disk: Disk, point: str
 ) -> None:
     file = tmp_path / "journal.db"
-    async with stage(SIZE, ids=IDS) as at:
+    async with system(SIZE, ids=IDS) as at:
         plan = await planned(at)
 
         def fill(passed: str) -> None:

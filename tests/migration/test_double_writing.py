@@ -19,7 +19,7 @@ from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, BroadcastRow
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import SEND_OFFICIAL_ACCOUNT_MSG
 from tests.migration import worlds
-from tests.migration.conftest import Stage
+from tests.migration.conftest import System
 from tests.migration.test_cutover import applied, broadcasts
 from tests.migration.test_cutover import posting_moved as moved_with_window
 
@@ -36,7 +36,7 @@ class Later(SystemClock):
 class Scene:
     """An account whose posting has moved, with an open window of three hours."""
 
-    def __init__(self, at: Stage, plan: Plan, url: str) -> None:
+    def __init__(self, at: System, plan: Plan, url: str) -> None:
         self.at = at
         self.channel = plan.channels[0].target.id
         self.clock = Later()

@@ -1,4 +1,4 @@
-"""`migrate apply`, `status`, `retry` and `worker` as somebody types them."""
+"""`migrate apply`, `status`, `retry` and `worker` as a user types them."""
 
 import json
 import os
@@ -99,7 +99,7 @@ def test_an_interruption_waits_for_no_answer_and_ends_with_4_and_a_worker_goes_o
     words = [str(PROGRAM), "migrate", "apply", "plan.json", "--config", str(cli.directory / "adapter.toml")]
     process = subprocess.Popen(words, cwd=cli.directory, stderr=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"})
     for _ in range(2_000):
-        if served.log.answers[("group_open_http_svc/import_group_msg", 0)] == len(IDS):  # people are next
+        if served.log.answers[("group_open_http_svc/import_group_msg", 0)] == len(IDS):  # users are next
             break
         time.sleep(0.02)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""`migrate plan` and `migrate show` as somebody types them."""
+"""`migrate plan` and `migrate show` as a user types them."""
 
 import json
 from collections.abc import Iterator

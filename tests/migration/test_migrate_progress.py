@@ -1,4 +1,4 @@
-"""How far a verification or a cutover is, as programs, people off a terminal and people on one see it."""
+"""How far a verification or a cutover is, as programs, users off a terminal and users on one see it."""
 
 import asyncio
 import io
@@ -14,7 +14,7 @@ from channel_adapter.config.settings import Settings
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
 from channel_adapter.migration.sources.source import SourceKind
 from tests.migration import worlds
-from tests.migration.conftest import stage
+from tests.migration.conftest import system
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
@@ -22,7 +22,7 @@ from tests.migration.worlds import Size
 @pytest.fixture(scope="module")
 def made() -> tuple[Plan, Settings]:
     async def make() -> tuple[Plan, Settings]:
-        async with stage(Size(40, 12), ids=(worlds.FULL, worlds.TEXTS)) as s:
+        async with system(Size(40, 12), ids=(worlds.FULL, worlds.TEXTS)) as s:
             return await planned(s), s.settings
 
     return asyncio.run(make())
@@ -39,7 +39,7 @@ def people_in(channel: PlannedChannel) -> int:
 
 
 class Terminal(io.StringIO):
-    """Somebody looks at it."""
+    """A user looks at it."""
 
     def isatty(self) -> bool:
         return True
@@ -53,10 +53,10 @@ def test_programs_get_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> N
         progress.add("people", 20)
         progress.add("posts", 7)
     first, second = map(json.loads, err.getvalue().splitlines())
-    people = sum(map(people_in, plan.channels))
+    users = sum(map(people_in, plan.channels))
     assert first["event"] == "verified"
-    assert first["people"] == {"done": 20, "of": people, "per_second": 4.0, "limit": 20_000}
-    assert first["seconds_left"] == round((people - 20) / 4)
+    assert first["people"] == {"done": 20, "of": users, "per_second": 4.0, "limit": 20_000}
+    assert first["seconds_left"] == round((users - 20) / 4)
     assert second["posts"]["limit"] == 4_000
     assert second["posts"]["per_second"] == 1.4
 

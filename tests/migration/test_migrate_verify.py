@@ -1,4 +1,4 @@
-"""`migrate verify`, `cutover`, `rollback` and `report` as somebody types them, and what a report says."""
+"""`migrate verify`, `cutover`, `rollback` and `report` as a user types them, and what a report says."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from channel_adapter.stub.world.state import Group
 from tests.cli.shell import Shell
 from tests.migration import worlds
 from tests.migration.applied import moved
-from tests.migration.conftest import shell_on, stage, world_served
+from tests.migration.conftest import shell_on, system, world_served
 from tests.migration.worlds import Moving, Size
 
 SIZE = Size(20, 12)
@@ -86,10 +86,10 @@ def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) ->
     assert report.json["complete"] is True
     assert report.json["cutover"]["conversation_groups"]["state"] == "done"
     assert json.loads((cli.directory / "plan.report.json").read_text()) == report.json
-    people = done.json["conversation_groups"]["filled"]
+    users = done.json["conversation_groups"]["filled"]
     listed = cli("migrate", "rollback", "plan.json")
     assert "the conversation groups that the cutover has filled lose what goes" in listed.out
-    assert f"conversation groups cleared: {people}\n" in cli("migrate", "rollback", "plan.json", "--yes").out
+    assert f"conversation groups cleared: {users}\n" in cli("migrate", "rollback", "plan.json", "--yes").out
 
 
 def test_rollback_lists_and_then_removes(cli: Shell, served: tuple[StubServer, Moving]) -> None:
@@ -133,7 +133,7 @@ def test_what_is_refused_or_stopped_says_so(cli: Shell, options: tuple[str, ...]
 
 
 async def test_a_report_of_nothing_yet() -> None:
-    async with stage(SIZE, ids=TWO) as at:
+    async with system(SIZE, ids=TWO) as at:
         plan: Plan = await moved(at)
         made = await at.adapter.migration.report(plan)
         assert made.document["verification"] is None

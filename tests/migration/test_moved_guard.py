@@ -14,14 +14,14 @@ from channel_adapter.migration.plan.document import Plan
 from channel_adapter.store.cutover import CutoverChannelRow
 from channel_adapter.tencent import limits
 from tests.migration import worlds
-from tests.migration.conftest import Stage
+from tests.migration.conftest import System
 from tests.migration.test_cutover import applied
 
-Moved = tuple[Stage, Plan]
+Moved = tuple[System, Plan]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-async def answer(at: Stage, asked: hooks.PostDraft) -> hooks.HookResponse:
+async def answer(at: System, asked: hooks.PostDraft) -> hooks.HookResponse:
     """Call the hook that a guard with a database has."""
     posting = at.adapter.posting_moved
     assert posting is not None
@@ -47,7 +47,7 @@ def draft(*parts: Content, account: str = worlds.TEXTS, online_only: bool = Fals
     )
 
 
-async def said(at: Stage, plan: Plan) -> list[Content | None]:
+async def said(at: System, plan: Plan) -> list[Content | None]:
     return [post.content async for post in at.adapter.posts.history(plan.channels[0].target.id)]
 
 

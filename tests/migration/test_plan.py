@@ -28,7 +28,7 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER
 from tests.migration import worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.test_transform import BARE, TARGET
 from tests.migration.worlds import Size
 
@@ -56,7 +56,7 @@ def inventory(*channels: SourceChannel, taken: dict[str, IdConflict] | None = No
     return Inventory(**values | more)
 
 
-async def plan_of(at: Stage, options: PlanOptions | None = None, before: Plan | None = None, *ids: str) -> Plan:
+async def plan_of(at: System, options: PlanOptions | None = None, before: Plan | None = None, *ids: str) -> Plan:
     """A plan of these accounts, or of all; losses are cut unless options say otherwise."""
     accounts = ids or tuple(at.moving.ids)
     renamed = worlds.RENAMED if worlds.TAKEN in accounts else {}
@@ -66,7 +66,7 @@ async def plan_of(at: Stage, options: PlanOptions | None = None, before: Plan | 
 
 
 async def test_the_same_input_gives_the_same_bytes_and_they_read_back(tmp_path: Path) -> None:
-    async with stage(Size(40, 24)) as at:
+    async with system(Size(40, 24)) as at:
         first, second = await plan_of(at), await plan_of(at)
         assert plan_file.to_json(first) == plan_file.to_json(second)
         path = tmp_path / "plan.json"
@@ -78,14 +78,14 @@ async def test_the_same_input_gives_the_same_bytes_and_they_read_back(tmp_path: 
 
 
 async def test_planning_writes_nothing() -> None:
-    async with stage(Size(40, 24)) as at:
+    async with system(Size(40, 24)) as at:
         before = at.server.world.dump()
         await plan_of(at)
         assert at.server.world.dump() == before
 
 
 async def test_a_plan_counts_what_there_is() -> None:
-    async with stage(Size(120, 60)) as at:
+    async with system(Size(120, 60)) as at:
         plan = await plan_of(at)
         state = at.server.world.state
         for planned in plan.channels:
@@ -112,14 +112,14 @@ async def test_a_plan_counts_what_there_is() -> None:
         assert (plan.channel(worlds.TAKEN) or gone).target.id == "@TGS#_taken_by_us"
 
 
-def _time_of(at: Stage, account: str, seq: int) -> int:
+def _time_of(at: System, account: str, seq: int) -> int:
     message = at.server.world.state.official[account].log.get(seq)
     assert message is not None
     return message.time
 
 
 async def test_without_a_policy_every_loss_is_refused_and_named() -> None:
-    async with stage(Size(20, 12), ids=(worlds.LIMITS, worlds.TEXTS)) as at:
+    async with system(Size(20, 12), ids=(worlds.LIMITS, worlds.TEXTS)) as at:
         plan = await plan_of(at, PlanOptions())
         assert not plan.ready
         assert [(each.source.id, loss.loss) for each, loss in plan.losses() if loss.refused] == [
@@ -129,19 +129,19 @@ async def test_without_a_policy_every_loss_is_refused_and_named() -> None:
 
 
 async def test_people_are_read_where_that_is_wanted() -> None:
-    async with stage(Size(40, 3), ids=(worlds.FLAGS,)) as at:
+    async with system(Size(40, 3), ids=(worlds.FLAGS,)) as at:
         guessed = (await plan_of(at)).channels[0]
         assert (guessed.source.people.read, guessed.source.people.not_default) == (False, None)
         options = PlanOptions(read_people=True)
         known = await plan_of(at, options)
-        people = known.channels[0].source.people
-        assert (people.read, people.not_default, people.with_data) == (True, 20, 6)
+        users = known.channels[0].source.people
+        assert (users.read, users.not_default, users.with_data) == (True, 20, 6)
         assert [(loss.loss, loss.count) for loss in known.channels[0].losses] == [(Incompatibility.SUBSCRIBER_DATA, 6)]
         assert not known.ready
 
 
 async def test_an_id_that_a_strangers_group_has_is_a_problem_until_it_is_renamed() -> None:
-    async with stage(Size(10, 3), ids=(worlds.TAKEN,)) as at:
+    async with system(Size(10, 3), ids=(worlds.TAKEN,)) as at:
         plan = await plan_of(at, PlanOptions(policies=Resolutions.parse(["all=cut"])))
         [(_, problem)] = plan.problems()
         assert 'taken by a group that is no channel, "Somebody else\'s"' in problem.message
@@ -242,12 +242,12 @@ def test_a_migration_has_an_id_of_its_app_and_accounts() -> None:
 
 
 def test_a_channel_of_unknown_age_is_born_before_anything_in_it() -> None:
-    posts, people = PostTally(), SubscriberTally()
+    posts, users = PostTally(), SubscriberTally()
     post = SourcePost("p", 1, 1_700_000_500, tuple(worlds.carried(1)[0]))
     posts.add(post, assess_post(post, TARGET))
-    people.earliest = 1_700_000_300
+    users.earliest = 1_700_000_300
     young = channel(created_at=0)
-    assert make_plan(inventory(found=(ChannelInventory(young, posts, people),)), wishes()).channels[
+    assert make_plan(inventory(found=(ChannelInventory(young, posts, users),)), wishes()).channels[
         0
     ].target.created_at == (1_700_000_299)
     assert make_plan(inventory(young), wishes()).channels[0].target.created_at is None
@@ -267,7 +267,7 @@ def test_calls_and_seconds_follow_the_limits() -> None:
 
 
 async def test_the_calls_of_a_plan_are_those_that_reading_takes() -> None:
-    async with stage(Size(450, 90)) as at:
+    async with system(Size(450, 90)) as at:
         at.server.log.clear()
         plan = await plan_of(at)
         for row in plan.calls:
@@ -278,14 +278,14 @@ async def test_the_calls_of_a_plan_are_those_that_reading_takes() -> None:
 
 async def test_a_flaky_network_gives_the_same_plan() -> None:
     flaky = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "flaky_network.toml")
-    async with stage(Size(40, 40)) as at:
+    async with system(Size(40, 40)) as at:
         calm = await plan_of(at)
         at.server.faults.replace(flaky.faults)
         assert plan_file.to_json(await plan_of(at)) == plan_file.to_json(calm)
 
 
 async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:
-    async with stage(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
+    async with system(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
         before = await plan_of(at)
         account = at.server.world.state.official[worlds.FULL]
         for user in list(account.subscribers):
@@ -296,7 +296,7 @@ async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:
 
 
 async def test_an_account_that_a_search_finds_no_more_is_an_error_and_one_that_is_left_out_is_not() -> None:
-    async with stage(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
+    async with system(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
         before, migration = await plan_of(at), at.adapter.migration
         assert len((await plan_of(at, None, before, worlds.FULL)).channels) == 1
         async with migration.accounts_source(Discovered((worlds.FULL,), searched=True)) as source:
@@ -305,14 +305,14 @@ async def test_an_account_that_a_search_finds_no_more_is_an_error_and_one_that_i
 
 
 async def test_an_account_that_has_vanished_is_an_error_and_no_plan() -> None:
-    async with stage(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
+    async with system(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
         at.server.world.state.destroy_official(at.server.world.state.official[worlds.BUSY])
         with pytest.raises(NotFoundError, match=worlds.BUSY):
             await plan_of(at, None, None, worlds.FULL, worlds.BUSY)
 
 
 async def test_a_failing_source_is_an_error_and_no_plan() -> None:
-    async with stage(Size(20, 12), ids=(worlds.BUSY,), total_seconds=3.0) as at:
+    async with system(Size(20, 12), ids=(worlds.BUSY,), total_seconds=3.0) as at:
         at.server.faults.replace([Fault(command="official_account_msg_get_simple", nth=(1,), code=10010)])
         with pytest.raises(NotFoundError):
             await plan_of(at)
@@ -330,7 +330,7 @@ async def test_a_failing_source_is_an_error_and_no_plan() -> None:
 async def test_an_edition_that_cannot_is_told_before_anything(
     stub: dict[str, Any], fault: Fault | None, words: str
 ) -> None:
-    async with stage(Size(5, 3), ids=(worlds.FULL,), stub=stub) as at:
+    async with system(Size(5, 3), ids=(worlds.FULL,), stub=stub) as at:
         at.server.faults.replace([fault] if fault else [])
         with pytest.raises(ConfigurationError, match=words):
             await plan_of(at)
@@ -338,11 +338,11 @@ async def test_an_edition_that_cannot_is_told_before_anything(
 
 async def test_store_needs_a_database(database: str) -> None:
     options = PlanOptions(policies=Resolutions.parse(["all=store"]))
-    async with stage(Size(5, 3), ids=(worlds.TEXTS,)) as at:
+    async with system(Size(5, 3), ids=(worlds.TEXTS,)) as at:
         with pytest.raises(ConfigurationError) as refusal:
             await plan_of(at, options)
         assert refusal.value.field == "database_url"
-    async with stage(Size(5, 3), ids=(worlds.TEXTS,), database_url=database) as at:
+    async with system(Size(5, 3), ids=(worlds.TEXTS,), database_url=database) as at:
         assert (await plan_of(at, options)).ready
 
 

@@ -10,20 +10,20 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_GROUP
 from tests.migration import worlds
 from tests.migration.applied import moved
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.worlds import Size
 
 SMALL = Size(40, 24)
 TWO = (worlds.FULL, worlds.TEXTS)
 
 
-async def standings(at: Stage, plan: Plan, *, remove: bool = False) -> dict[str, RollbackStatus]:
+async def standings(at: System, plan: Plan, *, remove: bool = False) -> dict[str, RollbackStatus]:
     found: Rollback = await at.adapter.migration.rollback(plan, remove=remove)
     return {item.source: item.standing for item in found.items}
 
 
 async def test_the_whole_world_goes_and_the_source_and_the_strangers_stay() -> None:
-    async with stage(Size(40, 24)) as at:
+    async with system(Size(40, 24)) as at:
         before = at.server.world.dump()
         plan = await moved(at)
         found = await at.adapter.migration.rollback(plan)
@@ -40,7 +40,7 @@ async def test_the_whole_world_goes_and_the_source_and_the_strangers_stay() -> N
 
 
 async def test_a_list_writes_nothing() -> None:
-    async with stage(SMALL, ids=TWO) as at:
+    async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         before = at.server.world.dump()
         await standings(at, plan)
@@ -48,7 +48,7 @@ async def test_a_list_writes_nothing() -> None:
 
 
 async def test_a_group_with_posts_of_its_own_stays_and_says_so() -> None:
-    async with stage(SMALL, ids=TWO) as at:
+    async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         channel = plan.channels[0].target.id
         await at.adapter.posts.publish(channel, Text("said here"))
@@ -66,7 +66,7 @@ async def test_a_group_with_posts_of_its_own_stays_and_says_so() -> None:
 
 
 async def test_a_group_that_somebody_has_joined_since_stays() -> None:
-    async with stage(SMALL, ids=TWO) as at:
+    async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         await at.adapter.subscriptions.subscribe(plan.channels[0].target.id, [worlds.OTHER_OWNER], assign=False)
         done = await at.adapter.migration.rollback(plan, remove=True)
@@ -75,7 +75,7 @@ async def test_a_group_that_somebody_has_joined_since_stays() -> None:
 
 
 async def test_somebody_who_left_and_came_back_is_a_subscriber_of_the_group_itself() -> None:
-    async with stage(SMALL, ids=TWO) as at:
+    async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         channel = plan.channels[0].target.id
         await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
@@ -85,7 +85,7 @@ async def test_somebody_who_left_and_came_back_is_a_subscriber_of_the_group_itse
 
 
 async def test_groups_of_others_and_the_only_copy_are_never_removed() -> None:
-    async with stage(SMALL, ids=(*TWO, worlds.BUSY)) as at:
+    async with system(SMALL, ids=(*TWO, worlds.BUSY)) as at:
         plan = await moved(at)
         state = at.server.world.state
         state.groups[plan.channels[0].target.id].fields["ch_tag"] = "ch1;mig=another"
@@ -101,14 +101,14 @@ async def test_groups_of_others_and_the_only_copy_are_never_removed() -> None:
 
 
 async def test_a_lost_answer_is_no_harm() -> None:
-    async with stage(SMALL, ids=TWO) as at:
+    async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=DESTROY_GROUP.name, nth=(1,), drop=True, applied=True)])
         assert set((await standings(at, plan, remove=True)).values()) == {RollbackStatus.REMOVED}
 
 
 async def test_a_plan_of_another_app_is_refused() -> None:
-    async with stage(SMALL, ids=TWO) as at:
+    async with system(SMALL, ids=TWO) as at:
         plan = (await moved(at)).model_copy(update={"sdkappid": 1})
         with pytest.raises(InvalidError, match="app 1"):
             await at.adapter.migration.rollback(plan, remove=True)

@@ -1,4 +1,4 @@
-"""Official accounts as a source, on the stub: profiles, posts in order, people, and a source that fails."""
+"""Official accounts as a source, on the stub: profiles, posts in order, users, and a source that fails."""
 
 import io
 
@@ -14,20 +14,20 @@ from channel_adapter.migration.sources.source import SourcePost, SourceState, ch
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.message_log import StoredMessage, pack
 from tests.migration import worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.worlds import Size
 
 
-def source(at: Stage, *ids: str) -> AccountsSource:
+def source(at: System, *ids: str) -> AccountsSource:
     return AccountsSource(at.adapter.migration.context.official, ids or at.moving.ids)
 
 
-async def keys(at: Stage, account: str, after: str = "") -> list[str]:
+async def keys(at: System, account: str, after: str = "") -> list[str]:
     return [post.key async for post in source(at).posts(account, after=after)]
 
 
 async def test_profiles_come_in_the_order_of_the_ids_and_each_once() -> None:
-    async with stage(Size(20, 6)) as at:
+    async with system(Size(20, 6)) as at:
         asked = [worlds.LIMITS, worlds.FULL, worlds.LIMITS]
         found = [channel async for channel in source(at, *asked).channels()]
         assert [channel.id for channel in found] == asked[:2]
@@ -40,7 +40,7 @@ async def test_profiles_come_in_the_order_of_the_ids_and_each_once() -> None:
 
 
 async def test_a_hundred_and_twenty_accounts_take_three_calls() -> None:
-    async with stage(Size(3, 2)) as at:
+    async with system(Size(3, 2)) as at:
         ids = [f"@TOA#_n{number}" for number in range(120)]
         worlds.build(at.server.world, Size(3, 2), tuple(ids))
         at.server.log.clear()
@@ -49,7 +49,7 @@ async def test_a_hundred_and_twenty_accounts_take_three_calls() -> None:
 
 
 async def test_every_account_that_is_gone_is_named() -> None:
-    async with stage(Size(3, 2)) as at:
+    async with system(Size(3, 2)) as at:
         with pytest.raises(NotFoundError) as refusal:
             await channels_by_id(source(at, worlds.FULL, "@TOA#_gone_1", worlds.BUSY, "@TOA#_gone_2"))
         assert "2 of 4" in refusal.value.message
@@ -62,7 +62,7 @@ async def test_posts_come_oldest_first_whatever_is_kept_of_them(
     monkeypatch: pytest.MonkeyPatch, kept: int, inclusive: bool
 ) -> None:
     monkeypatch.setattr(history, "CACHED_PAGES", kept)
-    async with stage(Size(3, 107), stub={"behaviour": {"official_history_inclusive": inclusive}}) as at:
+    async with system(Size(3, 107), stub={"behaviour": {"official_history_inclusive": inclusive}}) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         assert [sequence_of(key) for key in await keys(at, worlds.BUSY)] == [message.seq for message in log]
         downwards = [post.number async for post in source(at).posts_any_order(worlds.BUSY)]
@@ -71,7 +71,7 @@ async def test_posts_come_oldest_first_whatever_is_kept_of_them(
 
 @pytest.mark.parametrize("after", [1, 19, 20, 21, 86, 106, 107])
 async def test_only_later_posts_are_read_again(after: int) -> None:
-    async with stage(Size(3, 107), ids=(worlds.BUSY,)) as at:
+    async with system(Size(3, 107), ids=(worlds.BUSY,)) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         message = log.get(after)
         assert message is not None
@@ -86,7 +86,7 @@ async def test_what_is_posted_while_a_long_history_is_read_costs_nothing_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(history, "CACHED_PAGES", 1)
-    async with stage(Size(3, 90), ids=(worlds.BUSY,)) as at:
+    async with system(Size(3, 90), ids=(worlds.BUSY,)) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         seen: list[int] = []
         async for post in source(at).posts(worlds.BUSY):
@@ -101,7 +101,7 @@ async def test_what_is_posted_while_a_long_history_is_read_costs_nothing_of_it(
 
 
 async def test_posts_say_what_is_left_of_them() -> None:
-    async with stage(Size(10, 60), ids=(worlds.GONE,)) as at:
+    async with system(Size(10, 60), ids=(worlds.GONE,)) as at:
         found = [post async for post in source(at).posts(worlds.GONE)]
         states = [post.state for post in found]
         assert states.count(SourceState.EXPIRED) == 5
@@ -113,7 +113,7 @@ async def test_posts_say_what_is_left_of_them() -> None:
 
 
 async def test_what_others_wrote_to_an_account_is_nobodys_post() -> None:
-    async with stage(Size(10, 10), ids=(worlds.TEXTS,)) as at:
+    async with system(Size(10, 10), ids=(worlds.TEXTS,)) as at:
         log = at.server.world.state.official[worlds.TEXTS].log
         first = log.get(1)
         assert first is not None
@@ -124,27 +124,27 @@ async def test_what_others_wrote_to_an_account_is_nobodys_post() -> None:
 
 
 async def test_people_come_page_by_page_with_their_options_and_times() -> None:
-    async with stage(Size(450, 3), ids=(worlds.FULL, worlds.FLAGS)) as at:
+    async with system(Size(450, 3), ids=(worlds.FULL, worlds.FLAGS)) as at:
         first = await source(at).subscribers(worlds.FULL)
         assert (len(first.subscribers), first.next is None) == (200, False)
-        users = [person.user for person in first.subscribers]
+        users = [user.user for user in first.subscribers]
         cursor = first.next
         while cursor is not None:
             page = await source(at).subscribers(worlds.FULL, cursor)
-            users += [person.user for person in page.subscribers]
+            users += [user.user for user in page.subscribers]
             cursor = page.next
-        assert users == at.moving.people
-        people = (await source(at).subscribers(worlds.FLAGS)).subscribers
-        assert [person.notifications for person in people[:4]] == [
+        assert users == at.moving.users
+        readers = (await source(at).subscribers(worlds.FLAGS)).subscribers
+        assert [user.notifications for user in readers[:4]] == [
             Notifications.ALL, Notifications.MUTED, Notifications.OFF, Notifications.ALL,
         ]  # fmt: skip
-        assert people[0].custom_data == "since the 港 0"
+        assert readers[0].custom_data == "since the 港 0"
         table = at.server.world.state.official[worlds.FLAGS].subscribers
-        assert people[3].since == table.joined(table.find(people[3].user) or 0)
+        assert readers[3].since == table.joined(table.find(readers[3].user) or 0)
 
 
 async def test_a_list_that_is_empty_against_its_own_count_is_an_error() -> None:
-    async with stage(Size(30, 3), ids=(worlds.FULL,)) as at:
+    async with system(Size(30, 3), ids=(worlds.FULL,)) as at:
         empty = {"Next": "", "SubscriberList": []}
         at.server.faults.replace([Fault(command="get_subscriber_info", extra=empty)])
         with pytest.raises(UnavailableError, match="counts 30 subscribers and lists none"):
@@ -152,7 +152,7 @@ async def test_a_list_that_is_empty_against_its_own_count_is_an_error() -> None:
 
 
 async def test_a_service_that_is_off_is_told_as_such() -> None:
-    async with stage(Size(3, 3), stub={"app": {"official_accounts": False}}) as at:
+    async with system(Size(3, 3), stub={"app": {"official_accounts": False}}) as at:
         with pytest.raises(ConfigurationError):
             await channels_by_id(source(at))
 
@@ -208,7 +208,7 @@ def listed(lines: list[str]) -> UserList:
 
 
 async def test_people_lead_to_all_that_they_follow() -> None:
-    async with stage(Size(30, 3), ids=(worlds.FULL, worlds.BUSY, worlds.GENERATED, worlds.EMPTY)) as at:
+    async with system(Size(30, 3), ids=(worlds.FULL, worlds.BUSY, worlds.GENERATED, worlds.EMPTY)) as at:
         members = at.adapter.migration.context.official.members
         lines = ["# people", "reader_000000", "ghost", "reader_000000", "x" * 33, "reader_000020"]
         found = await from_users(members, listed(lines), "users.txt", concurrency=4)
@@ -219,7 +219,7 @@ async def test_people_lead_to_all_that_they_follow() -> None:
 
 
 async def test_people_who_follow_more_than_a_page() -> None:
-    async with stage(Size(1, 0), ids=(worlds.FULL,), stub={"limits": {"official_subscriptions": 200}}) as at:
+    async with system(Size(1, 0), ids=(worlds.FULL,), stub={"limits": {"official_subscriptions": 200}}) as at:
         ids = tuple(f"@TOA#_n{number:03}" for number in range(230))
         worlds.build(at.server.world, Size(10, 0), ids)
         for account in ids:

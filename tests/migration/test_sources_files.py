@@ -40,7 +40,7 @@ async def channels(source: FilesSource) -> list[SourceChannel]:
     return [channel async for channel in source.channels()]
 
 
-async def people(source: FilesSource, channel: str = "harbour") -> list[SourceSubscriber]:
+async def users(source: FilesSource, channel: str = "harbour") -> list[SourceSubscriber]:
     found: list[SourceSubscriber] = []
     cursor: str | None = ""
     while cursor is not None:
@@ -79,8 +79,8 @@ async def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
         assert await broken(first) == await broken(second) == []
         assert await channels(first) == await channels(second)
         assert (
-            await people(first)
-            == await people(second)
+            await users(first)
+            == await users(second)
             == [SourceSubscriber("ann", 1_760_083_200, Notifications.OFF, "vip", 3)]
         )
         assert await posts(first) == await posts(second)
@@ -139,7 +139,7 @@ async def test_a_broken_line_of_people_says_where_and_what_is_wrong(
         assert (found.where, found.field) == ("subscribers.jsonl, line 2", field)
         assert reason in found.reason
         assert not isinstance(row, dict) or json.loads(found.raw) == row
-        assert [person.user for person in await people(source)] == ["first", "zoe"]
+        assert [user.user for user in await users(source)] == ["first", "zoe"]
     finally:
         await source.aclose()
 
@@ -186,7 +186,7 @@ async def test_broken_lines_of_channels_and_of_csv(tmp_path: Path) -> None:
     source = await opened(tmp_path, owner="editor_9")
     try:
         assert [channel.id for channel in await channels(source)] == ["harbour", "w"]
-        assert [person.user for person in await people(source)] == ["cid", "dan"]
+        assert [user.user for user in await users(source)] == ["cid", "dan"]
         assert (await channels(source))[1].owner == "editor_9"
         where = [(record.where, record.field) for record in await broken(source)]
         assert where == [

@@ -136,7 +136,7 @@ def test_a_text_that_does_not_fit_is_cut_on_a_character_and_told(
 
 def test_a_channel_is_imported_with_its_age_and_the_tag_of_its_migration() -> None:
     stub = play()
-    stub.people(OWNER)
+    stub.users(OWNER)
     mapped = map_profile(source(organization="Port", custom_data="汉" * 1000), TARGET)
     tag = Tag("m1", ("name",))
     request = channel_group.import_request(CHANNEL, UserId(OWNER), mapped.profile, KEYS, created_at=NOW - 1000, tag=tag)
@@ -271,15 +271,15 @@ def test_a_join_time_lies_between_birth_and_now(since: int | None, expected: int
 
 def test_people_come_with_their_times_and_options() -> None:
     stub = play()
-    stub.people("ann", "ben", OWNER)
+    stub.users("ann", "ben", OWNER)
     profile = map_profile(source(), TARGET).profile
     request = channel_group.import_request(CHANNEL, UserId(OWNER), profile, KEYS, created_at=NOW - 1000, tag=Tag("m1"))
     stub.call("import_group", **request.to_wire())
     ann = SourceSubscriber("ann", NOW - 1000, Notifications.OFF, "data", 0)
     ben = SourceSubscriber("ben", NOW - 300)
-    people = [import_subscriber(each, created_at=NOW - 1000, now=NOW, admins=("ben",)) for each in (ann, ben)]
+    users = [import_subscriber(each, created_at=NOW - 1000, now=NOW, admins=("ben",)) for each in (ann, ben)]
     reply = stub.call(
-        "import_group_member", **members.ImportGroupMemberRequest(group_id=CHANNEL, member_list=people).to_wire()
+        "import_group_member", **members.ImportGroupMemberRequest(group_id=CHANNEL, member_list=users).to_wire()
     )
     assert [item["Result"] for item in reply["MemberList"]] == [1, 1]
     flag = members.ModifyGroupMemberInfoRequest(

@@ -17,11 +17,11 @@ from channel_adapter.tencent import catalog, limits
 from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import Element
 from tests.migration import worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.worlds import Size
 
 
-async def move(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -> None:
+async def move(at: System, source: Source, plan: Plan, channel: PlannedChannel) -> None:
     """One channel, without any care for interruptions."""
     gateway, goal, target = at.adapter.migration.context.api, channel.target, plan.limits.target()
     made = channel_group.import_request(
@@ -34,23 +34,23 @@ async def move(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -
             catalog.IMPORT_GROUP_MSG, messages.ImportGroupMsgRequest(group_id=goal.channel, msg_list=list(posts))
         )
         assert {item.result for item in told.import_msg_result} == {0}
-    async for group in batches(people(source, channel), limits.IMPORT_MEMBERS_PER_CALL):
+    async for group in batches(users(source, channel), limits.IMPORT_MEMBERS_PER_CALL):
         await join(at, channel, group)
     await gateway.call(catalog.MODIFY_GROUP_BASE_INFO, channel_group.close_posting(goal.channel))
 
 
-async def join(at: Stage, channel: PlannedChannel, group: Sequence[SourceSubscriber]) -> None:
-    """One call's worth of people, and their options."""
+async def join(at: System, channel: PlannedChannel, group: Sequence[SourceSubscriber]) -> None:
+    """One call's worth of users, and their options."""
     gateway, goal, now = at.adapter.migration.context.api, channel.target, int(at.server.world.clock.now())
     new = [transform.import_subscriber(each, created_at=goal.created_at or 0, now=now) for each in group]
     added = await gateway.call(
         catalog.IMPORT_GROUP_MEMBER, members.ImportGroupMemberRequest(group_id=goal.channel, member_list=new)
     )
     assert {item.result for item in added.member_list} == {members.RESULT_ADDED}
-    for person in group:
-        if person.notifications is not Notifications.ALL:
+    for reader in group:
+        if reader.notifications is not Notifications.ALL:
             importer = at.adapter.migration.context.importer(at.adapter.migration.context.target.keys)
-            await importer.set_notifications(goal.channel, person.user, person.notifications)
+            await importer.set_notifications(goal.channel, reader.user, reader.notifications)
 
 
 async def imported(source: Source, plan: Plan, channel: PlannedChannel) -> AsyncIterator[messages.ImportedMessage]:
@@ -65,19 +65,19 @@ async def imported(source: Source, plan: Plan, channel: PlannedChannel) -> Async
             )
 
 
-async def people(source: Source, channel: PlannedChannel) -> AsyncIterator[SourceSubscriber]:
-    """Everybody but the owner, who is a member already."""
+async def users(source: Source, channel: PlannedChannel) -> AsyncIterator[SourceSubscriber]:
+    """All users but the owner, who is a member already."""
     cursor: str | None = ""
     while cursor is not None:
         page = await source.subscribers(channel.source.id, cursor)
-        for person in page.subscribers:
-            if person.user != channel.target.owner:
-                yield person
+        for reader in page.subscribers:
+            if reader.user != channel.target.owner:
+                yield reader
         cursor = page.next
 
 
 async def test_every_channel_post_and_subscriber_arrives_as_it_was() -> None:
-    async with stage(Size(60, 40)) as at:
+    async with system(Size(60, 40)) as at:
         options = PlanOptions(policies=Resolutions.parse(["all=cut"]), renamed=worlds.RENAMED)
         async with at.adapter.migration.accounts_source(Discovered(tuple(at.moving.ids))) as source:
             plan = await at.adapter.migration.plan(source, options)
@@ -86,7 +86,7 @@ async def test_every_channel_post_and_subscriber_arrives_as_it_was() -> None:
                 await compare(at, source, plan, channel)
 
 
-async def compare(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -> None:
+async def compare(at: System, source: Source, plan: Plan, channel: PlannedChannel) -> None:
     """The channel as the adapter and the stub show it, against the source."""
     account = at.server.world.state.official[channel.source.id]
     found = await at.adapter.channels.get(channel.target.id)

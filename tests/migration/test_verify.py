@@ -17,39 +17,39 @@ from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO, GROUP_MSG_GET
 from channel_adapter.tencent.wire.members import DISCARD
 from tests.migration import worlds
 from tests.migration.applied import moved
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.worlds import Size
 
 SMALL = Size(40, 24)
 ONE = ("@TOA#_full",)
 
 
-async def found_in(at: Stage, plan: Plan) -> tuple[VerificationResult, list[Finding]]:
+async def found_in(at: System, plan: Plan) -> tuple[VerificationResult, list[Finding]]:
     findings: list[Finding] = []
     return await at.adapter.migration.verify(plan, on_finding=findings.append), findings
 
 
-def group_of(at: Stage, plan: Plan, account: str = worlds.FULL) -> Group:
+def group_of(at: System, plan: Plan, account: str = worlds.FULL) -> Group:
     channel = plan.channel(account)
     assert channel is not None
     return at.server.world.state.groups[channel.target.id]
 
 
-def account_of(at: Stage, account: str = worlds.FULL) -> OfficialAccount:
+def account_of(at: System, account: str = worlds.FULL) -> OfficialAccount:
     return at.server.world.state.official[account]
 
 
 async def test_a_moved_world_is_clean_and_every_item_has_a_mark() -> None:
-    async with stage(Size(60, 40)) as at:
+    async with system(Size(60, 40)) as at:
         plan = await moved(at)
         verdict, findings = await found_in(at, plan)
         assert verdict.clean
         assert verdict.named == []
         assert verdict.count(Mark.MISSING) == verdict.count(Mark.EXTRA) == 0
         accounts = at.server.world.state.official.values()
-        people = sum(len(account.subscribers) - (account.owner in account.subscribers) for account in accounts)
+        users = sum(len(account.subscribers) - (account.owner in account.subscribers) for account in accounts)
         posts = sum(account.log.next_seq - 1 for account in accounts)
-        assert sum(finding.what is Subject.SUBSCRIBER for finding in findings) == people
+        assert sum(finding.what is Subject.SUBSCRIBER for finding in findings) == users
         assert sum(finding.what is Subject.POST for finding in findings) == posts
         fields = {finding.key for finding in findings if finding.what is Subject.PROFILE}
         assert {"name", "owner", "created_at", "custom_data", "posting", "tag", "admins"} <= fields
@@ -60,7 +60,7 @@ async def test_a_moved_world_is_clean_and_every_item_has_a_mark() -> None:
 
 
 async def test_every_finding_reads_back_from_its_line() -> None:
-    async with stage(Size(20, 24)) as at:
+    async with system(Size(20, 24)) as at:
         _, findings = await found_in(at, await moved(at))
         assert {finding.mark for finding in findings} >= {Mark.SAME, Mark.DIFFERS, Mark.UNREADABLE}
         for finding in findings:
@@ -71,7 +71,7 @@ async def test_every_finding_reads_back_from_its_line() -> None:
 
 
 async def test_a_loss_that_a_policy_allows_is_told_and_explained() -> None:
-    async with stage(SMALL, ids=(worlds.LIMITS, worlds.FLAGS)) as at:
+    async with system(SMALL, ids=(worlds.LIMITS, worlds.FLAGS)) as at:
         _, findings = await found_in(at, await moved(at))
         name = next(each for each in findings if each.key == "name" and each.mark is Mark.DIFFERS)
         assert name.differences[0].explained == "policy name=cut"
@@ -81,92 +81,92 @@ async def test_a_loss_that_a_policy_allows_is_told_and_explained() -> None:
         assert {each.differences[0].explained for each in told} == {"policy subscriber_data=cut"}
 
 
-Damage = Callable[[Stage, Group, OfficialAccount], None]
+Damage = Callable[[System, Group, OfficialAccount], None]
 
 
-def lose_a_person(at: Stage, group: Group, account: OfficialAccount) -> None:
+def lose_a_person(at: System, group: Group, account: OfficialAccount) -> None:
     at.server.world.state.leave(group, "reader_000003")
 
 
-def bring_a_stranger(at: Stage, group: Group, account: OfficialAccount) -> None:
+def bring_a_stranger(at: System, group: Group, account: OfficialAccount) -> None:
     at.server.world.state.join(group, worlds.OTHER_OWNER, MemberRole.MEMBER, group.create_time + 500, 0)
 
 
-def join_later(at: Stage, group: Group, account: OfficialAccount) -> None:
+def join_later(at: System, group: Group, account: OfficialAccount) -> None:
     state = at.server.world.state
     state.leave(group, "reader_000003")
     state.join(group, "reader_000003", MemberRole.MEMBER, group.create_time + 999_999, 0)
 
 
-def quieten(at: Stage, group: Group, account: OfficialAccount) -> None:
+def quieten(at: System, group: Group, account: OfficialAccount) -> None:
     row = group.members.find("reader_000003")
     assert row is not None
     group.members.set_flag(row, DISCARD)
 
 
-def rename(at: Stage, group: Group, account: OfficialAccount) -> None:
+def rename(at: System, group: Group, account: OfficialAccount) -> None:
     group.name = "Another name"
 
 
-def open_posting(at: Stage, group: Group, account: OfficialAccount) -> None:
+def open_posting(at: System, group: Group, account: OfficialAccount) -> None:
     group.mute_all = False
 
 
-def change_a_body(at: Stage, group: Group, account: OfficialAccount) -> None:
+def change_a_body(at: System, group: Group, account: OfficialAccount) -> None:
     message = group.log.get(1)
     assert message is not None
     message.body = [worlds.text("another")]
 
 
-def make_an_admin(at: Stage, group: Group, account: OfficialAccount) -> None:
+def make_an_admin(at: System, group: Group, account: OfficialAccount) -> None:
     row = group.members.find("reader_000003")
     assert row is not None
     group.members.set_role(row, MemberRole.ADMIN)
 
 
-def recall_here(at: Stage, group: Group, account: OfficialAccount) -> None:
+def recall_here(at: System, group: Group, account: OfficialAccount) -> None:
     message = group.log.get(1)
     assert message is not None
     group.log.recall(message)
 
 
-def recall_there(at: Stage, group: Group, account: OfficialAccount) -> None:
+def recall_there(at: System, group: Group, account: OfficialAccount) -> None:
     message = account.log.get(1)
     assert message is not None
     account.log.recall(message)
 
 
-def another_author(at: Stage, group: Group, account: OfficialAccount) -> None:
+def another_author(at: System, group: Group, account: OfficialAccount) -> None:
     message = group.log.get(1)
     assert message is not None
     message.sender = worlds.OTHER_OWNER
 
 
-def a_minute_later(at: Stage, group: Group, account: OfficialAccount) -> None:
+def a_minute_later(at: System, group: Group, account: OfficialAccount) -> None:
     message = group.log.get(1)
     assert message is not None
     message.time += 60
 
 
-def swap_two(at: Stage, group: Group, account: OfficialAccount) -> None:
+def swap_two(at: System, group: Group, account: OfficialAccount) -> None:
     first, second = group.log.get(1), group.log.get(2)
     assert first is not None
     assert second is not None
     first.random, second.random = second.random, first.random
 
 
-def post_here(at: Stage, group: Group, account: OfficialAccount) -> None:
+def post_here(at: System, group: Group, account: OfficialAccount) -> None:
     log = group.log
     log.append(StoredMessage(log.next_seq, log.last_time + 5, 17, worlds.OWNER, 2, pack([worlds.text("live")])))
 
 
-def post_twice(at: Stage, group: Group, account: OfficialAccount) -> None:
+def post_twice(at: System, group: Group, account: OfficialAccount) -> None:
     first, log = group.log.get(1), group.log
     assert first is not None
     log.append(StoredMessage(log.next_seq, log.last_time + 5, first.random, worlds.OWNER, 2, pack(first.body)))
 
 
-def post_there(at: Stage, group: Group, account: OfficialAccount) -> None:
+def post_there(at: System, group: Group, account: OfficialAccount) -> None:
     log = account.log
     log.append(StoredMessage(log.next_seq, log.last_time + 5, 17, account.account_id, 2, pack([worlds.text("new")])))
 
@@ -194,7 +194,7 @@ def post_there(at: Stage, group: Group, account: OfficialAccount) -> None:
     ids=lambda value: value.__name__ if callable(value) else None,
 )
 async def test_damage_is_found_and_named(damage: Damage, what: Subject, mark: Mark, telling: str) -> None:
-    async with stage(SMALL, ids=ONE) as at:
+    async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         damage(at, group_of(at, plan), account_of(at))
         verdict, findings = await found_in(at, plan)
@@ -209,7 +209,7 @@ async def test_damage_is_found_and_named(damage: Damage, what: Subject, mark: Ma
 
 
 async def test_what_somebody_has_looked_at_is_explained_and_whatever_is_new_stays_open(tmp_path: Path) -> None:
-    async with stage(SMALL, ids=ONE) as at:
+    async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         group, account = group_of(at, plan), account_of(at)
         for damage in (lose_a_person, change_a_body, bring_a_stranger, rename):
@@ -238,7 +238,7 @@ async def test_what_somebody_has_looked_at_is_explained_and_whatever_is_new_stay
 
 
 async def test_what_differs_behind_the_part_that_is_shown_is_another_difference() -> None:
-    async with stage(SMALL, ids=ONE) as at:
+    async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         message = group_of(at, plan).log.get(1)
         assert message is not None
@@ -252,7 +252,7 @@ async def test_what_differs_behind_the_part_that_is_shown_is_another_difference(
 
 
 async def test_a_list_that_nobody_could_read_cannot_be_accepted() -> None:
-    async with stage(SMALL, ids=ONE) as at:
+    async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, code=10007)])
         _, findings = await found_in(at, plan)
@@ -269,7 +269,7 @@ def test_a_line_that_is_no_finding_is_named(line: bytes, tmp_path: Path) -> None
 
 
 async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_source() -> None:
-    async with stage(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
+    async with system(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
         plan = await moved(at)
         state = at.server.world.state
         state.dissolve(group_of(at, plan))
@@ -282,14 +282,14 @@ async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_sour
         ]
         assert "no such group" in channels[0].reason
         assert "no channel stands there" in channels[1].reason
-        people = [each for each in findings if each.what is Subject.SUBSCRIBER]
-        assert len(people) == SMALL.subscribers + SMALL.subscribers // 5
-        assert {each.mark for each in people} == {Mark.MISSING}
+        users = [each for each in findings if each.what is Subject.SUBSCRIBER]
+        assert len(users) == SMALL.subscribers + SMALL.subscribers // 5
+        assert {each.mark for each in users} == {Mark.MISSING}
         assert verdict.count(Mark.MISSING, Subject.POST) == 6 + 8
 
 
 async def test_an_account_that_is_gone_is_unreadable_and_the_others_are_compared() -> None:
-    async with stage(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
+    async with system(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
         plan = await moved(at)
         del at.server.world.state.official[worlds.FULL]
         verdict, findings = await found_in(at, plan)
@@ -299,7 +299,7 @@ async def test_an_account_that_is_gone_is_unreadable_and_the_others_are_compared
 
 
 async def test_what_the_service_refuses_to_show_is_unreadable() -> None:
-    async with stage(SMALL, ids=ONE) as at:
+    async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GROUP_MSG_GET_SIMPLE.name, code=10007)])
         verdict, findings = await found_in(at, plan)
@@ -310,7 +310,7 @@ async def test_what_the_service_refuses_to_show_is_unreadable() -> None:
 
 
 async def test_a_service_that_is_away_is_no_finding() -> None:
-    async with stage(SMALL, ids=ONE, total_seconds=3.0, call_seconds=1.5) as at:
+    async with system(SMALL, ids=ONE, total_seconds=3.0, call_seconds=1.5) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, status=503)])
         with pytest.raises(UnavailableError):
@@ -318,7 +318,7 @@ async def test_a_service_that_is_away_is_no_finding() -> None:
 
 
 async def test_verifying_writes_nothing() -> None:
-    async with stage(SMALL, ids=ONE) as at:
+    async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         before = at.server.world.dump()
         await found_in(at, plan)
@@ -326,7 +326,7 @@ async def test_verifying_writes_nothing() -> None:
 
 
 async def test_a_plan_of_another_app_is_refused() -> None:
-    async with stage(SMALL, ids=ONE) as at:
+    async with system(SMALL, ids=ONE) as at:
         plan = (await moved(at)).model_copy(update={"sdkappid": 1})
         with pytest.raises(InvalidError, match="app 1"):
             await found_in(at, plan)

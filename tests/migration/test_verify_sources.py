@@ -23,7 +23,7 @@ from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.members import Member
 from tests.migration import worlds
 from tests.migration.applied import moved
-from tests.migration.conftest import stage
+from tests.migration.conftest import system
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
@@ -31,7 +31,7 @@ SCENARIO = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "f
 
 
 async def test_what_is_kept_whole_explains_a_loss_and_what_is_not_does_not(database: str) -> None:
-    async with stage(Size(30, 14), ids=(worlds.LIMITS, worlds.FLAGS, worlds.FULL), database_url=database) as at:
+    async with system(Size(30, 14), ids=(worlds.LIMITS, worlds.FLAGS, worlds.FULL), database_url=database) as at:
         plan = await planned(at, policies=["all=store"])
         assert (await at.adapter.migration.apply(plan)).complete
         findings: list[Finding] = []
@@ -47,7 +47,7 @@ async def test_what_is_kept_whole_explains_a_loss_and_what_is_not_does_not(datab
 
 
 async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path: Path, database: str) -> None:
-    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as at:
+    async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as at:
         now = int(at.server.world.clock.now())
         old = now - (limits.ROAMING_DAYS + 30) * worlds.DAY
         lines: dict[str, list[dict[str, Any]]] = {
@@ -81,9 +81,9 @@ async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path:
         assert verdict.count(Mark.UNREADABLE, Subject.POST) == 2
         assert verdict.count(Mark.SAME, Subject.POST) == 2
         assert verdict.count(Mark.SAME, Subject.SUBSCRIBER) + verdict.count(Mark.DIFFERS, Subject.SUBSCRIBER) == 5
-        people = {each.key: each.differences for each in findings if each.what is Subject.SUBSCRIBER}
-        assert [each.explained for each in people["reader_000004"] if each.field == "unread"] == [FEWER_POSTS]
-        assert all(each.field != "unread" for n in range(4) for each in people[f"reader_{n:06}"])
+        users = {each.key: each.differences for each in findings if each.what is Subject.SUBSCRIBER}
+        assert [each.explained for each in users["reader_000004"] if each.field == "unread"] == [FEWER_POSTS]
+        assert all(each.field != "unread" for n in range(4) for each in users[f"reader_{n:06}"])
         assert verdict.not_compared == ()
         admins = next(each for each in findings if each.key == "admins")
         assert admins.mark is Mark.SAME
@@ -105,15 +105,15 @@ async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path:
             PostCutover(now, now),
             last_seq=3,
         )
-        person = SourceSubscriber("reader_000002", unread=2)
+        user = SourceSubscriber("reader_000002", unread=2)
         for seq, told in ((3, SINCE_THE_CUTOVER), (None, UNTOLD)):
-            member = Member(member_account=person.user, msg_flag="AcceptAndNotify", msg_seq=seq)
-            [difference] = compare_subscriber(terms, person, member, None).differences
+            member = Member(member_account=user.user, msg_flag="AcceptAndNotify", msg_seq=seq)
+            [difference] = compare_subscriber(terms, user, member, None).differences
             assert told in difference.explained
 
 
 async def test_a_network_that_loses_calls_changes_no_verdict() -> None:
-    async with stage(Size(120, 24), ids=(worlds.FULL, worlds.TEXTS)) as at:
+    async with system(Size(120, 24), ids=(worlds.FULL, worlds.TEXTS)) as at:
         plan = await moved(at)
         calm: list[Finding] = []
         await at.adapter.migration.verify(plan, on_finding=calm.append)

@@ -1,4 +1,4 @@
-"""Pages of history in the journal: whoever goes on reads only what nobody had read, and gives every post once."""
+"""Pages of history in the journal: whoever goes on reads only what no user had read, and gives every post once."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -11,7 +11,7 @@ from channel_adapter.migration.run.journal import FRESH_SECONDS, NEWEST_SECONDS,
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
 from channel_adapter.stub.world.message_log import StoredMessage, pack
 from tests.migration import worlds
-from tests.migration.conftest import Stage, stage
+from tests.migration.conftest import System, system
 from tests.migration.worlds import Size
 
 POSTS = 107
@@ -32,7 +32,7 @@ class LaterClock(SystemClock):
 class Reading:
     """A history that is read by one process after the other, all with one journal."""
 
-    def __init__(self, at: Stage, journal: Journal) -> None:
+    def __init__(self, at: System, journal: Journal) -> None:
         self.at, self.journal = at, journal
         self.clock = LaterClock()
         self.log = at.server.world.state.official[worlds.BUSY].log
@@ -68,7 +68,7 @@ class Reading:
 @asynccontextmanager
 async def reading(folder: Path, **behaviour: bool) -> AsyncIterator[Reading]:
     async with (
-        stage(Size(3, POSTS), ids=(worlds.BUSY,), stub={"behaviour": behaviour}) as at,
+        system(Size(3, POSTS), ids=(worlds.BUSY,), stub={"behaviour": behaviour}) as at,
         open_journal(f"sqlite:///{folder / 'journal.db'}") as journal,
     ):
         yield Reading(at, journal)

@@ -1,7 +1,7 @@
 """The world that a migration moves: twelve official accounts with everything that is hard about them.
 
-`build` writes it straight into the state of a stub, since nobody can broadcast a thousand posts two an hour. Sizes are
-parameters: the largest account has `subscribers` people, the busiest has `posts` posts, the others parts of that.
+`build` writes it straight into the state of a stub, since no user can broadcast a thousand posts two an hour. Sizes are
+parameters: the largest account has `subscribers` users, the busiest has `posts` posts, the others parts of that.
 Equal sizes and clocks give equal worlds.
 """
 
@@ -70,10 +70,10 @@ class Size:
 
 @dataclass(slots=True)
 class Moving:
-    """What was built. `people` are all accounts that follow anything."""
+    """What was built. `users` are all accounts that follow anything."""
 
     ids: list[str] = field(default_factory=list)
-    people: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
     stranger: str = str(target_id(TAKEN))
 
     def write_ids(self, path: Path) -> Path:
@@ -83,8 +83,8 @@ class Moving:
         return path
 
     def write_people(self, path: Path) -> Path:
-        """A list of the people."""
-        path.write_text("\n".join(self.people) + "\n", encoding="utf-8")
+        """A list of the users."""
+        path.write_text("\n".join(self.users) + "\n", encoding="utf-8")
         return path
 
 
@@ -93,7 +93,7 @@ def build(world: StubState, size: Size | None = None, ids: tuple[str, ...] = IDS
     size = size or Size()
     builder = _Builder(world, size)
     made = builder.moving
-    for user in (OWNER, OTHER_OWNER, *made.people):
+    for user in (OWNER, OTHER_OWNER, *made.users):
         world.state.add_account(user)
     for account in ids:
         builder.account(account)
@@ -169,7 +169,7 @@ class _Builder:
         self._world = world
         self._size = size
         self._now = int(world.clock.now())
-        self.moving = Moving(people=[f"reader_{number:06}" for number in range(size.subscribers)])
+        self.moving = Moving(users=[f"reader_{number:06}" for number in range(size.subscribers)])
         self._makers: dict[str, Callable[[OfficialAccount], None]] = {
             FULL: self._full, BUSY: self._busy, LIMITS: self._limits, GENERATED: self._ordinary,
             SAME_SECOND: self._same_second, GONE: self._gone, FLAGS: self._flags, LONG_ID: self._ordinary,
@@ -194,7 +194,7 @@ class _Builder:
         return account
 
     def strangers_group(self) -> None:
-        """A group of somebody else's at the id where an account would go."""
+        """A group of another user's at the id where an account would go."""
         state = self._world.state
         group = Group(self.moving.stranger, COMMUNITY, "Somebody else's", self._now - 400 * DAY, owner=OTHER_OWNER)
         state.add_group(group)
@@ -262,10 +262,10 @@ class _Builder:
         self._post(account, self._mixed(3))
 
     def _follow(self, account: OfficialAccount, count: int, since: int | None = None) -> None:
-        """The first `count` people, one every ten seconds."""
+        """The first `count` users, one every ten seconds."""
         first = account.create_time + 100 if since is None else since
         step = 10 if since is None else 0
-        for number, user in enumerate(self.moving.people[:count]):
+        for number, user in enumerate(self.moving.users[:count]):
             self._world.state.subscribe(account, user, min(first + step * number, self._now - 60))
 
     def _mixed(self, count: int) -> Iterator[list[w.Element]]:

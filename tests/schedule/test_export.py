@@ -203,12 +203,12 @@ async def picture(adapter: ChannelAdapter) -> tuple[object, ...]:
     """Return what an export keeps of a channel."""
     channel = await adapter.channels.get(SLUG)
     posts = [post async for post in adapter.posts.history(SLUG, oldest_first=True)]
-    people = [each async for each in adapter.subscriptions.subscribers(SLUG)]
+    users = [each async for each in adapter.subscriptions.subscribers(SLUG)]
     kept = ("name", "owner", "introduction", "avatar", "organization", "custom_data", "max_subscribers", "created_at")
     return (
         {name: getattr(channel, name) for name in kept},
         [(post.parts, post.author) for post in posts if len(post.parts) == 1],  # an import moves times by seconds
-        sorted(map(subscription, people)),
+        sorted(map(subscription, users)),
     )
 
 

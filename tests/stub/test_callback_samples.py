@@ -284,7 +284,7 @@ async def test_what_happens_looks_like_the_samples(hooked: Caller, app: App) -> 
         await hooked.call(row.path, asked)
     await hooked.server.webhooks.idle()
     caused = {command for command in app.commands() if command.startswith(("Group", "Official"))}
-    never = {"Group.CallbackBeforeApplyJoinGroup"}  # phones only
+    never = {"Group.CallbackBeforeApplyJoinGroup"}  # client apps only
     silent = {command for command in COMMANDS if "Topic" in command or "Callback" not in command}
     assert caused >= {c for c in COMMANDS if c.startswith(("Group", "Official"))} - NOT_FOR_CHANNELS - never - silent
     for command, _, body in app.told:

@@ -27,7 +27,7 @@ QUERY = f"sdkappid={APP.sdkappid}&identifier={APP.admin}&random=1&contenttype=js
 ).gen_sig(APP.admin, 2**31)
 
 
-class Stage:
+class System:
     """A stub that is asked without a socket; empty unless a state is given."""
 
     def __init__(
@@ -63,29 +63,29 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.fixture(scope="module")
 def state(runner: asyncio.Runner) -> dict[str, Any]:
     """The world in which every row begins."""
-    stage = Stage(runner, {})
+    system = System(runner, {})
     for path, body in standard():
-        stage.must(path, body)
-    return stage.world.dump()
+        system.must(path, body)
+    return system.world.dump()
 
 
 @pytest.mark.parametrize("case", SITUATIONS, ids=str)
 def test_a_situation(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> None:
-    stage = Stage(runner, case.settings, state)
+    system = System(runner, case.settings, state)
     for path, body in case.given:
-        stage.must(path, body)
-    before = stage.world.dump()
+        system.must(path, body)
+    before = system.world.dump()
     if case.app_says is not None:
-        assert refused_by_the_app(stage.world, case) == case.code
+        assert refused_by_the_app(system.world, case) == case.code
     elif case.item:
-        answer = stage.ask(case.path, case.body)
+        answer = system.ask(case.path, case.body)
         assert answer["ErrorCode"] == 0
         assert case.code in codes_of_items(answer)
         return
     else:
-        answer = stage.ask(case.path, case.body)
+        answer = system.ask(case.path, case.body)
         assert (answer["ErrorCode"], answer["ActionStatus"]) == (case.code, "FAIL"), answer
-    assert stage.world.dump() == before
+    assert system.world.dump() == before
 
 
 def refused_by_the_app(world: StubState, case: Case) -> int:
@@ -107,14 +107,16 @@ def refused_by_the_app(world: StubState, case: Case) -> int:
 
 @pytest.mark.parametrize("case", FAULTS, ids=str)
 def test_a_fault(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> None:
-    stage = Stage(runner, case.settings, state)
+    system = System(runner, case.settings, state)
     service, _, command = case.path.partition("/")
-    stage.dispatcher.faults.add(Fault(service=service, command=command, code=case.code, info=case.fault or "", times=1))
-    answer = stage.ask(case.path, case.body)
+    system.dispatcher.faults.add(
+        Fault(service=service, command=command, code=case.code, info=case.fault or "", times=1)
+    )
+    answer = system.ask(case.path, case.body)
     assert answer["ErrorCode"] == case.code
     assert answer["ErrorInfo"] == case.fault
-    assert stage.world.dump() == state
-    assert stage.ask(case.path, case.body)["ErrorInfo"] != case.fault
+    assert system.world.dump() == state
+    assert system.ask(case.path, case.body)["ErrorInfo"] != case.fault
 
 
 def test_a_row_is_about_a_documented_code_and_stands_once() -> None:

@@ -11,8 +11,8 @@ def text(words: str) -> list[dict[str, object]]:
 
 
 async def with_people(caller: Caller) -> None:
-    people = [{"UserID": "editor"}, *({"UserID": f"reader_{n}"} for n in range(3))]
-    await caller.must(f"{ACCOUNTS}/multiaccount_import", {"AccountList": people})
+    users = [{"UserID": "editor"}, *({"UserID": f"reader_{n}"} for n in range(3))]
+    await caller.must(f"{ACCOUNTS}/multiaccount_import", {"AccountList": users})
 
 
 async def with_group(caller: Caller) -> None:

@@ -1,6 +1,6 @@
 """The state of a stub in a file: what survives which end, and files that cannot be used."""
 
-# ruff: noqa: ASYNC240 - small files, and nobody else in the loop
+# ruff: noqa: ASYNC240 - small files, and no user else in the loop
 
 import asyncio
 import contextlib
@@ -93,7 +93,7 @@ async def test_it_is_saved_in_between(file: Path, stranger: Start) -> None:
     async with StubServer(state=file, save_every=0.02) as server:
         await stranger(server).must(IMPORT, {"UserID": "ann"})
         async with asyncio.timeout(5):
-            while "ann" not in accounts_in(file):  # noqa: ASYNC110 - nobody tells of a save
+            while "ann" not in accounts_in(file):  # noqa: ASYNC110 - no user tells of a save
                 await asyncio.sleep(0.01)
 
 
@@ -128,11 +128,11 @@ async def test_a_document_is_a_state_too(file: Path, stranger: Start) -> None:
 async def test_a_state_may_be_larger_than_a_request(session: aiohttp.ClientSession) -> None:
     small = StubSettings.model_validate({"limits": {"request_bytes": 100}})
     async with StubServer(small, control=ControlSettings()) as server:
-        people = [f"reader_{number}" for number in range(10_000)]
-        document = server.world.dump() | {"accounts": [server.admin, *people]}
+        users = [f"reader_{number}" for number in range(10_000)]
+        document = server.world.dump() | {"accounts": [server.admin, *users]}
         async with session.put(f"{server.url}/_stub/state", json=document) as response:
             assert response.status == 200
-        assert list(server.world.state.accounts())[-1] == people[-1]
+        assert list(server.world.state.accounts())[-1] == users[-1]
 
 
 async def test_an_older_file(file: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_process_until_sigterm(tmp_path: Path, transport: str) -> None:
         assert list(ready) == ["url", "sdkappid", "admin", "key", "ca_file"]
         assert (ready["ca_file"] is not None) == (transport == "tls")
         host, _, port = ready["url"].partition("://")[2].partition(":")
-        with socket.create_connection((host, int(port)), timeout=5):  # an idle client keeps nobody
+        with socket.create_connection((host, int(port)), timeout=5):  # an idle client keeps no user
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0
         assert list(tmp_path.iterdir()) == [ready_file]

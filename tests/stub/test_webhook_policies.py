@@ -1,4 +1,4 @@
-"""What the app may decide, and who is asked and told: over sockets, from REST calls and from phones."""
+"""What the app may decide, and who is asked and told: over sockets, from REST calls and from client apps."""
 
 import asyncio
 import json
@@ -31,8 +31,8 @@ async def send(caller: Caller, **more: Any) -> dict[str, Any]:
     return answer
 
 
-async def phone(caller: Caller, user: str, what: str, platform: str = "iOS", **arguments: Any) -> tuple[int, Any]:
-    """What a user does on a phone; HTTP status and answer."""
+async def client(caller: Caller, user: str, what: str, platform: str = "iOS", **arguments: Any) -> tuple[int, Any]:
+    """What a user does on a client app; HTTP status and answer."""
     action = {"user": user, "do": what, "platform": platform, "with": arguments}
     async with caller.session.post(f"{caller.server.url}/_stub/people", json=action) as response:
         answer = await response.json()
@@ -184,7 +184,7 @@ async def test_a_dropped_post_is_a_before_without_an_after(hooked: Caller, app: 
 @pytest.mark.parametrize("platform", ["Android", "iOS", "Web"])
 async def test_a_life_on_a_phone(hooked: Caller, app: App, platform: str) -> None:
     async def do(what: str, **arguments: Any) -> Any:
-        status, answer = await phone(hooked, "reader_1", what, platform, **arguments)
+        status, answer = await client(hooked, "reader_1", what, platform, **arguments)
         assert status == 200, answer
         return answer["result"]
 
@@ -215,30 +215,30 @@ async def test_a_life_on_a_phone(hooked: Caller, app: App, platform: str) -> Non
 
 async def test_the_app_decides_about_phones_too(hooked: Caller, app: App) -> None:
     refuse(app, "Group.CallbackBeforeApplyJoinGroup", 10120, "members only")
-    status, answer = await phone(hooked, "reader_1", "join", group_id=GROUP)
+    status, answer = await client(hooked, "reader_1", "join", group_id=GROUP)
     assert (status, answer["error"]) == (409, "10120: members only")
     app.answers.clear()
-    await phone(hooked, "reader_1", "join", group_id=GROUP)
+    await client(hooked, "reader_1", "join", group_id=GROUP)
     refuse(app, BEFORE_SEND)
-    status, answer = await phone(hooked, "reader_1", "post", group_id=GROUP, body="spam")
+    status, answer = await client(hooked, "reader_1", "post", group_id=GROUP, body="spam")
     assert (status, answer["error"].partition(":")[0]) == (409, "10016")
     refuse(app, BEFORE_SEND, 2)
-    assert await phone(hooked, "reader_1", "post", group_id=GROUP, body="spam") == (
+    assert await client(hooked, "reader_1", "post", group_id=GROUP, body="spam") == (
         200,
         {"result": {**OK, "MsgTime": int(hooked.server.world.clock.now()), "MsgSeq": 0}},
     )
     await open_gazette(hooked)
     refuse(app, "OfficialAccount.CallbackBeforeAddSubscriber")
-    status, answer = await phone(hooked, "reader_1", "follow", account_id=GAZETTE)
+    status, answer = await client(hooked, "reader_1", "follow", account_id=GAZETTE)
     assert (status, answer["error"].partition(":")[0]) == (409, "20006")
 
 
 async def test_a_muted_user_on_a_phone(hooked: Caller, app: App) -> None:
-    await phone(hooked, "reader_1", "join", group_id=GROUP)
+    await client(hooked, "reader_1", "join", group_id=GROUP)
     mute = {"GroupId": GROUP, "Members_Account": ["reader_1"], "MuteTime": 60}
     await hooked.must(f"{GROUPS}/forbid_send_msg", mute)
     app.told.clear()
-    status, answer = await phone(hooked, "reader_1", "post", "Web", group_id=GROUP, body="may I?")
+    status, answer = await client(hooked, "reader_1", "post", "Web", group_id=GROUP, body="may I?")
     assert (status, answer["error"].partition(":")[0]) == (409, "10017")
     told = app.bodies("Group.CallbackSendMsgException")
     assert [body["ErrorCode"] for body in told] == [10017]

@@ -210,7 +210,7 @@ def test_mute_all_is_read_under_its_old_name_too() -> None:
     group = groups.GroupProfile.model_validate({"ShutUpAllMember": "On", "MemberNum": 3})
     channel = to_channel(HARBOUR, group, {}, KEYS)
     assert channel.complete
-    assert channel.subscriber_count == 3  # nobody owns it, so everybody counts
+    assert channel.subscriber_count == 3  # no user owns it, so all users counts
 
 
 def test_attributes_with_every_character_are_read_back_and_the_longest_leave_room() -> None:

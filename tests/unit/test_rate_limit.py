@@ -22,7 +22,7 @@ FOREVER = float("inf")
 
 
 class SteppedClock:
-    """Time that only passes while everybody sleeps."""
+    """Time that only passes while all users sleeps."""
 
     def __init__(self) -> None:
         self.time = 0.0

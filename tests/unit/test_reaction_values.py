@@ -132,39 +132,39 @@ def test_custom_data_of_others_stays() -> None:
 ROOM = MessageCapacity(keys=300, keys_per_call=20, users=200, counts=80, users_without_store=250, write_interval=0.34)
 
 
-def written_out(counts: list[Count], people: int, *, foreign: int = 0) -> tuple[dict[str, int], int, int]:
-    """Carry plans out until one is whole; gives what stands there, people's keys and calls. Never over the room."""
+def written_out(counts: list[Count], readers: int, *, foreign: int = 0) -> tuple[dict[str, int], int, int]:
+    """Carry plans out until one is whole; gives what stands there, users' keys and calls. Never over the room."""
     standing = {each.emoji: each.published for each in counts if each.published}
-    begun = people
+    begun = readers
     for calls in range(100):
         rows = [Count(each.emoji, each.number, standing.get(each.emoji, 0)) for each in counts]
-        surplus = [UserId(f"u{number}") for number in range(max(0, people - ROOM.users))]
-        plan = plan_keys(rows, surplus, people, ROOM)
+        surplus = [UserId(f"u{number}") for number in range(max(0, readers - ROOM.users))]
+        plan = plan_keys(rows, surplus, readers, ROOM)
         assert len(plan.sets) + len(plan.removals) + len(plan.users) <= ROOM.keys_per_call
         assert not (plan.sets and (plan.removals or plan.users))
         standing.update(plan.sets)
         for gone in plan.removals:
             del standing[gone]
-        people -= len(plan.users)
-        assert len(standing) + people <= max(ROOM.keys, begun + len([each for each in counts if each.published]))
+        readers -= len(plan.users)
+        assert len(standing) + readers <= max(ROOM.keys, begun + len([each for each in counts if each.published]))
         if plan.complete:
-            return {each: number for each, number in standing.items() if number}, people, calls
+            return {each: number for each, number in standing.items() if number}, readers, calls
     raise AssertionError("never whole")
 
 
 @given(st.integers(0, 300), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=120))
 def test_plans_end_with_the_most_frequent_counts_and_room_for_phones(
-    people: int, numbers: list[tuple[int, int]]
+    readers: int, numbers: list[tuple[int, int]]
 ) -> None:
-    standing = max(0, min(len(numbers), 300 - people))
+    standing = max(0, min(len(numbers), 300 - readers))
     counts = [
         Count(WHOLE[number], count, published if number < standing else 0)
         for number, (count, published) in enumerate(numbers)
     ]
-    shown, left, _ = written_out(counts, people)
+    shown, left, _ = written_out(counts, readers)
     wanted = sorted((each for each in counts if each.number), key=lambda each: (-each.number, each.emoji))[:80]
     assert shown == {each.emoji: each.number for each in wanted}
-    assert left == min(people, ROOM.users)
+    assert left == min(readers, ROOM.users)
 
 
 def test_a_plan_for_custom_data_is_all_or_nothing() -> None:
@@ -189,8 +189,8 @@ def test_events_in_any_order_and_number_end_alike(writes: list[tuple[str, bool]]
 
     shuffled = changes * 2
     order.shuffle(shuffled)
-    phones = [change for change in changes if change.from_client]
-    expected = (phones[-1].seq, phones[-1].emoji) if phones else (0, ())
+    clients = [change for change in changes if change.from_client]
+    expected = (clients[-1].seq, clients[-1].emoji) if clients else (0, ())
     assert folded(changes) == folded(shuffled) == expected
 
 

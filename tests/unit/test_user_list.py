@@ -19,9 +19,9 @@ from channel_adapter.tencent.limits import USER_ID_BYTES
 
 
 def read(data: bytes, *, heading: bool | None = None, delimiter: str = "", column: str = "") -> list[tuple[int, str]]:
-    people = users_in(io.BytesIO(data), "list.csv", heading, delimiter, column)
-    found = [(found.line, found.user if isinstance(found, ListedUser) else f"! {found.reason}") for found in people]
-    assert len(found) == people.total
+    readers = users_in(io.BytesIO(data), "list.csv", heading, delimiter, column)
+    found = [(found.line, found.user if isinstance(found, ListedUser) else f"! {found.reason}") for found in readers]
+    assert len(found) == readers.total
     return found
 
 

@@ -85,8 +85,8 @@ def test_a_name_card_is_no_role() -> None:
 
 
 def test_people_are_told_once_each_and_in_order() -> None:
-    people = [{"Member_Account": name} for name in ("b", "a", "b", "")]
-    event = read("Group.CallbackAfterNewMemberJoin", GroupId=LIGHT, NewMemberList=people)
+    users = [{"Member_Account": name} for name in ("b", "a", "b", "")]
+    event = read("Group.CallbackAfterNewMemberJoin", GroupId=LIGHT, NewMemberList=users)
     assert isinstance(event, e.Subscribed)
     assert event.users == ("b", "a")
 

@@ -181,9 +181,9 @@ def test_another_event_has_another_key(command: str, one: dict[str, Any], other:
 
 
 def test_joining_and_leaving_at_once_are_two_events() -> None:
-    people = [{"Member_Account": "a"}]
-    came = take(JOINED, GroupId=GROUP, NewMemberList=people, EventTime=7)
-    left = take("Group.CallbackAfterMemberExit", GroupId=GROUP, ExitMemberList=people, EventTime=7)
+    users = [{"Member_Account": "a"}]
+    came = take(JOINED, GroupId=GROUP, NewMemberList=users, EventTime=7)
+    left = take("Group.CallbackAfterMemberExit", GroupId=GROUP, ExitMemberList=users, EventTime=7)
     assert came.dedupe_key != left.dedupe_key
 
 

@@ -9,7 +9,7 @@ LOGIN = "im_open_login_svc"
 
 def test_import_and_check() -> None:
     play = Play()
-    play.people("reader_1")
+    play.users("reader_1")
     reply = play.call("account_check", LOGIN, CheckItem=[{"UserID": "reader_1"}, {"UserID": "ghost"}])
     assert [item["AccountStatus"] for item in reply["ResultItem"]] == ["Imported", "NotImported"]
     assert [item["ResultCode"] for item in reply["ResultItem"]] == [0, 0]
@@ -90,14 +90,14 @@ def test_an_app_admin_cannot_be_deleted() -> None:
 def test_deletion_can_be_off_and_accounts_can_be_few() -> None:
     play = Play(app={"account_deletion": False}, limits={"accounts_in_app": 2})
     assert play.code("account_delete", LOGIN, DeleteItem=[{"UserID": "a"}]) == 71000
-    play.people("a")
+    play.users("a")
     assert play.code("account_import", LOGIN, UserID="b") == 70398
     assert play.call("multiaccount_import", LOGIN, Accounts=["a", "b"])["FailAccounts"] == ["b"]
 
 
 def test_online_status() -> None:
     play = Play()
-    play.people("a")
+    play.users("a")
     reply = play.call("query_online_status", "openim", To_Account=["a", "ghost"])
     assert reply["QueryResult"] == [{"To_Account": "a", "Status": "Offline"}]
     assert reply["ErrorList"] == [{"To_Account": "ghost", "ErrorCode": 70107}]

@@ -1,4 +1,4 @@
-"""People with phones: what users do by themselves, and what the app is told about it."""
+"""Users with client apps: what users do by themselves, and what the app is told about it."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from channel_adapter.stub.world.simulated_user import SimulatedUser
 from tests.unit.worlds import CHANNEL, OWNER, Play, text
 
 
-def stage(**sections: dict[str, Any]) -> tuple[Play, SimulatedUser]:
+def prepared_play(**sections: dict[str, Any]) -> tuple[Play, SimulatedUser]:
     play = Play(**sections)
-    play.people("reader_1")
+    play.users("reader_1")
     play.channel()
     return play, play.world.client("reader_1", platform="Android")
 
@@ -35,7 +35,7 @@ def test_only_people_who_exist_have_a_phone() -> None:
 
 
 def test_joining_and_leaving() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     reader.join(CHANNEL)
     assert refused(reader.join, CHANNEL) == 10013
     event = play.events[-1]
@@ -50,7 +50,7 @@ def test_joining_and_leaving() -> None:
 
 
 def test_joining_may_be_refused() -> None:
-    play, reader = stage(limits={"groups_per_user": 1})
+    play, reader = prepared_play(limits={"groups_per_user": 1})
     asked = reader.before_join(CHANNEL)
     assert (asked.command, asked.body["Requestor_Account"]) == ("Group.CallbackBeforeApplyJoinGroup", "reader_1")
     assert refused(reader.join, CHANNEL, decision=CallbackDecision(code=1)) == 10016
@@ -67,7 +67,7 @@ def test_joining_may_be_refused() -> None:
 
 
 def test_reading_moves_forward_only() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     reader.join(CHANNEL)
     for _ in range(3):
         play.send()
@@ -79,7 +79,7 @@ def test_reading_moves_forward_only() -> None:
 
 
 def test_posting() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     assert refused(reader.post, CHANNEL, "hi") == 10007
     reader.join(CHANNEL)
     assert reader.post(CHANNEL, "hi").msg_seq == 1
@@ -97,7 +97,7 @@ def test_posting() -> None:
 
 
 def test_editing_is_open_to_members() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     play.send("first")
     assert refused(reader.edit, CHANNEL, 1, "x") == 10007
     reader.join(CHANNEL)
@@ -110,7 +110,7 @@ def test_editing_is_open_to_members() -> None:
 
 
 def test_recalling_within_two_minutes() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     reader.join(CHANNEL)
     play.send()
     reader.post(CHANNEL, "mine")
@@ -126,9 +126,9 @@ def test_recalling_within_two_minutes() -> None:
 
 
 def test_extensions_under_the_seq_rule() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     reader.join(CHANNEL)
-    play.people("reader_2")
+    play.users("reader_2")
     other = play.world.client("reader_2")
     other.join(CHANNEL)
     play.send(SupportMessageExtension=1)
@@ -145,7 +145,7 @@ def test_extensions_under_the_seq_rule() -> None:
 
 
 def test_receive_option_and_login() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     reader.join(CHANNEL)
     reader.set_receive_option(CHANNEL, "AcceptNotNotify")
     member = play.member("reader_1")
@@ -163,7 +163,7 @@ def test_receive_option_and_login() -> None:
 
 
 def test_following_official_accounts() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     service, news = "official_account_open_http_svc", "@TOA#_news"
     play.call("create_official_account", service, OfficialAccountUserID=news, Owner_Account=OWNER, Name="n")
     assert reader.before_follow(news).command == "OfficialAccount.CallbackBeforeAddSubscriber"
@@ -176,7 +176,7 @@ def test_following_official_accounts() -> None:
 
 
 def test_filing_conversations() -> None:
-    play, reader = stage()
+    play, reader = prepared_play()
     play.channel(group="@TGS#_second")
     assert reader.file("Mine", [CHANNEL, "@TGS#_second"]) == [51007, 51007]
     for group in (CHANNEL, "@TGS#_second"):

@@ -13,7 +13,7 @@ ADD_NEWS = {"ContactOptType": 1, "ContactItem": NEWS}
 FRIEND = {"Type": 1, "To_Account": OWNER}
 
 
-def stage(**sections: dict[str, Any]) -> Play:
+def prepared_play(**sections: dict[str, Any]) -> Play:
     play = Play(**sections)
     play.channel("a")
     return play
@@ -40,7 +40,7 @@ def moved(play: Play, *changes: tuple[int, dict[str, Any]]) -> list[int]:
 
 
 def test_create_answers_each_conversation() -> None:
-    play = stage()
+    play = prepared_play()
     reply = create(play, "Channels", NEWS, GONE, FRIEND, {"Type": 1, "To_Account": "ghost"})
     group = reply["GroupResultItem"][0]
     assert group["GroupItem"] == {"GroupName": "Channels", "GroupId": 1}
@@ -75,11 +75,11 @@ def test_create_answers_each_conversation() -> None:
 )
 def test_create_refuses(fields: dict[str, Any], code: int) -> None:
     body = {"From_Account": "a", "GroupContactItem": [{"GroupName": "n", "ContactItem": [NEWS]}]} | fields
-    assert stage().code("create_contact_group", SERVICE, **body) == code
+    assert prepared_play().code("create_contact_group", SERVICE, **body) == code
 
 
 def test_limits_of_a_user() -> None:
-    play = stage(limits={"contact_groups": 2, "grouped_conversations": 1})
+    play = prepared_play(limits={"contact_groups": 2, "grouped_conversations": 1})
     create(play)
     group = [{"GroupName": "n", "ContactItem": [FRIEND]}]
     assert play.code("create_contact_group", SERVICE, From_Account="a", GroupContactItem=group) == 51008
@@ -90,7 +90,7 @@ def test_limits_of_a_user() -> None:
 
 
 def test_conversations_can_be_counted_by_group() -> None:
-    play = stage(limits={"grouped_conversations": 1}, behaviour={"contact_group_limit": "group"})
+    play = prepared_play(limits={"grouped_conversations": 1}, behaviour={"contact_group_limit": "group"})
     create(play)
     create(play, "Second", FRIEND)
     items = [{"ContactOptType": 1, "ContactItem": FRIEND}]
@@ -99,11 +99,11 @@ def test_conversations_can_be_counted_by_group() -> None:
 
 
 def test_a_name_that_exists() -> None:
-    play = stage()
+    play = prepared_play()
     create(play)
     group = [{"GroupName": "Channels", "ContactItem": [FRIEND]}]
     assert play.code("create_contact_group", SERVICE, From_Account="a", GroupContactItem=group) == 50002
-    play = stage(behaviour={"contact_group_duplicate": "merge"})
+    play = prepared_play(behaviour={"contact_group_duplicate": "merge"})
     create(play)
     assert create(play, "Channels", FRIEND)["GroupResultItem"][0]["GroupItem"]["GroupId"] == 1
     assert len(listed(play)["ContactItem"]) == 2
@@ -113,7 +113,7 @@ def test_a_name_that_exists() -> None:
 def test_only_members_can_put_a_group_into_a_conversation_group_and_mark_it(
     settings: dict[str, bool], code: int
 ) -> None:
-    play = stage(behaviour=settings)
+    play = prepared_play(behaviour=settings)
     play.channel(group="@TGS#_other")
     other = {"Type": 2, "ToGroupId": "@TGS#_other"}
     results = create(play, "Channels", NEWS, other)["GroupResultItem"][0]["ResultItem"]
@@ -123,17 +123,17 @@ def test_only_members_can_put_a_group_into_a_conversation_group_and_mark_it(
 
 
 def test_adding_and_removing() -> None:
-    play = stage()
+    play = prepared_play()
     create(play)
     assert moved(play, (1, FRIEND), (1, NEWS), (2, NEWS), (2, GONE), (1, GONE)) == [0, 0, 0, 0, 51007]
     assert [item["Type"] for item in listed(play)["ContactItem"]] == [1]
-    play = stage(behaviour={"contact_group_repeat_code": 50002})
+    play = prepared_play(behaviour={"contact_group_repeat_code": 50002})
     create(play)
     assert moved(play, (1, NEWS), (2, FRIEND)) == [50002, 50002]
 
 
 def test_renaming_keeps_the_number() -> None:
-    play = stage()
+    play = prepared_play()
     create(play)
     create(play, "Second")
     result = update(play, 1, NewGroupName="Updates")["UpdateGroupResult"]
@@ -156,7 +156,7 @@ def test_renaming_keeps_the_number() -> None:
     ],
 )  # fmt: skip
 def test_update_refuses(group: dict[str, Any], code: int) -> None:
-    play = stage()
+    play = prepared_play()
     create(play)
     body = {"From_Account": "a", "UpdateType": 1, "UpdateGroup": {"OldGroupName": "Channels"} | group}
     assert play.code("update_contact_group", SERVICE, **body) == code
@@ -164,7 +164,7 @@ def test_update_refuses(group: dict[str, Any], code: int) -> None:
 
 
 def test_deleting_a_group_keeps_marked_conversations() -> None:
-    play = stage()
+    play = prepared_play()
     create(play, "Channels", NEWS, FRIEND)
     mark(play, {"OptType": 1, "ContactItem": NEWS, "SetMark": [0]})
     reply = play.call("del_contact_group", SERVICE, From_Account="a", GroupName=["Channels"])
@@ -181,7 +181,7 @@ def mark(play: Play, *items: dict[str, Any]) -> list[int]:
 
 
 def test_marks() -> None:
-    play = stage()
+    play = prepared_play()
     assert mark(play, {"OptType": 1, "ContactItem": NEWS, "SetMark": [0, 3]}) == [0]
     assert mark(play, {"OptType": 3, "ContactItem": NEWS, "ClearMark": [0], "CustomMark": "vip"}) == [0]
     assert mark(play, {"OptType": 2, "ContactItem": GONE, "CustomMark": "x"}) == [51007]
@@ -203,12 +203,12 @@ def test_marks() -> None:
 )
 def test_mark_refuses(item: dict[str, Any], code: int) -> None:
     body = {"From_Account": "a", "MarkItem": [{"ContactItem": NEWS} | item]}
-    assert stage().code("mark_contact", SERVICE, **body) == code
-    assert stage().code("mark_contact", SERVICE, From_Account="a", MarkItem=[]) == 51006
+    assert prepared_play().code("mark_contact", SERVICE, **body) == code
+    assert prepared_play().code("mark_contact", SERVICE, From_Account="a", MarkItem=[]) == 51006
 
 
 def test_edition() -> None:
-    play = stage(app={"conversation_groups": False})
+    play = prepared_play(app={"conversation_groups": False})
     group = [{"GroupName": "n", "ContactItem": [NEWS]}]
     assert play.code("create_contact_group", SERVICE, From_Account="a", GroupContactItem=group) == 51013
     assert play.code("get_contact_group", SERVICE, From_Account="a", StartIndex=0) == 51013
@@ -216,22 +216,22 @@ def test_edition() -> None:
     assert mark(play, custom) == [0]
     standard = [{"OptType": 1, "ContactItem": NEWS, "SetMark": [1]}]
     assert play.code("mark_contact", SERVICE, From_Account="a", MarkItem=standard) == 51013
-    strict = stage(app={"conversation_groups": False}, behaviour={"custom_marks_need_edition": True})
+    strict = prepared_play(app={"conversation_groups": False}, behaviour={"custom_marks_need_edition": True})
     assert strict.code("mark_contact", SERVICE, From_Account="a", MarkItem=[custom]) == 51013
 
 
 def test_searching() -> None:
-    play = stage()
+    play = prepared_play()
     create(play)
     reply = play.call("search_contact_group", SERVICE, From_Account="a", ContactItem=[NEWS, FRIEND])
     assert reply["ContactResultItem"] == [NEWS | {"ContactGroupId": [1], "Timestamp": NOW}, FRIEND]
-    play = stage(behaviour={"search_returns_bare": False})
+    play = prepared_play(behaviour={"search_returns_bare": False})
     assert play.call("search_contact_group", SERVICE, From_Account="a", ContactItem=[NEWS])["ContactResultItem"] == []
     assert play.code("search_contact_group", SERVICE, From_Account="a", ContactItem=[NEWS] * 301) == 50002
 
 
 def test_pages_of_what_is_filed() -> None:
-    play = stage(limits={"contact_group_page": 1})
+    play = prepared_play(limits={"contact_group_page": 1})
     create(play, "Channels", NEWS, FRIEND)
     first = listed(play)
     assert (len(first["ContactItem"]), first["CompleteFlag"], first["NextStartIndex"]) == (1, 0, 1)
@@ -242,7 +242,7 @@ def test_pages_of_what_is_filed() -> None:
 
 @pytest.mark.parametrize("cleaned", [False, True])
 def test_leaving_and_dissolving_clean_only_when_switched_on(cleaned: bool) -> None:
-    play = stage(behaviour={"contact_group_cleaned": cleaned})
+    play = prepared_play(behaviour={"contact_group_cleaned": cleaned})
     play.channel("a", group="@TGS#_other")
     create(play, "Channels", NEWS, {"Type": 2, "ToGroupId": "@TGS#_other"})
     play.call("delete_group_member", GroupId=CHANNEL, MemberToDel_Account=["a"])
@@ -257,7 +257,7 @@ def recent(play: Play, flags: int = 63) -> list[dict[str, Any]]:
 
 
 def test_recent_conversations() -> None:
-    play = stage()
+    play = prepared_play()
     play.channel("a", group="@TGS#_quiet")
     play.send()
     create(play)

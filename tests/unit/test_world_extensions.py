@@ -10,7 +10,7 @@ SERVICE = "openim_msg_ext_http_svc"
 SET, DELETE, CLEAR = 1, 2, 3
 
 
-def stage(**sections: dict[str, Any]) -> Play:
+def prepared_play(**sections: dict[str, Any]) -> Play:
     """A channel with one message that takes extensions and one that does not."""
     play = Play(**sections)
     play.channel("a")
@@ -37,7 +37,7 @@ def pairs(play: Play, **fields: Any) -> list[tuple[str, str, int]]:
 
 
 def test_one_counter_a_message() -> None:
-    play = stage()
+    play = prepared_play()
     assert change(play, SET, ("thumb", "1"), ("heart", "2")) == [(0, "1", 1), (0, "2", 1)]
     assert change(play, SET, ("thumb", "3")) == [(0, "3", 2)]
     assert pairs(play) == [("heart", "2", 1), ("thumb", "3", 2)]
@@ -58,7 +58,7 @@ def test_one_counter_a_message() -> None:
 
 
 def test_one_counter_a_key_and_tombstones() -> None:
-    play = stage(behaviour={"extension_seq": "key", "extension_tombstones": True})
+    play = prepared_play(behaviour={"extension_seq": "key", "extension_tombstones": True})
     change(play, SET, ("thumb", "1"), ("heart", "1"))
     change(play, SET, ("thumb", "2"))
     change(play, DELETE, ("heart", ""))
@@ -72,10 +72,10 @@ def test_an_admin_s_seq_is_checked_only_when_switched_on() -> None:
         "OperateType": SET,
         "ExtensionList": [{"Key": "k", "Value": "2", "Seq": 9}],
     }
-    play = stage()
+    play = prepared_play()
     change(play, SET, ("k", "1"))
     assert play.call("group_set_key_values", SERVICE, **stale)["ExtensionList"][0]["ErrorCode"] == 0
-    play = stage(behaviour={"extension_check_admin_seq": True})
+    play = prepared_play(behaviour={"extension_check_admin_seq": True})
     change(play, SET, ("k", "1"))
     item = play.call("group_set_key_values", SERVICE, **stale)["ExtensionList"][0]
     assert item == {"ErrorCode": 23001, "Extension": {"Key": "k", "Value": "1", "Seq": 1}}
@@ -104,26 +104,26 @@ def test_an_admin_s_seq_is_checked_only_when_switched_on() -> None:
     ],
 )
 def test_set_answers(fields: dict[str, Any], code: int) -> None:
-    play = stage()
+    play = prepared_play()
     pair = [{"Key": "k", "Value": "1"}]
     body = {"GroupId": CHANNEL, "MsgSeq": 1, "OperateType": SET, "ExtensionList": pair} | fields
     assert play.code("group_set_key_values", SERVICE, **body) == code
 
 
 def test_edition_and_group_type() -> None:
-    play = stage(app={"message_extensions": False})
+    play = prepared_play(app={"message_extensions": False})
     assert play.code("group_get_key_values", SERVICE, GroupId=CHANNEL, MsgSeq=1) == 10008
     for code in (23002, 10004, 10007):
-        play = stage(behaviour={"community_extensions": False, "extension_unsupported_code": code})
+        play = prepared_play(behaviour={"community_extensions": False, "extension_unsupported_code": code})
         assert play.code("group_get_key_values", SERVICE, GroupId=CHANNEL, MsgSeq=1) == code
 
 
 def test_recalled_and_unflagged_messages() -> None:
-    play = stage()
+    play = prepared_play()
     assert read(play, 2)["ExtensionList"] == []
     play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 1}])
     assert play.code("group_get_key_values", SERVICE, GroupId=CHANNEL, MsgSeq=1) == 23004
-    play = stage(behaviour={"extension_unflagged_read_code": 23002})
+    play = prepared_play(behaviour={"extension_unflagged_read_code": 23002})
     assert play.code("group_get_key_values", SERVICE, GroupId=CHANNEL, MsgSeq=2) == 23002
 
 
@@ -133,20 +133,20 @@ def fill(play: Play, number: int) -> None:
 
 
 def test_more_pairs_than_a_message_holds() -> None:
-    play = stage()
+    play = prepared_play()
     fill(play, 300)
     body = {"GroupId": CHANNEL, "MsgSeq": 1, "OperateType": SET}
     new = [{"Key": "k0", "Value": "again"}, {"Key": "one more", "Value": "v"}]
     assert play.code("group_set_key_values", SERVICE, **body, ExtensionList=new) == 10004
     assert change(play, SET, ("k0", "again"))[0][0] == 0
-    play = stage(behaviour={"extension_over_limit": "per_key"})
+    play = prepared_play(behaviour={"extension_over_limit": "per_key"})
     fill(play, 300)
     codes = play.call("group_set_key_values", SERVICE, **body, ExtensionList=new)["ExtensionList"]
     assert [item["ErrorCode"] for item in codes] == [0, 10004]
 
 
 def test_reading_pages_of_200() -> None:
-    play = stage()
+    play = prepared_play()
     fill(play, 300)
     first = read(play)
     assert (len(first["ExtensionList"]), first["CompleteFlag"]) == (200, 0)
@@ -158,7 +158,7 @@ def test_reading_pages_of_200() -> None:
 
 
 def test_200_changes_a_minute_bind_admins_too() -> None:
-    play = stage()
+    play = prepared_play()
     for number in range(200):
         change(play, SET, ("k", str(number)))
     body = {"GroupId": CHANNEL, "MsgSeq": 1, "OperateType": CLEAR}
@@ -169,9 +169,9 @@ def test_200_changes_a_minute_bind_admins_too() -> None:
 
 
 def test_deleting_what_is_not_there() -> None:
-    play = stage()
+    play = prepared_play()
     assert change(play, DELETE, ("none", "")) == [(0, "", 1)]
-    play = stage(behaviour={"extension_delete_missing_code": 23004})
+    play = prepared_play(behaviour={"extension_delete_missing_code": 23004})
     assert change(play, DELETE, ("none", "")) == [(23004, "", 0)]
     assert play.told("Group.CallbackAfterGroupMsgExtension") == []
 
@@ -191,7 +191,7 @@ def test_imported_messages_take_none_unless_switched_on() -> None:
 
 
 def test_extensions_of_a_missing_one_to_one_message() -> None:
-    play = stage()
+    play = prepared_play()
     pair = [{"Key": "k", "Value": "1"}]
     body = {"To_Account": "a", "MsgKey": "1_2_3", "OperateType": SET, "ExtensionList": pair}
     assert play.code("set_key_values", SERVICE, **body) == 23004

@@ -80,7 +80,7 @@ def test_ids_of_other_types() -> None:
 def test_a_taken_id() -> None:
     play = Play()
     play.channel()
-    play.people("someone")
+    play.users("someone")
     assert create(play, GroupId=CHANNEL, Owner_Account=OWNER) == 10025
     assert create(play, GroupId=CHANNEL, Owner_Account="someone") == 10021
     assert play.code("import_group", Type="Community", Name="n", GroupId=CHANNEL, Owner_Account=OWNER) == 10021
@@ -171,7 +171,7 @@ def test_communities_switched_off() -> None:
 
 def test_initial_members() -> None:
     play = Play(limits={"groups_per_user": 1})
-    play.people("a", "b", "c", OWNER)
+    play.users("a", "b", "c", OWNER)
     create(play, Type="Public", Owner_Account="c")
     members = [{"Member_Account": "a", "Role": "Admin"}, {"Member_Account": "b"}, {"Member_Account": "c"}]
     reply = play.call(
@@ -213,7 +213,7 @@ def test_info_with_a_filter_holds_what_it_names() -> None:
 
 def test_other_types_show_their_members() -> None:
     play = Play()
-    play.people(OWNER)
+    play.users(OWNER)
     play.call("create_group", Type="Public", Name="n", GroupId="room", Owner_Account=OWNER)
     assert play.info("room")["MemberList"][0]["Member_Account"] == OWNER
     filtered = play.call("get_group_info", GroupIdList=["room"], ResponseFilter={"MemberInfoFilter": ["Account"]})
@@ -278,7 +278,7 @@ def test_modify_answers(fields: dict[str, Any], code: int) -> None:
 def test_handing_over() -> None:
     play = Play()
     play.channel("a")
-    play.people("b")
+    play.users("b")
     assert play.code("change_group_owner", GroupId=CHANNEL, NewOwner_Account="b") == 10004
     play.call("change_group_owner", GroupId=CHANNEL, NewOwner_Account="a")
     roles = play.call("get_role_in_group", GroupId=CHANNEL, User_Account=[OWNER, "a"])["UserIdList"]

@@ -11,7 +11,7 @@ BORN = NOW - 1_000
 
 def imported(**fields: Any) -> Play:
     play = Play()
-    play.people(OWNER, "a", "b")
+    play.users(OWNER, "a", "b")
     group = {"Type": "Community", "Name": "Old", "GroupId": CHANNEL, "Owner_Account": OWNER, "CreateTime": BORN}
     play.call("import_group", **(group | fields))
     return play
@@ -53,7 +53,7 @@ def test_messages_must_ascend() -> None:
 
 def test_equal_times_can_be_accepted() -> None:
     play = Play(behaviour={"equal_send_time": "accept"})
-    play.people(OWNER)
+    play.users(OWNER)
     play.call("import_group", Type="Community", Name="n", GroupId=CHANNEL, CreateTime=BORN)
     assert bring(play, message(BORN + 1), message(BORN + 1)) == [0, 0]
 
@@ -83,7 +83,7 @@ def test_results_of_messages(fields: dict[str, Any], result: int) -> None:
 
 def test_media_can_be_accepted() -> None:
     play = Play(behaviour={"import_media": "accept"})
-    play.people(OWNER)
+    play.users(OWNER)
     play.call("import_group", Type="Community", Name="n", GroupId=CHANNEL, CreateTime=BORN)
     body = [{"MsgType": "TIMFileElem", "MsgContent": {"Url": "https://example.org/f", "UUID": "1"}}]
     assert bring(play, message(BORN + 1, MsgBody=body)) == [0]

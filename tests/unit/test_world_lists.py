@@ -17,7 +17,7 @@ def ids(reply: dict[str, Any]) -> list[str]:
 
 def test_pages_count_all_and_stand_in_the_order_of_joining() -> None:
     play = Play()
-    play.people("reader_1")
+    play.users("reader_1")
     for number in (3, 1, 2):
         play.channel(group=f"@TGS#_{number}")
         play.add("reader_1", group=f"@TGS#_{number}")
@@ -32,7 +32,7 @@ def test_pages_count_all_and_stand_in_the_order_of_joining() -> None:
 
 def test_an_imported_membership_stands_where_its_join_time_puts_it() -> None:
     play = Play()
-    play.people("reader_1")
+    play.users("reader_1")
     play.channel(group="@TGS#_new")
     play.add("reader_1", group="@TGS#_new")
     play.call("import_group", Type="Community", Name="n", GroupId="@TGS#_old", CreateTime=NOW - 100)
@@ -115,13 +115,13 @@ def test_the_untyped_list_can_leave_communities_out() -> None:
 )
 def test_joined_list_answers(fields: dict[str, Any], code: int) -> None:
     play = Play()
-    play.people("reader_1")
+    play.users("reader_1")
     assert play.code("get_joined_group_list", **({"Member_Account": "reader_1"} | fields)) == code
 
 
 def test_an_answer_over_a_megabyte_is_refused() -> None:
     play = Play(limits={"reply_bytes": 2_000})
-    play.people("reader_1")
+    play.users("reader_1")
     for number in range(30):
         play.channel(group=f"@TGS#_{number}")
         play.add("reader_1", group=f"@TGS#_{number}")
@@ -170,7 +170,7 @@ def test_history_is_not_unread_for_a_new_member_nor_after_leaving_and_joining() 
     play = Play(behaviour={"joined_list_unread": True})
     play.channel()
     play.send()
-    play.people("reader_1")
+    play.users("reader_1")
     play.add("reader_1")
 
     def unread() -> Any:

@@ -12,7 +12,7 @@ from tests.unit.worlds import ADMIN, CHANNEL, NOW, OWNER, Play
 def test_results_of_adding() -> None:
     play = Play(limits={"groups_per_user": 1})
     play.channel("a")
-    play.people("b", "busy")
+    play.users("b", "busy")
     play.call("create_group", Type="Public", Name="n", MemberList=[{"Member_Account": "busy"}])
     assert play.add("a", "b", "b", "busy") == [2, 1, 2, 4]
     assert play.info()["MemberNum"] == 3
@@ -24,7 +24,7 @@ def test_results_of_adding() -> None:
 def test_an_unknown_account_refuses_the_call_and_adds_nobody() -> None:
     play = Play()
     play.channel()
-    play.people("a")
+    play.users("a")
     body = {"GroupId": CHANNEL, "MemberList": [{"Member_Account": "a"}, {"Member_Account": "ghost"}]}
     assert play.code("add_group_member", **body) == 10019
     assert play.info()["MemberNum"] == 1
@@ -33,7 +33,7 @@ def test_an_unknown_account_refuses_the_call_and_adds_nobody() -> None:
 def test_an_unknown_account_can_fail_alone() -> None:
     play = Play(behaviour={"unknown_account": "per_member"})
     play.channel()
-    play.people("a")
+    play.users("a")
     assert play.add("a", "ghost") == [1, 0]
 
 
@@ -41,7 +41,7 @@ def test_batch_caps() -> None:
     play = Play()
     play.channel()
     users = [f"u{number}" for number in range(101)]
-    play.people(*users)
+    play.users(*users)
     assert play.add(*users[:20]) == [1] * 20
     many = [{"Member_Account": user} for user in users]
     assert play.code("add_group_member", GroupId=CHANNEL, MemberList=many[:21]) == 10005
@@ -54,7 +54,7 @@ def test_batch_caps() -> None:
 def test_a_batch_that_does_not_fit_adds_nobody() -> None:
     play = Play()
     play.channel(MaxMemberCount=3)
-    play.people("a", "b", "c")
+    play.users("a", "b", "c")
     body = {"GroupId": CHANNEL, "MemberList": [{"Member_Account": user} for user in "abc"]}
     assert play.code("add_group_member", **body) == 10014
     assert play.info()["MemberNum"] == 1
@@ -69,7 +69,7 @@ def test_a_batch_that_does_not_fit_adds_nobody() -> None:
 def test_the_app_can_refuse_single_members() -> None:
     play = Play()
     play.channel()
-    play.people("a", "b")
+    play.users("a", "b")
     body = {"GroupId": CHANNEL, "MemberList": [{"Member_Account": "a"}, {"Member_Account": "b"}]}
     asked = play.world.before_callback(ADD_GROUP_MEMBER, body, caller=ADMIN)
     assert asked is not None
@@ -94,7 +94,7 @@ def test_removing_ignores_others_and_keeps_the_owner() -> None:
 
 def test_live_rooms() -> None:
     play = Play()
-    play.people("a")
+    play.users("a")
     play.call("create_group", Type="AVChatRoom", GroupId="tv", Name="n")
     assert play.code("add_group_member", GroupId="tv", MemberList=[{"Member_Account": "a"}]) == 10007
     assert play.code("delete_group_member", GroupId="tv", MemberToDel_Account=["a"]) == 10004
@@ -125,7 +125,7 @@ def test_a_cursor_survives_changes_between_pages() -> None:
     play.channel(*users)
     first = play.call("get_group_member_info", GroupId=CHANNEL, Limit=4, Next="")
     play.call("delete_group_member", GroupId=CHANNEL, MemberToDel_Account=["u0", "u3", "u4"])
-    play.people("late")
+    play.users("late")
     play.add("late")
     second = play.call("get_group_member_info", GroupId=CHANNEL, Limit=100, Next=first["Next"])
     assert [item["Member_Account"] for item in second["MemberList"]] == ["u5", "u6", "u7", "u8", "u9", "late"]

@@ -92,7 +92,7 @@ def test_without_a_sender_the_admin_speaks() -> None:
 def test_send_answers(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.channel()
-    play.people("stranger")
+    play.users("stranger")
     body = {"GroupId": CHANNEL, "Random": 1, "From_Account": OWNER, "MsgBody": text()} | fields
     assert play.code("send_group_msg", **body) == code
     assert play.info()["NextMsgSeq"] == (1 if code else 2)
@@ -108,7 +108,7 @@ def test_send_answers(fields: dict[str, Any], code: int) -> None:
 )
 def test_a_message_for_some_members_of_a_group_that_is_no_community(fields: dict[str, Any], code: int) -> None:
     play = Play()
-    play.people(OWNER)
+    play.users(OWNER)
     play.call("create_group", Type="Public", GroupId="club", Name="Club", Owner_Account=OWNER)
     assert play.code("send_group_msg", GroupId="club", Random=1, MsgBody=text(), **fields) == code
 
@@ -404,7 +404,7 @@ def test_a_change_writes_a_system_notice_where_the_console_has_them_on(change: s
     for on in (False, True):
         play = Play(app={"system_notices": on})
         play.channel()
-        play.people("reader_1", "reader_2")
+        play.users("reader_1", "reader_2")
         play.call("add_group_member", GroupId=CHANNEL, MemberList=[{"Member_Account": "reader_1"}], Silence=1)
         play.send()
         play.clock.advance(5)
@@ -422,7 +422,7 @@ def test_a_change_writes_a_system_notice_where_the_console_has_them_on(change: s
 def test_a_client_that_joins_and_leaves_writes_notices_and_silence_writes_none() -> None:
     play = Play(app={"system_notices": True})
     play.channel()
-    play.people("reader_1")
+    play.users("reader_1")
     body: dict[str, Any] = {"GroupId": CHANNEL, "Silence": 1}
     play.call("add_group_member", MemberList=[{"Member_Account": "reader_1"}], **body)
     play.call("delete_group_member", MemberToDel_Account=["reader_1"], **body)

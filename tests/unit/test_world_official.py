@@ -13,9 +13,9 @@ SERVICE = "official_account_open_http_svc"
 NEWS = "@TOA#_news"
 
 
-def stage(*subscribers: str, **sections: dict[str, Any]) -> Play:
+def prepared_play(*subscribers: str, **sections: dict[str, Any]) -> Play:
     play = Play(**sections)
-    play.people(OWNER, *subscribers)
+    play.users(OWNER, *subscribers)
     play.call("create_official_account", SERVICE, OfficialAccountUserID=NEWS, Owner_Account=OWNER, Name="News")
     if subscribers:
         add(play, *subscribers)
@@ -66,7 +66,7 @@ def broadcast(play: Play, random: int = 1, **fields: Any) -> dict[str, Any]:
 )
 def test_create_answers(fields: dict[str, Any], code: int) -> None:
     body = {"OfficialAccountUserID": "@TOA#_b", "Owner_Account": OWNER, "Name": "n"} | fields
-    assert stage().code("create_official_account", SERVICE, **body) == code
+    assert prepared_play().code("create_official_account", SERVICE, **body) == code
 
 
 def test_service_off() -> None:
@@ -78,7 +78,7 @@ def test_service_off() -> None:
 
 
 def test_profile() -> None:
-    play = stage("a")
+    play = prepared_play("a")
     assert info(play) == {
         "Official_Account": NEWS, "ErrorCode": 0, "ErrorInfo": "", "CreateTime": NOW, "Name": "News",
         "Owner_Account": OWNER, "LastMsgTime": 0, "SubscriberNum": 1, "Introduction": "", "FaceUrl": "",
@@ -97,27 +97,27 @@ def test_profile() -> None:
 
 
 def test_info_items_and_caps() -> None:
-    play = stage()
+    play = prepared_play()
     ids = [{"Official_Account": name} for name in (NEWS, "@TOA#_gone", "news")]
     reply = play.call("get_official_account_info", SERVICE, OfficialAccountIdList=ids)
     assert [item["ErrorCode"] for item in reply["OfficialAccountInfoList"]] == [0, 130004, 130007]
     assert play.code("get_official_account_info", SERVICE, OfficialAccountIdList=ids[:1] * 51) == 6017
     assert play.code("get_official_account_info", SERVICE, OfficialAccountIdList=[]) == 6017
-    shown = stage(behaviour={"official_show_max_subscribers": True})
+    shown = prepared_play(behaviour={"official_show_max_subscribers": True})
     assert info(shown)["MaxSubscriberNum"] == 100_000
 
 
 def test_the_other_spelling_of_modify() -> None:
     body = {"OfficialAccount": NEWS, "Name": "x"}
-    assert stage().code("modify_official_account_base_info", SERVICE, **body) == 6017
-    play = stage(behaviour={"official_modify_alias": True})
+    assert prepared_play().code("modify_official_account_base_info", SERVICE, **body) == 6017
+    play = prepared_play(behaviour={"official_modify_alias": True})
     assert play.code("modify_official_account_base_info", SERVICE, **body) == 0
     assert info(play)["Name"] == "x"
 
 
 @pytest.mark.parametrize("reuse", [True, False])
 def test_destroying(reuse: bool) -> None:
-    play = stage("a", behaviour={"official_id_reuse": reuse})
+    play = prepared_play("a", behaviour={"official_id_reuse": reuse})
     play.call("destroy_official_account", SERVICE, Official_Account=NEWS)
     assert play.code("destroy_official_account", SERVICE, Official_Account=NEWS) == 130004
     assert play.call("get_subscribed_official_account_list", SERVICE, Subscriber_Account="a")["TotalCount"] == 0
@@ -126,8 +126,8 @@ def test_destroying(reuse: bool) -> None:
 
 
 def test_subscribers() -> None:
-    play = stage("a")
-    play.people("b")
+    play = prepared_play("a")
+    play.users("b")
     assert add(play, "a", "b", "b", "ghost") == [2, 1, 2, 0]
     told = play.told("OfficialAccount.CallbackAfterAddSubscriber")[-1]
     assert told["SubscribeAccountList"] == [{"Subscriber_Account": "b"}]
@@ -138,13 +138,13 @@ def test_subscribers() -> None:
     assert play.code("add_subscriber", SERVICE, Official_Account=NEWS, SubscriberList=[]) == 6017
     body = {"Official_Account": NEWS, "SubscriberList": many[:1]}
     assert play.code("delete_subscriber", SERVICE, **body) == 0
-    lenient = stage("a", behaviour={"official_delete_alias": True})
+    lenient = prepared_play("a", behaviour={"official_delete_alias": True})
     assert lenient.code("delete_subscriber", SERVICE, **body) == 0
 
 
 def test_a_full_account_lets_nobody_in() -> None:
-    play = stage()
-    play.people("a", "b")
+    play = prepared_play()
+    play.users("a", "b")
     play.call("modify_official_account_base_info", SERVICE, Official_Account=NEWS, MaxSubscriberNum=1)
     assert add(play, "a", "b") == [1, 0]
     assert add(play, "b") == [0]
@@ -153,7 +153,7 @@ def test_a_full_account_lets_nobody_in() -> None:
 
 def test_pages_of_subscribers() -> None:
     users = [f"u{number}" for number in range(5)]
-    play = stage(*users)
+    play = prepared_play(*users)
     found: list[str] = []
     cookie = ""
     while True:
@@ -175,7 +175,7 @@ def test_pages_of_subscribers() -> None:
 
 
 def test_a_subscriber_s_text() -> None:
-    play = stage("a")
+    play = prepared_play("a")
     body = {"Official_Account": NEWS, "Subscriber_Account": "a"}
     assert play.code("modify_subscriber_info", SERVICE, **body, CustomString="x" * 3_001) == 6017
     assert play.code("modify_subscriber_info", SERVICE, **body, CustomString="gold") == 0
@@ -185,7 +185,7 @@ def test_a_subscriber_s_text() -> None:
 
 
 def test_subscriptions_of_a_user() -> None:
-    play = stage("a")
+    play = prepared_play("a")
     for number in range(2):
         name = f"@TOA#_{number}"
         play.call("create_official_account", SERVICE, OfficialAccountUserID=name, Owner_Account=OWNER, Name="n")
@@ -207,7 +207,7 @@ def test_subscriptions_of_a_user() -> None:
 
 
 def test_broadcasts_and_their_frequency() -> None:
-    play = stage("a")
+    play = prepared_play("a")
     reply = broadcast(play)
     assert (reply["MsgTime"], reply["MsgKey"]) == (NOW, f"1_1_{NOW}")
     assert info(play)["LastMsgTime"] == NOW
@@ -223,12 +223,12 @@ def test_broadcasts_and_their_frequency() -> None:
 
 
 def test_repeats_of_broadcasts() -> None:
-    play = stage(limits={"official_broadcasts_per_hour": 99, "official_messages_per_second": 99})
+    play = prepared_play(limits={"official_broadcasts_per_hour": 99, "official_messages_per_second": 99})
     first = broadcast(play, MsgBody=text("same"))
     assert broadcast(play, MsgBody=text("same")) == first
     assert broadcast(play, 2, MsgBody=text("same")) != first
     assert broadcast(play, MsgBody=text("other")) != first
-    play = stage(behaviour={"official_duplicate": "content"})
+    play = prepared_play(behaviour={"official_duplicate": "content"})
     first = broadcast(play, 1, MsgBody=text("same"))
     assert broadcast(play, 2, MsgBody=text("same")) == first
 
@@ -249,7 +249,7 @@ def test_repeats_of_broadcasts() -> None:
 )
 def test_send_answers(fields: dict[str, Any], code: int) -> None:
     body = {"Official_Account": NEWS, "Random": 1, "MsgBody": text()} | fields
-    assert stage().code("send_official_account_msg", SERVICE, **body) == code
+    assert prepared_play().code("send_official_account_msg", SERVICE, **body) == code
 
 
 def history(play: Play, **fields: Any) -> dict[str, Any]:
@@ -258,7 +258,7 @@ def history(play: Play, **fields: Any) -> dict[str, Any]:
 
 
 def test_history_and_recall() -> None:
-    play = stage(limits={"official_broadcasts_per_hour": 99, "official_messages_per_second": 99})
+    play = prepared_play(limits={"official_broadcasts_per_hour": 99, "official_messages_per_second": 99})
     keys = [broadcast(play, number)["MsgKey"] for number in range(1, 6)]
     page = history(play, ReqMsgNumber=2)
     assert [item["MsgKey"] for item in page["RspMsgList"]] == keys[:2:-1]
@@ -284,13 +284,13 @@ def test_history_and_recall() -> None:
 
 
 def test_history_can_repeat_the_last_message() -> None:
-    play = stage(behaviour={"official_history_inclusive": True})
+    play = prepared_play(behaviour={"official_history_inclusive": True})
     key = broadcast(play)["MsgKey"]
     assert [item["MsgKey"] for item in history(play, LastMsgKey=key)["RspMsgList"]] == [key]
 
 
 def test_unread_of_one_to_one_conversations() -> None:
-    play = stage("a")
+    play = prepared_play("a")
     broadcast(play)
     body = {"To_Account": "a"}
     assert play.call("get_c2c_unread_msg_num", "openim", **body)["AllC2CUnreadMsgNum"] == 1
@@ -307,8 +307,8 @@ def test_unread_of_one_to_one_conversations() -> None:
 
 
 def test_the_app_is_asked_and_may_refuse() -> None:
-    play = stage()
-    play.people("a")
+    play = prepared_play()
+    play.users("a")
     subscribers = {"Official_Account": NEWS, "SubscriberList": [{"Subscriber_Account": "a"}]}
     cases: tuple[tuple[Any, dict[str, Any], str, int], ...] = (
         (CREATE_OFFICIAL_ACCOUNT, {"Owner_Account": OWNER, "Name": "n"}, "BeforeCreateOfficialAccount", 20006),
@@ -331,7 +331,7 @@ def test_reason_of_a_refused_subscriber_is_a_result_or_the_code_of_the_call() ->
     expected = {"per_account": [2, 0, 0], "call": [130005, 130006, 130010]}
     for style, answers in expected.items():
         play = Play(behaviour={"official_refusal": style}, limits={"official_subscriptions_of_user": 1})
-        play.people(OWNER, "ann", "ben", "cleo")
+        play.users(OWNER, "ann", "ben", "cleo")
         for account, maximum in (("@TOA#_small", 1), ("@TOA#_large", 9)):
             play.call(
                 "create_official_account", SERVICE, OfficialAccountUserID=account, Owner_Account=OWNER, Name="n",

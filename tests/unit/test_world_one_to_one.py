@@ -18,10 +18,10 @@ EDITOR, ANN, BEN = "editor_7", "ann", "ben"
 LAST = "C2C.CallbackAfterSendMsg"
 
 
-def stage(**sections: dict[str, Any]) -> Play:
+def prepared_play(**sections: dict[str, Any]) -> Play:
     """Users, and an official account of the editor that Ann follows."""
     play = Play(**sections)
-    play.people(EDITOR, ANN, BEN)
+    play.users(EDITOR, ANN, BEN)
     play.call("create_official_account", ACCOUNTS, OfficialAccountUserID=HARBOUR, Owner_Account=EDITOR, Name="Harbour")
     play.call("add_subscriber", ACCOUNTS, Official_Account=HARBOUR, SubscriberList=[{"Subscriber_Account": ANN}])
     play.events.clear()
@@ -56,7 +56,7 @@ def events_of(play: Play, command: str) -> list[dict[str, Any]]:
 
 
 def test_message_is_seen_by_both_sides_under_one_key() -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play, "welcome", MsgSeq=7, MsgRandom=8, SyncOtherMachine=1, CloudCustomData="v1")
     assert key == f"7_8_{NOW}"
     answer = play.world.client(ANN).send(HARBOUR, "thanks", random=9)
@@ -73,7 +73,7 @@ def test_message_is_seen_by_both_sides_under_one_key() -> None:
 
 
 def test_message_for_the_receiver_only_is_not_in_the_history_of_the_sender() -> None:
-    play = stage()
+    play = prepared_play()
     send(play, SyncOtherMachine=2)
     assert words_of(thread(play)) == ["hello"]
     assert thread(play, HARBOUR, ANN)["MsgList"] == []
@@ -81,7 +81,7 @@ def test_message_for_the_receiver_only_is_not_in_the_history_of_the_sender() -> 
 
 @pytest.mark.parametrize("fields", [{"OnlineOnlyFlag": 1}, {"MsgLifeTime": 0}])
 def test_message_for_those_online_is_not_stored(fields: dict[str, Any]) -> None:
-    play = stage()
+    play = prepared_play()
     assert send(play, **fields)
     assert (thread(play)["MsgList"], unread(play)) == ([], 0)
     assert len(events_of(play, "AfterSendMsg")) == 1
@@ -89,7 +89,7 @@ def test_message_for_those_online_is_not_stored(fields: dict[str, Any]) -> None:
 
 
 def test_repeat_within_the_window_is_the_first_message() -> None:
-    play = stage()
+    play = prepared_play()
     first = send(play, MsgSeq=5)
     play.clock.advance(119)
     assert send(play, MsgSeq=5) == first
@@ -104,14 +104,14 @@ def test_repeat_within_the_window_is_the_first_message() -> None:
 def test_repeat_to_another_receiver_is_dropped_unless_the_pair_counts() -> None:
     body: dict[str, Any] = {"From_Account": EDITOR, "MsgSeq": 1}
     for scope, number in (("sender", 0), ("pair", 1)):
-        play = stage(behaviour={"c2c_duplicate_scope": scope})
+        play = prepared_play(behaviour={"c2c_duplicate_scope": scope})
         send(play, To_Account=ANN, **body)
         send(play, To_Account=BEN, **body)
         assert len(thread(play, BEN, EDITOR)["MsgList"]) == number
 
 
 def test_message_without_a_number_gets_one_that_its_repeat_answers_too() -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play)
     play.clock.advance(30)
     assert send(play) == key
@@ -134,7 +134,7 @@ def test_message_without_a_number_gets_one_that_its_repeat_answers_too() -> None
     ],
 )
 def test_refused_messages_leave_nothing(fields: dict[str, Any], code: int) -> None:
-    play = stage()
+    play = prepared_play()
     before = play.world.dump()
     body = {"From_Account": HARBOUR, "To_Account": ANN, "MsgRandom": 1, "MsgBody": text()} | fields
     assert play.code("sendmsg", IM, **body) == code
@@ -144,11 +144,11 @@ def test_refused_messages_leave_nothing(fields: dict[str, Any], code: int) -> No
 
 
 def test_owner_and_subscribers_may_write_to_an_account_and_others_when_switched_off() -> None:
-    play = stage()
+    play = prepared_play()
     assert play.code("sendmsg", IM, From_Account=EDITOR, To_Account=HARBOUR, MsgRandom=1, MsgBody=text()) == 0
     with pytest.raises(Refusal, match="130002"):
         play.world.client(BEN).send(HARBOUR, "hello?")
-    open_to_all = stage(behaviour={"official_c2c_needs_subscription": False})
+    open_to_all = prepared_play(behaviour={"official_c2c_needs_subscription": False})
     assert open_to_all.world.client(BEN).send(HARBOUR, "hello?").msg_key
     off = Play(app={"official_accounts": False})
     off.world.load(play.world.dump())
@@ -156,7 +156,7 @@ def test_owner_and_subscribers_may_write_to_an_account_and_others_when_switched_
 
 
 def test_unread_counts_follow_what_is_read() -> None:
-    play = stage()
+    play = prepared_play()
     for number in range(3):
         send(play, MsgRandom=number)
         send(play, From_Account=EDITOR, MsgRandom=number)
@@ -186,7 +186,7 @@ def test_unread_counts_follow_what_is_read() -> None:
 
 
 def test_messages_are_read_up_to_a_moment() -> None:
-    play = stage()
+    play = prepared_play()
     for number in range(4):
         send(play, MsgRandom=number)
         play.clock.advance(10)
@@ -195,18 +195,18 @@ def test_messages_are_read_up_to_a_moment() -> None:
 
 
 def test_unread_of_an_account_itself_unless_switched_off() -> None:
-    play = stage()
+    play = prepared_play()
     play.world.client(ANN).send(HARBOUR, "when does the ferry leave?")
     assert unread(play, HARBOUR) == 1
     play.call("admin_set_msg_read", IM, Report_Account=HARBOUR, Peer_Account=ANN)
     assert unread(play, HARBOUR) == 0
-    off = stage(behaviour={"official_account_reads": False})
+    off = prepared_play(behaviour={"official_account_reads": False})
     assert off.code("get_c2c_unread_msg_num", IM, To_Account=HARBOUR) == 90048
 
 
 def test_broadcasts_count_for_subscribers_unless_switched_off() -> None:
     for counts in (True, False):
-        play = stage(behaviour={"official_broadcast_counts_as_unread": counts})
+        play = prepared_play(behaviour={"official_broadcast_counts_as_unread": counts})
         send(play)
         play.call("send_official_account_msg", ACCOUNTS, Official_Account=HARBOUR, Random=1, MsgBody=text())
         assert unread(play) == 1 + counts
@@ -216,7 +216,7 @@ def test_broadcasts_count_for_subscribers_unless_switched_off() -> None:
 
 
 def test_history_is_paged_backwards_each_page_in_ascending_order() -> None:
-    play = stage()
+    play = prepared_play()
     for number in range(7):
         send(play, f"m{number}", MsgSeq=9 - number, MsgRandom=number)
         play.clock.advance(number % 2)  # pairs of messages within one second are ordered by MsgSeq
@@ -237,18 +237,18 @@ def test_history_is_paged_backwards_each_page_in_ascending_order() -> None:
 
 
 def test_page_is_cut_at_its_bytes_but_has_one_message() -> None:
-    play = stage()
+    play = prepared_play()
     for number in range(3):
         send(play, "x" * 6_000, MsgRandom=number)
     reply = thread(play)
     assert (reply["MsgCnt"], reply["Complete"]) == (2, 0)
-    long = stage(limits={"roaming_bytes": 100})
+    long = prepared_play(limits={"roaming_bytes": 100})
     send(long, "x" * 500)
     assert (thread(long)["MsgCnt"], thread(long)["Complete"]) == (1, 1)
 
 
 def test_messages_beyond_the_roaming_days_are_gone_but_can_be_recalled() -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play)
     play.clock.advance(7 * DAY + 1)
     assert thread(play, MaxTime=NOW + 8 * DAY)["MsgList"] == []
@@ -258,14 +258,14 @@ def test_messages_beyond_the_roaming_days_are_gone_but_can_be_recalled() -> None
 
 
 def test_history_takes_the_older_names_of_the_accounts() -> None:
-    play = stage()
+    play = prepared_play()
     send(play)
     body = {"From_Account": ANN, "To_Account": HARBOUR, "MaxCnt": 9, "MinTime": 0, "MaxTime": NOW}
     assert play.call("admin_getroammsg", IM, **body)["MsgCnt"] == 1
 
 
 def test_recalled_message_is_a_placeholder_and_no_longer_unread() -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
     assert play.code("admin_msgwithdraw", IM, **(names | {"From_Account": ANN, "To_Account": HARBOUR})) == 20022
@@ -281,7 +281,7 @@ def test_recalled_message_is_a_placeholder_and_no_longer_unread() -> None:
 
 
 def test_edited_message_keeps_what_is_not_sent() -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play, CloudCustomData="v1", MsgSeq=3)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
     play.call("modify_c2c_msg", IM, **names, MsgBody=text("edited"))
@@ -293,7 +293,7 @@ def test_edited_message_keeps_what_is_not_sent() -> None:
 
 
 def test_hidden_messages_are_hidden_from_one_side() -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play, SyncOtherMachine=1)
     body = {"Operator_Account": ANN, "Peer_Account": HARBOUR, "MsgKeyList": [key, "1_2_3"]}
     play.call("delete_c2c_msg_ramble", IM, **body)
@@ -306,7 +306,7 @@ def test_hidden_messages_are_hidden_from_one_side() -> None:
 
 
 def test_imported_messages_have_no_events_and_count_if_they_should() -> None:
-    play = stage()
+    play = prepared_play()
     body = {
         "From_Account": EDITOR, "To_Account": ANN, "MsgSeq": 1, "MsgRandom": 2, "MsgTimeStamp": NOW - 60,
         "MsgBody": text("old"),
@@ -320,7 +320,7 @@ def test_imported_messages_have_no_events_and_count_if_they_should() -> None:
     assert unread(play) == 1
     assert play.code("importmsg", IM, SyncFromOldSystem=2, **(body | {"From_Account": HARBOUR})) == 20003
     assert play.code("importmsg", IM, SyncFromOldSystem=3, **body) == 90001
-    taken = stage(behaviour={"import_for_official_accounts": True})
+    taken = prepared_play(behaviour={"import_for_official_accounts": True})
     assert taken.code("importmsg", IM, SyncFromOldSystem=2, **(body | {"From_Account": HARBOUR})) == 0
 
 
@@ -328,7 +328,7 @@ BATCH = {"From_Account": HARBOUR, "To_Account": [ANN, BEN, "nobody"], "MsgRandom
 
 
 def test_batch_has_one_key_no_webhooks_and_a_code_for_each_that_fails() -> None:
-    play = stage()
+    play = prepared_play()
     reply = play.call("batchsendmsg", IM, **BATCH, MsgSeq=4)
     assert reply["MsgKey"] == f"4_1_{NOW}"
     assert reply["ErrorList"] == [
@@ -338,14 +338,14 @@ def test_batch_has_one_key_no_webhooks_and_a_code_for_each_that_fails() -> None:
     play.call("batchsendmsg", IM, **BATCH, MsgSeq=4)
     assert unread(play) == 2, "nothing is known about repeats of a batch"
     assert play.world.before_callback(COMMANDS[IM, "batchsendmsg"], BATCH, caller=ADMIN) is None
-    once = stage(behaviour={"batch_deduplicates": True})
+    once = prepared_play(behaviour={"batch_deduplicates": True})
     for _ in range(2):
         once.call("batchsendmsg", IM, **BATCH, MsgSeq=4)
     assert unread(once) == 1
 
 
 def test_batches_of_a_minute_are_limited() -> None:
-    play = stage(limits={"batch_messages_per_minute": 7})
+    play = prepared_play(limits={"batch_messages_per_minute": 7})
     assert [play.code("batchsendmsg", IM, **BATCH) for _ in range(3)] == [0, 0, 90057]
     play.clock.advance(59)
     assert play.code("batchsendmsg", IM, **BATCH) == 90057
@@ -354,7 +354,7 @@ def test_batches_of_a_minute_are_limited() -> None:
 
 
 def test_extensions_of_a_message() -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play, SupportMessageExtension=1)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
     pair = [{"Key": "like", "Value": "1"}]
@@ -374,7 +374,7 @@ def test_extensions_of_a_message() -> None:
 
 
 def test_app_is_asked_before_a_message_and_decides() -> None:
-    play = stage()
+    play = prepared_play()
     command = COMMANDS[IM, "sendmsg"]
     body = {"From_Account": HARBOUR, "To_Account": ANN, "MsgSeq": 7, "MsgRandom": 8, "MsgBody": text("soup?")}
     event = play.world.before_callback(command, body, caller=ADMIN)
@@ -406,7 +406,7 @@ def test_app_is_asked_before_a_message_and_decides() -> None:
 
 
 def test_client_acts_as_clients_do() -> None:
-    play = stage()
+    play = prepared_play()
     client = play.world.client(ANN, "Android")
     key = client.send(HARBOUR, "thanks", needs_receipt=True).msg_key
     own, other = key, send(play, MsgRandom=2)
@@ -430,7 +430,7 @@ def test_client_acts_as_clients_do() -> None:
 
 
 def test_client_reads_everything_with_one_event() -> None:
-    play = stage()
+    play = prepared_play()
     play.channel(ANN)
     play.send()
     send(play)
@@ -445,7 +445,7 @@ def test_client_reads_everything_with_one_event() -> None:
 
 
 def test_conversations_are_in_the_recent_list_and_move_times() -> None:
-    play = stage()
+    play = prepared_play()
     send(play, From_Account=EDITOR, SyncOtherMachine=2)
     play.clock.advance(10)
     play.world.client(ANN).send(HARBOUR, "hi")
@@ -465,7 +465,7 @@ def test_conversations_are_in_the_recent_list_and_move_times() -> None:
 
 
 def test_deleted_accounts_take_their_conversations_with_them() -> None:
-    play = stage()
+    play = prepared_play()
     send(play)
     send(play, From_Account=BEN)
     play.call("destroy_official_account", ACCOUNTS, Official_Account=HARBOUR)
@@ -476,7 +476,7 @@ def test_deleted_accounts_take_their_conversations_with_them() -> None:
 
 
 def test_state_is_dumped_and_loaded_whole(tmp_path: Path) -> None:
-    play = stage()
+    play = prepared_play()
     key = send(play, MsgSeq=5, SupportMessageExtension=1)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
     pair = [{"Key": "like", "Value": "1"}]

@@ -145,7 +145,7 @@ def test_python_names_are_no_wire_names() -> None:
 def test_unknown_fields_are_ignored_and_counted() -> None:
     play = Play(limits={"add_members": 3})
     play.channel()
-    play.people("a", "b")
+    play.users("a", "b")
     members = [{"Member_Account": "a", "Colour": 1}, {"Member_Account": "b", "Colour": 1}]
     play.call("add_group_member", GroupId=CHANNEL, MemberList=members, Hurry=True)
     path = "group_open_http_svc/add_group_member"

@@ -17,7 +17,7 @@ def test_every_command_of_the_catalog_is_carried_out() -> None:
 
 def test_profiles() -> None:
     play = Play(app={"profile_fields": ["city"]})
-    play.people("a")
+    play.users("a")
     values = {NICK: "Ann", LEVEL: 3, GENDER: "Gender_Type_Female", "Tag_Profile_Custom_city": "Oslo"}
     items = [{"Tag": tag, "Value": value} for tag, value in values.items()]
     assert play.call("portrait_set", "profile", From_Account="a", ProfileItem=items)["ErrorDisplay"] == ""

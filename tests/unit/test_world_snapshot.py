@@ -45,7 +45,7 @@ def busy() -> Play:
     group = [{"GroupName": "Channels", "ContactItem": [{"Type": 2, "ToGroupId": CHANNEL}]}]
     play.call("create_contact_group", "recentcontact", From_Account="a", GroupContactItem=group)
     play.call("delete", "recentcontact", From_Account="a", Type=2, ToGroupid="room")
-    play.people("gone")
+    play.users("gone")
     play.call("account_delete", "im_open_login_svc", DeleteItem=[{"UserID": "gone"}])
     item = [{"Tag": "Tag_Profile_IM_Nick", "Value": "Ann"}]
     play.call("portrait_set", "profile", From_Account="a", ProfileItem=item)
@@ -151,11 +151,11 @@ def test_a_state_of_version_1_loads() -> None:
 
 def test_a_large_world_is_many_small_records() -> None:
     play = Play()
-    people = [f"reader_{number}" for number in range(25_000)]
-    for user in people:
+    readers = [f"reader_{number}" for number in range(25_000)]
+    for user in readers:
         play.world.state.add_account(user)
     group = play.world.state.groups[play.channel()]
-    for user in people:
+    for user in readers:
         play.world.state.join(group, user, MemberRole.MEMBER, 1, 0)
     records = list(play.world.records())
     sizes = [len(data["users"]) for kind, data in records if kind == "members"]
@@ -169,7 +169,7 @@ def test_a_large_world_is_many_small_records() -> None:
 def test_what_may_have_changed_something_is_counted() -> None:
     play = Play()
     play.channel()
-    play.people("a")
+    play.users("a")
     before = play.world.changes
     play.info()
     assert play.world.changes == before

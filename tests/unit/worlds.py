@@ -45,14 +45,14 @@ class Play:
             return refusal.code
         return 0
 
-    def people(self, *users: str) -> None:
+    def users(self, *users: str) -> None:
         """Import accounts."""
         for user in users:
             self.call("account_import", "im_open_login_svc", UserID=user)
 
     def channel(self, *members: str, group: str = CHANNEL, **fields: Any) -> str:
         """A Community with an owner and members."""
-        self.people(OWNER, *members)
+        self.users(OWNER, *members)
         self.call("create_group", Type="Community", GroupId=group, Name="Harbour", Owner_Account=OWNER, **fields)
         if members:
             self.add(*members, group=group)

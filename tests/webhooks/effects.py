@@ -45,7 +45,7 @@ def register_slow(adapter: ChannelAdapter) -> None:
 
 
 def register_failing(adapter: ChannelAdapter) -> None:
-    """Refuse events of people called `bad...`, for ever; write the others."""
+    """Refuse events of users called `bad...`, for ever; write the others."""
     register(adapter)
 
     @adapter.events.on(Subscribed, other_mode=True)

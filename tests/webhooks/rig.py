@@ -94,7 +94,7 @@ def engine_of(url: str) -> sa.Engine:
 
 
 def effects(engine: sa.Engine) -> list[tuple[str, str]]:
-    """Account and person of each effect there was."""
+    """Account and user of each effect there was."""
     with engine.connect() as connection:
         return [(str(row[0]), str(row[1])) for row in connection.execute(sa.text("SELECT account, who FROM effect"))]
 

@@ -1,4 +1,4 @@
-"""A stub, an adapter whose receiver it calls over a socket, a second program of the app, and people with phones."""
+"""A stub, an adapter whose receiver it calls over a socket, a second program of the app, and users with client apps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -13,7 +13,7 @@ COMMAND = "OfficialAccount.CallbackAfterAddSubscriber"
 
 
 def body(account: str, who: str, at: int, command: str = COMMAND) -> bytes:
-    """Somebody follows an official account: the one event that needs no look at the service to be understood."""
+    """A user follows an official account: the one event that needs no look at the service to be understood."""
     return json.dumps(
         {
             "CallbackCommand": command,

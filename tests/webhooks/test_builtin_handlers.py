@@ -1,4 +1,4 @@
-"""What the adapter itself does about events of phones: reactions, memories, the directory, unread counts."""
+"""What the adapter itself does about events of client apps: reactions, memories, the directory, unread counts."""
 
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ async def test_a_late_event_of_a_deleted_channel_is_still_one_of_a_channel() -> 
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_an_ordinary_community_under_the_id_of_what_is_gone(known: bool) -> None:
-    """A channel was deleted, or a group that nobody here knew; what is made there afterwards is its own thing."""
+    """A channel was deleted, or a group that no user here knew; what is made there afterwards is its own thing."""
     async with open_scenario(webhooks={"other_groups": True, "window_seconds": 600}) as scenario:
         if known:
             await lighthouse(scenario)

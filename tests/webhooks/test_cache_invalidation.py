@@ -162,4 +162,4 @@ async def test_without_a_database_no_invalidation_is_published() -> None:
     async with open_scenario() as scenario:
         alone = scenario.adapter.pipeline.invalidation
         await alone.publish(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
-        await alone.listen()  # there is nobody to listen to
+        await alone.listen()  # there is no user to listen to

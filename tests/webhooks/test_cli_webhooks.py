@@ -36,8 +36,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = write_settings(folder, url, attempts=2, retry_seconds=0.01)
     engine = engine_of(url)
     with receiver(settings, handlers="tests.webhooks.effects:register_failing") as running:
-        people = ("good_1", "bad_1", "bad_2", "good_2")
-        bodies = [body("@TOA#_a", who, START + n) for n, who in enumerate(people)]
+        users = ("good_1", "bad_1", "bad_2", "good_2")
+        bodies = [body("@TOA#_a", who, START + n) for n, who in enumerate(users)]
         sender = Sender(running.url)
         asyncio.run(sender.flood(bodies, 1))
         asyncio.run(sender.flood(bodies[:1], 1))
@@ -113,7 +113,7 @@ def test_dead_letters_are_dropped_and_given_new_attempts(used: Path, capsys: pyt
     assert run(used, "retry", capsys=capsys)[0] == 2
     assert run(used, "retry", "--all", capsys=capsys)[0] == 0
     assert [row["key"] for row in rows(used, capsys, "--waiting")] == [second]
-    with receiver(used):  # its handler takes everybody
+    with receiver(used):  # its handler takes all users
         end = time.monotonic() + 90
         while rows(used, capsys, "--waiting") and time.monotonic() < end:
             time.sleep(0.2)

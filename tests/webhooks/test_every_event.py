@@ -1,4 +1,4 @@
-"""Somebody does something, mostly on a phone; the webhook crosses a socket; the app's handler gets the right event."""
+"""A user acts, mostly in a client app; the webhook crosses a socket, and the handler of the app gets the event."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ async def light(scenario: Scenario) -> Scenario:
 
 
 def about(event: e.Event) -> tuple[Any, ...]:
-    """What every event of a phone says: when, where, who, and that it is no echo."""
+    """What every event of a client app says: when, where, who, and that it is no echo."""
     assert event.at is not None
     return event.platform, event.by, event.own
 
@@ -271,7 +271,7 @@ async def test_own_echoes(echoes: bool) -> None:
 
 
 async def a_day(scenario: Scenario) -> None:
-    """What people do in a channel."""
+    """What users do in a channel."""
     for user in (SAILOR, MATE):
         await scenario.act(user, "join", group_id=LIGHTHOUSE)
     member = {"GroupId": LIGHTHOUSE, "Member_Account": MATE}

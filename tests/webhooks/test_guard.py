@@ -30,7 +30,7 @@ GAZETTE = "@TOA#_gazette"
 
 
 async def post(scenario: Scenario, user: str, body: str = "fog", **more: Any) -> int | None:
-    """The code that the phone sees, None when it believes that all is well."""
+    """The code that the client app sees, None when it believes that all is well."""
     try:
         await scenario.act(user, "post", group_id=LIGHTHOUSE, body=body, **more)
     except Refusal as refusal:
@@ -61,7 +61,7 @@ async def said(scenario: Scenario) -> list[str]:
 
 
 async def unmuted(scenario: Scenario) -> Scenario:
-    """A channel whose posting somebody has opened by mistake, with two subscribers."""
+    """A channel whose posting a user has opened by mistake, with two subscribers."""
     await lighthouse(scenario)
     await scenario.other.call(GROUPS, "modify_group_base_info", {"GroupId": LIGHTHOUSE, "MuteAllMember": "Off"})
     for user in (SAILOR, MATE):
@@ -118,7 +118,7 @@ async def test_refused_author_is_read_once() -> None:
 
 
 async def test_roles_of_many_authors_are_read_in_one_call() -> None:
-    """The service answers 200 such questions a second, each about 500 people."""
+    """The service answers 200 such questions a second, each about 500 users."""
     async with open_scenario() as scenario:
         await unmuted(scenario)
         ask: dict[str, Any] = {"GroupId": LIGHTHOUSE, "MsgBody": []}
@@ -206,10 +206,10 @@ async def test_transfer_is_an_event_and_the_cached_owner_is_corrected_in_a_recei
 async def test_a_cap_of_subscribers() -> None:
     async with open_scenario(guard={"caps": {"lighthouse": 2}}) as scenario:
         await lighthouse(scenario)
-        people = [f"passenger_{number}" for number in range(4)]
-        await scenario.adapter.accounts.add(people)
+        users = [f"passenger_{number}" for number in range(4)]
+        await scenario.adapter.accounts.add(users)
         assert await join(scenario, SAILOR) is None
-        outcomes = (await scenario.other.subscriptions.subscribe(LIGHTHOUSE, people)).outcomes
+        outcomes = (await scenario.other.subscriptions.subscribe(LIGHTHOUSE, users)).outcomes
         assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ADDED, *[OutcomeKind.REFUSED] * 3]
         assert await join(scenario, MATE) == 10016
         await scenario.act(SAILOR, "leave", group_id=LIGHTHOUSE)

@@ -184,15 +184,15 @@ async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
     app = Recorder()
     inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=250_000))
     await inbox.start(app.plan)
-    people = [f"u{number}-" + "x" * 50_000 for number in range(4)]
-    app.failing = dict.fromkeys(people, 1)
-    for number, who in enumerate(people):
+    users = [f"u{number}-" + "x" * 50_000 for number in range(4)]
+    app.failing = dict.fromkeys(users, 1)
+    for number, who in enumerate(users):
         await inbox.store(followed(who, at=number))
         await inbox.idle()
     first, second = await inbox.dead_letters()
     assert await inbox.retry(first.key)
     await inbox.idle()
-    assert app.seen == [*people, people[2]]
+    assert app.seen == [*users, users[2]]
     assert await inbox.drop(second.key)
     assert await inbox.dead_letters() == []
     await inbox.stop()
@@ -203,10 +203,10 @@ async def test_dead_letter_that_is_stored_again_takes_no_more_memory(monkeypatch
     app = Recorder()
     inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=450_000))  # for four of them
     await inbox.start(app.plan)
-    people = [f"u{number}-" + "x" * 50_000 for number in range(3)]
-    app.failing = dict.fromkeys(people, 2)
+    users = [f"u{number}-" + "x" * 50_000 for number in range(3)]
+    app.failing = dict.fromkeys(users, 2)
     for number in (0, 1, 0, 1, 2):
-        assert await inbox.store(followed(people[number], at=number))
+        assert await inbox.store(followed(users[number], at=number))
         await inbox.idle()
     assert len(await inbox.dead_letters()) == 3
     await inbox.stop()

@@ -175,7 +175,7 @@ async def test_many_events_of_one_channel_ask_for_its_tag_once(scenario: Scenari
 
 
 async def test_unreadable_tag_decides_nothing(scenario: Scenario) -> None:
-    """The inbox tries again; nobody is told that it is another group."""
+    """The inbox tries again; no user is told that it is another group."""
     community(scenario.adapter).channel_cache.forget()
     resolver = interpreter_of(scenario)
     scenario.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])

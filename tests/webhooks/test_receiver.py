@@ -407,7 +407,7 @@ async def test_a_connection_that_is_kept_is_not_cut() -> None:
 
 
 class SlowInbox(MemoryInbox):
-    """Keeps everybody waiting until it is told to go on, and then nothing."""
+    """Keeps all users waiting until it is told to go on, and then nothing."""
 
     def __init__(self) -> None:
         super().__init__()

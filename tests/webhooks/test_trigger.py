@@ -112,7 +112,7 @@ async def test_trigger_against_our_receiver() -> None:
 
 @pytest.fixture
 async def elsewhere() -> AsyncIterator[tuple[str, list[Any]]]:
-    """Somebody else's server, which answers with a text."""
+    """A user else's server, which answers with a text."""
     heard: list[Any] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -139,11 +139,11 @@ async def test_trigger_against_a_foreign_receiver(elsewhere: tuple[str, list[Any
 
 
 async def test_trigger_without_a_receiver() -> None:
-    with pytest.raises(UnavailableError) as nobody:
+    with pytest.raises(UnavailableError) as no_user:
         await trigger("http://127.0.0.1:1/hook", "Subscribed", sdkappid=APP, token=SecretStr(TOKEN))
-    assert "Sign" not in str(nobody.value)
-    assert nobody.value.__cause__ is None
-    assert nobody.value.__context__ is None
+    assert "Sign" not in str(no_user.value)
+    assert no_user.value.__cause__ is None
+    assert no_user.value.__context__ is None
 
 
 @pytest.mark.parametrize("url", ["http://keeper:abc123@127.0.0.1:1/hook", "ftp://keeper:abc123@x/", "keeper:abc123@x"])

@@ -1,4 +1,4 @@
-"""People with phones, a stub that repeats and swaps its webhooks, and two receivers behind one address."""
+"""Users with client apps, a stub that repeats and swaps its webhooks, and two receivers behind one address."""
 
 import asyncio
 import json
@@ -130,7 +130,7 @@ async def fleet(tmp_path: Path, postgres_url: str) -> AsyncIterator[Fleet]:
 
 
 async def a_day(fleet: Fleet) -> PostRef:
-    """What people do in a channel; the post that they reacted to."""
+    """What users do in a channel; the post that they reacted to."""
     await fleet.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
     for user in (MATE, COOK, *CREW):
         await fleet.act(user, "join", group_id=LIGHTHOUSE)

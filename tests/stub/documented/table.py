@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 import channel_adapter.stub.reports as report
-from tests.stub.documented import groups, messages, one_to_one, people
+from tests.stub.documented import groups, messages, one_to_one, users
 from tests.stub.documented.case import Case
 from tests.stub.documented.only_faults import fault_cases
 
-SITUATIONS: list[Case] = [*groups.CASES, *messages.CASES, *people.CASES, *one_to_one.CASES]
+SITUATIONS: list[Case] = [*groups.CASES, *messages.CASES, *users.CASES, *one_to_one.CASES]
 FAULTS: list[Case] = list(
     fault_cases(report.documented_codes(), {(case.path, case.code) for case in SITUATIONS}),
 )

@@ -1,4 +1,4 @@
-"""What tests of reactions share: a stub with a channel, people and a post, adapters on it, and what stands where."""
+"""What tests of reactions share: a stub with a channel, users and a post, adapters on it, and what stands where."""
 
 import asyncio
 from collections import Counter
@@ -24,12 +24,12 @@ Changes = list[tuple[str, Sequence[str], int]]
 
 
 @dataclass
-class Stage:
+class System:
     """A stub in this process; every adapter on it shares one database."""
 
     server: StubServer
     ref: PostRef
-    people: list[str]
+    users: list[str]
     values: dict[str, Any]
 
     def settings(self, **more: Any) -> Settings:
@@ -52,7 +52,7 @@ class Stage:
         return {key[2:]: int(value) for key, value in self.pairs(ref).items() if key.startswith("n|")}
 
     def own_keys(self, ref: PostRef | None = None) -> dict[str, str]:
-        """What people's own keys say."""
+        """What users' own keys say."""
         return {key[2:]: value for key, value in self.pairs(ref).items() if key.startswith("r|")}
 
     def job(self, **what: Any) -> dict[str, Any]:
@@ -107,11 +107,11 @@ def _answer_of(receiver: Connection) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def staged(
-    people: int, database_url: str | None, *, stub: StubSettings | None = None, **more: Any
-) -> AsyncIterator[Stage]:
+async def open_system(
+    readers: int, database_url: str | None, *, stub: StubSettings | None = None, **more: Any
+) -> AsyncIterator[System]:
     """A channel with so many subscribers and one post."""
-    users = [f"reader_{number:05}" for number in range(people)]
+    users = [f"reader_{number:05}" for number in range(readers)]
     async with StubServer(stub or StubSettings()) as server:
         values = {
             "sdkappid": server.sdkappid, "key": server.key, "admin": server.admin, "base_url": server.url,
@@ -123,42 +123,42 @@ async def staged(
             await adapter.channels.create(slug=SLUG, name="Tides", owner=OWNER)
             await adapter.subscriptions.subscribe(SLUG, users, assign=False)
             post = await adapter.posts.publish(SLUG, Text("first"))
-        yield Stage(server, PostRef(ChannelId(post.ref.channel), post.ref.seq), users, values)
+        yield System(server, PostRef(ChannelId(post.ref.channel), post.ref.seq), users, values)
 
 
 def tally(chosen: Sequence[str]) -> dict[str, int]:
     return dict(Counter(chosen))
 
 
-def write_by_phone(stage: Stage, users: Sequence[str], emoji: str) -> Changes:
-    """Phones write keys, 20 a call; gives the changes as an event would tell them."""
+def write_from_client(system: System, users: Sequence[str], emoji: str) -> Changes:
+    """Client apps write keys, 20 a call; gives the changes as an event would tell them."""
     changes: Changes = []
     for start in range(0, len(users), 20):
-        phone = stage.server.world.client(users[start])
+        client = system.server.world.client(users[start])
         pairs = {f"r|{user}": emoji for user in users[start : start + 20]}
-        results = phone.set_extensions(stage.ref.channel, stage.ref.seq, pairs)
+        results = client.set_extensions(system.ref.channel, system.ref.seq, pairs)
         changes += [(each.extension.key[2:], [emoji], each.extension.seq or 0) for each in results]
     return changes
 
 
-def behave(stage: Stage, **switches: object) -> None:
-    world = stage.server.world
+def behave(system: System, **switches: object) -> None:
+    world = system.server.world
     behaviour = type(world.settings.behaviour).model_validate({**world.settings.behaviour.model_dump(), **switches})
     world.settings = world.settings.model_copy(update={"behaviour": behaviour})
 
 
-def data(stage: Stage, ref: PostRef | None = None) -> dict[str, int]:
-    message = stage.server.world.state.group(stage.ref.channel).log.get((ref or stage.ref).seq)
+def data(system: System, ref: PostRef | None = None) -> dict[str, int]:
+    message = system.server.world.state.group(system.ref.channel).log.get((ref or system.ref).seq)
     assert message is not None
     return counts_in(message.cloud_custom_data)
 
 
-async def left_over(stage: Stage) -> None:
-    """A reaction that was committed, and whose count nobody published."""
-    async with stage.adapter() as adapter:
+async def left_over(system: System) -> None:
+    """A reaction that was committed, and whose count no user published."""
+    async with system.adapter() as adapter:
         stored = await adapter.reactions._store()
         await stored._publisher.close()
-        await adapter.reactions.react(stage.ref, "reader_00000", "👍")
+        await adapter.reactions.react(system.ref, "reader_00000", "👍")
         adapter.reactions._opened = None
         await stored._store.database.close()
-    assert stage.shown() == {}
+    assert system.shown() == {}
