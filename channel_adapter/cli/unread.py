@@ -288,7 +288,7 @@ class SyncAll:
             await syncs.aclose()
             if self._report is not None:
                 self._report.close(
-                    {"people": self._done, "changed": self._changed, "added": self._added, "removed": self._removed,
+                    {"users": self._done, "changed": self._changed, "added": self._added, "removed": self._removed,
                      "cursor": syncs.cursor}
                 )  # fmt: skip
 

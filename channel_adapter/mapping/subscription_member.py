@@ -43,7 +43,7 @@ def to_subscription(user: UserId, channel: Channel, info: members.Own | None) ->
 
 
 def to_subscriber(member: members.Member) -> Subscriber:
-    """One row of the member list."""
+    """Return the subscriber of one row of the member list."""
     return Subscriber(
         UserId(member.member_account),
         ROLES.get(member.role or "", Role.SUBSCRIBER),

@@ -121,7 +121,7 @@ def _channel(plan: Plan, place: int, status: Status | None) -> dict[str, Any]:
         "reason": found.reason if found else "",
         "planned": {
             "posts": planned.source.posts.reachable,
-            "subscribers": planned.source.people.subscribers,
+            "subscribers": planned.source.audience.subscribers,
             "recalled": planned.source.posts.recalled,
             "expired": planned.source.posts.expired,
         },

@@ -90,7 +90,7 @@ async def _plan_apply_verify(folder: Path, ready: dict[str, Any]) -> dict[str, f
     began = time.perf_counter()
     plan = await make_plan(folder, ready, worlds.IDS, rated=True)
     peaks["plan"] = peak_megabytes()
-    users = sum(channel.source.people.subscribers for channel in plan.channels)
+    users = sum(channel.source.audience.subscribers for channel in plan.channels)
     print(f"plan: {len(plan.channels)} accounts, {users:,} subscriptions in {time.perf_counter() - began:.1f} s")
     moved = await apply(folder, ready, journal_in(folder), watched=False, rated=True)
     peaks["apply"] = moved.megabytes

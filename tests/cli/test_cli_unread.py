@@ -103,7 +103,7 @@ def test_all_users_of_a_file_are_synced(cli: Shell, new_channel: Callable[[], st
     assert "not" in reason
     assert done == {
         "problems": [{"line": 8, "reason": "user has 33 bytes; 32 are allowed"}],
-        "people": 11, "changed": 10, "added": 10, "removed": 0, "cursor": 11,
+        "users": 11, "changed": 10, "added": 10, "removed": 0, "cursor": 11,
     }  # fmt: skip
     headed = cli.file("headed.csv", "who,age\n" + "\n".join(f"{user},5" for user in users))
     assert "--no-header" in cli("unread", "sync-all", headed, code=2).err

@@ -26,9 +26,15 @@ IDS = (worlds.FULL, worlds.BUSY, worlds.FLAGS, worlds.GONE, worlds.SAME_SECOND)
 AGAIN = 45
 """Calls that a kill may cost however slow the disk is: what was not written down, and looks at every channel."""
 LIVES: Final[Sequence[Sequence[Kill]]] = (
-    (("queued", 1), ("channel.made", 2), ("posts.sent", 3), ("people.sent", 5), ("closing.sent", 2)),
-    (("channel.sending", 3), ("posts.sending", 4), ("people.sending", 4), ("options.set", 5), ("closing.sending", 2)),
-    (("step.done", 4), ("posts.noted", 2), ("people.noted", 2), ("channel.done", 2)),
+    (("queued", 1), ("channel.made", 2), ("posts.sent", 3), ("subscribers.sent", 5), ("closing.sent", 2)),
+    (
+        ("channel.sending", 3),
+        ("posts.sending", 4),
+        ("subscribers.sending", 4),
+        ("options.set", 5),
+        ("closing.sending", 2),
+    ),
+    (("step.done", 4), ("posts.noted", 2), ("subscribers.noted", 2), ("channel.done", 2)),
 )
 
 
@@ -101,7 +107,7 @@ async def survives(folder: Path, whole: "asyncio.Future[Undisturbed]", kills: Se
 async def test_killed_at_every_named_point_and_at_some_instants(tmp_path: Path) -> None:
     """Several worlds at the same time: most of it is waiting. The benchmark has more instants, of a larger world."""
     rng = random.Random(7)
-    instants = [[("people.sent", rng.randint(1, 17))], [("posts.sent", rng.randint(1, 13))]]
+    instants = [[("subscribers.sent", rng.randint(1, 17))], [("posts.sent", rng.randint(1, 13))]]
     post_cutovers = [*LIVES, *instants]
     assert {point for life in LIVES for point, _ in life} == set(POINTS)
     async with asyncio.TaskGroup() as tasks:
@@ -125,7 +131,7 @@ async def _shared_by_two(folder: Path, url: str) -> Picture:
     async for made in scene(folder):
         given = {"database": url, "role": "worker"}
         assert await mover.carried_out(made.orders(database=url, point="queued")) == KILLED
-        first = mover.start(made.orders(**given, point="people.sent", nth=6))
+        first = mover.start(made.orders(**given, point="subscribers.sent", nth=6))
         for _ in range(1_000):
             if made.calls["group_open_http_svc/import_group"]:
                 break

@@ -87,7 +87,7 @@ async def test_what_came_last_is_moved_and_then_posting_moves(database: str) -> 
         held: list[int] = []
 
         def tell(kind: str, _: int) -> None:
-            if kind in ("delta", "people"):
+            if kind in ("delta", "subscribers"):
                 held.append(broadcasters_held(database))
 
         wish = CutoverOptions(window_seconds=600, guard="redirect", fill=False)

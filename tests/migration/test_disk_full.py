@@ -75,7 +75,7 @@ def cli(served: StubServer, tmp_path: Path) -> Shell:
     return planned_shell(served, tmp_path, IDS)
 
 
-@pytest.mark.parametrize("point", ["channel.made", "people.sent"])
+@pytest.mark.parametrize("point", ["channel.made", "subscribers.sent"])
 async def test_a_journal_without_room_ends_the_run_and_the_next_one_goes_on(
     tmp_path: Path, disk: Disk, point: str
 ) -> None:

@@ -35,7 +35,7 @@ def every(seconds: float) -> Callable[[], float]:
 
 
 def people_in(channel: PlannedChannel) -> int:
-    return channel.source.people.subscribers
+    return channel.source.audience.subscribers
 
 
 class Terminal(io.StringIO):
@@ -50,12 +50,12 @@ def test_programs_get_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> N
     err = io.StringIO()
     output = Output(json=True, stderr=err, stdout=io.StringIO())
     with CheckProgress(plan, settings, output, "verified", clock=every(5.0)) as progress:
-        progress.add("people", 20)
+        progress.add("subscribers", 20)
         progress.add("posts", 7)
     first, second = map(json.loads, err.getvalue().splitlines())
     users = sum(map(people_in, plan.channels))
     assert first["event"] == "verified"
-    assert first["people"] == {"done": 20, "of": users, "per_second": 4.0, "limit": 20_000}
+    assert first["subscribers"] == {"done": 20, "of": users, "per_second": 4.0, "limit": 20_000}
     assert first["seconds_left"] == round((users - 20) / 4)
     assert second["posts"]["limit"] == 4_000
     assert second["posts"]["per_second"] == 1.4
@@ -68,10 +68,10 @@ def test_delta_begins_the_counts_again_and_groups_to_fill_are_counted_when_known
     err = io.StringIO()
     output = Output(stderr=err, stdout=io.StringIO())
     with CheckProgress(plan, settings, output, "cutover", clock=every(5.0)) as progress:
-        for kind, number in (("people", 30), ("delta", 1), ("moved", 2), ("people", 8), ("farewell", 2)):
+        for kind, number in (("subscribers", 30), ("delta", 1), ("moved", 2), ("subscribers", 8), ("farewell", 2)):
             progress.add(kind, number)
         progress.add("again", 1)
-        progress.add("people", 9)
+        progress.add("subscribers", 9)
         progress.add("to_fill", 50)
         progress.add("filled", 20)
     lines = err.getvalue().splitlines()
@@ -88,9 +88,9 @@ def test_a_terminal_has_bars_with_the_limit(made: tuple[Plan, Settings], monkeyp
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("COLUMNS", "140")
     with CheckProgress(plan, settings, Output(stderr=screen, stdout=io.StringIO()), "verified") as progress:
-        progress.add("people", 20)
+        progress.add("subscribers", 20)
         progress.add("delta", 1)
-        progress.add("people", 10)
+        progress.add("subscribers", 10)
     [*_, last, _] = screen.getvalue().splitlines()
     assert "subscribers compared" in last
     assert f"10/{sum(map(people_in, plan.channels))}" in last
@@ -102,6 +102,6 @@ def test_the_slower_side_is_the_limit_and_settings_may_lower_it(made: tuple[Plan
     slow = settings.model_copy(
         update={"calls_per_second": {"official_account_open_http_svc/get_subscriber_info": 10.0}}
     )
-    assert limits_of(plan, slow)["people"] == 2_000
+    assert limits_of(plan, slow)["subscribers"] == 2_000
     files = plan.model_copy(update={"source": plan.source.model_copy(update={"kind": SourceKind.FILES})})
-    assert limits_of(files, slow)["people"] == 20_000
+    assert limits_of(files, slow)["subscribers"] == 20_000

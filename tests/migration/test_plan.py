@@ -91,7 +91,7 @@ async def test_a_plan_counts_what_there_is() -> None:
         for planned in plan.channels:
             account = state.official[planned.source.id]
             posts = planned.source.posts
-            assert planned.source.people.subscribers == len(account.subscribers)
+            assert planned.source.audience.subscribers == len(account.subscribers)
             assert posts.reachable + posts.recalled + posts.expired == len(list(account.log))
             assert planned.target.created_at == account.create_time
             assert planned.target.owner == account.owner
@@ -131,10 +131,10 @@ async def test_without_a_policy_every_loss_is_refused_and_named() -> None:
 async def test_people_are_read_where_that_is_wanted() -> None:
     async with system(Size(40, 3), ids=(worlds.FLAGS,)) as at:
         guessed = (await plan_of(at)).channels[0]
-        assert (guessed.source.people.read, guessed.source.people.not_default) == (False, None)
-        options = PlanOptions(read_people=True)
+        assert (guessed.source.audience.read, guessed.source.audience.not_default) == (False, None)
+        options = PlanOptions(read_subscribers=True)
         known = await plan_of(at, options)
-        users = known.channels[0].source.people
+        users = known.channels[0].source.audience
         assert (users.read, users.not_default, users.with_data) == (True, 20, 6)
         assert [(loss.loss, loss.count) for loss in known.channels[0].losses] == [(Incompatibility.SUBSCRIBER_DATA, 6)]
         assert not known.ready
@@ -292,7 +292,7 @@ async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:
             at.server.world.state.unsubscribe(account, user)
         with pytest.raises(ConflictError, match=f"{worlds.FULL} had 20 subscribers"):
             await plan_of(at, None, before)
-        assert (await plan_of(at)).channels[0].source.people.subscribers == 0
+        assert (await plan_of(at)).channels[0].source.audience.subscribers == 0
 
 
 async def test_an_account_that_a_search_finds_no_more_is_an_error_and_one_that_is_left_out_is_not() -> None:

@@ -107,12 +107,12 @@ class CommunityUnread:
             rows = await self._counted_rows(user)
             if exact:
                 rows = await _map(rows, self._count_exactly, limit=self._concurrency)
-        loud = [row for row in rows if row.notifications is Notifications.ALL]
+        unmuted = [row for row in rows if row.notifications is Notifications.ALL]
         return Unread(
             user=user,
             channels=tuple(self._channel_unread(row, explain=explain) for row in rows if row.is_channel),
-            badge=sum(row.count or 0 for row in loud if row.is_channel),
-            chats=sum(row.count or 0 for row in loud if not row.is_channel),
+            badge=sum(row.count or 0 for row in unmuted if row.is_channel),
+            chats=sum(row.count or 0 for row in unmuted if not row.is_channel),
         )
 
     async def mark_read(

@@ -59,7 +59,7 @@ async def plan(
     member_cap: Annotated[int, typer.Option(min=1, help="Members of a channel that the plan of the app allows.")] = (
         limits.COMMUNITY_MEMBERS
     ),
-    read_people: Annotated[bool, typer.Option("--read-people", help="Read all subscribers of accounts too.")] = False,
+    read_subscribers: Annotated[bool, typer.Option("--read-subscribers", help="Read all subscribers too.")] = False,
     accept_empty: Annotated[
         bool, typer.Option("--accept-empty", help="Do not compare with the plan that is there already.")
     ] = False,
@@ -77,7 +77,7 @@ async def plan(
     kind = _one_source(given)
     with read_option("policy"):
         policies = Resolutions.parse(policy or [])
-    options = _options(policies, rename or [], name, member_cap, read_people=read_people)
+    options = _options(policies, rename or [], name, member_cap, read_subscribers=read_subscribers)
     before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
@@ -112,7 +112,7 @@ def _one_source(given: dict[str, str | None]) -> str:
     return named[0]
 
 
-def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, read_people: bool) -> "PlanOptions":
+def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, read_subscribers: bool) -> "PlanOptions":
     from channel_adapter.migration.plan.planner import PlanOptions
 
     renamed: dict[str, str] = {}
@@ -122,7 +122,7 @@ def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, re
             raise UsageError(f"--rename must be ID=SLUG; got {word!r}", field="rename")
         renamed[old] = new
     return PlanOptions(
-        policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_people=read_people
+        policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_subscribers=read_subscribers
     )
 
 
@@ -181,7 +181,7 @@ def _show(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
         counts, losses = channel.source.posts, ", ".join(f"{loss.loss} {loss.policy}" for loss in channel.losses)
         gone = counts.recalled + counts.expired
         channels.add(
-            channel.source.id, channel.target.id, channel.source.people.subscribers, counts.reachable, gone, losses
+            channel.source.id, channel.target.id, channel.source.audience.subscribers, counts.reachable, gone, losses
         )
     channels.close()
     output.line("")
@@ -211,17 +211,17 @@ def _sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
         yield f"broken: {line.where}: {line.reason}"
     if plan.broken_count:
         yield f"{counted(plan.broken_count, 'broken line')}{f', whole in {broken}' if broken else ''}"
-    if not all(channel.source.people.read or not channel.source.people.subscribers for channel in plan.channels):
-        yield "not counted: who turned notifications down, and texts on subscriptions; --read-people reads them"
+    if not all(channel.source.audience.read or not channel.source.audience.subscribers for channel in plan.channels):
+        yield "not counted: muted subscriptions and texts on them; --read-subscribers reads them"
     for text in plan.not_carried:
         yield f"never moves: {text}"
     yield _verdict(plan, out, len(refused))
 
 
 def _verdict(plan: "Plan", out: Path, refused: int) -> str:
-    people = sum(channel.source.people.subscribers for channel in plan.channels)
+    subscribers = sum(channel.source.audience.subscribers for channel in plan.channels)
     posts = sum(channel.source.posts.reachable for channel in plan.channels)
-    moved = f"{counted(len(plan.channels), 'channel')}, {counted(people, 'subscriber')}, {counted(posts, 'post')}"
+    moved = f"{counted(len(plan.channels), 'channel')}, {counted(subscribers, 'subscriber')}, {counted(posts, 'post')}"
     what = f"{out}: migration {plan.migration}, {moved}"
     if plan.ready:
         return f"{what}; {counted(sum(row.calls for row in plan.calls), 'call')}, {plan.seconds:,.0f} s at least"
@@ -238,7 +238,7 @@ def _summary(plan: "Plan", out: Path, broken: Path | None) -> dict[str, Any]:
         "migration": plan.migration,
         "fingerprint": plan.fingerprint,
         "channels": len(plan.channels),
-        "subscribers": sum(channel.source.people.subscribers for channel in plan.channels),
+        "subscribers": sum(channel.source.audience.subscribers for channel in plan.channels),
         "posts": sum(channel.source.posts.reachable for channel in plan.channels),
         "calls": sum(row.calls for row in plan.calls),
         "seconds": plan.seconds,

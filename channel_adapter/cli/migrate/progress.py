@@ -36,7 +36,7 @@ class MigrationProgress:
         from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER, IMPORT_GROUP_MSG
 
         self.posts = sum(channel.source.posts.reachable - len(channel.left_behind) for channel in plan.channels)
-        self.subscribers = sum(channel.source.people.subscribers for channel in plan.channels)
+        self.subscribers = sum(channel.source.audience.subscribers for channel in plan.channels)
         self.limits = {
             "subscribers": _rate(settings, IMPORT_GROUP_MEMBER) * settings.subscriptions.add_per_call,
             "posts": _rate(settings, IMPORT_GROUP_MSG) * limits.IMPORT_MESSAGES_PER_CALL,
@@ -164,7 +164,7 @@ class WorkerProgress:
 
 
 LABELS: Final[Mapping[str, str]] = {
-    "moved": "channels moved again", "posts": "posts compared", "people": "subscribers compared",
+    "moved": "channels moved again", "posts": "posts compared", "subscribers": "subscribers compared",
     "channels": "channels compared", "looked": "channels looked at",
     "filled": "conversation groups", "cleared": "conversation groups cleared",
 }  # fmt: skip
@@ -191,7 +191,7 @@ class CheckProgress:
             "channels": len(plan.channels),
             "looked": len(plan.channels),
             "posts": sum(each.reachable + each.recalled + each.expired + each.foreign for each in posts),
-            "people": sum(each.source.people.subscribers for each in plan.channels),
+            "subscribers": sum(each.source.audience.subscribers for each in plan.channels),
             "filled": None,
             "cleared": None,
         }
@@ -213,7 +213,7 @@ class CheckProgress:
     def add(self, kind: str, count: int) -> None:
         """Add to the count of a kind, or to what is to be done; other kinds are left out."""
         if kind in ("delta", "again"):
-            for each in ("posts", "people", "channels", *(["moved"] if kind == "delta" else [])):
+            for each in ("posts", "subscribers", "channels", *(["moved"] if kind == "delta" else [])):
                 self._done.pop(each, None)
         if kind in _GOALS:
             goal = _GOALS[kind]
@@ -250,13 +250,13 @@ def limits_of(plan: "Plan", settings: "Settings") -> dict[str, float]:
     from channel_adapter.tencent import catalog, limits
 
     posts = [_rate(settings, catalog.GROUP_MSG_GET_SIMPLE) * limits.HISTORY_PER_CALL]
-    people = [_rate(settings, catalog.GET_GROUP_MEMBER_INFO) * limits.MEMBERS_PER_PAGE]
+    members = [_rate(settings, catalog.GET_GROUP_MEMBER_INFO) * limits.MEMBERS_PER_PAGE]
     if plan.source.kind is SourceKind.ACCOUNTS:
         posts.append(_rate(settings, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE) * limits.OFFICIAL_HISTORY_PER_CALL)
-        people.append(_rate(settings, catalog.GET_SUBSCRIBER_INFO) * limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
+        members.append(_rate(settings, catalog.GET_SUBSCRIBER_INFO) * limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
     filling = (catalog.GET_CONTACT_GROUP, catalog.GET_JOINED_GROUP_LIST, catalog.CREATE_CONTACT_GROUP)
     return {
-        "posts": min(posts), "people": min(people), "filled": min(_rate(settings, each) for each in filling),
+        "posts": min(posts), "subscribers": min(members), "filled": min(_rate(settings, each) for each in filling),
         "cleared": _rate(settings, catalog.UPDATE_CONTACT_GROUP),
     }  # fmt: skip
 

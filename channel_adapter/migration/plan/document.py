@@ -73,7 +73,7 @@ class PlannedSource(PlanPart):
     max_subscribers: int | None = None
     admins: tuple[str, ...] = ()
     posts: PostCounts = PostCounts()
-    people: SubscriberCounts = SubscriberCounts()
+    audience: SubscriberCounts = SubscriberCounts()
 
 
 class TargetState(StrEnum):
@@ -294,8 +294,8 @@ def changes(plan: Plan, now: Mapping[str, SourceChannel], spec: SourceSpec | Non
                 found.append(
                     SourceChange(channel=was.id, field=name, planned=str(before), now=str(after), serious=True)
                 )
-        if was.people.subscribers != current.subscriber_count:
-            before, after = str(was.people.subscribers), str(current.subscriber_count)
+        if was.audience.subscribers != current.subscriber_count:
+            before, after = str(was.audience.subscribers), str(current.subscriber_count)
             found.append(SourceChange(channel=was.id, field="subscribers", planned=before, now=after, serious=False))
     return found
 

@@ -146,11 +146,11 @@ class IdConflict:
 
 @dataclass(frozen=True, slots=True)
 class ChannelInventory:
-    """One channel of the source with its counts; `people` is None where only the source's count is known."""
+    """One channel of the source with its counts; `tally` is None where only the source's count is known."""
 
     channel: SourceChannel
     posts: PostTally
-    people: SubscriberTally | None = None
+    tally: SubscriberTally | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +206,8 @@ def _history(channel: PlannedChannel) -> int:
     return counts.reachable + counts.recalled + counts.expired + counts.foreign
 
 
-def _people(channel: PlannedChannel) -> int:
-    return channel.source.people.subscribers
+def _audience(channel: PlannedChannel) -> int:
+    return channel.source.audience.subscribers
 
 
 def _one(channel: PlannedChannel) -> int:
@@ -218,15 +218,15 @@ def _rows(kind: SourceKind, import_members: int) -> Sequence[_CommandCost]:
     moving = (
         _CommandCost("move", catalog.IMPORT_GROUP, _one, 1),
         _CommandCost("move", catalog.IMPORT_GROUP_MSG, _posts, limits.IMPORT_MESSAGES_PER_CALL),
-        _CommandCost("move", catalog.IMPORT_GROUP_MEMBER, _people, import_members),
+        _CommandCost("move", catalog.IMPORT_GROUP_MEMBER, _audience, import_members),
         _CommandCost("move", catalog.MODIFY_GROUP_MEMBER_INFO,
-             lambda channel: (channel.source.people.not_default or 0) + len(channel.target.admins), 1),
+             lambda channel: (channel.source.audience.not_default or 0) + len(channel.target.admins), 1),
         _CommandCost("move", catalog.MODIFY_GROUP_BASE_INFO, _one, 1),
     )  # fmt: skip
     checking = (
         _CommandCost("verify", catalog.GET_GROUP_INFO, _one, limits.GROUP_INFO_PER_CALL, together=True),
         _CommandCost("verify", catalog.GROUP_MSG_GET_SIMPLE, _posts, limits.HISTORY_PER_CALL, ends_empty=True),
-        _CommandCost("verify", catalog.GET_GROUP_MEMBER_INFO, _people, limits.MEMBERS_PER_PAGE, looks=True),
+        _CommandCost("verify", catalog.GET_GROUP_MEMBER_INFO, _audience, limits.MEMBERS_PER_PAGE, looks=True),
     )
     if kind is SourceKind.FILES:
         return (*moving, *checking)
@@ -237,7 +237,8 @@ def _rows(kind: SourceKind, import_members: int) -> Sequence[_CommandCost]:
             _CommandCost(stage, catalog.GET_OFFICIAL_ACCOUNT_INFO, _one, limits.OFFICIAL_INFO_PER_CALL, together=True),
             _CommandCost(stage, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, _history, limits.OFFICIAL_HISTORY_PER_CALL,
                  ends_empty=True),
-            _CommandCost(stage, catalog.GET_SUBSCRIBER_INFO, _people, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, looks=True),
+            _CommandCost(stage, catalog.GET_SUBSCRIBER_INFO, _audience, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE,
+                 looks=True),
         ]  # fmt: skip
     return (*(row for row in reading if row.stage == "move"), *moving,
             *(row for row in reading if row.stage == "verify"), *checking)  # fmt: skip
@@ -377,7 +378,7 @@ class _Planner:
 
     def channel(self, together: Mapping[str, int]) -> PlannedChannel:
         source = self.found.channel
-        problems = [*self._id_problems(together), *self._people_problems()]
+        problems = [*self._id_problems(together), *self._subscriber_problems()]
         try:
             mapped = map_profile(source, self.request.target)
         except InvalidError as wrong:
@@ -395,24 +396,24 @@ class _Planner:
     @property
     def _born(self) -> int | None:
         """The creation time of the channel: the source's, else just before its first post or subscriber."""
-        source, people = self.found.channel, self.found.people
+        source, tally = self.found.channel, self.found.tally
         if source.created_at:
             return source.created_at
-        first = [moment for moment in (self.found.posts.oldest, people.earliest if people else None) if moment]
+        first = [moment for moment in (self.found.posts.oldest, tally.earliest if tally else None) if moment]
         return min(first) - 1 if first else None
 
     @property
-    def _people(self) -> SubscriberCounts:
-        people, count = self.found.people, self.found.channel.subscriber_count
-        return people.counts(count) if people else SubscriberCounts(subscribers=count)
+    def _audience(self) -> SubscriberCounts:
+        tally, count = self.found.tally, self.found.channel.subscriber_count
+        return tally.counts(count) if tally else SubscriberCounts(subscribers=count)
 
     def _source(self) -> PlannedSource:
         source = self.found.channel
-        names = PlannedSource.model_fields.keys() - {"posts", "people"}
+        names = PlannedSource.model_fields.keys() - {"posts", "audience"}
         return PlannedSource(
             **{name: getattr(source, name) for name in names},
             posts=self.found.posts.counts(self._born or 0),
-            people=self._people,
+            audience=self._audience,
         )
 
     def _target(self, mapped: MappedProfile, losses: Sequence[PlannedIncompatibility]) -> PlannedTarget:
@@ -462,13 +463,13 @@ class _Planner:
         }[conflict.state]
         return [Problem(field="id", message=f"{goal} is taken {whose}; move {source} elsewhere with --rename")]
 
-    def _people_problems(self) -> list[Problem]:
+    def _subscriber_problems(self) -> list[Problem]:
         source, cap = self.found.channel, self.request.member_cap
         unknown = [user for user in (source.owner, *source.admins) if not self.inventory.accounts.get(user, False)]
         problems = [
             Problem(field="owner", message=f"{user!r} is not an account of the app; add it first") for user in unknown
         ]
-        count, room = self._people.subscribers, min(cap - 1, source.max_subscribers or cap)
+        count, room = self._audience.subscribers, min(cap - 1, source.max_subscribers or cap)
         if count > room:
             full = f"{count} subscribers beside the owner, and room for {room}"
             problems.append(Problem(field="subscribers", message=f"{full}; ask for more, and say so with --member-cap"))
@@ -491,10 +492,10 @@ class _Planner:
                         posts=_in_order(posts.lost[loss]))
             for loss in (Incompatibility.POST_MEDIA, Incompatibility.POST_SIZE) if loss in posts.lost
         ]  # fmt: skip
-        people = self.found.people
-        if people and people.with_data:
+        tally = self.found.tally
+        if tally and tally.with_data:
             policy = policies.of(Incompatibility.SUBSCRIBER_DATA)
             losses.append(
-                PlannedIncompatibility(loss=Incompatibility.SUBSCRIBER_DATA, policy=policy, count=people.with_data)
+                PlannedIncompatibility(loss=Incompatibility.SUBSCRIBER_DATA, policy=policy, count=tally.with_data)
             )
         return losses

@@ -44,13 +44,13 @@ NAMED_CHANNELS: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """How a plan is made. `read_people` reads all subscribers of accounts, to know what they lose."""
+    """How a plan is made. `read_subscribers` reads all subscribers of accounts, to know what they lose."""
 
     policies: Resolutions = field(default_factory=Resolutions)
     migration: str = ""
     renamed: Mapping[str, str] | None = None
     member_cap: int = limits.COMMUNITY_MEMBERS
-    read_people: bool = False
+    read_subscribers: bool = False
 
 
 class Planner:
@@ -131,7 +131,7 @@ class Planner:
 
     async def _count(self, source: Source, channels: Iterable[SourceChannel]) -> list[ChannelInventory]:
         """Read every channel's posts, and subscribers where that is asked for or costs nothing; several at once."""
-        people = self._options.read_people or source.spec.kind is SourceKind.FILES
+        wanted = self._options.read_subscribers or source.spec.kind is SourceKind.FILES
         target = self._context.target
 
         async def count(channel: SourceChannel) -> ChannelInventory:
@@ -139,7 +139,7 @@ class Planner:
             async for post in source.posts_any_order(channel.id):
                 posts.add(post, assess_post(post, target))
                 self._on_progress("posts", 1)
-            return ChannelInventory(channel, posts, await self._read_subscribers(source, channel) if people else None)
+            return ChannelInventory(channel, posts, await self._read_subscribers(source, channel) if wanted else None)
 
         at_once = self._context.settings.concurrency
         async with aclosing(concurrently(channels, count, limit=at_once, ordered=True)) as counted:
@@ -153,7 +153,7 @@ class Planner:
             page = await source.subscribers(channel.id, cursor)
             for subscriber in page.subscribers:
                 tally.add(subscriber)
-            self._on_progress("people", len(page.subscribers))
+            self._on_progress("subscribers", len(page.subscribers))
             cursor = page.next
         return tally
 
@@ -171,8 +171,8 @@ def check_not_emptied(before: Plan, spec: SourceSpec, found: Iterable[ChannelInv
         if current is None:
             emptied += [] if named else [f"{was.id} was there"]
             continue
-        if was.people.subscribers and not current.channel.subscriber_count:
-            emptied.append(f"{was.id} had {was.people.subscribers} subscribers")
+        if was.audience.subscribers and not current.channel.subscriber_count:
+            emptied.append(f"{was.id} had {was.audience.subscribers} subscribers")
         if was.posts.reachable and not current.posts.any():
             emptied.append(f"{was.id} had {was.posts.reachable} posts")
     if emptied:

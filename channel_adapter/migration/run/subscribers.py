@@ -55,7 +55,7 @@ async def move_subscribers(work: ChannelWork) -> None:
     if not work.first:
         await _remove_missing(work)
         await work.journal.flush()
-    work.failpoint("people.noted")
+    work.failpoint("subscribers.noted")
 
 
 async def _move_all(work: ChannelWork) -> None:
@@ -232,7 +232,7 @@ class SubscriberImporter:
         ]
         try:
             async with self._slots:
-                work.failpoint("people.sending")
+                work.failpoint("subscribers.sending")
                 results = await work.importer.import_members(work.channel, items)
         except InvalidError as error:
             if len(subscribers) == 1:
@@ -241,7 +241,7 @@ class SubscriberImporter:
                 work.add_size.too_many(len(subscribers))
             half = len(subscribers) // 2
             return await self._import(subscribers[:half]) | await self._import(subscribers[half:])
-        work.failpoint("people.sent")
+        work.failpoint("subscribers.sent")
         return results
 
     async def _explain(self, failed: Sequence[SourceSubscriber], results: dict[str, int]) -> None:

@@ -28,8 +28,9 @@ POST, SUBSCRIBER, NOTIFICATIONS, ADMIN, PROFILE = "post", "subscriber", "notific
 """Kinds of records in the quarantine."""
 
 POINTS: Final = (
-    "queued", "channel.sending", "channel.made", "posts.sending", "posts.sent", "posts.noted", "people.sending",
-    "people.sent", "options.set", "people.noted", "closing.sending", "closing.sent", "channel.done", "step.done",
+    "queued", "channel.sending", "channel.made", "posts.sending", "posts.sent", "posts.noted", "subscribers.sending",
+    "subscribers.sent", "options.set", "subscribers.noted", "closing.sending", "closing.sent", "channel.done",
+    "step.done",
 )  # fmt: skip
 """Failpoints of the work, in order."""
 

@@ -275,7 +275,7 @@ class ChannelComparer:
             admins = await _guarded(comparison, Subject.SUBSCRIBER, "the target", self._compare_members(comparison))
         for subscribers in comparison.scratch.subscribers_left():
             comparison.record(*(missing_subscriber(comparison.context, each) for each in subscribers))
-            self._on_progress("people", len(subscribers))
+            self._on_progress("subscribers", len(subscribers))
         return admins
 
     async def _read_subscribers(self, comparison: ChannelComparison) -> None:
@@ -294,7 +294,7 @@ class ChannelComparer:
                 ordinary = [member for member in page if member.role != members.OWNER]
                 admins |= {member.member_account for member in ordinary if member.role == members.ADMIN}
                 await self._compare_page(comparison, ordinary)
-                self._on_progress("people", len(ordinary))
+                self._on_progress("subscribers", len(ordinary))
         return sorted(admins)
 
     async def _compare_page(self, comparison: ChannelComparison, page: Sequence[members.Member]) -> None:

@@ -112,7 +112,7 @@ class MemberTable:
         self._roles = bytearray()
         self._flags = bytearray()
         self._next_serial = next_serial
-        self._staff: dict[str, None] = {}  # owner and admins, so that a role filter need not look at everybody
+        self._staff: dict[str, None] = {}  # owner and admins, so that a role filter does not read all members
 
     def __len__(self) -> int:
         return self._count

@@ -313,7 +313,7 @@ def classify_subscribers(
 
 
 def _check_reasons(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> None:
-    """Refuse the call with the first reason of an account, if the stub is told to answer so."""
+    """Refuse the call with the first reason of an account, if the settings of the stub ask for it."""
     if call.settings.behaviour.official_refusal == "call":
         for user, (_, reason) in zip(users, classify_subscribers(call, account, users), strict=True):
             if reason:
