@@ -122,7 +122,7 @@ SEEN = (
     "Ferry Times",
     "im_open_login_svc/account_check",
     "editor_8",
-    "published PostRef(",
+    "published @TGS#_harbor_news/2",
     "1 of 1 viewed",
     "sent Text(text='Welcome on board'",
     "{'👍': 1} 1",
