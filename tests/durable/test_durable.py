@@ -1,4 +1,4 @@
-"""The engine for durable work: begun work is finished by whoever lives, once, and the process ends quickly."""
+"""The engine for durable work: another process finishes started work exactly once, and processes stop quickly."""
 
 import asyncio
 import logging
@@ -75,7 +75,7 @@ def wait_for(file: Path, needed: int, *, word: str, seconds: float = 20) -> list
     raise AssertionError(lines(file))
 
 
-def test_work_of_a_killed_process_is_finished_by_another_one(url: str, tmp_path: Path) -> None:
+def test_work_of_killed_process_is_finished_by_another_process(url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with worker(url, file, "begin", 5) as first, worker(url, file, "serve"):
         wait_for(file, 2, word="ready")
@@ -86,7 +86,7 @@ def test_work_of_a_killed_process_is_finished_by_another_one(url: str, tmp_path:
     assert steps == {f"w{n} {step}": 1 for n in range(5) for step in ("one", "two")}
 
 
-async def test_work_is_left_to_those_who_know_it(file_url: str, tmp_path: Path) -> None:
+async def test_work_of_unregistered_kind_is_not_resumed(file_url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with worker(file_url, file, "begin", 1) as first:
         await asyncio.to_thread(wait_for, file, 1, word="one")
@@ -97,7 +97,7 @@ async def test_work_is_left_to_those_who_know_it(file_url: str, tmp_path: Path) 
         assert await jobs.wait("w0") == "w0"
 
 
-async def test_a_living_process_keeps_its_work(url: str, tmp_path: Path) -> None:
+async def test_running_process_keeps_its_work(url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with worker(url, file, "begin", 3):
         await asyncio.to_thread(wait_for, file, 3, word="recorded")
@@ -107,7 +107,7 @@ async def test_a_living_process_keeps_its_work(url: str, tmp_path: Path) -> None
     assert len({line.split()[-1] for line in done}) == 1
 
 
-async def test_one_engine_serves_several_features_and_stops_with_the_last(file_url: str) -> None:
+async def test_engine_serves_several_features_and_stops_with_the_last(file_url: str) -> None:
     first, second = AsyncExitStack(), AsyncExitStack()
     jobs = await first.enter_async_context(running(file_url, THIRD))
     assert await second.enter_async_context(running(file_url)) is jobs
@@ -120,14 +120,14 @@ async def test_one_engine_serves_several_features_and_stops_with_the_last(file_u
     assert await asyncio.to_thread(lambda: "threads of the loop are whole") == "threads of the loop are whole"
 
 
-async def test_a_name_is_one_piece_of_work_over_restarts(file_url: str) -> None:
+async def test_job_key_runs_once_across_restarts(file_url: str) -> None:
     for text in ("first", "second"):
         async with running(file_url) as jobs:
             await jobs.start(OTHER, "same", [text])
             assert await jobs.wait("same") == "first"
 
 
-async def test_one_process_has_one_database(tmp_path: Path) -> None:
+async def test_second_database_in_one_process_is_refused(tmp_path: Path) -> None:
     async with running(f"sqlite:///{tmp_path / 'a.db'}"):
         with pytest.raises(ConfigurationError, match="one database"):
             async with running(f"sqlite:///{tmp_path / 'b.db'}"):
@@ -139,7 +139,7 @@ async def test_one_process_has_one_database(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["mysql://u:secret@h/d", "sqlite://", "no url", "postgresql://u:secret@h:p/d", "postgresql://u:x@secret@h/d"]
 )
-async def test_a_database_of_another_kind_is_refused(url: str) -> None:
+async def test_unusable_database_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         async with running(url):
             pass
@@ -148,14 +148,14 @@ async def test_a_database_of_another_kind_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:secret@127.0.0.1:1/d", "sqlite:////nowhere/at/all.db"])
-async def test_a_database_that_cannot_be_used_is_told_without_its_password(url: str) -> None:
+async def test_unreachable_database_error_omits_the_password(url: str) -> None:
     with pytest.raises(UnavailableError) as refusal:
         async with running(url):
             pass
     assert "secret" not in str(refusal.value)
 
 
-async def test_the_log_of_dbos_has_no_console(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_dbos_log_is_not_written_to_the_console(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     async with running(f"sqlite:///{tmp_path / 'a.db'}"):
         logging.getLogger("dbos").info("chatter")
     out, err = capfd.readouterr()
@@ -163,7 +163,7 @@ async def test_the_log_of_dbos_has_no_console(tmp_path: Path, capfd: pytest.Capt
 
 
 def connections(admin: "psycopg.Connection[tuple[int]]", *, waiting: bool = False) -> int:
-    """How many other connections the database has; `waiting`: only those that wait for a lock."""
+    """Return the number of other connections to the database; `waiting`: only those that wait for a lock."""
     found = admin.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND (NOT %s OR wait_event_type = 'Lock')",
@@ -178,11 +178,11 @@ async def until_connections(admin: "psycopg.Connection[tuple[int]]", wanted: int
             await asyncio.sleep(0.02)
 
 
-async def test_stop_closes_connections_that_are_in_use_when_they_are_returned(postgres_url: str) -> None:
+async def test_stop_closes_connections_in_use_when_they_are_returned(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as admin, psycopg.connect(postgres_url) as blocker:
         stack = AsyncExitStack()
         jobs = await stack.enter_async_context(running(postgres_url))
-        pool = jobs.database.engine.pool if jobs.database.engine else None  # kept, so that only closing closes
+        pool = jobs.database.engine.pool if jobs.database.engine else None  # kept, so that only closing closes them
         await jobs.start(OTHER, "a", ["x"])
         blocker.execute("LOCK TABLE dbos.notifications IN ACCESS EXCLUSIVE MODE")
         sending = asyncio.create_task(asyncio.to_thread(DBOS.send, "a", "y"))
@@ -195,7 +195,7 @@ async def test_stop_closes_connections_that_are_in_use_when_they_are_returned(po
         assert pool is not None
 
 
-async def test_a_cancelled_start_leaves_no_connection(postgres_url: str) -> None:
+async def test_cancelled_start_leaves_no_connection(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         for _ in range(3):
             start = asyncio.create_task(AsyncExitStack().enter_async_context(running(postgres_url)))

@@ -22,7 +22,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return found or f"sqlite:///{tmp_path / 'adapter.db'}"
 
 
-async def test_job_waits_for_its_time_and_is_rescheduled(url: str) -> None:
+async def test_job_waits_for_its_due_time_and_is_rescheduled(url: str) -> None:
     async with running(url) as jobs:
         await jobs.start(OTHER, "later", ["a"], due=time.time() + FAR)
         assert await jobs.status("later") is State.WAITING
@@ -44,7 +44,7 @@ async def test_cancelled_job_never_begins(url: str) -> None:
             await jobs.wait("b")
 
 
-async def test_job_is_started_with_the_transaction_of_the_caller(url: str) -> None:
+async def test_job_is_started_in_the_transaction_of_the_caller(url: str) -> None:
     async with running(url) as jobs, Database(jobs.database.url.render_as_string(hide_password=False)) as database:
 
         def start(connection: Connection, key: str, error: Exception | None) -> None:
@@ -59,14 +59,14 @@ async def test_job_is_started_with_the_transaction_of_the_caller(url: str) -> No
         assert await jobs.status("undone") is None
 
 
-async def test_transactions_of_another_file_start_no_job(tmp_path: Path) -> None:
+async def test_transaction_of_another_file_cannot_start_a_job(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'adapter.db'}"
     async with open_jobs(url) as jobs, Database(url) as database:
         with pytest.raises(ConfigurationError, match=r"adapter\.dbos\.db only"):
             await database.write(jobs.start_within, OTHER, "a", ["a"])
 
 
-async def test_kinds_that_a_process_does_not_serve_wait(url: str) -> None:
+async def test_job_of_unserved_kind_waits(url: str) -> None:
     async with running(url) as jobs:
         await jobs.start(THIRD, "third", ["third"])
         await jobs.start(OTHER, "other", ["other"])
@@ -79,7 +79,7 @@ async def test_kinds_that_a_process_does_not_serve_wait(url: str) -> None:
         assert await jobs.status("again") is State.WAITING
 
 
-async def test_job_under_way_goes_on_when_its_process_begins_to_serve_another_kind(url: str) -> None:
+async def test_running_job_continues_when_its_process_starts_serving_another_kind(url: str) -> None:
     kind, begun = Kind("test-slow"), 0
     recorded, go_on = asyncio.Event(), asyncio.Event()
 
@@ -104,7 +104,7 @@ async def test_job_under_way_goes_on_when_its_process_begins_to_serve_another_ki
                 assert await jobs.wait("slow") == "begun 1 time"
 
 
-async def test_job_that_raises_has_failed(url: str) -> None:
+async def test_job_that_raises_is_failed(url: str) -> None:
     kind = Kind("test-failing")
 
     async def fail(_: Job) -> None:
@@ -119,7 +119,7 @@ async def test_job_that_raises_has_failed(url: str) -> None:
                 await jobs.wait("a")
 
 
-async def test_one_function_for_a_kind(tmp_path: Path) -> None:
+async def test_second_or_missing_function_of_a_kind_is_refused(tmp_path: Path) -> None:
     async with running(f"sqlite:///{tmp_path / 'adapter.db'}") as jobs:
 
         async def other(_: Job) -> None:
@@ -132,7 +132,7 @@ async def test_one_function_for_a_kind(tmp_path: Path) -> None:
                 pass
 
 
-async def test_shared_kind_is_run_by_the_next_function_when_the_first_one_ends(url: str) -> None:
+async def test_job_of_shared_kind_is_continued_by_the_next_function(url: str) -> None:
     kind, begun = Kind("test-shared"), asyncio.Event()
 
     async def first(_: Job) -> str:
@@ -155,7 +155,7 @@ async def test_shared_kind_is_run_by_the_next_function_when_the_first_one_ends(u
             assert await jobs.wait("a") == "second"
 
 
-async def test_many_jobs_are_started_with_one_commit_and_their_records_deleted(url: str) -> None:
+async def test_start_many_keeps_existing_keys_and_delete_removes_records(url: str) -> None:
     async with running(url) as jobs:
         await jobs.start_many(OTHER, {"a": ["one"], "b": ["two"]})
         await jobs.start_many(OTHER, {"b": ["three"], "c": ["four"]})  # the key b has a job

@@ -1,4 +1,4 @@
-"""Jobs of dead processes: resumed once by the process that acquires their lease; a living process keeps its own."""
+"""Jobs of dead processes are resumed once, by the process that acquires the lease; live processes keep theirs."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ HOUR = 3_600.0
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Database, Database]]:
-    """Yields one database as two processes have it."""
+    """Yield one database, opened twice as by two processes."""
     url = (
         f"sqlite:///{tmp_path / 'leases.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     )
@@ -34,7 +34,7 @@ async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 
 
 def steps_of(notes: list[str]) -> Counter[str]:
-    """Count the steps in notes of workers, whichever process has written them."""
+    """Count the steps in notes of workers, regardless of the process that wrote them."""
     return Counter(" ".join(line.split()[:2]) for line in notes if line.split()[1] in ("one", "two"))
 
 
@@ -42,7 +42,7 @@ async def _workers(database: Database) -> int:
     return await database.read(live_workers, "k", database.now(time.time()))
 
 
-async def test_living_executor_is_not_taken_over(databases: tuple[Database, Database]) -> None:
+async def test_live_executor_is_not_taken_over(databases: tuple[Database, Database]) -> None:
     first, second = (Executor(database, ["k"]) for database in databases)
     await first.begin()
     await second.begin()
@@ -55,7 +55,7 @@ async def test_living_executor_is_not_taken_over(databases: tuple[Database, Data
     assert await second.acquire_dead([first.id]) == {first.id}
 
 
-async def test_clock_that_differs_by_an_hour_takes_nothing_over(postgres_url: str) -> None:
+async def test_clock_difference_of_an_hour_causes_no_takeover(postgres_url: str) -> None:
     async with Database(postgres_url) as database:
         first = Executor(database, ["k"], lambda: time.time() - HOUR)
         second = Executor(database, ["k"], lambda: time.time() + HOUR)
@@ -67,7 +67,7 @@ async def test_clock_that_differs_by_an_hour_takes_nothing_over(postgres_url: st
         assert await second.renew()
 
 
-async def test_one_of_two_that_find_a_dead_executor_acquires_it(databases: tuple[Database, Database]) -> None:
+async def test_dead_executor_is_acquired_by_one_of_two_processes(databases: tuple[Database, Database]) -> None:
     executors = [Executor(database, ["k"]) for database in databases]
     for executor in executors:
         await executor.begin()
@@ -77,7 +77,7 @@ async def test_one_of_two_that_find_a_dead_executor_acquires_it(databases: tuple
     assert sorted(map(len, found)) == [0, 1]
 
 
-async def test_process_of_this_machine_that_has_ended_is_found_before_its_lease_ends(tmp_path: Path) -> None:
+async def test_ended_process_of_this_machine_is_detected_before_its_lease_ends(tmp_path: Path) -> None:
     ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await ended.wait()
     async with Database(f"sqlite:///{tmp_path / 'leases.db'}") as database:
@@ -92,7 +92,7 @@ async def test_process_of_this_machine_that_has_ended_is_found_before_its_lease_
         assert await living.acquire_dead([*names.values(), elsewhere]) == {names[ended.pid]}
 
 
-def test_two_processes_take_over_the_jobs_of_a_killed_one_once(postgres_url: str, tmp_path: Path) -> None:
+def test_jobs_of_killed_process_are_taken_over_once(postgres_url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with (
         worker(postgres_url, file, "begin", 8) as first,
@@ -100,7 +100,7 @@ def test_two_processes_take_over_the_jobs_of_a_killed_one_once(postgres_url: str
         worker(postgres_url, file, "serve"),
     ):
         wait_for(file, 3, word="ready", seconds=60)
-        # All jobs that the others have not taken from the queue are left by the first.
+        # The first process still has all jobs that the others did not fetch from the queue.
         first.send_signal(signal.SIGKILL)
         done = wait_for(file, 8, word="two", seconds=60)
     steps = steps_of(done)
@@ -109,7 +109,7 @@ def test_two_processes_take_over_the_jobs_of_a_killed_one_once(postgres_url: str
     }
 
 
-async def test_renewal_that_fails_for_a_while_keeps_the_jobs(postgres_url: str, tmp_path: Path) -> None:
+async def test_temporarily_failing_lease_renewal_keeps_the_jobs(postgres_url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         async with serving(postgres_url, file) as jobs:
@@ -127,7 +127,7 @@ async def test_renewal_that_fails_for_a_while_keeps_the_jobs(postgres_url: str, 
             assert jobs.executor is executor
 
 
-async def test_process_that_lost_its_lease_starts_anew(postgres_url: str, tmp_path: Path) -> None:
+async def test_process_that_lost_its_lease_restarts_its_executor(postgres_url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         async with serving(postgres_url, file) as jobs:
@@ -140,7 +140,7 @@ async def test_process_that_lost_its_lease_starts_anew(postgres_url: str, tmp_pa
     assert steps_of(lines(file)) == {"w0 one": 1, "w0 two": 1}
 
 
-async def test_suspended_process_repeats_no_step_that_another_has_done(postgres_url: str, tmp_path: Path) -> None:
+async def test_suspended_process_repeats_no_step_done_by_another(postgres_url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with worker(postgres_url, file, "begin", 1) as first:
         await asyncio.to_thread(wait_for, file, 1, word="recorded")

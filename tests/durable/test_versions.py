@@ -1,4 +1,4 @@
-"""Versions of Python, SQLite and DBOS that durable work runs with."""
+"""Versions of Python, SQLite and DBOS that durable work supports."""
 
 import sqlite3
 import sys
@@ -24,7 +24,7 @@ from tests.cli.shell import KEY, Shell
         ((3, 13, 1), None, "3.4.1rc1"),
     ],
 )
-def test_supported_versions(python: tuple[int, ...], sqlite: tuple[int, ...] | None, dbos: str) -> None:
+def test_supported_versions_have_no_fault(python: tuple[int, ...], sqlite: tuple[int, ...] | None, dbos: str) -> None:
     assert durable_fault(python=python, sqlite=sqlite, dbos=dbos) is None
 
 
@@ -38,7 +38,7 @@ def test_supported_versions(python: tuple[int, ...], sqlite: tuple[int, ...] | N
         ((3, 11, 2), None, "10.1", "10.1 is installed"),
     ],
 )
-def test_unsupported_versions_are_named(
+def test_unsupported_version_is_named(
     python: tuple[int, ...], sqlite: tuple[int, ...] | None, dbos: str, message: str
 ) -> None:
     with pytest.raises(AssertionError, match=message):
@@ -46,14 +46,14 @@ def test_unsupported_versions_are_named(
 
 
 def test_installed_dbos_is_supported() -> None:
-    """All tests of durable work fail with an unsupported version; this one says so."""
+    """Name the unsupported version, with which all other tests of durable work fail too."""
     fault = durable_fault(python=sys.version_info[:3], sqlite=sqlite3.sqlite_version_info, dbos=version("dbos"))
     assert fault is None, fault
 
 
 @pytest.fixture
 def unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the installed DBOS one that is too old."""
+    """Make the installed DBOS version count as too old."""
     monkeypatch.setattr("channel_adapter.config.extras.DBOS_FROM", (3, 999))
 
 
@@ -67,7 +67,7 @@ async def test_durable_work_does_not_start_with_unsupported_versions(tmp_path: P
 
 
 @pytest.mark.usefixtures("unsupported")
-def test_command_with_unsupported_versions_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+def test_command_with_unsupported_versions_fails_with_exit_code_2(tmp_path: Path) -> None:
     config = tmp_path / "adapter.toml"
     config.write_text(f'sdkappid = 1\nkey = "{KEY}"\nbase_url = "http://127.0.0.1:1"\n', encoding="utf-8")
     shell = Shell(tmp_path, config)
@@ -85,7 +85,7 @@ async def test_doctor_reports_unsupported_versions() -> None:
     assert "needs DBOS 3.999 or newer" in found.message
 
 
-async def test_doctor_does_not_mention_supported_versions() -> None:
+async def test_doctor_omits_supported_versions() -> None:
     async with StubServer() as server:
         settings = Settings(sdkappid=server.sdkappid, key=server.key, admin=server.admin, base_url=server.url)
         async with ChannelAdapter.open(settings) as adapter:

@@ -17,7 +17,7 @@ KIND = Kind("test-work")
 
 
 class Notes:
-    """The function of the jobs, and the file that it writes to."""
+    """The function of the jobs and the file to which it writes."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class Notes:
 
 @asynccontextmanager
 async def serving(url: str, file: Path) -> AsyncIterator[Jobs]:
-    """Run such jobs in this process for the length of a block."""
+    """Run these jobs in this process for the duration of a block."""
     async with open_jobs(url) as jobs:
         jobs.register(KIND, Notes(file).two_steps)
         async with jobs.run_worker([KIND]):

@@ -1,4 +1,4 @@
-"""A scripted service, a clock on which waiting takes no time, and a client between them."""
+"""A scripted service, a clock whose waits do not block, and a client of both."""
 
 import re
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class _Unread:
 
 
 class ScriptedResponse(ClientResponse):
-    """aiohttp from 3.14 on wants a stream writer, which aioresponses 0.7.9 does not hand over."""
+    """A response for aiohttp 3.14 and later, which needs a stream writer that aioresponses 0.7.9 does not pass."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("stream_writer", _Unread())
@@ -42,7 +42,7 @@ class ScriptedResponse(ClientResponse):
 
 
 class FakeClock:
-    """Waiting moves the time on and takes none; `waits` remembers how long."""
+    """A clock that advances without blocking; `waits` records the durations."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -62,14 +62,14 @@ class FakeClock:
 
 @dataclass(frozen=True)
 class Sent:
-    """A request as the service saw it."""
+    """A request as the service received it."""
 
     url: URL
     body: bytes
     options: dict[str, Any]
 
     async def usersig(self) -> str:
-        """What the middleware of this request adds to its URL; aioresponses answers without calling it."""
+        """Return what the middleware adds to the URL of this request; aioresponses answers without calling it."""
         (middleware,) = self.options["middlewares"]
         signed = SimpleNamespace(url=self.url)
 
@@ -82,7 +82,7 @@ class Sent:
 
 
 class Script:
-    """What the service answers, one step a request: JSON, (status, text), or an exception to raise."""
+    """Answers of the service, one step per request: JSON, (status, text), or an exception to raise."""
 
     def __init__(self, mock: aioresponses) -> None:
         self._mock = mock
@@ -128,5 +128,5 @@ def attempts() -> list[Attempt]:
 
 @pytest.fixture
 def client(clock: FakeClock, attempts: list[Attempt]) -> TencentClient:
-    """On the scripted service, with a backup host; every attempt is noted in `attempts`."""
+    """Return a client of the scripted service with a backup host; every attempt is recorded in `attempts`."""
     return TencentClient(APP, Transport(HostPair(PRIMARY, BACKUP), clock=clock), observer=attempts.append)

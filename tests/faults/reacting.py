@@ -1,7 +1,7 @@
-"""The job of a process that reacts, folds and publishes, or accepts invitations, and can be told where to be killed.
+"""A process that reacts, merges and publishes, or accepts invitations, and can be killed at a given point.
 
-`kill_at` is a checkpoint and how often it is passed before the process kills itself with signal 9; `kill_after` is a
-time in seconds.
+`kill_at` is a checkpoint and the number of its passes after which the process sends itself signal 9;
+`kill_after` is a time in seconds.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from channel_adapter.services import failpoints
 
 
 def killer(name: str, times: int) -> Callable[[str], None]:
-    """A checkpoint that kills this process when it is passed under this name for the `times`-th time."""
+    """Return a checkpoint that kills this process at its `times`-th pass under this name."""
     left = times
 
     def passed(point: str) -> None:
@@ -36,7 +36,7 @@ def killer(name: str, times: int) -> Callable[[str], None]:
 
 
 async def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Do what the job says; gives how many reactions were answered."""
+    """Carry out the job; return how many reactions were answered."""
     async with ChannelAdapter.open(Settings.model_validate(job["settings"])) as adapter:
         if job.get("kill_at"):
             name, times = job["kill_at"]
@@ -59,7 +59,7 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 async def accept(adapter: ChannelAdapter, code: str, users: list[str]) -> dict[str, Any]:
-    """Accept an invitation for all users concurrently; gives the number of users by result."""
+    """Accept an invitation for all users concurrently; return the number of users by result."""
 
     async def result(user: str) -> str:
         try:
@@ -71,5 +71,5 @@ async def accept(adapter: ChannelAdapter, code: str, users: list[str]) -> dict[s
 
 
 def work(job: dict[str, Any], sender: Connection) -> None:
-    """The whole life of the process; whoever started it is sent the answer."""
+    """Run the process from start to end and send the answer to its parent."""
     sender.send(asyncio.run(run(job)))

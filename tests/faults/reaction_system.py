@@ -1,4 +1,4 @@
-"""What tests of reactions share: a stub with a channel, users and a post, adapters on it, and what stands where."""
+"""Common parts of reaction tests: a stub with a channel, users and a post, its adapters, and the stored pairs."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ Changes = list[tuple[str, Sequence[str], int]]
 
 @dataclass
 class System:
-    """A stub in this process; every adapter on it shares one database."""
+    """A stub in this process; all its adapters share one database."""
 
     server: StubServer
     ref: PostRef
@@ -41,48 +41,48 @@ class System:
             yield adapter
 
     def pairs(self, ref: PostRef | None = None) -> dict[str, str]:
-        """What stands on the message."""
+        """Return the pairs stored on the message."""
         group = self.server.world.state.group((ref or self.ref).channel)
         message = group.log.get((ref or self.ref).seq)
         held = message.extensions.pairs if message is not None and message.extensions else {}
         return {key: value for key, (value, _) in held.items() if value is not None}
 
     def shown(self, ref: PostRef | None = None) -> dict[str, int]:
-        """Counts as a plain client reads them."""
+        """Return the counts as a plain client reads them."""
         return {key[2:]: int(value) for key, value in self.pairs(ref).items() if key.startswith("n|")}
 
     def own_keys(self, ref: PostRef | None = None) -> dict[str, str]:
-        """What users' own keys say."""
+        """Return the values of the users' own keys."""
         return {key[2:]: value for key, value in self.pairs(ref).items() if key.startswith("r|")}
 
     def job(self, **what: Any) -> dict[str, Any]:
         return {"settings": self.values, "channel": self.ref.channel, "seq": self.ref.seq, **what}
 
     async def process(self, **what: Any) -> "Ended":
-        """One job in a process of its own."""
+        """Run one job in a separate process."""
         return await in_process(self.job(**what))
 
     def busiest_minute(self) -> int:
-        """Most set calls on the post that the stub saw within 60 seconds."""
+        """Return the maximum number of set calls on the post that the stub received within 60 seconds."""
         times = [call.at for call in self.server.log.calls("group_set_key_values", msg_seq=self.ref.seq)]
         return max((sum(first <= each < first + 60 for each in times) for first in times), default=0)
 
     def busiest_second(self) -> int:
-        """Most set calls on the post within one second."""
+        """Return the maximum number of set calls on the post within one second."""
         times = [call.at for call in self.server.log.calls("group_set_key_values", msg_seq=self.ref.seq)]
         return max((sum(first <= each < first + 1 for each in times) for first in times), default=0)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended, and what it had to say before."""
+    """Exit code of a process, and the answer that it sent before."""
 
     code: int
     answer: dict[str, Any]
 
 
 async def in_process(job: dict[str, Any]) -> Ended:
-    """Forked from a server that has imported everything, because importing takes longer than the job."""
+    """Run a job in a process forked from a server with all imports done, as importing lasts longer than the job."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.reacting"])
     receiver, sender = context.Pipe(duplex=False)
@@ -101,7 +101,7 @@ async def in_process(job: dict[str, Any]) -> Ended:
 def _answer_of(receiver: Connection) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = receiver.recv()
-    except EOFError:  # it was killed
+    except EOFError:  # the process was killed
         return {}
     return answer
 
@@ -110,7 +110,7 @@ def _answer_of(receiver: Connection) -> dict[str, Any]:
 async def open_system(
     readers: int, database_url: str | None, *, stub: StubSettings | None = None, **more: Any
 ) -> AsyncIterator[System]:
-    """A channel with so many subscribers and one post."""
+    """Open a system with one channel, `readers` subscribers and one post."""
     users = [f"reader_{number:05}" for number in range(readers)]
     async with StubServer(stub or StubSettings()) as server:
         values = {
@@ -131,7 +131,7 @@ def tally(chosen: Sequence[str]) -> dict[str, int]:
 
 
 def write_from_client(system: System, users: Sequence[str], emoji: str) -> Changes:
-    """Client apps write keys, 20 a call; gives the changes as an event would tell them."""
+    """Write keys as client apps do, 20 per call; return the changes as an event reports them."""
     changes: Changes = []
     for start in range(0, len(users), 20):
         client = system.server.world.client(users[start])
@@ -154,7 +154,7 @@ def data(system: System, ref: PostRef | None = None) -> dict[str, int]:
 
 
 async def left_over(system: System) -> None:
-    """A reaction that was committed, and whose count no user published."""
+    """Leave a committed reaction whose count is not published."""
     async with system.adapter() as adapter:
         stored = await adapter.reactions._store()
         await stored._publisher.close()

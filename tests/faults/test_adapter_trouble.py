@@ -1,4 +1,4 @@
-"""The adapter where the service says no, says little, or says it late: nothing is lost, nothing done twice."""
+"""The adapter with a service that refuses, returns little or answers late: nothing is lost or repeated."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ DAY = 86_400
 
 
 class Calls(Counter[str]):
-    """Counts attempts by command."""
+    """Counter of attempts by command."""
 
     def __call__(self, attempt: Any) -> None:
         self[attempt.command] += 1
@@ -39,7 +39,7 @@ class Calls(Counter[str]):
 async def opened(
     stub: dict[str, Any] | None = None, calls: Calls | None = None, clock: StubClock | None = None, **more: Any
 ) -> AsyncIterator[tuple[ChannelAdapter, StubServer]]:
-    """An adapter on a stub with these settings, with an owner and 40 users imported."""
+    """Open an adapter on a stub with these settings, with an owner and 40 users imported."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(StubServer(StubSettings.model_validate(stub or {}), clock=clock))
         adapter = await stack.enter_async_context(ChannelAdapter.open(settings(server, **more), observer=calls))
@@ -57,7 +57,7 @@ async def channel_on(adapter: ChannelAdapter) -> str:
     return (await adapter.channels.create(slug="tides", name="Tides", owner="owner")).id
 
 
-async def test_a_smaller_batch_cap_is_learned_once() -> None:
+async def test_smaller_batch_cap_is_learned_once() -> None:
     calls = Calls()
     async with opened({"limits": {"add_members": 6}}, calls, concurrency=1) as (adapter, _):
         channel = await channel_on(adapter)
@@ -66,7 +66,7 @@ async def test_a_smaller_batch_cap_is_learned_once() -> None:
         assert calls["add_group_member"] == 10
 
 
-async def test_unknown_people_are_found_where_the_service_answers_for_each() -> None:
+async def test_unknown_users_are_found_by_per_member_results() -> None:
     async with opened({"behaviour": {"unknown_account": "per_member"}}) as (adapter, _):
         channel = await channel_on(adapter)
         users = [*USERS[:3], "stranger"]
@@ -76,7 +76,7 @@ async def test_unknown_people_are_found_where_the_service_answers_for_each() -> 
         assert again.counts == {OutcomeKind.ALREADY: 3, OutcomeKind.ADDED: 1}
 
 
-async def test_who_is_in_too_many_groups_does_not_keep_the_others_out() -> None:
+async def test_user_in_too_many_groups_does_not_block_the_others() -> None:
     async with opened({"limits": {"groups_per_user": 1}}) as (adapter, _):
         first = (await adapter.channels.create(slug="first", name="First", owner="owner")).id
         await adapter.subscriptions.subscribe(first, USERS[:2])
@@ -86,7 +86,7 @@ async def test_who_is_in_too_many_groups_does_not_keep_the_others_out() -> None:
         assert outcomes.counts == {OutcomeKind.TOO_MANY_CHANNELS: 2, OutcomeKind.ADDED: 3}
 
 
-async def test_an_interrupted_creation_is_seen_finished_and_repaired() -> None:
+async def test_interrupted_creation_is_detected_completed_and_repaired() -> None:
     async with opened() as (adapter, _):
         for slug in ("tides", "ferries"):
             body = {
@@ -103,7 +103,7 @@ async def test_an_interrupted_creation_is_seen_finished_and_repaired() -> None:
         assert all(finding.ok for finding in await adapter.doctor())
 
 
-async def test_a_name_over_the_older_limits_names_the_setting() -> None:
+async def test_name_over_the_legacy_limit_raises_error_with_the_setting() -> None:
     async with opened({"behaviour": {"profile_limits": "legacy"}}) as (adapter, _):
         with pytest.raises(InvalidError, match='set profile_limits = "legacy"') as refused:
             await adapter.channels.create(slug="tides", name="n" * 31, owner="owner")
@@ -113,7 +113,7 @@ async def test_a_name_over_the_older_limits_names_the_setting() -> None:
             await adapter.channels.update(channel.id, introduction="i" * 241)
 
 
-async def test_an_undeclared_field_is_named() -> None:
+async def test_undeclared_field_is_named_in_the_error() -> None:
     channels = ChannelSettings(tag_key="my_tag")
     async with opened(channels=channels) as (adapter, server):
         with pytest.raises(ConfigurationError, match=r"'my_tag' is not declared .* enabled for Community") as refused:
@@ -130,7 +130,9 @@ async def test_an_undeclared_field_is_named() -> None:
         ({"app": {"ip_allow_list": ["10.0.0.1"]}}, Exception, "not on the allow-list"),
     ],
 )
-async def test_plan_and_console_switches_are_named(stub: dict[str, Any], error: type[Exception], says: str) -> None:
+async def test_plan_and_console_switches_are_named_in_the_error(
+    stub: dict[str, Any], error: type[Exception], says: str
+) -> None:
     async with (
         StubServer(StubSettings.model_validate(stub)) as server,
         ChannelAdapter.open(settings(server)) as adapter,
@@ -144,7 +146,7 @@ async def test_plan_and_console_switches_are_named(stub: dict[str, Any], error: 
         assert not all(finding.ok for finding in await adapter.doctor())
 
 
-async def test_a_wrong_key_says_that_it_does_not_belong_to_the_app() -> None:
+async def test_wrong_key_is_reported_as_not_belonging_to_the_app() -> None:
     key = SecretStr("another secret")
     async with StubServer() as server, ChannelAdapter.open(settings(server, key=key)) as stranger:
         with pytest.raises(AuthenticationError, match="key does not belong to this app") as refused:
@@ -155,7 +157,7 @@ async def test_a_wrong_key_says_that_it_does_not_belong_to_the_app() -> None:
         assert "sdkappid, key and admin" in finding.remediation
 
 
-async def test_a_clock_that_is_a_day_slow_is_named() -> None:
+async def test_clock_slow_by_a_day_is_reported() -> None:
     clock = StubClock()
     clock.advance(DAY + 3600)
     async with opened(clock=clock) as (adapter, _):
@@ -165,9 +167,9 @@ async def test_a_clock_that_is_a_day_slow_is_named() -> None:
         assert finding.remediation == "set this machine's clock, for example by NTP"
 
 
-async def test_a_dropped_post_is_sent_again_and_arrives_once() -> None:
+async def test_throttled_post_is_repeated_and_published_once() -> None:
     class Waiting(Calls):
-        """The world's second lasts until a post was dropped in it."""
+        """Counter that advances the clock of the stub only after a throttled attempt."""
 
         def __call__(self, attempt: Any) -> None:
             super().__call__(attempt)
@@ -187,7 +189,7 @@ async def test_a_dropped_post_is_sent_again_and_arrives_once() -> None:
         ]
 
 
-async def test_a_joined_list_too_large_for_one_answer_is_read_in_smaller_pages() -> None:
+async def test_joined_list_too_large_for_one_answer_is_read_in_smaller_pages() -> None:
     calls = Calls()
     async with opened({"limits": {"reply_bytes": 30_000}}, calls) as (adapter, _):
         slugs = [f"channel_{number:03}" for number in range(120)]
@@ -198,7 +200,7 @@ async def test_a_joined_list_too_large_for_one_answer_is_read_in_smaller_pages()
         assert found == slugs
 
 
-async def test_a_warm_tag_cache_costs_the_pages_of_the_list_alone() -> None:
+async def test_warm_tag_cache_requires_only_the_list_pages() -> None:
     calls = Calls()
     async with opened({}, calls) as (adapter, _):
         for number in range(60):
@@ -213,7 +215,7 @@ async def test_a_warm_tag_cache_costs_the_pages_of_the_list_alone() -> None:
         assert calls == {"get_joined_group_list": 1}
 
 
-async def test_the_tag_cache_can_be_turned_off() -> None:
+async def test_tag_cache_can_be_disabled() -> None:
     calls = Calls()
     async with opened({}, calls, channels=ChannelSettings(cache_seconds=0)) as (adapter, _):
         channel = await channel_on(adapter)
@@ -223,7 +225,7 @@ async def test_the_tag_cache_can_be_turned_off() -> None:
         assert calls == {"get_group_info": 2, "send_group_msg": 2}
 
 
-async def test_a_channel_deleted_elsewhere_is_forgotten_once_that_is_seen() -> None:
+async def test_channel_deleted_elsewhere_is_forgotten_once_detected() -> None:
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
         await adapter.posts.publish(channel, Text("remembered now"))
@@ -233,7 +235,7 @@ async def test_a_channel_deleted_elsewhere_is_forgotten_once_that_is_seen() -> N
             await adapter.posts.publish(channel, Text("too late"))
 
 
-async def test_a_service_that_goes_away_ends_a_long_call_soon() -> None:
+async def test_long_call_ends_soon_after_the_service_stops() -> None:
     async with opened(total_seconds=1.0, connect_seconds=0.5, concurrency=2) as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.subscriptions.subscribe(channel, USERS[:1])
@@ -251,7 +253,7 @@ async def test_a_service_that_goes_away_ends_a_long_call_soon() -> None:
         assert kinds.total() < 1_000
 
 
-async def test_leaving_the_loop_stops_the_call() -> None:
+async def test_closing_the_stream_stops_the_call() -> None:
     calls = Calls()
     async with opened({}, calls, concurrency=2) as (adapter, _):
         channel = await channel_on(adapter)
@@ -261,11 +263,11 @@ async def test_leaving_the_loop_stops_the_call() -> None:
         await outcomes.aclose()
         before = calls["add_group_member"]
         assert before < 10
-        # two more may have been on their way, and a call that was sent is not taken back
+        # two more may have been under way, and a call that was sent is not undone
         assert await adapter.subscriptions.count(channel) <= (before + 2) * 20
 
 
-async def test_a_database_that_cannot_be_used_is_an_error_before_a_post_is_published() -> None:
+async def test_unusable_database_raises_error_before_a_post_is_published() -> None:
     async with opened(database_url=SecretStr("postgresql://h:not_a_port/x")) as (adapter, server):
         with pytest.raises(ConfigurationError, match="database_url"):
             await channel_on(adapter)

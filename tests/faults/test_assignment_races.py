@@ -1,4 +1,4 @@
-"""Several processes that subscribe and unsubscribe the same users: conversation groups end as membership does."""
+"""Several processes subscribe and unsubscribe the same users: conversation groups finally match membership."""
 
 import asyncio
 import random
@@ -21,12 +21,12 @@ ANY_GROUP: dict[str, Any] = {"behaviour": {"contact_group_needs_membership": Fal
 
 
 def too_fast(command: str) -> Fault:
-    """Refuse one change, which the client repeats a second later: after what other processes do meanwhile."""
+    """Refuse one change, which the client repeats a second later, after the changes of other processes."""
     return Fault(command=command, nth=(1,), code=60007)
 
 
 class Watch(Calls):
-    """Sets an event when a command has been answered."""
+    """Counter that sets an event when a command has been answered."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def members_of(server: StubServer, channel: str) -> set[str]:
     return set(server.world.state.groups[channel].members)
 
 
-async def test_a_subscription_between_leaving_and_its_removal_stays_assigned() -> None:
+async def test_subscription_during_unassignment_stays_assigned() -> None:
     calls = Watch()
     async with opened(calls=calls) as (one, server), ChannelAdapter.open(settings(server)) as two:
         (channel,) = await channels_on(one, 1)
@@ -70,9 +70,7 @@ async def test_a_subscription_between_leaving_and_its_removal_stays_assigned() -
     [(ANY_GROUP, Status.TAKEN_OUT), ({}, Status.NOT_SUBSCRIBED)],
     ids=["any group", "members"],
 )
-async def test_leaving_between_a_subscription_and_its_assignment_ends_without_one(
-    stub: dict[str, Any], kind: Status
-) -> None:
+async def test_unsubscription_during_assignment_leaves_no_assignment(stub: dict[str, Any], kind: Status) -> None:
     calls = Watch()
     async with opened(stub, calls) as (one, server), ChannelAdapter.open(settings(server)) as two:
         (channel, other) = await channels_on(one, 2)
@@ -92,7 +90,7 @@ async def test_leaving_between_a_subscription_and_its_assignment_ends_without_on
 
 
 @pytest.mark.parametrize("stub", [ANY_GROUP, {}], ids=["any group", "members"])
-async def test_groups_equal_membership_after_four_processes_changed_the_same_users(stub: dict[str, Any]) -> None:
+async def test_groups_equal_membership_after_changes_by_four_processes(stub: dict[str, Any]) -> None:
     draw = random.Random(30)
     users = USERS[:8]
     async with opened(stub) as (one, server), AsyncExitStack() as stack:
@@ -125,7 +123,7 @@ async def test_groups_equal_membership_after_four_processes_changed_the_same_use
             assert await grouped(one, user) == {channel for channel in channels if user in members_of(server, channel)}
 
 
-async def test_membership_that_cannot_be_read_again_is_an_outcome_of_its_own() -> None:
+async def test_failed_membership_check_is_reported_as_uncertain() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         server.faults.replace([Fault(command="get_role_in_group", code=10007)])
@@ -134,7 +132,7 @@ async def test_membership_that_cannot_be_read_again_is_an_outcome_of_its_own() -
         assert all(each.assignment and "unread.sync" in each.assignment.reason for each in outcomes)
 
 
-async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None:
+async def test_changing_membership_is_reported_as_uncertain() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         client = server.world.client(ANN)
@@ -155,14 +153,14 @@ async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None
         client.leave(channel)
 
 
-async def test_an_assignment_of_a_channel_that_the_user_is_not_in_is_not_subscribed() -> None:
+async def test_assignment_without_membership_is_not_subscribed() -> None:
     async with opened() as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
         made = (await adapter.unread.assign(ANN, [channel])).popitem()[1]
         assert (made.status, made.done) == (Status.NOT_SUBSCRIBED, False)
 
 
-async def test_a_late_event_about_leaving_does_not_take_out_what_is_followed_again() -> None:
+async def test_late_leave_event_keeps_the_assignment_of_a_subscribed_channel() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])
@@ -176,7 +174,7 @@ async def test_a_late_event_about_leaving_does_not_take_out_what_is_followed_aga
 
 
 @pytest.mark.parametrize("stub", [ANY_GROUP, {}], ids=["any group", "members"])
-async def test_a_sync_takes_out_what_the_user_left_meanwhile(stub: dict[str, Any]) -> None:
+async def test_sync_removes_channel_left_during_the_sync(stub: dict[str, Any]) -> None:
     calls = Watch()
     async with opened(stub, calls) as (adapter, server):
         (channel, other) = await channels_on(adapter, 2)

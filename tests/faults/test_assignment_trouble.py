@@ -1,4 +1,4 @@
-"""Assignments and syncs of conversation groups that are full, gone, refused, or changed by other processes."""
+"""Assignments and syncs of conversation groups that are full, deleted, refused, or changed by other processes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,13 +27,13 @@ GROUPS = "group_open_http_svc"
 
 
 class HastyClock(SystemClock):
-    """Waits between attempts are not what is tested here."""
+    """A clock that shortens waits between attempts."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
 
 
-async def test_the_edition_has_no_conversation_groups() -> None:
+async def test_edition_without_conversation_groups_is_unsupported() -> None:
     calls = Calls()
     async with opened({"app": {"conversation_groups": False}}, calls) as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
@@ -43,7 +43,7 @@ async def test_the_edition_has_no_conversation_groups() -> None:
         calls.clear()
         left = await adapter.subscriptions.unsubscribe(channel, USERS[:3])
         assert (left.complete, left.assignments) == (True, {Status.UNSUPPORTED: 3})
-        assert "update_contact_group" not in calls  # it is remembered for a while
+        assert "update_contact_group" not in calls  # the adapter caches this for some time
         assert (await adapter.unread.get(ANN)).badge == 0
         with pytest.raises(ConfigurationError, match="edition"):
             await adapter.unread.sync(ANN)
@@ -51,7 +51,7 @@ async def test_the_edition_has_no_conversation_groups() -> None:
             await anext(adapter.unread.sync_many_stream([ANN]))
 
 
-async def test_full_groups_never_block_a_subscription() -> None:
+async def test_full_group_never_blocks_a_subscription() -> None:
     async with opened({"limits": {"grouped_conversations": 3}}) as (adapter, server):
         channels = await channels_on(adapter, 5)
         found = await adapter.subscriptions.follow(ANN, channels)
@@ -80,7 +80,7 @@ async def test_full_groups_never_block_a_subscription() -> None:
         )
 
 
-async def test_what_is_full_costs_few_calls_and_what_is_in_it_stays_filed() -> None:
+async def test_full_group_requires_few_calls_and_keeps_existing_assignments() -> None:
     calls = Calls()
     async with opened({"limits": {"grouped_conversations": 3}}, calls) as (adapter, server):
         channels = await channels_on(adapter, 60)
@@ -91,14 +91,14 @@ async def test_what_is_full_costs_few_calls_and_what_is_in_it_stays_filed() -> N
         found = await adapter.subscriptions.follow(ANN, [*channels[2:58], *channels[:2]])
         kinds = [each.assignment.status for each in found if each.assignment]
         assert kinds == [*[Status.FULL] * 56, *[Status.ASSIGNED] * 2]
-        assert calls["update_contact_group"] <= 7  # 58 of them, then half of it, and so on
+        assert calls["update_contact_group"] <= 7  # 58 of them, then half of these, and so on
         calls.clear()
         done = await adapter.unread.sync(ANN)
-        assert (done.added, len(done.failed)) == ((channels[59],), 56)  # filed elsewhere: it takes up no room
+        assert (done.added, len(done.failed)) == ((channels[59],), 56)  # already in another group: uses no space
         assert calls["update_contact_group"] <= 12
 
 
-async def test_an_assignment_without_an_answer_is_reported_and_finished_by_repeating() -> None:
+async def test_unanswered_assignment_is_reported_as_failed() -> None:
     calls = Calls()
     async with StubServer() as server:
         adapter = ChannelAdapter.open(settings(server, call_seconds=0.3), clock=HastyClock(), observer=calls)
@@ -111,7 +111,7 @@ async def test_an_assignment_without_an_answer_is_reported_and_finished_by_repea
             assert all(each.assignment and "again" in each.assignment.reason for each in outcomes)
 
 
-async def test_repeating_finishes_the_assignment() -> None:
+async def test_repeated_subscription_completes_the_assignment() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         server.faults.replace([Fault(command="create_contact_group", nth=(1,), code=50003)])
@@ -128,7 +128,7 @@ async def test_repeating_finishes_the_assignment() -> None:
         assert await grouped(adapter, ANN) == {channel}
 
 
-async def test_call_for_many_users_assigns_none() -> None:
+async def test_call_over_the_user_limit_skips_assignment() -> None:
     calls = Calls()
     async with opened({}, calls, unread=UnreadSettings(assign_up_to=5)) as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
@@ -153,7 +153,7 @@ async def test_call_for_many_users_assigns_none() -> None:
         assert outcomes.assignments == {Status.LEFT_OUT: 6}
 
 
-async def test_assignment_can_be_turned_off_and_asked_for() -> None:
+async def test_assignment_can_be_disabled_and_requested_per_call() -> None:
     calls = Calls()
     async with opened({}, calls, unread=UnreadSettings(assign=False, name="频道")) as (adapter, _):
         one, two = await channels_on(adapter, 2)
@@ -165,8 +165,8 @@ async def test_assignment_can_be_turned_off_and_asked_for() -> None:
         assert [(each.name, each.channels) async for each in adapter.unread.groups(ANN)] == [("频道", (one,))]
 
 
-async def test_calls_of_an_assignment() -> None:
-    """Two for a user new, one for a user known; one update of 100 for many channels; none for what is filed."""
+async def test_assignment_requires_documented_number_of_calls() -> None:
+    """Calls: two for a new user, one for a known user; one update of 100 for many channels; none if assigned."""
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
         channels = await channels_on(adapter, 4)
@@ -187,7 +187,7 @@ async def test_calls_of_an_assignment() -> None:
 
 
 @pytest.mark.parametrize("duplicate", ["refuse", "merge"])
-async def test_two_processes_file_for_one_person_at_once(duplicate: str) -> None:
+async def test_concurrent_assignments_by_two_processes_share_one_group(duplicate: str) -> None:
     async with opened({"behaviour": {"contact_group_duplicate": duplicate}}) as (one, server):
         channels = await channels_on(one, 12)
         server.faults.replace([Fault(service="recentcontact", delay=0.005)])
@@ -208,24 +208,24 @@ async def test_two_processes_file_for_one_person_at_once(duplicate: str) -> None
             assert {peer for _, peer in book.conversations(1)} == set(channels)
 
 
-async def test_a_group_that_comes_and_goes_under_our_hands() -> None:
+async def test_deleted_group_is_created_again() -> None:
     async with opened() as (adapter, server):
         one, two = await channels_on(adapter, 2)
         await adapter.subscriptions.subscribe(one, [ANN])
         server.world.client(ANN).drop_folder("Channels")
-        (outcome,) = await adapter.subscriptions.subscribe(two, [ANN])  # known, and gone all the same
+        (outcome,) = await adapter.subscriptions.subscribe(two, [ANN])  # known, but deleted
         assert outcome.assignment is not None
         assert outcome.assignment.done
         assert await grouped(adapter, ANN) == {two}
 
 
-async def test_a_subscription_that_comes_between_reading_and_removing_stays_filed() -> None:
+async def test_subscription_during_sync_stays_assigned() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         server.world.client(ANN).join(channel)
         server.world.client(ANN).file("Channels", [channel])
         server.world.client(ANN).leave(channel)
-        server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.2)])  # while the stranger is judged
+        server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.2)])  # while the entry is checked
         sync = asyncio.ensure_future(adapter.unread.sync(ANN))
         await asyncio.sleep(0.1)
         server.world.client(ANN).join(channel)
@@ -234,7 +234,7 @@ async def test_a_subscription_that_comes_between_reading_and_removing_stays_file
         assert await grouped(adapter, ANN) == {channel}
 
 
-async def test_what_the_person_filed_by_hand_is_kept_or_not() -> None:
+async def test_conversations_added_by_the_user_are_kept_unless_disabled() -> None:
     async with opened({"app": {"group_fields": ["ch_tag"]}}) as (adapter, server):
         one, former = await channels_on(adapter, 2)
         await adapter.subscriptions.follow(ANN, [one, former])
@@ -260,18 +260,18 @@ async def test_what_the_person_filed_by_hand_is_kept_or_not() -> None:
         assert await grouped(adapter, ANN) == {one}
 
 
-async def test_a_channel_that_is_gone_and_answered_with_a_code_is_out_all_the_same() -> None:
-    """Whether a conversation that cannot be resolved is taken out with code 0 or 51007 is unknown."""
+async def test_unassigned_deleted_channel_with_item_code_51007_is_removed() -> None:
+    """It is unknown whether removal of an unresolvable conversation returns code 0 or 51007."""
     async with opened({"behaviour": {"contact_group_cleaned": True}}) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])
-        server.world.client(ANN).leave(channel)  # which takes it out of the group here
+        server.world.client(ANN).leave(channel)  # which removes it from the group here
         server.faults.replace([Fault(command="update_contact_group", fail_items=1, item_code=51007)])
         outcomes = await adapter.unread.unassign(ANN, [channel])
         assert list(outcomes.values()) == [GroupAssignment(Status.TAKEN_OUT)]
 
 
-async def test_a_list_of_groups_that_does_not_end() -> None:
+async def test_endless_list_of_groups_raises_unavailable() -> None:
     endless = {"CompleteFlag": 0, "NextStartIndex": 100}
     async with opened() as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", extra=endless)])
@@ -279,7 +279,7 @@ async def test_a_list_of_groups_that_does_not_end() -> None:
             await adapter.unread.sync(ANN)
 
 
-async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> None:
+async def test_sync_of_many_users_ends_with_a_cursor_when_the_service_fails() -> None:
     async with StubServer() as server:
         adapter = ChannelAdapter.open(settings(server, concurrency=4), clock=HastyClock())
         async with adapter:
@@ -297,7 +297,7 @@ async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> 
 
 
 @pytest.mark.parametrize("code", [59999, 50002, 51008])
-async def test_one_person_who_is_refused_does_not_end_a_sync_of_many(code: int) -> None:
+async def test_refused_user_does_not_end_the_sync_of_many_users(code: int) -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", nth=(3,), code=code)])
         run = adapter.unread.sync_many_stream(iter(USERS[:6]))
@@ -306,7 +306,7 @@ async def test_one_person_who_is_refused_does_not_end_a_sync_of_many(code: int) 
         assert run.cursor == 6
 
 
-async def test_a_sync_of_many_ends_when_everybody_is_refused() -> None:
+async def test_sync_of_many_users_ends_when_every_user_is_refused() -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", code=59999)])
         run = adapter.unread.sync_many_stream(iter(USERS))
@@ -315,7 +315,7 @@ async def test_a_sync_of_many_ends_when_everybody_is_refused() -> None:
         assert run.cursor == 0
 
 
-async def test_somebody_unknown_has_nothing_to_be_unassigned() -> None:
+async def test_unknown_user_is_reported_as_unassigned() -> None:
     async with opened() as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
         outcomes = await adapter.unread.unassign("stranger", [channel])
@@ -326,7 +326,7 @@ async def test_somebody_unknown_has_nothing_to_be_unassigned() -> None:
             await adapter.unread.remove("stranger")
 
 
-async def test_sync_of_many_users_returns_one_result_for_each_in_their_order() -> None:
+async def test_sync_of_many_users_returns_one_result_per_user_in_order() -> None:
     async with opened() as (adapter, _):
         one, two = await channels_on(adapter, 2)
         await adapter.subscriptions.follow(ANN, [one, two], assign=False)

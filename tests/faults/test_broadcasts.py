@@ -1,4 +1,4 @@
-"""Posts of official accounts: two an hour over all processes, once whatever is lost, and found by number or key."""
+"""Posts of official accounts: two per hour over all processes, published once, and found by number or key."""
 
 import asyncio
 import sqlite3
@@ -70,7 +70,7 @@ def sent(server: StubServer) -> int:
     return len(list(server.log.calls(SEND)))
 
 
-async def test_third_post_within_an_hour_is_refused_at_once_in_every_process(database: str) -> None:
+async def test_third_post_within_an_hour_is_refused_immediately_in_every_process(database: str) -> None:
     async with StubServer() as server:
         async with opened(server, database, posts=PostSettings()) as first:
             await first.posts.publish("tides", Text("one"))
@@ -88,7 +88,7 @@ async def test_third_post_within_an_hour_is_refused_at_once_in_every_process(dat
             await second.posts.publish("other", Text("another account has a budget of its own"))
 
 
-async def test_without_a_database_the_refusal_of_the_service_is_reported() -> None:
+async def test_refusal_of_the_service_is_reported_without_a_database() -> None:
     async with StubServer() as server, opened(server, posts=PostSettings()) as adapter:
         for number in range(2):
             server.world.clock.advance(5)
@@ -100,7 +100,7 @@ async def test_without_a_database_the_refusal_of_the_service_is_reported() -> No
         assert sent(server) == before + 1
 
 
-async def test_many_at_once_use_no_more_than_the_budget(database: str) -> None:
+async def test_concurrent_posts_stay_within_the_budget(database: str) -> None:
     async with stub() as server:
         posts = replace_budget(2)
         async with opened(server, database, posts=posts) as first, opened(server, database, posts=posts) as second:
@@ -114,7 +114,7 @@ def replace_budget(per_hour: int) -> PostSettings:
     return FAST.model_copy(update={"broadcasts_per_hour": per_hour})
 
 
-async def test_what_was_refused_or_repeated_uses_no_budget(database: str) -> None:
+async def test_refused_or_repeated_post_uses_no_budget(database: str) -> None:
     async with stub() as server, opened(server, database, posts=replace_budget(2)) as adapter:
         await adapter.posts.publish("tides", Text("one"), idempotency_key="k1")
         assert (await adapter.posts.publish("tides", Text("one"), idempotency_key="k1")).ref.seq == 1
@@ -122,7 +122,7 @@ async def test_what_was_refused_or_repeated_uses_no_budget(database: str) -> Non
         with pytest.raises(Exception, match="80001"):
             await adapter.posts.publish("tides", Text("moderated"))
         await adapter.posts.publish("tides", Text("two"), idempotency_key="k2")
-        again = await adapter.posts.publish("tides", Text("two"), idempotency_key="k2")  # the budget is used up by now
+        again = await adapter.posts.publish("tides", Text("two"), idempotency_key="k2")  # the budget is exhausted
         assert (again.ref.seq, again.content) == (2, Text("two"))
         with pytest.raises(ThrottledError):
             await adapter.posts.publish("tides", Text("three"), idempotency_key="k3")
@@ -130,7 +130,7 @@ async def test_what_was_refused_or_repeated_uses_no_budget(database: str) -> Non
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_lost_answer_posts_once(fault: str, tmp_path: Path) -> None:
+async def test_post_with_lost_answer_is_published_once(fault: str, tmp_path: Path) -> None:
     async with stub() as server, opened(server, f"sqlite:///{tmp_path / 'app.db'}", posts=replace_budget(2)) as adapter:
         server.faults.replace([FAULTS[fault].model_copy(update={"command": SEND})])
         post = await adapter.posts.publish("tides", Text("once"))
@@ -142,7 +142,7 @@ async def test_a_lost_answer_posts_once(fault: str, tmp_path: Path) -> None:
             await adapter.posts.publish("tides", Text("thrice"))
 
 
-async def test_a_post_whose_every_answer_is_lost_is_looked_for_in_history(database: str) -> None:
+async def test_post_without_any_answer_is_looked_up_in_history(database: str) -> None:
     async with stub() as server, opened(server, database, posts=replace_budget(2)) as adapter:
         server.faults.replace([Fault(command=SEND, drop=True, applied=True)])
         post = await adapter.posts.publish("tides", Text("there"))
@@ -150,13 +150,13 @@ async def test_a_post_whose_every_answer_is_lost_is_looked_for_in_history(databa
         server.faults.replace([Fault(command=SEND, drop=True)])
         with pytest.raises(OutcomeUnknownError):
             await adapter.posts.publish("tides", Text("nowhere"))
-        with pytest.raises(ThrottledError):  # one in doubt counts
+        with pytest.raises(ThrottledError):  # a post in doubt counts
             await adapter.posts.publish("tides", Text("third"))
         server.faults.replace(())
         assert await texts(adapter) == [Text("there")]
 
 
-async def test_an_equal_text_that_the_service_drops_is_not_reported_as_published() -> None:
+async def test_duplicate_text_dropped_by_the_service_is_not_reported_as_published() -> None:
     async with stub(official_duplicate="content") as server, opened(server) as adapter:
         await adapter.posts.publish("tides", Text("high tide"))
         with pytest.raises(OutcomeUnknownError, match=r"repetition of post 1 .* same content"):
@@ -165,7 +165,7 @@ async def test_an_equal_text_that_the_service_drops_is_not_reported_as_published
         assert (await adapter.posts.publish("tides", Text("low tide"))).ref.seq == 2
 
 
-async def test_a_number_and_a_key_name_the_same_post(database: str) -> None:
+async def test_number_and_key_identify_the_same_post(database: str) -> None:
     async with stub() as server:
         async with opened(server, database) as writer:
             refs = [(await writer.posts.publish("tides", Text(f"{n}"))).ref for n in range(45)]
@@ -177,7 +177,7 @@ async def test_a_number_and_a_key_name_the_same_post(database: str) -> None:
                     assert (await adapter.posts.get(ref)).content == Text("2")
                 before = len(list(server.log.calls(READ)))
                 await adapter.posts.get(PostRef.parse("tides/3"))
-                assert len(list(server.log.calls(READ))) - before == 1  # the key of the post after it is known by now
+                assert len(list(server.log.calls(READ))) - before == 1  # the key of the following post is known
                 before = len(list(server.log.calls(READ)))
                 below = [post.ref async for post in adapter.posts.history("tides", before=21)]
                 assert below == refs[:20][::-1]
@@ -192,7 +192,7 @@ async def test_a_number_and_a_key_name_the_same_post(database: str) -> None:
                 [post async for post in known.posts.history("tides", before=PostRef(ChannelId("other"), 1))]
 
 
-async def test_a_channel_made_again_begins_with_new_keys(tmp_path: Path) -> None:
+async def test_recreated_channel_uses_new_keys(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'app.db'}"
     async with stub() as server, opened(server, url) as adapter, opened(server) as other:
         for number in range(3):
@@ -202,7 +202,7 @@ async def test_a_channel_made_again_begins_with_new_keys(tmp_path: Path) -> None
         server.world.clock.advance(10)
         await adapter.channels.create(slug="tides", name="Tides", owner="owner")
         fresh = [await adapter.posts.publish("tides", Text(f"new {number}")) for number in range(3)]
-        for number, each in enumerate((adapter, other)):  # the other one has old keys in its memory
+        for number, each in enumerate((adapter, other)):  # `other` has cached the old keys
             ref = PostRef(TIDES, number + 1)
             await each.posts.recall(ref)
             assert (await each.posts.get(ref)).state is PostState.RECALLED
@@ -219,7 +219,7 @@ CODES: dict[str, tuple[str, int, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", CODES)
-async def test_codes_of_official_accounts(case: str) -> None:
+async def test_official_account_code_raises_documented_error(case: str) -> None:
     command, code, error, text = CODES[case]
     acts: dict[str, Callable[[ChannelAdapter], Any]] = {
         "create_official_account": lambda a: a.channels.create(slug="new", name="x", owner="owner"),
@@ -233,7 +233,7 @@ async def test_codes_of_official_accounts(case: str) -> None:
             await acts[command](adapter)
 
 
-async def test_a_plan_without_official_accounts_is_named_by_the_doctor() -> None:
+async def test_doctor_reports_a_plan_without_official_accounts() -> None:
     async with StubServer(StubSettings.model_validate({"app": {"official_accounts": False}})) as server:
         settings = Settings(sdkappid=server.sdkappid, key=SecretStr(server.key), base_url=server.url, mode="official")  # type: ignore[arg-type]
         async with ChannelAdapter.open(settings) as adapter:
@@ -244,7 +244,7 @@ async def test_a_plan_without_official_accounts_is_named_by_the_doctor() -> None
                 await adapter.channels.get("tides")
 
 
-async def test_reasons_of_subscribers_who_were_not_added() -> None:
+async def test_subscriber_that_was_not_added_has_a_reason() -> None:
     async with stub() as server, opened(server) as adapter:
         readers = [f"user_{n}" for n in range(6)]
         await adapter.accounts.add(readers)
@@ -259,7 +259,7 @@ async def test_reasons_of_subscribers_who_were_not_added() -> None:
         assert (await adapter.subscriptions.subscribe("tides", readers, assign=False)).complete
 
 
-async def test_members_are_found_by_the_cheaper_way() -> None:
+async def test_membership_check_uses_the_fewest_calls() -> None:
     async with stub() as server, opened(server) as adapter:
         readers = [f"user_{n:04}" for n in range(1_000)]
         await adapter.accounts.add([*readers, "stranger"])
@@ -273,7 +273,7 @@ async def test_members_are_found_by_the_cheaper_way() -> None:
             assert len(list(server.log.calls())) - before == calls
 
 
-async def test_an_emptied_field_is_read_back(tmp_path: Path) -> None:
+async def test_emptied_field_is_verified_by_reading(tmp_path: Path) -> None:
     async with stub() as server, opened(server) as adapter:
         await adapter.channels.update("tides", introduction="about", organization="office")
         assert (await adapter.channels.update("tides", introduction="")).introduction == ""
@@ -283,14 +283,14 @@ async def test_an_emptied_field_is_read_back(tmp_path: Path) -> None:
             await adapter.channels.update("tides", introduction="")
 
 
-async def test_the_list_of_accounts_that_leaves_one_out_is_unavailable() -> None:
+async def test_failed_account_lookup_raises_unavailable() -> None:
     async with stub() as server, opened(server) as adapter:
         server.faults.replace([Fault(command="get_official_account_info", status=502)])
         with pytest.raises(UnavailableError):
             await adapter.channels.get("tides")
 
 
-async def test_a_database_that_fails_after_the_post_does_not_make_it_undone(tmp_path: Path) -> None:
+async def test_database_failure_after_a_post_keeps_the_post_published(tmp_path: Path) -> None:
     async with stub() as server, opened(server, f"sqlite:///{tmp_path / 'app.db'}") as adapter:
         await adapter.posts.publish("tides", Text("one"))
         with sqlite3.connect(tmp_path / "app.db") as connection:
@@ -298,4 +298,4 @@ async def test_a_database_that_fails_after_the_post_does_not_make_it_undone(tmp_
         post = await adapter.posts.publish("tides", Text("two"))
         assert post.ref.seq == 2
         with pytest.raises(UnavailableError):
-            await adapter.posts.get(post.ref)  # its key cannot be looked for
+            await adapter.posts.get(post.ref)  # its key cannot be looked up

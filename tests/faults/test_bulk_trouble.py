@@ -1,4 +1,4 @@
-"""Calls about many users in trouble: what is known of a user is told, and slow is not the same as gone."""
+"""Bulk calls with failures: each known outcome is returned, and a slow service is not treated as stopped."""
 
 import asyncio
 import inspect
@@ -32,7 +32,7 @@ DENIED = 10007
 
 @asynccontextmanager
 async def hasty() -> AsyncIterator[tuple[ChannelAdapter, StubServer]]:
-    """An adapter that does not wait between attempts, with batches of ten."""
+    """Open an adapter that does not wait between attempts, with batches of ten."""
     async with (
         opened() as (_, server),
         ChannelAdapter.open(settings(server, subscriptions=TENS, concurrency=3), clock=HastyClock()) as adapter,
@@ -41,7 +41,7 @@ async def hasty() -> AsyncIterator[tuple[ChannelAdapter, StubServer]]:
 
 
 async def streamed(outcomes: AsyncIterator[Outcome]) -> tuple[list[Outcome], ChannelAdapterError | None]:
-    """What came, and how it ended."""
+    """Return the outcomes received, and the error that ended the stream."""
     found = []
     try:
         async for outcome in outcomes:
@@ -55,7 +55,7 @@ def counted(outcomes: list[Outcome]) -> Counter[OutcomeKind]:
     return Counter(outcome.kind for outcome in outcomes)
 
 
-async def test_a_queue_for_our_own_turns_is_waited_for_however_long_it_is() -> None:
+async def test_wait_for_our_own_rate_limit_exceeds_the_call_timeout() -> None:
     ones = SubscriptionSettings(add_per_call=1)
     rates = {"group_open_http_svc/add_group_member": 10.0}
     async with opened(subscriptions=ones, calls_per_second=rates, total_seconds=0.5) as (adapter, server):
@@ -66,7 +66,7 @@ async def test_a_queue_for_our_own_turns_is_waited_for_however_long_it_is() -> N
 
 
 @pytest.mark.parametrize("command", ["add_group_member", "delete_group_member", "get_role_in_group"])
-async def test_a_service_that_asks_for_a_lower_rate_is_given_time(command: str) -> None:
+async def test_throttled_bulk_call_completes(command: str) -> None:
     async with hasty() as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.subscriptions.subscribe(channel, USERS[:5])
@@ -78,7 +78,7 @@ async def test_a_service_that_asks_for_a_lower_rate_is_given_time(command: str) 
 
 
 @pytest.mark.parametrize("awaited", [True, False])
-async def test_a_call_that_ends_early_hands_over_what_it_knows(awaited: bool) -> None:
+async def test_bulk_call_that_ends_early_returns_known_outcomes(awaited: bool) -> None:
     async with opened(subscriptions=TENS, concurrency=1) as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace([Fault(command="add_group_member", nth=(3,), code=DENIED)])
@@ -95,7 +95,7 @@ async def test_a_call_that_ends_early_hands_over_what_it_knows(awaited: bool) ->
         assert server.log.count("add_group_member") == 3
 
 
-async def test_what_is_under_way_when_a_call_ends_is_told_as_well() -> None:
+async def test_calls_under_way_at_the_end_are_reported() -> None:
     async with opened(subscriptions=TENS, concurrency=4) as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace(
@@ -107,7 +107,7 @@ async def test_what_is_under_way_when_a_call_ends_is_told_as_well() -> None:
         assert await adapter.subscriptions.count(channel) == 30
 
 
-async def test_a_source_that_breaks_does_not_take_the_outcomes_with_it() -> None:
+async def test_failing_source_keeps_the_outcomes_so_far() -> None:
     async def readers() -> AsyncGenerator[str, None]:
         for reader in USERS[:20]:
             yield reader
@@ -123,12 +123,12 @@ async def test_a_source_that_breaks_does_not_take_the_outcomes_with_it() -> None
         assert counted(found) == {OutcomeKind.ADDED: 20}
 
 
-async def test_one_half_that_fails_does_not_hide_what_came_of_the_other() -> None:
+async def test_failure_of_one_half_keeps_the_outcomes_of_the_other() -> None:
     async with opened(concurrency=1) as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace(
             [
-                Fault(command="add_group_member", nth=(1,), code=10005),  # halved: 10 and 10
+                Fault(command="add_group_member", nth=(1,), code=10005),  # split into 10 and 10
                 Fault(command="add_group_member", nth=(3, 4, 5), code=10002),
             ]
         )
@@ -138,7 +138,7 @@ async def test_one_half_that_fails_does_not_hide_what_came_of_the_other() -> Non
         }
 
 
-async def test_an_unknown_account_that_the_check_knows_fails_alone() -> None:
+async def test_account_reported_unknown_but_existing_fails_alone() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace([Fault(command="add_group_member", account=USERS[3], code=10019)])
@@ -149,7 +149,7 @@ async def test_an_unknown_account_that_the_check_knows_fails_alone() -> None:
         assert "10019" in failed.reason
 
 
-async def test_a_smaller_batch_cap_is_remembered_by_later_calls() -> None:
+async def test_smaller_batch_cap_is_remembered_by_later_calls() -> None:
     calls = Calls()
     async with opened({"limits": {"add_members": 6}}, calls, concurrency=1) as (adapter, _):
         channel = await channel_on(adapter)
@@ -159,7 +159,7 @@ async def test_a_smaller_batch_cap_is_remembered_by_later_calls() -> None:
         assert calls["add_group_member"] == 8
 
 
-async def test_leaving_the_loop_closes_the_callers_stream_at_once() -> None:
+async def test_closing_the_stream_closes_the_source_of_the_caller() -> None:
     closed = []
 
     async def readers() -> AsyncGenerator[str, None]:
@@ -176,7 +176,7 @@ async def test_leaving_the_loop_closes_the_callers_stream_at_once() -> None:
         assert closed == [True]
 
 
-async def test_what_is_no_id_is_told_before_a_batch_is_full() -> None:
+async def test_invalid_id_is_reported_before_a_batch_is_full() -> None:
     more = asyncio.Event()
 
     async def readers() -> AsyncGenerator[str, None]:
@@ -194,8 +194,8 @@ async def test_what_is_no_id_is_told_before_a_batch_is_full() -> None:
 
 
 @pytest.mark.parametrize("command", ["subscribe", "unsubscribe", "add"])
-async def test_random_trouble_leaves_one_outcome_for_everybody(command: str) -> None:
-    """Whatever strikes, all users who was asked for has one outcome, and it is what the service holds."""
+async def test_random_failures_keep_outcomes_consistent_with_membership(command: str) -> None:
+    """Check that each user has one outcome unless the call ends early, and that outcomes match the membership."""
     async with hasty() as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.subscriptions.subscribe(channel, random.Random(4).sample(USERS, 20))
@@ -221,7 +221,7 @@ async def test_random_trouble_leaves_one_outcome_for_everybody(command: str) -> 
                     assert outcome.user in now
 
 
-async def test_a_service_that_is_gone_ends_the_call_though_the_stream_would_not() -> None:
+async def test_stopped_service_ends_the_call_despite_an_endless_source() -> None:
     taken = 0
 
     async def readers() -> AsyncGenerator[str, None]:
@@ -246,7 +246,7 @@ def result(user: str, number: int) -> dict[str, object]:
     return {"Member_Account": user, "Result": number}
 
 
-async def test_every_result_has_its_outcome_and_an_unknown_one_is_told_as_it_is() -> None:
+async def test_result_number_has_its_outcome_and_unknown_result_is_failed() -> None:
     results = [result(user, number) for user, number in zip(USERS, [1, 2, 3, 4, 7, 0], strict=False)]
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
@@ -263,7 +263,7 @@ async def test_every_result_has_its_outcome_and_an_unknown_one_is_told_as_it_is(
 
 
 @pytest.mark.parametrize("refused", [Fault(code=10019), Fault(extra={"MemberList": [result("stranger", 0)]})])
-async def test_an_account_that_stays_unknown_is_imported_once(refused: Fault) -> None:
+async def test_account_that_stays_unknown_is_imported_once(refused: Fault) -> None:
     unknown = {"UserID": "stranger", "ResultCode": 0, "ResultInfo": "", "AccountStatus": "NotImported"}
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
@@ -278,15 +278,15 @@ async def test_an_account_that_stays_unknown_is_imported_once(refused: Fault) ->
         assert [(each.kind, each.reason) for each in outcomes] == [
             (OutcomeKind.NOT_FOUND, "it was imported and is still not known")
         ]
-        assert server.log.count("multiaccount_import") == 2  # one of them by the test
+        assert server.log.count("multiaccount_import") == 2  # one of them in the setup
 
 
-async def test_first_part_of_a_batch_stays_added_when_its_second_call_is_throttled() -> None:
+async def test_first_part_of_batch_stays_added_when_its_second_call_is_throttled() -> None:
     async with hasty() as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace(
             [
-                Fault(command="add_group_member", nth=(1,), code=10005),  # the batch of ten becomes calls of five
+                Fault(command="add_group_member", nth=(1,), code=10005),  # the batch of ten is split into calls of five
                 Fault(command="add_group_member", nth=tuple(range(3, 43)), code=60007),
             ]
         )
@@ -300,7 +300,7 @@ async def test_first_part_of_a_batch_stays_added_when_its_second_call_is_throttl
         assert all(users == USERS[5:10] for users in sent[2:])
 
 
-async def test_channel_that_is_deleted_while_a_user_follows_it_is_an_outcome() -> None:
+async def test_channel_deleted_before_follow_has_its_own_outcome() -> None:
     async with opened() as (adapter, server):
         first, deleted, last = [
             (await adapter.channels.create(slug=slug, name="Tides", owner="owner")).id

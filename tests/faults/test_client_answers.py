@@ -1,4 +1,4 @@
-"""The client and every kind of response: repetitions, their bodies, and the errors of the caller."""
+"""The client with every kind of response: repeated requests, their bodies, and the resulting errors."""
 
 import asyncio
 import random
@@ -31,7 +31,7 @@ FOUND = OK | {"GroupInfo": [{"GroupId": GROUP, "ErrorCode": 0, "Name": "Harbour"
 
 
 class _Place:
-    """The part of aiohttp's connection key that its errors read."""
+    """The part of the connection key of aiohttp that its errors read."""
 
     host, port, ssl, is_ssl = "primary.test", 443, True, True
 
@@ -48,14 +48,14 @@ def code_of(failed: CallFailed) -> int | None:
 
 
 async def failure(client: TencentClient, *, deadline: float | None = None) -> CallFailed:
-    """Of a call that only reads."""
+    """Return the error of a call that only reads."""
     async with client:
         with pytest.raises(CallFailed) as caught:
             await client.call(GET_GROUP_INFO, READ, deadline=deadline)
     return caught.value
 
 
-async def test_a_call_is_signed_and_answered(client: TencentClient, script: Script, clock: FakeClock) -> None:
+async def test_call_is_signed_and_answered(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(SENT)
     async with client:
         reply = await client.call(SEND_GROUP_MSG, POST)
@@ -146,7 +146,7 @@ async def test_permanent_error_after_an_ambiguous_attempt_is_reported(client: Te
 
 
 @pytest.mark.parametrize("code", [10004, 10007, 10010, 60010, 70009, 70050, 123456])
-async def test_permanent_errors_are_final(client: TencentClient, script: Script, clock: FakeClock, code: int) -> None:
+async def test_permanent_error_is_final(client: TencentClient, script: Script, clock: FakeClock, code: int) -> None:
     script.then(refused(code, "the text of the service"))
     failed = await failure(client)
     assert failed.outcome == ApiError(code, "the text of the service")
@@ -158,14 +158,14 @@ async def test_permanent_errors_are_final(client: TencentClient, script: Script,
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 403, 404])
-async def test_other_http_statuses_are_final(client: TencentClient, script: Script, status: int) -> None:
+async def test_other_http_status_is_final(client: TencentClient, script: Script, status: int) -> None:
     script.then((status, "moved"))
     failed = await failure(client)
     assert failed.outcome == HttpRejected(f"HTTP {status}", status)
     assert failed.attempts == 1
 
 
-async def test_a_refused_signature_is_replaced_once(client: TencentClient, script: Script, clock: FakeClock) -> None:
+async def test_refused_signature_is_replaced_once(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(refused(70001), FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -177,7 +177,7 @@ async def test_a_refused_signature_is_replaced_once(client: TencentClient, scrip
         assert await script.sent[2].usersig() == await second.usersig()
 
 
-async def test_a_second_refusal_of_the_signature_is_final(client: TencentClient, script: Script) -> None:
+async def test_second_refusal_of_the_signature_is_final(client: TencentClient, script: Script) -> None:
     script.then(refused(70003), refused(70003), FOUND)
     failed = await failure(client)
     assert (code_of(failed), failed.attempts) == (70003, 2)
@@ -192,7 +192,7 @@ async def test_a_second_refusal_of_the_signature_is_final(client: TencentClient,
         (0.0, "this machine's clock is wrong"),
     ],
 )
-async def test_error_names_a_wrong_clock(
+async def test_error_reports_a_wrong_clock(
     client: TencentClient, script: Script, clock: FakeClock, off_by: float, words: str
 ) -> None:
     clock.off_by = off_by
@@ -219,7 +219,7 @@ async def test_malformed_date_yields_no_skew(client: TencentClient, script: Scri
         (70020, "the sdkappid is wrong, or this host serves another region"),
     ],
 )
-async def test_error_names_wrong_settings(client: TencentClient, script: Script, code: int, words: str) -> None:
+async def test_error_reports_wrong_settings(client: TencentClient, script: Script, code: int, words: str) -> None:
     script.then(refused(code))
     assert words in str(await failure(client))
 
@@ -238,7 +238,7 @@ async def test_frequency_code_waits_a_second_and_reduces_the_rate(
     assert limiter.rate(ADD_GROUP_MEMBER) == full
 
 
-async def test_limit_of_one_group_waits_and_does_not_reduce_the_rate(script: Script, clock: FakeClock) -> None:
+async def test_group_rate_limit_causes_a_wait_and_no_rate_reduction(script: Script, clock: FakeClock) -> None:
     limiter = CommandLimiter(clock=clock)
     script.then(refused(10023), OK | {"MsgDropReason": "MsgFreqCtrl"}, SENT)
     async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), limiter=limiter) as client:
@@ -249,7 +249,7 @@ async def test_limit_of_one_group_waits_and_does_not_reduce_the_rate(script: Scr
     assert all(wait >= 1.2 for wait in clock.waits)
 
 
-async def test_repeated_drop_is_a_failure(client: TencentClient, script: Script) -> None:
+async def test_repeatedly_dropped_message_is_a_failure(client: TencentClient, script: Script) -> None:
     script.then(*[OK | {"MsgDropReason": "MsgFreqCtrl"}] * 8)
     async with client:
         with pytest.raises(CallFailed, match="was dropped by the service") as caught:
@@ -266,7 +266,7 @@ async def test_no_attempt_starts_after_the_deadline(client: TencentClient, scrip
     assert code_of(failed) == 60007
 
 
-async def test_the_limiter_counts_against_the_deadline(script: Script, clock: FakeClock) -> None:
+async def test_wait_of_the_rate_limiter_counts_against_the_deadline(script: Script, clock: FakeClock) -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 0.1}, clock=clock)
     script.then(FOUND)
     transport = Transport(HostPair(PRIMARY), timeouts=Timeouts(total=5.0), clock=clock)
@@ -291,7 +291,7 @@ async def test_failed_connections_switch_to_the_backup(
     assert kinds(attempts) == ["not_sent"] * 3 + ["success"] * 2
 
 
-async def test_errors_after_sending_never_change_the_host(client: TencentClient, script: Script) -> None:
+async def test_error_after_sending_never_changes_the_host(client: TencentClient, script: Script) -> None:
     script.then(*[TimeoutError(), (502, ""), aiohttp.ServerDisconnectedError()] * 2)
     async with client:
         for _ in range(2):
@@ -300,7 +300,7 @@ async def test_errors_after_sending_never_change_the_host(client: TencentClient,
     assert {sent.url.host for sent in script.sent} == {"primary.test"}
 
 
-async def test_unreachable_hosts_are_reported(client: TencentClient, script: Script) -> None:
+async def test_unreachable_hosts_are_reported_as_not_sent(client: TencentClient, script: Script) -> None:
     script.then(*[aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "refused"))] * 4)
     failed = await failure(client)
     assert failed.outcome == NotSent("no connection to primary.test:443: connection refused")
@@ -330,13 +330,13 @@ async def test_raw_call_outside_the_catalog_is_not_repeated_when_ambiguous(
 
 
 @pytest.mark.parametrize(("service", "name"), [("openim", "a/b"), ("..", "x"), ("openim", "x?y=1"), ("", "x")])
-async def test_a_raw_call_cannot_leave_its_path(client: TencentClient, service: str, name: str) -> None:
+async def test_raw_call_with_invalid_path_is_refused(client: TencentClient, service: str, name: str) -> None:
     async with client:
         with pytest.raises(ValueError, match="letters, digits and _"):
             await client.call_raw(service, name, {})
 
 
-async def test_observer_gets_every_attempt(client: TencentClient, script: Script, attempts: list[Attempt]) -> None:
+async def test_observer_receives_every_attempt(client: TencentClient, script: Script, attempts: list[Attempt]) -> None:
     script.then(refused(60007), (502, ""), FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -348,7 +348,7 @@ async def test_observer_gets_every_attempt(client: TencentClient, script: Script
     assert all(seen.seconds >= 0 for seen in attempts)
 
 
-async def test_attempt_has_waiting_and_wire_time_apart(script: Script, clock: FakeClock) -> None:
+async def test_attempt_reports_waiting_and_wire_time_separately(script: Script, clock: FakeClock) -> None:
     seen: list[Attempt] = []
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, clock=clock)
     script.then(FOUND, FOUND)
@@ -365,12 +365,12 @@ async def test_attempt_has_waiting_and_wire_time_apart(script: Script, clock: Fa
     assert kinds(seen) == ["success", "success", "not_attempted"]
 
 
-async def test_client_that_is_not_open_raises(client: TencentClient) -> None:
+async def test_call_of_unopened_client_raises_runtime_error(client: TencentClient) -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await client.call(GET_GROUP_INFO, READ)
 
 
-async def test_a_signature_is_renewed_before_it_ends(client: TencentClient, script: Script, clock: FakeClock) -> None:
+async def test_signature_is_renewed_before_it_expires(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(FOUND, FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -379,7 +379,7 @@ async def test_a_signature_is_renewed_before_it_ends(client: TencentClient, scri
     assert [decode(await sent.usersig()).time for sent in script.sent] == [NOW, NOW + 86_000]
 
 
-async def test_an_observer_that_raises_is_logged_once_and_changes_nothing(
+async def test_observer_that_raises_is_logged_once_and_changes_nothing(
     script: Script, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[Attempt] = []

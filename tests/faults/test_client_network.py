@@ -1,4 +1,4 @@
-"""The client on real sockets: servers that close, stall, truncate, have a wrong certificate, or do not exist."""
+"""The client on real sockets: servers that close, stall, truncate, have an invalid certificate, or do not exist."""
 
 import asyncio
 import gzip
@@ -31,7 +31,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(handler: Handler, trust: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """An HTTP server on a free loopback port; yields its base URL."""
+    """Start an HTTP server on a free loopback port; yield its base URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -46,7 +46,7 @@ async def serving(handler: Handler, trust: ssl.SSLContext | None = None) -> Asyn
 
 @asynccontextmanager
 async def speaking(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
-    """A TCP server that says what it likes on every connection."""
+    """Start a TCP server that handles each connection with `talk`; yield its base URL."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -70,7 +70,7 @@ def answer(body: bytes, length: int | None = None) -> bytes:
 
 
 async def nobody_listens() -> str:
-    """A base URL whose port was free a moment ago."""
+    """Return a base URL without a listening server."""
     async with speaking(lambda _, __: asyncio.sleep(0)) as url:
         return url
 
@@ -94,7 +94,7 @@ async def outcome_of(client: TencentClient, *, deadline: float | None = None) ->
     return caught.value
 
 
-async def test_a_post_whose_answer_comes_too_late_is_applied_once() -> None:
+async def test_post_with_late_answer_is_applied_once() -> None:
     applied: dict[int, int] = {}
     late = asyncio.Event()
 
@@ -113,7 +113,7 @@ async def test_a_post_whose_answer_comes_too_late_is_applied_once() -> None:
 
 
 async def test_timeout_is_ambiguous() -> None:
-    clock = FakeClock()  # on a slow machine, too, all of the patience is left when the call is sent
+    clock = FakeClock()  # the whole timeout is left when the call is sent, even on a slow machine
 
     async def stall(_: web.Request) -> web.Response:
         clock.elapsed += 5
@@ -142,14 +142,14 @@ async def test_call_is_repeated_after_a_closed_connection() -> None:
 
 
 async def test_request_on_a_closed_idle_connection_is_not_repeated_silently() -> None:
-    """aiohttp would repeat an idempotent method by itself; a POST on a dead connection comes back to us."""
+    """aiohttp itself would repeat an idempotent method; a POST on a dead connection is returned to the client."""
     requests: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         requests.append(await read_request(reader))
         writer.write(answer(b'{"ErrorCode":0,"GroupInfo":[]}'))
         await writer.drain()
-        await reader.read(1)  # the second request on this connection arrives, and is not answered
+        await reader.read(1)  # the second request on this connection is received and not answered
 
     seen: list[Attempt] = []
     async with speaking(talk) as url, client_of(url, observer=seen.append) as client:
@@ -182,7 +182,7 @@ async def test_response_that_is_not_http_is_ambiguous() -> None:
     assert failed.outcome == Ambiguous("the answer is not HTTP")
 
 
-async def test_backup_serves_when_the_primary_is_unreachable() -> None:
+async def test_backup_answers_when_the_primary_is_unreachable() -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.json_response(FOUND)
 
@@ -206,8 +206,8 @@ async def test_unknown_host_name_is_reported() -> None:
     assert "no-such-host.invalid" in str(failed)
 
 
-async def test_a_connection_that_takes_too_long_was_not_sent() -> None:
-    """The server accepts the connection and never shakes hands."""
+async def test_connection_timeout_is_reported_as_not_sent() -> None:
+    """The server accepts the connection and never completes the handshake."""
     released = asyncio.Event()
 
     async def talk(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
@@ -220,7 +220,7 @@ async def test_a_connection_that_takes_too_long_was_not_sent() -> None:
     assert failed.outcome == NotSent("no connection to 127.0.0.1 within 0.2 s")
 
 
-async def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
+async def test_only_the_given_certificate_authority_is_trusted(tmp_path: Path) -> None:
     ours, other = trustme.CA(), trustme.CA()
     ours.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
     other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
@@ -236,17 +236,17 @@ async def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
         for ca_file in (tmp_path / "other.pem", None):
             failed = await outcome_of(client_of(url, route=Route(ca_file)))
             assert isinstance(failed.outcome, NotSent)
-            assert failed.attempts == 1  # the same server would show the same certificate
+            assert failed.attempts == 1  # the same server would present the same certificate
             assert "is not trusted" in str(failed)
         async with (
             serving(handle) as backup,
             client_of(url, backup, route=Route(tmp_path / "other.pem"), clock=FakeClock()) as client,
         ):
-            await client.call(GET_GROUP_INFO, READ)  # another host may show a better one
+            await client.call(GET_GROUP_INFO, READ)  # another host may present a valid one
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-async def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
+async def test_unusable_ca_file_is_named_in_the_error(tmp_path: Path, content: str | None) -> None:
     ca_file = tmp_path / "authority.pem"
     if content is not None:
         ca_file.write_text(content)
@@ -255,7 +255,7 @@ async def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: s
             pass
 
 
-async def test_plain_http_to_a_tls_port_and_back() -> None:
+async def test_https_call_to_a_plain_http_port_is_reported_as_not_sent() -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.json_response(FOUND)
 
@@ -265,7 +265,7 @@ async def test_plain_http_to_a_tls_port_and_back() -> None:
     assert "no TLS connection to 127.0.0.1" in str(failed)
 
 
-async def test_a_redirect_is_not_followed() -> None:
+async def test_redirect_is_not_followed() -> None:
     paths = []
 
     async def handle(request: web.Request) -> web.Response:
@@ -278,7 +278,7 @@ async def test_a_redirect_is_not_followed() -> None:
     assert paths == ["/v4/group_open_http_svc/get_group_info"]
 
 
-async def test_callers_whose_signature_was_refused_share_the_new_one() -> None:
+async def test_calls_with_refused_signature_share_the_new_signature() -> None:
     stale: set[str] = set()
     both = asyncio.Barrier(10)
 
@@ -333,7 +333,7 @@ async def test_call_without_a_free_connection_is_not_attempted() -> None:
     assert len(count) == 1
 
 
-async def test_waiting_for_a_connection_does_not_use_up_the_time_of_the_attempt() -> None:
+async def test_wait_for_a_connection_does_not_reduce_the_time_of_the_attempt() -> None:
     async def handle(_: web.Request) -> web.Response:
         await asyncio.sleep(0.15)
         return web.json_response(FOUND)
@@ -342,7 +342,7 @@ async def test_waiting_for_a_connection_does_not_use_up_the_time_of_the_attempt(
         await asyncio.gather(*(client.call(GET_GROUP_INFO, READ) for _ in range(5)))
 
 
-async def test_a_cancelled_call_frees_its_connection() -> None:
+async def test_cancelled_call_frees_its_connection() -> None:
     async def handle(_: web.Request) -> web.Response:
         await asyncio.sleep(0.05)
         return web.json_response(FOUND)
@@ -356,7 +356,7 @@ async def test_a_cancelled_call_frees_its_connection() -> None:
         await client.call(GET_GROUP_INFO, READ, deadline=1.0)
 
 
-async def test_connections_are_kept_for_the_next_call() -> None:
+async def test_connection_is_reused_by_the_next_call() -> None:
     peers = set()
 
     async def handle(request: web.Request) -> web.Response:
@@ -370,7 +370,7 @@ async def test_connections_are_kept_for_the_next_call() -> None:
     assert len(peers) == 1
 
 
-async def test_clock_skew_follows_from_the_date_header() -> None:
+async def test_clock_skew_is_computed_from_the_date_header() -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.json_response(FOUND)
 
@@ -381,7 +381,7 @@ async def test_clock_skew_follows_from_the_date_header() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
-async def test_an_answer_above_the_limit_is_not_read_to_its_end(encoding: str) -> None:
+async def test_answer_above_the_size_limit_is_ambiguous_and_final(encoding: str) -> None:
     requests: list[bytes] = []
     body = b'{"ErrorCode":0,"ErrorInfo":"%b","GroupInfo":[]}' % (b" " * 300_000)
     packed = {"identity": body, "gzip": gzip.compress(body), "deflate": zlib.compress(body)}[encoding]
@@ -399,11 +399,11 @@ async def test_an_answer_above_the_limit_is_not_read_to_its_end(encoding: str) -
     async with speaking(talk) as url:
         failed = await outcome_of(client_of(url, max_response_bytes=len(body) - 1))
     assert failed.outcome == Ambiguous(f"the answer has more than {len(body) - 1:,} bytes", 200)
-    assert failed.attempts == 1  # the next answer would be as large
+    assert failed.attempts == 1  # the next answer would be equally large
     assert len(requests) == 2
 
 
-async def test_endless_response_is_cut_at_the_limit() -> None:
+async def test_endless_response_is_aborted_at_the_size_limit() -> None:
     sent = 0
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -419,7 +419,7 @@ async def test_endless_response_is_cut_at_the_limit() -> None:
     async with speaking(talk) as url:
         failed = await outcome_of(client_of(url))
     assert failed.outcome == Ambiguous("the answer has more than 4,194,304 bytes", 200)
-    assert sent < 64 * 2**20  # what the limit leaves, and what the sockets hold
+    assert sent < 64 * 2**20  # what the limit permits, plus socket buffers
 
 
 async def test_timeout_applies_to_an_endless_response() -> None:
@@ -438,7 +438,7 @@ async def test_timeout_applies_to_an_endless_response() -> None:
     assert "no answer from 127.0.0.1 within" in str(failed)
 
 
-def test_error_names_another_event_loop() -> None:
+def test_use_on_another_event_loop_raises_an_error_that_names_it() -> None:
     client = client_of("http://127.0.0.1:1", clock=FakeClock())
     with asyncio.Runner() as first, asyncio.Runner() as second:
         first.run(client.__aenter__())
@@ -447,7 +447,7 @@ def test_error_names_another_event_loop() -> None:
                 second.run(use())
         first.run(client.close())
         with pytest.raises(CallFailed, match="connection refused"):
-            second.run(used(client))  # closed, it may be opened on another one
+            second.run(used(client))  # after closing, it may be opened on another loop
 
 
 async def used(client: TencentClient) -> None:

@@ -18,9 +18,9 @@ PASSWORD = "orchid7-hidden"
 
 
 class LoopbackProxy:
-    """An HTTP proxy. `requests` are the first lines that it got, `heads` whole heads, `status` its refusal if any.
+    """An HTTP proxy. `requests`: the first lines received; `heads`: whole heads; `status`: its refusal, if any.
 
-    A connection that is no tunnel carries one request.
+    A connection without a tunnel carries one request.
     """
 
     def __init__(self, status: int | None = None, user: str | None = None) -> None:
@@ -103,7 +103,7 @@ def with_user(url: str, user: str) -> str:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-async def test_calls_go_through_the_proxy(tls: bool) -> None:
+async def test_calls_are_sent_through_the_proxy(tls: bool) -> None:
     async with StubServer(tls=tls) as server, LoopbackProxy().listening() as proxy:
         async with ChannelAdapter.open(settings_of(server, proxy=proxy.url)) as adapter:
             assert (await adapter.accounts.add(["reader_1", "reader_2"])).complete
@@ -114,7 +114,7 @@ async def test_calls_go_through_the_proxy(tls: bool) -> None:
             "account_check",
         ]
         host = urlsplit(server.url).netloc
-    if tls:  # one tunnel, in which the proxy reads nothing
+    if tls:  # one tunnel, whose content the proxy cannot read
         assert proxy.requests == [f"CONNECT {host}"]
         assert "usersig" not in "".join(proxy.heads).lower()
     else:
@@ -122,7 +122,7 @@ async def test_calls_go_through_the_proxy(tls: bool) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-async def test_user_and_password_reach_the_proxy_and_nothing_else(tls: bool, caplog: pytest.LogCaptureFixture) -> None:
+async def test_proxy_credentials_are_sent_to_the_proxy_only(tls: bool, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with StubServer(tls=tls) as server, LoopbackProxy(user=f"harbor:{PASSWORD}").listening() as proxy:
         settings = settings_of(server, proxy=with_user(proxy.url, f"harbor:{PASSWORD}"))
@@ -146,7 +146,7 @@ async def test_user_and_password_reach_the_proxy_and_nothing_else(tls: bool, cap
     assert base64.b64encode(f"harbor:{PASSWORD}".encode()).decode() not in "".join(shown)
 
 
-async def test_request_whose_tunnel_is_refused_was_not_sent() -> None:
+async def test_request_with_refused_tunnel_is_not_sent() -> None:
     attempts: list[Attempt] = []
     async with StubServer(tls=True) as server, LoopbackProxy(status=503).listening() as proxy:
         settings = settings_of(server, proxy=proxy.url)
@@ -160,7 +160,7 @@ async def test_request_whose_tunnel_is_refused_was_not_sent() -> None:
     assert list(server.log.calls()) == []
 
 
-async def test_proxy_that_is_not_there_is_named() -> None:
+async def test_unreachable_proxy_is_named_in_the_error() -> None:
     async with LoopbackProxy().listening() as proxy:
         gone = with_user(proxy.url, f"harbor:{PASSWORD}")
     async with StubServer() as server, ChannelAdapter.open(settings_of(server, proxy=gone)) as adapter:
@@ -170,7 +170,7 @@ async def test_proxy_that_is_not_there_is_named() -> None:
     assert PASSWORD not in f"{failed.value}{failed.value.origin!r}"
 
 
-async def test_proxies_of_the_environment_are_ignored_unless_they_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_of_the_environment_are_ignored_unless_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         StubServer() as server,
         LoopbackProxy().listening() as named,
@@ -206,14 +206,14 @@ async def test_proxies_of_the_environment_are_ignored_unless_they_are_trusted(mo
         (f"http://harbor:{PASSWORD}@proxy.test:port", "broken host or port"),
     ],
 )
-def test_what_is_no_proxy_is_refused_without_repeating_it(proxy: str, says: str) -> None:
+def test_invalid_proxy_is_refused_without_showing_its_password(proxy: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says) as refused:
         Settings(sdkappid=1, key="k", region="seoul", proxy=proxy)
     assert refused.value.field == "proxy"
     assert PASSWORD not in str(refused.value)
 
 
-def test_proxy_of_the_environment_variable_of_this_package_is_read(
+def test_proxy_is_read_from_the_environment_variable_of_this_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "adapter.toml").write_text('sdkappid = 1\nkey = "k"\nregion = "seoul"\ntrust_env = true\n')

@@ -1,4 +1,4 @@
-"""The time of a call: connections, rate-limit slots, attempts per failure class, and the latest start."""
+"""The time limits of a call: connections, rate-limit slots, attempts per failure class, and the latest start."""
 
 import asyncio
 from itertools import pairwise
@@ -22,8 +22,8 @@ UNREACHABLE = aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "r
 ADDING = AddGroupMemberRequest(group_id="@TGS#_harbor", member_list=[])
 
 
-async def test_slot_is_reserved_when_there_is_a_connection_for_it(clock: FakeClock) -> None:
-    """Turns that wait for connections would all be used at the same moment, over the limit."""
+async def test_slot_is_reserved_only_when_a_connection_is_free(clock: FakeClock) -> None:
+    """Slots reserved while waiting for a connection would all be used at the same moment, above the limit."""
     release, arrivals = asyncio.Event(), []
 
     async def handle(_: web.Request) -> web.Response:
@@ -46,7 +46,7 @@ async def test_slot_is_reserved_when_there_is_a_connection_for_it(clock: FakeClo
 async def test_no_attempt_begins_after_the_latest_start(
     script: Script, clock: FakeClock, attempts: list[Attempt], total: float, latest: float
 ) -> None:
-    """A tenth of the time, at most the timeout of one attempt, is what an attempt needs."""
+    """An attempt needs a tenth of the time, at most the timeout of one attempt."""
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1 / (latest + 0.1)}, clock=clock)
     script.then(FOUND, FOUND)
     async with TencentClient(
@@ -56,17 +56,17 @@ async def test_no_attempt_begins_after_the_latest_start(
         observer=attempts.append,
     ) as client:
         await client.call(GET_GROUP_INFO, READ)
-        clock.elapsed = 0.11 - latest * 0.01  # the next turn is the margin of the bucket further away
+        clock.elapsed = 0.11 - latest * 0.01  # the next slot is further away by the margin of the bucket
         with pytest.raises(CallFailed) as caught:
             await client.call(GET_GROUP_INFO, READ)
     assert isinstance(caught.value.outcome, NotAttempted)
     assert len(script.sent) == 1
 
 
-async def test_no_wait_begins_that_ends_after_the_latest_start(script: Script, clock: FakeClock) -> None:
+async def test_no_wait_begins_that_would_end_after_the_latest_start(script: Script, clock: FakeClock) -> None:
     script.then(refused(60007), refused(60007), FOUND)
     async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock)) as client:
-        # waits of 1.2 to 1.5 s and 2.4 to 3 s; the second one would end between 3.6 and 4.5 s
+        # waits of 1.2 to 1.5 s and 2.4 to 3 s; the second would end between 3.6 and 4.5 s
         with pytest.raises(CallFailed) as caught:
             await client.call(GET_GROUP_INFO, READ, deadline=3.9)
     assert (caught.value.attempts, len(clock.waits)) == (2, 1)
@@ -75,7 +75,7 @@ async def test_no_wait_begins_that_ends_after_the_latest_start(script: Script, c
 async def test_failure_classes_are_counted_separately(
     client: TencentClient, script: Script, attempts: list[Attempt]
 ) -> None:
-    """Three attempts without a connection do not use up those of a read that got no answer."""
+    """Three attempts without a connection do not count as attempts of a read without an answer."""
     script.then(UNREACHABLE, UNREACHABLE, UNREACHABLE, TimeoutError(), TimeoutError(), FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -103,9 +103,7 @@ async def test_rejected_write_is_reported_as_not_carried_out(
 
 
 @pytest.mark.parametrize("status", [204, 303, 501, 505, 520])
-async def test_a_write_with_an_odd_status_may_have_been_carried_out(
-    client: TencentClient, script: Script, status: int
-) -> None:
+async def test_write_with_unexpected_status_is_ambiguous(client: TencentClient, script: Script, status: int) -> None:
     script.then((status, ""))
     async with client:
         with pytest.raises(CallFailed, match="may or may not have been carried out") as caught:
@@ -136,10 +134,10 @@ async def test_failed_call_reports_an_earlier_ambiguous_attempt(client: TencentC
             await client.call(SEND_GROUP_MSG, POST)
         assert (caught.value.outcome, caught.value.ambiguous) == (ApiError(10007, "no"), False)
     script.then(TimeoutError(), refused(10007))
-    assert not (await failure(client)).ambiguous  # reading leaves nothing behind
+    assert not (await failure(client)).ambiguous  # a read has no effect
 
 
-async def test_a_raw_call_takes_members_in_any_shape(client: TencentClient, script: Script) -> None:
+async def test_raw_call_accepts_members_of_any_type(client: TencentClient, script: Script) -> None:
     answer = SENT | {"MsgSeq": "twelve", "MsgTime": None}
     script.then(answer)
     async with client:

@@ -1,4 +1,4 @@
-"""Key and UserSig are in no error, repr, log or trace, whatever goes wrong."""
+"""Key and UserSig appear in no error, repr or log event, regardless of the failure."""
 
 import logging
 import traceback
@@ -26,7 +26,7 @@ POST = SendGroupMsgRequest(
 
 
 def telling(usersig: str) -> list[Any]:
-    """Troubles that carry the signature as the lower layers and the service could."""
+    """Return failures that contain the signature, as lower layers and the service could produce them."""
     url = URL(f"https://primary.test/v4/a/b?usersig={usersig}")
     request = RequestInfo(url, "POST", CIMultiDictProxy(CIMultiDict()), url)
     return [
@@ -79,7 +79,7 @@ async def test_no_exception_of_a_lower_layer_is_chained(client: TencentClient, s
     assert caught.value.__context__ is None
 
 
-async def test_log_events_of_a_repeated_call(client: TencentClient, script: Script) -> None:
+async def test_log_events_of_a_repeated_call_contain_no_message_text(client: TencentClient, script: Script) -> None:
     script.then(refused(60007, f"text {TEXT}"), refused(10010, f"text {TEXT}"))
     async with client:
         with structlog.testing.capture_logs() as events, pytest.raises(CallFailed):
@@ -92,7 +92,9 @@ async def test_log_events_of_a_repeated_call(client: TencentClient, script: Scri
     assert failed == common | {"event": "call.failed", "attempt": 2, "reason": 10010}
 
 
-async def test_nothing_is_printed(client: TencentClient, script: Script, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_failed_call_prints_nothing(
+    client: TencentClient, script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
     script.then(refused(60007), refused(10010))
     async with client:
         with pytest.raises(CallFailed):
@@ -101,7 +103,7 @@ async def test_nothing_is_printed(client: TencentClient, script: Script, capsys:
 
 
 @pytest.mark.parametrize("part", [slice(50), slice(20), slice(40, 90), slice(-30, None), slice(100, 112)])
-async def test_a_part_of_the_signature_in_a_text_of_the_service_is_hidden(
+async def test_part_of_the_signature_in_an_error_text_is_masked(
     client: TencentClient, script: Script, part: slice
 ) -> None:
     fragment = client._signer.current()[part]
@@ -120,7 +122,7 @@ async def test_a_part_of_the_signature_in_a_text_of_the_service_is_hidden(
             assert "harbor_news" in said
 
 
-async def test_a_part_of_a_signature_in_the_result_of_an_item_is_hidden(client: TencentClient) -> None:
+async def test_part_of_the_signature_in_an_item_error_is_masked(client: TencentClient) -> None:
     fragment = client._signer.current()[:50]
     error = item_error(GET_GROUP_INFO, 10015, f"no group {fragment}")
     assert fragment[:20] not in f"{error} {error.origin!r}"

@@ -1,4 +1,4 @@
-"""The UserSig reaches the server, and no hook, span, breadcrumb or error event of an observability library."""
+"""The UserSig is sent to the server only: no hook, span, breadcrumb or error event of a library contains it."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 async def traced(library: str, *words: str) -> tuple[set[str], list[str]]:
-    """The signatures that the server got, and everything that the library exported."""
+    """Return the signatures that the server received, and everything that the library exported."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-W", "ignore", "-m", "tests.faults.traced_calls", library, *words,
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -42,7 +42,7 @@ async def test_usersig_is_not_exported(library: str) -> None:
     assert KEY not in text
 
 
-async def test_spans_carry_the_outcome() -> None:
+async def test_spans_contain_the_outcome() -> None:
     _, exported = await traced("opentelemetry")
     spans = [json.loads(span) for span in exported]
     failed = [event for span in spans for event in span["events"] if span["name"] == "POST"]

@@ -1,4 +1,4 @@
-"""What the doctor says of an app that is not well, and that one patient does not keep it from the others."""
+"""Findings of the doctor for a faulty app; one faulty channel does not stop the checks of the others."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ SLUGS = ("tides", "ferries", "harbour")
 
 
 async def half_made(adapter: ChannelAdapter) -> None:
-    """Channels whose creation stopped after the first of its calls."""
+    """Create channels whose creation stopped after the first call."""
     for slug in SLUGS:
         body = {
             "Type": "Community", "GroupId": f"@TGS#_{slug}", "Name": slug, "Owner_Account": "owner",
@@ -29,13 +29,13 @@ async def finding(adapter: ChannelAdapter, check: str, *, repair: bool = False) 
     return found
 
 
-async def test_only_its_own_code_says_that_communities_are_off() -> None:
+async def test_disabled_communities_have_their_own_remediation() -> None:
     async with opened({"app": {"community": False}}) as (adapter, _):
         assert (await finding(adapter, "communities")).remediation == ENABLE_COMMUNITIES
 
 
 @pytest.mark.parametrize("code", [codes.NOT_ALLOWED, codes.BAD_PARAMETER, 65000])
-async def test_another_refusal_is_told_without_that_advice(code: int) -> None:
+async def test_other_refusal_is_reported_without_the_communities_remediation(code: int) -> None:
     async with opened() as (adapter, server):
         server.faults.add(Fault(command="get_joined_group_list", code=code))
         found = await finding(adapter, "communities")
@@ -45,7 +45,7 @@ async def test_another_refusal_is_told_without_that_advice(code: int) -> None:
         assert "Communit" not in found.remediation
 
 
-async def test_a_database_without_its_libraries_is_a_failed_check(
+async def test_database_without_its_libraries_is_a_failed_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
@@ -57,7 +57,7 @@ async def test_a_database_without_its_libraries_is_a_failed_check(
         )
 
 
-async def test_a_repair_that_fails_does_not_stop_the_others() -> None:
+async def test_failed_repair_does_not_stop_the_other_repairs() -> None:
     async with opened() as (adapter, server):
         await half_made(adapter)
         refuse = Fault(command="modify_group_base_info", group="@TGS#_ferries", code=codes.NOT_ALLOWED)
@@ -73,7 +73,7 @@ async def test_a_repair_that_fails_does_not_stop_the_others() -> None:
         assert [channel.complete async for channel in adapter.channels.all()].count(True) == 2
 
 
-async def test_a_list_that_breaks_off_is_not_called_well() -> None:
+async def test_incomplete_channel_list_is_a_failed_check() -> None:
     async with opened() as (adapter, server):
         server.faults.add(Fault(command="get_appid_group_list", code=codes.NOT_ALLOWED))
         found = await finding(adapter, "channels")
@@ -81,7 +81,7 @@ async def test_a_list_that_breaks_off_is_not_called_well() -> None:
         assert found.message.startswith("0 complete before the list broke off: ")
 
 
-async def test_it_says_what_no_call_can_see() -> None:
+async def test_doctor_lists_settings_that_no_call_can_verify() -> None:
     async with opened() as (adapter, _):
         found = await finding(adapter, "fields")
         assert found.ok

@@ -1,4 +1,4 @@
-"""A channel whose older posts the service forgot without a trace: reading it costs what is left, not what was."""
+"""A channel whose older posts have expired without a trace: the cost of reading depends on the remaining posts."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -59,7 +59,7 @@ async def reader() -> AsyncIterator[ChannelAdapter]:
 
 
 @pytest.mark.parametrize("oldest", [1, 2, 19, 20, 21, 22, 40, 41, 60, 77, 1_000, 999_936, 999_990, 1_000_000])
-async def test_every_post_that_is_left_comes_once_oldest_first(remnant: Remnant, oldest: int) -> None:
+async def test_remaining_posts_are_returned_once_oldest_first(remnant: Remnant, oldest: int) -> None:
     remnant.numbers = list(range(oldest, oldest + 60))
     async with reader() as adapter:
         found = [post.ref.seq async for post in adapter.posts.history("tides", oldest_first=True)]
@@ -67,7 +67,7 @@ async def test_every_post_that_is_left_comes_once_oldest_first(remnant: Remnant,
     assert remnant.reads <= 30
 
 
-async def test_gaps_in_what_is_left_hide_nothing(remnant: Remnant) -> None:
+async def test_gaps_between_remaining_posts_hide_none(remnant: Remnant) -> None:
     remnant.numbers = [100, 101, 170, 171, 172, 300]
     async with reader() as adapter:
         found = [post.ref.seq async for post in adapter.posts.history("tides", oldest_first=True)]
@@ -77,7 +77,7 @@ async def test_gaps_in_what_is_left_hide_nothing(remnant: Remnant) -> None:
 
 
 @pytest.mark.parametrize("oldest", [1, 20, 999_936])
-async def test_the_post_of_a_moment_among_what_is_left(remnant: Remnant, oldest: int) -> None:
+async def test_post_number_at_a_time_is_found_among_remaining_posts(remnant: Remnant, oldest: int) -> None:
     remnant.numbers = [*range(oldest, oldest + 100, 3), oldest + 200]
     async with reader() as adapter:
         for second in [0, *range(oldest - 1, oldest + 105), oldest + 199, oldest + 200, oldest + 300]:
@@ -90,7 +90,7 @@ async def test_the_post_of_a_moment_among_what_is_left(remnant: Remnant, oldest:
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])
-async def test_nothing_is_left(remnant: Remnant, oldest_first: bool) -> None:
+async def test_fully_expired_history_is_empty(remnant: Remnant, oldest_first: bool) -> None:
     async with reader() as adapter:
         assert [post async for post in adapter.posts.history("tides", oldest_first=oldest_first)] == []
         gone = [post async for post in adapter.posts.history("tides", oldest_first=oldest_first, before=1_000_000)]

@@ -1,4 +1,4 @@
-"""Uses of invitations over processes: exactly as many as allowed, also when processes are killed while they accept."""
+"""Uses of invitations across processes: exactly as many as allowed, even when accepting processes are killed."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ INSTANTS = 8
 
 
 class LateClock(SystemClock):
-    """The clock of this machine, half an hour ahead: reservations of processes that were killed are overdue."""
+    """The clock of this machine, half an hour ahead: reservations of killed processes have expired."""
 
     now = staticmethod(lambda: SystemClock.now() + 1_800)
 
@@ -69,7 +69,7 @@ async def gate(url: str, *, users: int, max_uses: int) -> AsyncIterator[Gate]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_thousand_users_in_four_processes_get_exactly_the_uses(
+async def test_thousand_users_in_four_processes_use_exactly_the_allowed_uses(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path / 'app.db'}"
@@ -82,11 +82,11 @@ async def test_thousand_users_in_four_processes_get_exactly_the_uses(
 
 
 async def killed_and_continued(url: str, **kill: Any) -> None:
-    """Kill a process that accepts; the uses that it has not used are there for others when its time is over."""
+    """Kill an accepting process; its unused uses are available again after its reservations have expired."""
     async with gate(url, users=60, max_uses=20) as scene:
         ended = await scene.process(scene.users[:12], **kill)
         assert ended.code in (-signal.SIGKILL, 0)
-        await asyncio.sleep(0.3)  # what it sent is under way
+        await asyncio.sleep(0.3)  # its sent calls are under way
         async with scene.adapter(LateClock()) as adapter:
             results: Counter[str] = Counter()
             for user in scene.users:
@@ -99,8 +99,8 @@ async def killed_and_continued(url: str, **kill: Any) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_uses_of_a_process_that_was_killed_come_back(tmp_path: Path) -> None:
-    """At every named point, and at random instants."""
+async def test_unused_uses_of_a_killed_process_become_available_again(tmp_path: Path) -> None:
+    """Kill at every named point and at random instants."""
     chance = random.Random(17)
     kills: list[dict[str, Any]] = [{"kill_at": point} for point in POINTS]
     kills += [{"kill_after": chance.uniform(0.01, 0.3)} for _ in range(INSTANTS)]

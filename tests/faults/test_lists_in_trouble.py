@@ -1,4 +1,4 @@
-"""Lists that the service breaks off, turns in a circle or answers in part: never short without saying so."""
+"""Lists that the service aborts, repeats in a cycle or returns in part: an incomplete list is always reported."""
 
 import asyncio
 import re
@@ -40,7 +40,7 @@ async def second_cursor(adapter: ChannelAdapter, channel: str) -> str:
 
 
 @pytest.mark.parametrize("nth", [2, 3])
-async def test_a_list_of_subscribers_that_turns_in_a_circle_is_an_error(nth: int) -> None:
+async def test_cycle_in_the_subscriber_list_raises_unavailable(nth: int) -> None:
     async with opened() as (adapter, server):
         channel = await filled(adapter)
         cursor = await second_cursor(adapter, channel)
@@ -53,11 +53,11 @@ async def test_a_list_of_subscribers_that_turns_in_a_circle_is_an_error(nth: int
                     found.append(row.user)  # noqa: PERF401
         assert len(found) == len(set(found)) == (nth - 1) * 100 - 1
         server.faults.replace([])
-        found += [row.user async for row in rows]  # it can simply be asked again
+        found += [row.user async for row in rows]  # the next request succeeds
         assert sorted(found) == sorted(MANY)
 
 
-async def test_the_list_of_all_channels_has_each_once_and_ends() -> None:
+async def test_list_of_all_channels_has_each_channel_once_and_ends() -> None:
     async with opened() as (adapter, server):
         slugs = [f"channel_{number}" for number in range(6)]
         for slug in slugs:
@@ -74,7 +74,7 @@ async def test_the_list_of_all_channels_has_each_once_and_ends() -> None:
         assert sorted(found) == slugs
 
 
-async def test_a_joined_list_with_fewer_rows_than_it_counts_is_an_error() -> None:
+async def test_joined_list_shorter_than_its_total_count_raises_unavailable() -> None:
     async with opened() as (adapter, server):
         for number in range(3):
             channel = await adapter.channels.create(slug=f"channel_{number}", name="Tides", owner="owner")
@@ -98,12 +98,12 @@ def tagged(*numbers: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("pages", "offsets"),
     [
-        ([joined(3, 0, 1), joined(3, 2)], [0, 2]),  # the service gives smaller pages than it is asked for
+        ([joined(3, 0, 1), joined(3, 2)], [0, 2]),  # the service returns smaller pages than requested
         ([joined(5, 0, 1, 2), joined(5, 3), joined(5, 4)], [0, 3, 4]),
-        ([joined(4, 0, 1, 2), joined(3)], [0, 3]),  # a user left meanwhile
+        ([joined(4, 0, 1, 2), joined(3)], [0, 3]),  # one channel was left meanwhile
     ],
 )
-async def test_a_short_page_of_the_joined_list_is_read_on(
+async def test_short_page_of_the_joined_list_is_continued(
     script: Script, clock: FakeClock, pages: list[dict[str, Any]], offsets: list[int]
 ) -> None:
     numbers = [number for page in pages for number in range(5) if f"_{number}'" in str(page)]
@@ -115,7 +115,7 @@ async def test_a_short_page_of_the_joined_list_is_read_on(
     assert [body["Offset"] for body in script.bodies if "Offset" in body] == offsets
 
 
-async def test_one_group_of_a_batch_that_fails_for_the_moment_is_asked_for_again() -> None:
+async def test_temporarily_failing_groups_of_a_batch_are_requested_again() -> None:
     async with opened() as (_, server), ChannelAdapter.open(settings(server), clock=HastyClock()) as adapter:
         slugs = [f"channel_{number}" for number in range(4)]
         for slug in slugs:
@@ -131,7 +131,7 @@ async def test_one_group_of_a_batch_that_fails_for_the_moment_is_asked_for_again
         assert server.log.count("get_group_info") - before == 2 + 3
 
 
-async def test_a_failed_read_of_tags_leaves_no_other_one_running() -> None:
+async def test_failed_read_of_tags_leaves_no_other_read_running() -> None:
     async with opened() as (adapter, server):
         for number in range(120):
             await adapter.channels.create(slug=f"channel_{number}", name="Tides", owner="owner")
@@ -145,7 +145,7 @@ async def test_a_failed_read_of_tags_leaves_no_other_one_running() -> None:
         assert not running
 
 
-async def test_many_who_need_the_same_channel_at_once_cost_one_read() -> None:
+async def test_concurrent_posts_in_one_channel_cause_one_read() -> None:
     calls = Calls()
     async with opened({}, calls) as (adapter, _):
         channel = await channel_on(adapter)
@@ -155,7 +155,7 @@ async def test_many_who_need_the_same_channel_at_once_cost_one_read() -> None:
         assert calls == {"get_group_info": 1, "send_group_msg": 10}
 
 
-async def test_what_a_creation_made_known_is_not_hidden_by_a_read_that_was_under_way() -> None:
+async def test_pending_read_does_not_hide_a_newly_created_channel() -> None:
     async with opened() as (adapter, server):
         server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.4)])
         early = asyncio.create_task(adapter.posts.publish("tides", Text("too early")))
@@ -166,7 +166,7 @@ async def test_what_a_creation_made_known_is_not_hidden_by_a_read_that_was_under
             await early
 
 
-async def test_data_written_over_more_fields_than_are_read_says_so() -> None:
+async def test_custom_data_in_unconfigured_fields_is_marked_incomplete() -> None:
     keys = tuple(f"ch_data_{number}" for number in range(3))
     stub = {"app": {"group_fields": ["ch_tag", *keys]}}
     async with opened(stub, channels=ChannelSettings(custom_data_keys=keys)) as (wide, server):
@@ -182,7 +182,7 @@ async def test_data_written_over_more_fields_than_are_read_says_so() -> None:
             assert await wide.channels.get("tides") == again
 
 
-async def test_lists_can_be_closed() -> None:
+async def test_list_iterators_can_be_closed() -> None:
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
         await adapter.posts.publish(channel, Text("first"))
@@ -196,7 +196,7 @@ async def test_lists_can_be_closed() -> None:
 
 
 class Shifting:
-    """A joined list that is another one at every page: `lists[n]` is what the (n+1)th page is cut from."""
+    """A joined list that changes between pages: page n+1 is cut from `lists[n]`."""
 
     def __init__(self, mock: aioresponses, lists: list[list[int]]) -> None:
         self.offsets: list[int] = []
@@ -217,12 +217,12 @@ class Shifting:
 @pytest.mark.parametrize(
     ("lists", "offsets", "found"),
     [
-        ([list(range(250)), list(range(401))], [0, 200, 400], list(range(401))),  # many more at its end
-        ([list(range(400)), [999, *range(400)]], [0, 200, 400], list(range(400))),  # one more at its beginning
-        ([list(range(250)), list(range(1, 250))], [0, 200], [*range(200), *range(201, 250)]),  # cannot be seen
+        ([list(range(250)), list(range(401))], [0, 200, 400], list(range(401))),  # many more at the end
+        ([list(range(400)), [999, *range(400)]], [0, 200, 400], list(range(400))),  # one more at the beginning
+        ([list(range(250)), list(range(1, 250))], [0, 200], [*range(200), *range(201, 250)]),  # cannot be detected
     ],
 )
-async def test_a_joined_list_that_shifts_while_it_is_read(
+async def test_joined_list_that_changes_while_read_has_no_channel_twice(
     clock: FakeClock, lists: list[list[int]], offsets: list[int], found: list[int]
 ) -> None:
     given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY, concurrency=1)

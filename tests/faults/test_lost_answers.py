@@ -1,4 +1,4 @@
-"""Every write, with its first answer lost in every way there is: done once, and reported as done."""
+"""Every write, with its first answer lost in every possible way: carried out once, and reported as successful."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,7 +34,7 @@ FAULTS = {
 
 
 class HastyClock(SystemClock):
-    """Waits between attempts are not what is tested here."""
+    """A clock that shortens waits between attempts."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
@@ -49,7 +49,7 @@ class System:
     post: PostRef
 
     async def state(self) -> tuple[object, ...]:
-        """What can be seen from outside, through an adapter that nothing disturbs."""
+        """Return the publicly visible state, read by an adapter without faults."""
         self.server.faults.replace(())
         channels = await self.adapter.channels.get_many(["tides", "ferries"])
         profile = [(channel.slug, channel.name, channel.complete) for channel in channels.values()]
@@ -140,12 +140,12 @@ def undisturbed() -> Callable[[Work], Awaitable[tuple[object, ...]]]:
     return run
 
 
-INTERNAL_ERRORS = {"modify_group_msg": 91000}  # its service has codes of its own
+INTERNAL_ERRORS = {"modify_group_msg": 91000}  # its service uses different codes
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("command", WORK)
-async def test_a_lost_answer_leaves_the_same_state_as_none(
+async def test_lost_answer_leaves_the_same_state_as_no_fault(
     system: System, undisturbed: Callable[[Work], Awaitable[tuple[object, ...]]], command: str, fault: Fault
 ) -> None:
     code = INTERNAL_ERRORS.get(command, fault.code) if fault.code == 10002 else fault.code
@@ -154,7 +154,7 @@ async def test_a_lost_answer_leaves_the_same_state_as_none(
     assert await system.state() == await undisturbed(WORK[command])
 
 
-async def test_a_whole_life_on_a_flaky_network_ends_as_it_should() -> None:
+async def test_operations_on_a_flaky_network_end_in_the_expected_state() -> None:
     scenario = Scenario.load(SCENARIOS / "flaky_network.toml")
     async with StubServer(scenario.settings, faults=scenario.faults, seed=7) as server:
         settings = Settings(sdkappid=server.sdkappid, key=SecretStr(server.key), base_url=server.url)

@@ -1,4 +1,4 @@
-"""Kill -9 of a process that sends one-to-one messages, at every instant of a call; then it is run again."""
+"""A process that sends one-to-one messages is killed with signal 9 before and after the effect, then run again."""
 
 import asyncio
 import os
@@ -24,14 +24,14 @@ SECONDS = 60
 
 @dataclass(frozen=True)
 class System:
-    """A stub with a channel, and the command line in front of it."""
+    """A stub with a channel, and the command line connected to it."""
 
     server: StubServer
     adapter: ChannelAdapter
     directory: Path
 
     async def start(self, *words: str) -> asyncio.subprocess.Process:
-        """Start the command in a process of its own."""
+        """Start the command in a separate process."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CHANNEL_ADAPTER_")}
         own = {
             "SDKAPPID": str(self.server.sdkappid), "KEY": self.server.key, "BASE_URL": self.server.url,
@@ -43,7 +43,7 @@ class System:
         )
 
     async def kill_in_call(self, fault: Fault, *words: str) -> None:
-        """Start a command, and kill it while the call that the fault delays is unanswered."""
+        """Start a command, and kill it while the call delayed by the fault is unanswered."""
         self.server.faults.replace([fault])
         process = await self.start(*words)
         async with asyncio.timeout(SECONDS):
@@ -58,7 +58,7 @@ class System:
         return await (await self.start(*words)).wait()
 
     async def counts(self, text: str) -> list[int]:
-        """How many messages with this text each reader has."""
+        """Return the number of messages with this text for each reader."""
         found = []
         for reader in READERS:
             thread = [m.content async for m in self.adapter.messages.thread("tides", user=reader)]
@@ -92,7 +92,7 @@ async def test_message_of_a_killed_process_is_sent_once(system: System, fault: F
 
 
 @pytest.mark.parametrize("system", [Mode.COMMUNITY], indirect=True)
-async def test_killed_bulk_call_has_sent_each_user_one_message_at_most(system: System) -> None:
+async def test_killed_bulk_call_has_sent_each_user_one_message(system: System) -> None:
     file = system.directory / "readers.txt"
     file.write_text("\n".join(READERS) + "\n")
     await system.kill_in_call(Fault(command=BATCH, delay=SECONDS), "send-many", "tides", str(file), "once")

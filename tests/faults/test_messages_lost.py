@@ -1,4 +1,4 @@
-"""One-to-one messages with lost answers in every way there is: sent once, and reported as they are."""
+"""One-to-one messages with answers lost in every possible way: sent once, and reported correctly."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ INTERNAL_ERROR = 91000
 
 @dataclass(frozen=True)
 class System:
-    """An adapter on a stub, with a channel, and a message to the first reader."""
+    """An adapter on a stub, with a channel and a message to the first reader."""
 
     adapter: ChannelAdapter
     server: StubServer
     first: MessageRef
 
     async def texts(self, user: str) -> list[object]:
-        """What a reader has got, oldest first, through an adapter that nothing disturbs."""
+        """Return the sorted contents that a reader received, read by an adapter without faults."""
         self.server.faults.replace(())
         found = [m async for m in self.adapter.messages.thread("tides", user=user)]
         return sorted([m.content if not m.recalled else None for m in found], key=str)
@@ -98,13 +98,13 @@ WORK: dict[str, Callable[[System], Awaitable[None]]] = {
     [(Mode.OFFICIAL, SEND), *((Mode.COMMUNITY, command) for command in WORK)],
     indirect=["system"],
 )
-async def test_a_lost_answer_leaves_the_same_state_as_none(system: System, command: str, fault: Fault) -> None:
+async def test_operation_with_lost_answer_is_carried_out_once(system: System, command: str, fault: Fault) -> None:
     code = INTERNAL_ERROR if fault.code == 10002 else fault.code
     system.server.faults.replace([fault.model_copy(update={"command": command, "code": code})])
     await WORK[command](system)
 
 
-async def test_a_message_whose_every_answer_is_lost_is_found_in_the_thread(system: System) -> None:
+async def test_message_without_any_answer_is_found_in_the_thread(system: System) -> None:
     system.server.faults.replace([Fault(command=SEND, drop=True, applied=True)])
     sent = await system.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
     found = {m.key: m.content async for m in system.adapter.messages.thread("tides", user=READERS[0])}
@@ -112,7 +112,7 @@ async def test_a_message_whose_every_answer_is_lost_is_found_in_the_thread(syste
     assert len(found) == 2
 
 
-async def test_a_message_that_cannot_be_looked_up_has_an_unknown_outcome(system: System) -> None:
+async def test_message_that_cannot_be_looked_up_has_unknown_outcome(system: System) -> None:
     lost, unreadable = Fault(command=SEND, drop=True, applied=True), Fault(command=ROAM, status=502)
     system.server.faults.replace([lost, unreadable])
     with pytest.raises(OutcomeUnknownError, match=SEND):
@@ -122,7 +122,7 @@ async def test_a_message_that_cannot_be_looked_up_has_an_unknown_outcome(system:
     assert await system.texts(READERS[0]) == [Text("first"), Text("second")]
 
 
-async def test_a_message_that_was_not_sent_is_not_reported_as_sent(system: System) -> None:
+async def test_unsent_message_is_not_reported_as_sent(system: System) -> None:
     system.server.faults.replace([Fault(command=SEND, drop=True)])
     with pytest.raises(OutcomeUnknownError, match=SEND):
         await system.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
@@ -137,7 +137,7 @@ in_community = pytest.mark.parametrize("system", [Mode.COMMUNITY], indirect=True
 
 @in_community
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
-async def test_a_batch_in_doubt_is_not_sent_again(system: System, fault: Fault) -> None:
+async def test_batch_with_unknown_outcome_is_not_sent_again(system: System, fault: Fault) -> None:
     code = INTERNAL_ERROR if fault.code is not None else None
     system.server.faults.replace([fault.model_copy(update={"command": BATCH, "code": code})])
     outcomes = await system.adapter.messages.send_many("tides", READERS, Text("once"))
@@ -151,7 +151,7 @@ async def test_a_batch_in_doubt_is_not_sent_again(system: System, fault: Fault) 
 
 @in_community
 @pytest.mark.parametrize("code", [60007, 90057, 70001])
-async def test_a_batch_that_was_refused_for_the_moment_is_sent_once(system: System, code: int) -> None:
+async def test_temporarily_refused_batch_is_sent_once(system: System, code: int) -> None:
     system.server.faults.replace([Fault(command=BATCH, nth=(1,), code=code)])
     outcomes = await system.adapter.messages.send_many("tides", READERS, Text("once"))
     assert outcomes.counts == {OutcomeKind.SENT: len(READERS)}

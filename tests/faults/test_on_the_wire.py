@@ -1,4 +1,4 @@
-"""What the adapter really sends, and what it makes of answers that a healthy stub does not give."""
+"""Requests of the adapter, and its handling of answers that a stub without faults does not return."""
 
 import asyncio
 import dataclasses
@@ -24,13 +24,13 @@ from tests.faults.test_adapter_trouble import USERS, channel_on, opened
 
 
 def last(server: StubServer, command: str) -> dict[str, object]:
-    """The body of the latest call of a command."""
+    """Return the body of the latest call of a command."""
     body = list(server.log.calls(command))[-1].body
     assert isinstance(body, dict)
     return body
 
 
-async def test_a_channel_is_a_tagged_community_without_topics_that_anybody_may_join() -> None:
+async def test_channel_is_created_as_tagged_open_community_without_topics() -> None:
     async with opened() as (adapter, server):
         await channel_on(adapter)
         assert last(server, "create_group") == {
@@ -45,7 +45,7 @@ async def test_a_channel_is_a_tagged_community_without_topics_that_anybody_may_j
         assert last(server, "modify_group_base_info") == {"GroupId": "@TGS#_tides", "MuteAllMember": "On"}
 
 
-async def test_posts_carry_extensions_and_silent_ones_do_not_count() -> None:
+async def test_posts_support_extensions_and_silent_posts_do_not_count_as_unread() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.posts.publish(channel, Text("loud"))
@@ -56,7 +56,7 @@ async def test_posts_carry_extensions_and_silent_ones_do_not_count() -> None:
         assert last(server, "send_group_msg")["SendMsgControl"] == ["NoUnread"]
 
 
-async def test_lists_always_name_the_type_they_want() -> None:
+async def test_request_for_joined_groups_contains_the_group_type() -> None:
     async with opened() as (adapter, server):
         assert [mine async for mine in adapter.channels.subscribed(USERS[0])] == []
         asked = last(server, "get_joined_group_list")
@@ -64,7 +64,7 @@ async def test_lists_always_name_the_type_they_want() -> None:
 
 
 @pytest.mark.parametrize(("notify", "silence"), [(False, 1), (True, 0)])
-async def test_who_hears_of_joins_and_leaves_is_a_setting(notify: bool, silence: int) -> None:
+async def test_notify_setting_controls_notices_of_joins_and_leaves(notify: bool, silence: int) -> None:
     async with opened(subscriptions=SubscriptionSettings(notify=notify)) as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.subscriptions.subscribe(channel, USERS[:1])
@@ -79,34 +79,34 @@ async def subscribed_under(fault: Fault, adapter: ChannelAdapter, server: StubSe
     return dict((await adapter.subscriptions.subscribe(channel, USERS[:6])).counts)
 
 
-async def test_one_person_in_too_many_groups_is_found_by_halving() -> None:
+async def test_user_in_too_many_groups_is_found_by_halving_the_batch() -> None:
     async with opened() as (adapter, server):
         fault = Fault(command="add_group_member", account=USERS[3], code=10037)
         counts = await subscribed_under(fault, adapter, server)
         assert counts == {OutcomeKind.TOO_MANY_CHANNELS: 1, OutcomeKind.ADDED: 5}
 
 
-async def test_a_webhook_that_refuses_refuses_everybody_in_the_call() -> None:
+async def test_refusal_by_a_webhook_refuses_every_user_of_the_call() -> None:
     async with opened() as (adapter, server):
         fault = Fault(command="add_group_member", code=10016)
         assert await subscribed_under(fault, adapter, server) == {OutcomeKind.REFUSED: 6}
 
 
 @pytest.mark.parametrize("code", [10014, 10038])
-async def test_a_limit_that_is_not_the_channels_own_ends_in_full(code: int) -> None:
+async def test_limit_other_than_the_channel_limit_is_reported_as_full(code: int) -> None:
     async with opened() as (adapter, server):
         fault = Fault(command="add_group_member", code=code)
         assert await subscribed_under(fault, adapter, server) == {OutcomeKind.FULL: 6}
 
 
-async def test_who_fails_alone_and_is_known_was_refused() -> None:
+async def test_existing_user_that_fails_alone_is_refused() -> None:
     async with opened() as (adapter, server):
         fault = Fault(command="add_group_member", fail_items=3)
         counts = await subscribed_under(fault, adapter, server)
         assert counts == {OutcomeKind.REFUSED: 2, OutcomeKind.ADDED: 4}
 
 
-async def test_accounts_that_cannot_be_imported_are_reported() -> None:
+async def test_account_that_cannot_be_imported_is_reported() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace([Fault(command="multiaccount_import", fail_items=2)])
@@ -120,7 +120,7 @@ async def test_accounts_that_cannot_be_imported_are_reported() -> None:
         }
 
 
-async def test_items_that_fail_inside_a_call_are_errors_of_their_own() -> None:
+async def test_failed_item_of_a_call_raises_its_own_error() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         post = await adapter.posts.publish(channel, Text("stays"))
@@ -135,7 +135,7 @@ async def test_items_that_fail_inside_a_call_are_errors_of_their_own() -> None:
             await adapter.accounts.check(USERS)
 
 
-async def test_a_channel_that_goes_while_a_post_is_edited_is_not_called_a_missing_post() -> None:
+async def test_edit_in_a_deleted_channel_raises_not_found_for_the_group() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         post = await adapter.posts.publish(channel, Text("first"))
@@ -144,7 +144,7 @@ async def test_a_channel_that_goes_while_a_post_is_edited_is_not_called_a_missin
             await adapter.posts.edit(post.ref, Text("second"))
 
 
-async def test_a_reason_and_an_author_are_checked() -> None:
+async def test_reason_and_author_are_validated() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         post = await adapter.posts.publish(channel, Text("stays"))
@@ -156,7 +156,7 @@ async def test_a_reason_and_an_author_are_checked() -> None:
         assert server.log.count("send_group_msg") == 1
 
 
-async def test_too_many_posts_at_once_are_refused_before_they_wait_too_long() -> None:
+async def test_excess_concurrent_posts_are_refused_as_throttled() -> None:
     async with opened(posts=PostSettings(per_second=1), total_seconds=2.0) as (adapter, _):
         channel = await channel_on(adapter)
         posts = [adapter.posts.publish(channel, Text(f"post {number}")) for number in range(6)]
@@ -167,14 +167,14 @@ async def test_too_many_posts_at_once_are_refused_before_they_wait_too_long() ->
         assert len([post async for post in adapter.posts.history(channel)]) == len(results) - len(late)
 
 
-async def test_the_room_of_a_channel_can_be_changed() -> None:
+async def test_subscriber_limit_of_a_channel_can_be_changed() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         assert (await adapter.channels.update(channel, max_subscribers=7)).max_subscribers == 7
         assert last(server, "modify_group_base_info") == {"GroupId": channel, "MaxMemberNum": 8}
 
 
-async def test_a_deleted_channel_takes_no_posts_whatever_was_remembered() -> None:
+async def test_publish_in_a_deleted_channel_raises_not_found() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.posts.publish(channel, Text("first"))
@@ -184,7 +184,7 @@ async def test_a_deleted_channel_takes_no_posts_whatever_was_remembered() -> Non
         assert server.log.count("send_group_msg") == 1
 
 
-async def test_the_doctor_names_a_switch_that_is_off() -> None:
+async def test_doctor_reports_a_disabled_switch() -> None:
     async with opened({"app": {"community": False}}) as (adapter, _):
         failed = {finding.check: finding.remediation for finding in await adapter.doctor() if not finding.ok}
         assert "console" in failed["communities"]
@@ -199,13 +199,13 @@ async def test_the_doctor_names_a_switch_that_is_off() -> None:
         (3.0, True, "3 seconds behind"),
     ],
 )
-def test_the_doctor_compares_clocks(skew: float | None, ok: bool, says: str) -> None:
+def test_doctor_compares_clocks(skew: float | None, ok: bool, says: str) -> None:
     finding = Doctor.clock(skew)
     assert finding.ok is ok
     assert says in finding.message
 
 
-async def test_who_cannot_come_leaves_room_for_others() -> None:
+async def test_users_that_cannot_be_added_use_no_capacity() -> None:
     async with opened({"limits": {"groups_per_user": 1}}) as (adapter, _):
         other = (await adapter.channels.create(slug="other", name="Other", owner="owner")).id
         await adapter.subscriptions.subscribe(other, USERS[:3])
@@ -216,7 +216,7 @@ async def test_who_cannot_come_leaves_room_for_others() -> None:
         assert await adapter.subscriptions.count(small) == 3
 
 
-async def test_large_batches_with_strangers_in_them() -> None:
+async def test_large_batches_with_unknown_users_have_correct_outcomes() -> None:
     subscriptions = SubscriptionSettings(add_per_call=300)
     async with opened({"limits": {"add_members": 300}}, subscriptions=subscriptions) as (adapter, _):
         channel = await channel_on(adapter)
@@ -228,7 +228,7 @@ async def test_large_batches_with_strangers_in_them() -> None:
 
 
 @pytest.mark.parametrize("code", [10004, 10006, 90026])
-async def test_a_post_whose_repeat_is_refused_as_a_duplicate_is_found(code: int) -> None:
+async def test_post_whose_repeat_is_refused_as_duplicate_is_found(code: int) -> None:
     async with opened({"behaviour": {"duplicate_answer_code": code}}, total_seconds=3.0) as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace([Fault(command="send_group_msg", nth=(1,), drop=True, applied=True)])
@@ -236,7 +236,7 @@ async def test_a_post_whose_repeat_is_refused_as_a_duplicate_is_found(code: int)
         assert [found async for found in adapter.posts.history(channel)] == [post]
 
 
-async def test_a_recall_whose_repeat_finds_nothing_is_done() -> None:
+async def test_recall_whose_repeat_finds_nothing_succeeds() -> None:
     async with opened({"behaviour": {"recall_twice_code": 10030}}) as (adapter, server):
         channel = await channel_on(adapter)
         post = await adapter.posts.publish(channel, Text("goes"))
@@ -246,14 +246,14 @@ async def test_a_recall_whose_repeat_finds_nothing_is_done() -> None:
             await adapter.posts.recall(dataclasses.replace(post.ref, seq=9))
 
 
-async def test_a_deletion_whose_answer_was_lost_is_ours() -> None:
+async def test_deletion_with_lost_answer_returns_true() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace([Fault(command="destroy_group", nth=(1,), drop=True, applied=True)])
         assert await adapter.channels.delete(channel)
 
 
-async def test_a_blip_while_importing_accounts_costs_one_batch() -> None:
+async def test_brief_failure_of_account_import_fails_one_batch() -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="multiaccount_import", nth=(1, 2, 3), code=70500)])
         users = [f"person_{number}" for number in range(250)]
@@ -261,7 +261,7 @@ async def test_a_blip_while_importing_accounts_costs_one_batch() -> None:
         assert made.counts == {OutcomeKind.FAILED: 100, OutcomeKind.ADDED: 150}
 
 
-async def test_a_bare_text_is_never_taken_for_a_list() -> None:
+async def test_string_in_place_of_a_list_is_refused() -> None:
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
         for attempt in (
@@ -273,7 +273,7 @@ async def test_a_bare_text_is_never_taken_for_a_list() -> None:
                 await attempt
 
 
-async def test_a_creation_that_stops_half_way_says_what_is_there() -> None:
+async def test_interrupted_creation_reports_what_exists() -> None:
     async with opened() as (adapter, server):
         server.faults.replace([Fault(command="modify_group_base_info", code=10007)])
         with pytest.raises(PermissionDeniedError, match="@TGS#_tides exists, but every subscriber can post in it"):
@@ -282,21 +282,21 @@ async def test_a_creation_that_stops_half_way_says_what_is_there() -> None:
         assert (await adapter.channels.create(slug="tides", name="Tides", owner="owner")).complete
 
 
-async def test_the_doctor_does_not_diagnose_a_service_that_is_not_there() -> None:
+async def test_doctor_raises_unavailable_when_the_service_is_stopped() -> None:
     async with opened(total_seconds=1.0) as (adapter, server):
         await server.stop()
         with pytest.raises(UnavailableError):
             await adapter.doctor()
 
 
-async def test_the_wrong_one_of_many_ids_is_named() -> None:
+async def test_invalid_id_in_a_list_is_named() -> None:
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
         with pytest.raises(InvalidError, match=r"^users\[2\] is empty"):
             await adapter.subscriptions.subscribe(channel, [*USERS[:2], "", *USERS[2:]])
 
 
-async def test_a_slow_read_does_not_undo_what_a_creation_made_known() -> None:
+async def test_slow_read_does_not_discard_a_newly_created_channel() -> None:
     async with opened() as (adapter, server):
         server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.5)])
         early = asyncio.create_task(adapter.posts.publish("tides", Text("too early")))
@@ -308,7 +308,7 @@ async def test_a_slow_read_does_not_undo_what_a_creation_made_known() -> None:
         assert [mine.channel.slug async for mine in adapter.channels.subscribed("owner")] == ["tides"]
 
 
-async def test_a_success_without_a_number_is_an_unknown_outcome() -> None:
+async def test_success_without_post_number_is_an_unknown_outcome() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.add(Fault(command="send_group_msg", extra={"MsgSeq": None}))
@@ -316,13 +316,13 @@ async def test_a_success_without_a_number_is_an_unknown_outcome() -> None:
             await adapter.posts.publish(channel, Text("x"))
 
 
-async def test_all_channels_come_from_every_page_of_the_list() -> None:
+async def test_channels_are_read_from_every_page_of_the_list() -> None:
     async with opened() as (adapter, server):
         slugs = [f"channel_{number}" for number in range(8)]
         for slug in slugs:
             await adapter.channels.create(slug=slug, name=slug, owner="owner")
         server.faults.add(Fault(command="get_appid_group_list", nth=(1,), extra={"GroupIdList": [], "Next": 3}))
-        assert [channel async for channel in adapter.channels.all()] == []  # an empty page is the end
+        assert [channel async for channel in adapter.channels.all()] == []  # an empty page ends the list
         server.faults.replace([])
         half = [{"GroupId": f"@TGS#_{slug}"} for slug in slugs[:5]]
         server.faults.add(Fault(command="get_appid_group_list", nth=(1,), extra={"GroupIdList": half, "Next": 3}))
@@ -330,12 +330,12 @@ async def test_all_channels_come_from_every_page_of_the_list() -> None:
         assert [call.body["Next"] for call in server.log.calls("get_appid_group_list")] == [0, 0, 3]
 
 
-async def test_a_tag_seen_in_a_list_does_not_stand_for_the_owner() -> None:
+async def test_tag_cached_from_a_list_does_not_replace_the_owner() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.subscriptions.subscribe(channel, USERS[:1])
         adapter.channels.forget()
-        assert len([mine async for mine in adapter.channels.subscribed(USERS[0])]) == 1  # the tag is remembered now
+        assert len([mine async for mine in adapter.channels.subscribed(USERS[0])]) == 1  # the tag is cached now
         post = await adapter.posts.publish(channel, Text("x"))
         assert post.author == "owner"
         assert last(server, "send_group_msg")["From_Account"] == "owner"

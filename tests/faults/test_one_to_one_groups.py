@@ -20,7 +20,7 @@ KIND = ConversationKind(one_to_one=True, prefix="@TOA#_")
 
 
 class Scenario:
-    """Which channels exist and which of them the user follows."""
+    """The existing channels and the channels that the user follows."""
 
     def __init__(self) -> None:
         self.followed = list(CHANNELS)

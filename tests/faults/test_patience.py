@@ -1,4 +1,4 @@
-"""How long a bulk call stands by a service that does not answer, by a clock that never really waits."""
+"""How long a bulk call waits for a service that does not answer, with a clock whose waits do not block."""
 
 import asyncio
 from typing import TypeVar
@@ -28,7 +28,7 @@ SECONDS = 60.0
 
 
 class Patience:
-    """Calls through one OutageGuard, which decides as it does for the batches of a bulk call."""
+    """Calls through one OutageGuard, with the decisions it makes for the batches of a bulk call."""
 
     def __init__(self, calls: Caller, clock: Clock, seconds: float) -> None:
         self._calls = calls
@@ -36,15 +36,15 @@ class Patience:
 
     @property
     def gone(self) -> ChannelAdapterError | None:
-        """The error after which no call is made any more."""
+        """The error after which no further call is made."""
         return self._guard.tripped
 
     async def call(
         self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
     ) -> ReplyT:
-        """Return the reply, after waits and further attempts if they are needed. Raises ChannelAdapterError.
+        """Return the reply, after waits and further attempts if needed. Raises ChannelAdapterError.
 
-        `deadline` is in seconds from now and bounds all of it.
+        `deadline` is in seconds from now and limits the total time.
         """
         try:
             return await self._guard.run(
@@ -72,7 +72,7 @@ def patience(client: TencentClient, clock: FakeClock) -> Patience:
     return Patience(ApiCaller(client), clock, SECONDS)
 
 
-async def test_a_service_is_gone_when_nothing_was_answered_for_so_long(
+async def test_service_counts_as_down_after_the_period_without_an_answer(
     script: Script, client: TencentClient, clock: FakeClock, patience: Patience
 ) -> None:
     script.then(*[BUSY] * 1000)
@@ -89,7 +89,7 @@ async def test_a_service_is_gone_when_nothing_was_answered_for_so_long(
 
 
 @pytest.mark.parametrize("answer", [FOUND, WRONG])
-async def test_any_answer_starts_the_time_anew(
+async def test_any_answer_restarts_the_period(
     script: Script, client: TencentClient, clock: FakeClock, patience: Patience, answer: dict[str, object]
 ) -> None:
     script.then(*[BUSY] * 3, answer, *[BUSY] * 1000)
@@ -107,7 +107,7 @@ async def test_any_answer_starts_the_time_anew(
         assert clock.elapsed - began >= SECONDS
 
 
-async def test_time_in_which_nothing_was_asked_is_no_silence(
+async def test_time_without_calls_does_not_count_as_outage(
     script: Script, client: TencentClient, clock: FakeClock, patience: Patience
 ) -> None:
     script.then(FOUND, *[BUSY] * 3, FOUND)
@@ -119,7 +119,7 @@ async def test_time_in_which_nothing_was_asked_is_no_silence(
         await ask(patience)
 
 
-async def test_a_lower_rate_is_kept_to_until_the_service_takes_nothing_at_all(
+async def test_throttled_calls_are_repeated_until_the_period_without_success_ends(
     script: Script, client: TencentClient, clock: FakeClock, patience: Patience
 ) -> None:
     script.then(*[TOO_FAST] * 20, FOUND, *[TOO_FAST] * 1000)
@@ -133,7 +133,7 @@ async def test_a_lower_rate_is_kept_to_until_the_service_takes_nothing_at_all(
 
 
 class Gauge:
-    """The gateway, with a count of the calls under way when each one begins; once one is answered, `together` wait
+    """The gateway, with a count of the calls under way at the start of each; after one is answered, `together` wait
     for each other."""
 
     def __init__(self, gateway: ApiCaller, together: int) -> None:
@@ -159,7 +159,7 @@ class Gauge:
         return reply
 
 
-async def test_while_nothing_is_answered_one_call_at_a_time_finds_out(
+async def test_single_calls_probe_the_service_until_one_is_answered(
     script: Script, client: TencentClient, clock: FakeClock
 ) -> None:
     gauge = Gauge(ApiCaller(client), together=7)
@@ -180,7 +180,7 @@ async def test_deadline_ends_the_attempts(
 ) -> None:
     script.then(*[answer] * 1000)
     async with client:
-        for _ in range(3):  # before and after it is known that nothing is answered
+        for _ in range(3):  # before and after the outage is detected
             began = clock.elapsed
             with pytest.raises((UnavailableError, ThrottledError)):
                 await patience.call(ACCOUNT_CHECK, REQUEST, deadline=4.0)
@@ -188,7 +188,7 @@ async def test_deadline_ends_the_attempts(
 
 
 class Stalling:
-    """Fails the first call and answers none after it."""
+    """A caller that fails the first call and answers none after it."""
 
     def __init__(self) -> None:
         self.waiting = asyncio.Event()
@@ -228,7 +228,7 @@ async def test_metered_call_ends_at_its_deadline(script: Script, client: Tencent
         assert clock.elapsed - began <= 5.0
 
 
-async def test_metered_call_does_not_wait_past_its_deadline_for_the_limit_of_all_processes(
+async def test_metered_call_does_not_wait_past_its_deadline_for_the_shared_limit(
     script: Script, client: TencentClient, clock: FakeClock
 ) -> None:
     script.then(*[FOUND] * 10)

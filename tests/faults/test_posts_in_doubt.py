@@ -1,4 +1,4 @@
-"""Posts whose answer was lost while the channel changed hands: never twice, and never called refused when in doubt."""
+"""Posts whose answer was lost during a change of owner: never sent twice, never reported as refused in doubt."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ SEND = "send_group_msg"
 
 
 async def handed_over(server: StubServer, adapter: ChannelAdapter) -> str:
-    """A channel whose owner this adapter remembers, and which has another one by now."""
+    """Create a channel whose owner this adapter has cached, then change its owner."""
     await adapter.accounts.add(["owner", *USERS[:2]])
     channel = await channel_on(adapter)
     await adapter.subscriptions.subscribe(channel, USERS[:1])
@@ -29,8 +29,8 @@ async def texts(server: StubServer, adapter: ChannelAdapter, channel: str) -> li
     return [post.content async for post in adapter.posts.history(channel) if post.state is PostState.PUBLISHED]
 
 
-async def test_a_post_in_doubt_is_not_sent_again_under_another_name() -> None:
-    """The service tells a repetition by its sender: as another user it would be a second post."""
+async def test_post_in_doubt_is_not_sent_again_under_another_account() -> None:
+    """The service identifies a repetition by its sender: from another account it would be a second post."""
     calls = Calls()
     async with (
         StubServer() as server,
@@ -44,10 +44,10 @@ async def test_a_post_in_doubt_is_not_sent_again_under_another_name() -> None:
         assert isinstance(caught.value.__cause__, PermissionDeniedError)
         assert calls[SEND] - before == 2
         assert await texts(server, adapter, channel) == [Text("first")]
-        await adapter.posts.publish(channel, Text("third"))  # the new owner is known by now
+        await adapter.posts.publish(channel, Text("third"))  # the new owner is now cached
 
 
-async def test_a_clear_refusal_is_sent_again_as_the_new_owner() -> None:
+async def test_clearly_refused_post_is_sent_again_as_the_new_owner() -> None:
     calls = Calls()
     async with (
         StubServer() as server,
@@ -59,7 +59,7 @@ async def test_a_clear_refusal_is_sent_again_as_the_new_owner() -> None:
         assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
 
 
-async def test_what_the_new_owner_sent_is_looked_for_as_well() -> None:
+async def test_post_sent_as_the_new_owner_is_looked_up_too() -> None:
     async with StubServer() as server, ChannelAdapter.open(settings(server), clock=HastyClock()) as adapter:
         channel = await handed_over(server, adapter)
         server.faults.replace([Fault(command=SEND, nth=(2, 3, 4), drop=True, applied=True)])
@@ -68,7 +68,7 @@ async def test_what_the_new_owner_sent_is_looked_for_as_well() -> None:
         assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
 
 
-async def test_history_that_cannot_be_read_does_not_make_a_post_undone() -> None:
+async def test_unreadable_history_leaves_the_outcome_of_a_post_unknown() -> None:
     async with StubServer() as server, ChannelAdapter.open(settings(server), clock=HastyClock()) as adapter:
         channel = await handed_over(server, adapter)
         adapter.channels.forget()

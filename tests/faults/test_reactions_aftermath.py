@@ -1,4 +1,4 @@
-"""Reactions after something went wrong: what is left to publish, what is said of it, and what is tried anew."""
+"""Reactions after failures: what remains to be published, what is reported, and what is tried again."""
 
 import asyncio
 import sqlite3
@@ -25,7 +25,7 @@ async def system(tmp_path: Path) -> AsyncIterator[System]:
         yield made
 
 
-async def test_what_was_left_is_published_by_a_process_that_starts_publishing(system: System) -> None:
+async def test_remaining_counts_are_published_by_a_process_that_starts_publishing(system: System) -> None:
     await left_over(system)
     async with system.adapter() as adapter, asyncio.timeout(10):
         adapter.reactions.start()
@@ -33,7 +33,7 @@ async def test_what_was_left_is_published_by_a_process_that_starts_publishing(sy
             await asyncio.sleep(0.02)
 
 
-async def test_what_was_left_stays_in_a_process_that_never_uses_reactions(system: System) -> None:
+async def test_remaining_counts_stay_unpublished_in_a_process_without_reactions(system: System) -> None:
     await left_over(system)
     async with system.adapter() as adapter:
         await adapter.posts.publish(SLUG, Text("second"))
@@ -41,7 +41,7 @@ async def test_what_was_left_stays_in_a_process_that_never_uses_reactions(system
     assert system.shown() == {}
 
 
-async def test_process_that_never_uses_reactions_creates_no_tables_of_them(system: System, tmp_path: Path) -> None:
+async def test_process_without_reactions_creates_no_reaction_tables(system: System, tmp_path: Path) -> None:
     async with system.adapter(
         database_url=f"sqlite:///{tmp_path / 'other.db'}", reactions={"on_unsubscribe": "remove"}
     ) as adapter:
@@ -52,11 +52,11 @@ async def test_process_that_never_uses_reactions_creates_no_tables_of_them(syste
         await adapter.channels.delete(SLUG)
     with closing(sqlite3.connect(tmp_path / "other.db")) as found:
         tables = {name for (name,) in found.execute("SELECT name FROM sqlite_master")}
-    assert tables  # of the directory and of blocked users
+    assert tables  # tables of the directory and of blocked users
     assert not {name for name in tables if name.startswith("reaction")}
 
 
-async def test_recall_in_a_process_that_never_uses_reactions_removes_them(system: System) -> None:
+async def test_recall_in_a_process_without_reactions_removes_them(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
     async with system.adapter() as other:
@@ -66,7 +66,7 @@ async def test_recall_in_a_process_that_never_uses_reactions_removes_them(system
             await adapter.reactions.get(system.ref)
 
 
-async def test_a_store_that_is_away_at_the_start_is_opened_later(system: System, tmp_path: Path) -> None:
+async def test_store_unavailable_at_the_start_is_opened_later(system: System, tmp_path: Path) -> None:
     await left_over(system)
     (tmp_path / "reactions.db").rename(tmp_path / "later.db")
     (tmp_path / "reactions.db").mkdir()
@@ -81,7 +81,7 @@ async def test_a_store_that_is_away_at_the_start_is_opened_later(system: System,
             await asyncio.sleep(0.05)
 
 
-async def test_a_flush_does_not_claim_what_the_service_refuses(system: System) -> None:
+async def test_flush_returns_false_while_the_service_refuses(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
@@ -93,7 +93,7 @@ async def test_a_flush_does_not_claim_what_the_service_refuses(system: System) -
         assert system.shown() == {"👍": 2}
 
 
-async def test_the_doctor_says_what_is_wrong_with_the_store(system: System, tmp_path: Path) -> None:
+async def test_doctor_reports_an_unusable_store(system: System, tmp_path: Path) -> None:
     async with system.adapter(database_url=f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}") as adapter:
         finding = (await adapter.doctor())[-1]
         assert (finding.check, finding.ok) == ("reactions", False)
@@ -104,7 +104,7 @@ async def test_the_doctor_says_what_is_wrong_with_the_store(system: System, tmp_
 @pytest.mark.parametrize(
     "where", ["me:s3c/ret@db:5432/x", "me:s3c?ret@db/x", "db:s3cret/x", "db/x?user=me&password=s3cret"]
 )
-def test_no_password_is_told(where: str) -> None:
+def test_password_in_a_database_url_is_never_shown(where: str) -> None:
     try:
         said = repr(Database(f"postgresql://{where}"))
     except ConfigurationError as refused:
@@ -112,18 +112,18 @@ def test_no_password_is_told(where: str) -> None:
     assert "s3c" not in said
 
 
-async def test_an_unreachable_database_is_named_without_its_password(system: System) -> None:
+async def test_error_for_unreachable_database_omits_the_password(system: System) -> None:
     async with system.adapter(database_url="postgresql://127.0.0.1:1/x?user=me&password=s3cret") as adapter:
         with pytest.raises(UnavailableError) as refused:
             await adapter.reactions.get(system.ref)
     assert "s3cret" not in str(refused.value)
 
 
-async def test_a_probe_tries_messages_that_fell_anew(system: System) -> None:
+async def test_probe_retries_messages_that_fell_back_to_the_store(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        behave(system, community_extensions=False)  # the console turns them off, and each message falls by itself
+        behave(system, community_extensions=False)  # the console disables them, and each message falls back alone
         await adapter.reactions.react(system.ref, TWO, "❤️")
         assert await adapter.reactions.flush()
         assert (data(system), system.shown()) == ({}, {"👍": 1})
@@ -133,17 +133,17 @@ async def test_a_probe_tries_messages_that_fell_anew(system: System) -> None:
         assert (data(system), system.shown()) == ({}, {"👍": 1, "❤️": 1})
 
 
-async def test_a_channel_that_went_unheard_leaves_nothing_to_publish(system: System) -> None:
+async def test_channel_deleted_by_another_process_leaves_nothing_to_publish(system: System) -> None:
     async with system.adapter() as adapter, system.adapter(database_url=None) as other:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         await other.channels.delete(SLUG)
-        await adapter.reactions.react(system.ref, ONE, "❤️")  # no user has told this process
+        await adapter.reactions.react(system.ref, ONE, "❤️")  # this process has received no event
         assert await adapter.reactions.flush(5)
         assert (await adapter.reactions.get(system.ref)).total == 0
 
 
-async def test_repeats_of_a_lost_call_keep_the_pace(system: System) -> None:
+async def test_repeats_of_a_lost_call_stay_within_the_rate(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
@@ -156,7 +156,7 @@ async def test_repeats_of_a_lost_call_keep_the_pace(system: System) -> None:
         assert await adapter.reactions.flush(20)
 
 
-async def test_one_person_has_one_reaction_whatever_a_phone_writes(system: System) -> None:
+async def test_user_has_one_reaction_regardless_of_client_keys(system: System) -> None:
     client = system.server.world.client(ONE)
     client.set_extensions(system.ref.channel, 1, {f"r|{ONE}": "👍 ❤️ 😂"})
     for url in (None, system.values["database_url"]):
@@ -167,7 +167,7 @@ async def test_one_person_has_one_reaction_whatever_a_phone_writes(system: Syste
             assert (found.counts, found.mine) == ({"😂": 1}, ("😂",))
 
 
-async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(system: System) -> None:
+async def test_reactions_of_a_hundred_posts_need_one_query_plus_one_for_the_viewer(system: System) -> None:
     refs = [PostRef(system.ref.channel, number) for number in range(1, 101)]
     async with system.adapter() as adapter:
         stored = await adapter.reactions._store()
@@ -184,7 +184,7 @@ async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(system: S
         await stored.drop_channel(system.ref.channel)
 
 
-async def test_webhooks_serve_publishes_what_another_process_left(system: System, tmp_path: Path) -> None:
+async def test_webhooks_serve_publishes_remaining_counts_of_another_process(system: System, tmp_path: Path) -> None:
     await left_over(system)
     server, settings = system.server, tmp_path / "adapter.toml"
     settings.write_text(

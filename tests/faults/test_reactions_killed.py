@@ -1,4 +1,4 @@
-"""Kill -9 at every named point of publishing and merging: after a restart nothing is lost and nothing counted twice."""
+"""Kill at each named point of publishing and merging: after a restart nothing is lost or counted twice."""
 
 import asyncio
 import signal
@@ -35,7 +35,7 @@ async def killed(system: System, point: str, times: int, job: dict[str, Any]) ->
 async def restarted(
     system: System, changes: Changes, react: list[tuple[str, str]], *, reconcile: bool
 ) -> dict[str, int]:
-    """Another process: the events come again, users who had no answer ask again; gives the counts."""
+    """Repeat the events and the unanswered reactions in another process; return the counts."""
     async with system.adapter() as adapter:
         values = [ReactionChange(UserId(user), tuple(emoji), seq) for user, emoji, seq in changes]
         await adapter.reactions.merge(system.ref, values)
@@ -63,7 +63,7 @@ async def one_point(url: str, point: str, times: int) -> None:
 
 
 async def compaction(url: str, point: str, times: int) -> None:
-    """240 users' keys are one too many for the message; killed between deleting some and knowing of it."""
+    """Exceed the message with 240 users' keys; kill between deleting some and recording it."""
     async with open_system(USERS, url) as system:
         changes = write_from_client(system, system.users, "👍")
         await killed(system, point, times, {"fold": [changes]})
@@ -76,7 +76,7 @@ async def compaction(url: str, point: str, times: int) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_killed_at_every_point(tmp_path: Path) -> None:
+async def test_counts_are_exact_after_a_kill_at_every_point(tmp_path: Path) -> None:
     file = f"sqlite:///{tmp_path}"
     points = [one_point(f"{file}/point_{number}.db", *at) for number, at in enumerate(POINTS.items())]
     deletions = [compaction(f"{file}/keys_{times}.db", WRITTEN, times) for times in (2, 3)]
@@ -84,12 +84,12 @@ async def test_killed_at_every_point(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_killed_on_postgresql(new_postgres_url: Callable[[], str]) -> None:
+async def test_counts_are_exact_after_a_kill_on_postgresql(new_postgres_url: Callable[[], str]) -> None:
     points = [one_point(new_postgres_url(), point, 1) for point in (WRITTEN, "merge: committed")]
     await asyncio.gather(*points, compaction(new_postgres_url(), WRITTEN, 3))
 
 
-def test_every_checkpoint_of_the_code_is_in_the_list() -> None:
+def test_list_of_points_contains_every_checkpoint_of_the_code() -> None:
     root = Path(__file__).parents[2] / "channel_adapter" / "services"
     text = "".join(path.read_text(encoding="utf-8") for path in root.glob("reactions/*.py"))
     named = {part.partition('"')[0] for part in text.split('failpoint("')[1:]}

@@ -1,4 +1,4 @@
-"""Four processes, one PostgreSQL, one post: exact counts within the service's limits, every reaction answered."""
+"""Four processes, one PostgreSQL, one post: exact counts within the limits of the service, no reaction lost."""
 
 import asyncio
 import os
@@ -16,10 +16,10 @@ STUB = StubSettings.model_validate({"limits": {"members_per_community": 100_000}
 
 
 @pytest.mark.timeout(240)
-async def test_many_people_react_through_four_processes(postgres_url: str) -> None:
+async def test_reactions_through_four_processes_are_counted_exactly_within_limits(postgres_url: str) -> None:
     async with open_system(USERS, postgres_url, stub=STUB) as system:
         chosen = {user: EMOJI[number % len(EMOJI)] for number, user in enumerate(system.users)}
-        first = dict.fromkeys(system.users[:100], "👎")  # replaced below: one reaction a user
+        first = dict.fromkeys(system.users[:100], "👎")  # replaced below: one reaction per user
         shares = [list(chosen.items())[number::PROCESSES] for number in range(PROCESSES)]
         jobs = [
             system.process(react=[*((user, first[user]) for user, _ in share if user in first), *share])
@@ -40,7 +40,7 @@ async def test_many_people_react_through_four_processes(postgres_url: str) -> No
         assert not [call for call in system.server.log if call.code not in (0, None)]
 
 
-async def test_client_apps_modes_and_recalls_on_postgresql(postgres_url: str) -> None:
+async def test_client_keys_modes_and_recall_work_on_postgresql(postgres_url: str) -> None:
     async with open_system(240, postgres_url) as system, system.adapter() as adapter:
         write_from_client(system, system.users, "👍")
         assert (await adapter.reactions.reconcile(system.ref)).changed == 240

@@ -1,4 +1,4 @@
-"""Reactions when something is in the way: the store, the service's feature, the message, its room, other writers."""
+"""Reactions with failures: of the store, the extensions, the message, its capacity, or by other writers."""
 
 import asyncio
 import sqlite3
@@ -48,20 +48,20 @@ def finding_of(findings: list[HealthCheckResult]) -> str:
 
 
 def _hold_no_more(connection: Any, *_: object) -> None:
-    """A connection to a disk without room."""
+    """Limit the database of a connection to its present size."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA max_page_count = 1")  # which means: as many as there are
+    cursor.execute("PRAGMA max_page_count = 1")  # that is: as many as exist
     cursor.close()
 
 
 async def until(system: System, counts: dict[str, int]) -> None:
-    """Wait until plain clients see these counts."""
+    """Wait until plain clients read these counts."""
     async with asyncio.timeout(20):
         while system.shown() != counts:  # noqa: ASYNC110 - the stub tells no user
             await asyncio.sleep(0.02)
 
 
-async def test_a_locked_store_is_an_error_and_nothing_is_counted(system: System, file: Path) -> None:
+async def test_locked_store_raises_unavailable_and_counts_nothing(system: System, file: Path) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
@@ -69,14 +69,14 @@ async def test_a_locked_store_is_an_error_and_nothing_is_counted(system: System,
         await asyncio.to_thread(blocker.execute, "BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match="locked"):
             await adapter.reactions.react(system.ref, TWO, "👍")
-        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}  # reading goes on
+        assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}  # reading still works
         blocker.rollback()
         blocker.close()
         assert await adapter.reactions.react(system.ref, TWO, "👍")
         assert (await adapter.reactions.get(system.ref)).counts == {"👍": 2}
 
 
-async def test_a_full_store_is_an_error_and_nothing_is_counted(system: System) -> None:
+async def test_full_store_raises_unavailable_and_counts_nothing(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
@@ -88,7 +88,7 @@ async def test_a_full_store_is_an_error_and_nothing_is_counted(system: System) -
         assert (await adapter.reactions.get(system.ref)).total == 1
 
 
-async def test_a_store_that_is_gone_is_an_error(system: System, file: Path) -> None:
+async def test_missing_store_raises_unavailable(system: System, file: Path) -> None:
     with pytest.raises(UnavailableError, match="nothing was stored"):
         async with system.adapter(database_url=f"sqlite:///{file.parent / 'nowhere' / 'reactions.db'}") as adapter:
             await adapter.reactions.react(system.ref, ONE, "👍")
@@ -98,20 +98,20 @@ async def test_a_store_that_is_gone_is_an_error(system: System, file: Path) -> N
         assert "s3cret" not in str(refused.value)
 
 
-async def test_a_server_that_goes_away_and_comes_back(system: System, postgres_url: str) -> None:
+async def test_reactions_work_after_database_connections_are_terminated(system: System, postgres_url: str) -> None:
     async with system.adapter(database_url=postgres_url) as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         with psycopg.connect(postgres_url, autocommit=True) as admin:
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
-        for _ in range(5):  # every connection of the pool may have been closed
+        for _ in range(5):  # every connection of the pool may be closed
             with suppress(UnavailableError):
                 await adapter.reactions.react(system.ref, TWO, "❤️")
                 break
         assert (await adapter.reactions.get(system.ref)).counts == {"❤️": 1, "👍": 1}
 
 
-async def test_databases_of_other_times_and_other_apps_are_refused(system: System, file: Path) -> None:
+async def test_database_of_another_version_or_app_is_refused(system: System, file: Path) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
     database = sqlite3.connect(file)
@@ -129,13 +129,13 @@ async def test_databases_of_other_times_and_other_apps_are_refused(system: Syste
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "postgresqlx://host/x", "sqlite"])
-async def test_urls_that_cannot_be(system: System, url: str) -> None:
+async def test_invalid_database_url_is_refused(system: System, url: str) -> None:
     with pytest.raises(ConfigurationError, match="database_url"):
         async with system.adapter(database_url=url) as adapter:
             await adapter.reactions.get(system.ref)
 
 
-async def test_direct_mode_ends_at_250_people_and_says_how_to_go_on(file: Path) -> None:
+async def test_direct_mode_ends_at_250_users_and_names_the_store_setting(file: Path) -> None:
     async with open_system(USERS_WITHOUT_STORE + 1, None) as system:
         async with system.adapter() as adapter:
             pairs = [{"Key": f"r|{user}", "Value": "👍"} for user in system.users[:-2]]
@@ -147,7 +147,7 @@ async def test_direct_mode_ends_at_250_people_and_says_how_to_go_on(file: Path) 
             with pytest.raises(LimitReachedError, match="database_url turns on the store") as refused:
                 await adapter.reactions.react(system.ref, system.users[-1], "👍")
             assert (refused.value.limit, refused.value.size) == (250, 251)
-            assert await adapter.reactions.react(system.ref, system.users[0], "❤️")  # who is in may change
+            assert await adapter.reactions.react(system.ref, system.users[0], "❤️")  # a reaction may be changed
             system.server.log.clear()
             assert (await adapter.reactions.get(system.ref)).counts == {"👍": 249, "❤️": 1}
             assert len(system.server.log.calls("group_get_key_values")) == 2
@@ -157,7 +157,7 @@ async def test_direct_mode_ends_at_250_people_and_says_how_to_go_on(file: Path) 
 
 
 async def taken_over(system: System, file: Path) -> None:
-    """Direct to store, interrupted and run again; keys above 200 make room."""
+    """Move from direct mode to the store, interrupted once; keys above 200 are removed."""
     async with system.adapter(database_url=f"sqlite:///{file}") as adapter:
         first = system.users[1]
         await adapter.reactions.react(system.ref, first, "😂")  # newer than the key
@@ -177,7 +177,7 @@ async def taken_over(system: System, file: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [23002, 10004, 10007, 10008])
-async def test_an_app_without_extensions_keeps_counts_in_the_store(system: System, code: int) -> None:
+async def test_app_without_extensions_keeps_counts_in_the_store(system: System, code: int) -> None:
     behave(system, community_extensions=False, extension_unsupported_code=code)
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
@@ -201,7 +201,7 @@ async def test_an_app_without_extensions_keeps_counts_in_the_store(system: Syste
         assert (await adapter.reactions.get(system.ref)).total == 3
 
 
-async def test_doctor_stores_that_extensions_are_accepted_now(system: System) -> None:
+async def test_doctor_stores_that_extensions_are_accepted_again(system: System) -> None:
     behave(system, community_extensions=False)
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
@@ -212,7 +212,7 @@ async def test_doctor_stores_that_extensions_are_accepted_now(system: System) ->
         assert system.shown() == {"👍": 1}
 
 
-async def test_fixed_extensions_are_never_given_up_for_the_whole_app(system: System) -> None:
+async def test_fixed_extensions_mode_is_never_disabled_for_the_whole_app(system: System) -> None:
     behave(system, community_extensions=False, extension_unsupported_code=10008)
     async with system.adapter(reactions={"display": "extensions"}) as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
@@ -225,7 +225,7 @@ async def test_fixed_extensions_are_never_given_up_for_the_whole_app(system: Sys
         assert (system.shown(), system.shown(other)) == ({}, {"👍": 1})
 
 
-async def test_counts_in_custom_data_are_moved_when_the_setting_changes(system: System) -> None:
+async def test_counts_are_moved_when_the_display_setting_changes(system: System) -> None:
     async with system.adapter(reactions={"display": "custom_data"}) as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         await adapter.reactions.react(system.ref, TWO, "❤️")
@@ -254,7 +254,7 @@ async def test_counts_in_custom_data_are_moved_when_the_setting_changes(system: 
         assert next(each.ok for each in await adapter.doctor() if each.check == "reactions")
 
 
-async def test_custom_data_that_is_refused_leaves_counts_in_the_store(system: System) -> None:
+async def test_refused_custom_data_leaves_counts_in_the_store(system: System) -> None:
     system.server.faults.replace([Fault(command="modify_group_msg", code=10007)])
     async with system.adapter(reactions={"display": "custom_data"}) as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
@@ -264,7 +264,7 @@ async def test_custom_data_that_is_refused_leaves_counts_in_the_store(system: Sy
         assert (data(system), system.shown()) == ({}, {})
 
 
-async def test_a_message_without_the_flag_falls_back_alone(system: System) -> None:
+async def test_message_without_the_extension_flag_falls_back_alone(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         body = {"GroupId": system.ref.channel, "Random": 7, "From_Account": "owner",
@@ -280,7 +280,7 @@ async def test_a_message_without_the_flag_falls_back_alone(system: System) -> No
         assert "shown as extension" in finding_of(await adapter.doctor())
 
 
-async def test_custom_data_of_somebody_else_is_left_alone(system: System) -> None:
+async def test_custom_data_of_another_program_is_not_overwritten(system: System) -> None:
     behave(system, history_cloud_custom_data=True)
     async with system.adapter(reactions={"display": "custom_data"}) as adapter:
         edit = {
@@ -302,7 +302,7 @@ async def test_custom_data_of_somebody_else_is_left_alone(system: System) -> Non
         assert (await adapter.reactions.get(system.ref)).total == 2
 
 
-async def test_a_full_message_makes_room_for_counts(file: Path) -> None:
+async def test_keys_of_a_full_message_are_reduced_for_counts(file: Path) -> None:
     readers = [f"phone_{number}" for number in range(300)]
     async with open_system(3, f"sqlite:///{file}", reactions={"subscribers_only": False}) as system:
         client = system.server.world.client(ONE)
@@ -317,7 +317,7 @@ async def test_a_full_message_makes_room_for_counts(file: Path) -> None:
             assert (await adapter.reactions.get(system.ref)).total == 302
 
 
-async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(system: System) -> None:
+async def test_foreign_keys_are_kept_and_tampered_counts_are_repaired(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
@@ -331,7 +331,7 @@ async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(sys
         assert system.pairs()["poll"] == "x"
 
 
-async def test_phones_can_be_ignored_and_policy_holds_for_them(system: System) -> None:
+async def test_client_reactions_can_be_ignored_and_follow_the_policy(system: System) -> None:
     client = system.server.world.client(TWO)
     client.set_extensions(system.ref.channel, 1, {f"r|{TWO}": "💩"})
     async with system.adapter(reactions={"client_reactions": "ignore"}) as adapter:
@@ -348,7 +348,7 @@ async def test_phones_can_be_ignored_and_policy_holds_for_them(system: System) -
             assert (await adapter.reactions.get(system.ref)).counts == counts
 
 
-async def test_a_phone_clears_all_keys(system: System) -> None:
+async def test_counts_are_restored_after_all_keys_are_cleared(system: System) -> None:
     client = system.server.world.client(ONE)
     client.set_extensions(system.ref.channel, 1, {f"r|{ONE}": "👍"})
     async with system.adapter() as adapter:
@@ -364,12 +364,12 @@ async def test_a_phone_clears_all_keys(system: System) -> None:
         assert (await adapter.reactions.get(system.ref)).counts == {"👍": 1}
 
 
-async def test_a_post_recalled_by_a_phone_is_found_out(system: System) -> None:
+async def test_post_recalled_by_a_client_is_detected(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         system.server.world.client("owner").recall(system.ref.channel, 1)
-        await adapter.reactions.react(system.ref, TWO, "👍")  # no user has heard of it yet
+        await adapter.reactions.react(system.ref, TWO, "👍")  # no event of it was received yet
         assert await adapter.reactions.flush()
         with pytest.raises(NotFoundError, match="recalled"):
             await adapter.reactions.get(system.ref)
@@ -378,7 +378,7 @@ async def test_a_post_recalled_by_a_phone_is_found_out(system: System) -> None:
         assert await adapter.reactions.merge(system.ref, [ReactionChange(UserId(ONE), ("👍",), 99)]) == 0
 
 
-async def test_more_emoji_than_a_message_has_room_for(file: Path) -> None:
+async def test_message_shows_at_most_80_emoji_with_the_highest_counts(file: Path) -> None:
     from emoji import EMOJI_DATA  # noqa: PLC0415
 
     whole = [each for each, about in EMOJI_DATA.items() if about["status"] == 2][:120]
@@ -394,7 +394,7 @@ async def test_more_emoji_than_a_message_has_room_for(file: Path) -> None:
         assert system.shown()[whole[-1]] == 2
 
 
-async def test_counts_are_there_within_two_seconds_of_quiet(system: System) -> None:
+async def test_counts_are_published_within_two_seconds_after_the_last_reaction(system: System) -> None:
     async with system.adapter() as adapter:
         for number in range(60):
             await adapter.reactions.react(
@@ -408,17 +408,17 @@ async def test_counts_are_there_within_two_seconds_of_quiet(system: System) -> N
         assert system.busiest_second() <= 3
 
 
-async def test_the_service_is_away_and_comes_back(system: System) -> None:
+async def test_counts_are_published_when_the_service_is_available_again(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         system.server.faults.replace([Fault(command="group_set_key_values", status=503, times=9)])
-        assert await adapter.reactions.react(system.ref, TWO, "👍")  # the store has it
+        assert await adapter.reactions.react(system.ref, TWO, "👍")  # stored already
         assert (await adapter.reactions.get(system.ref)).total == 2
         await until(system, {"👍": 2})
 
 
-async def test_publishing_what_another_process_left(system: System) -> None:
+async def test_remaining_counts_of_another_process_are_published(system: System) -> None:
     await left_over(system)
     async with system.adapter() as adapter:
         await adapter.posts.publish(SLUG, Text("unrelated"))
@@ -427,12 +427,12 @@ async def test_publishing_what_another_process_left(system: System) -> None:
     assert system.shown() == {"👍": 1}
 
 
-def test_settings_show_no_password() -> None:
+def test_repr_of_settings_omits_the_password() -> None:
     url = "postgresql://me:s3cret@db/reactions"
     assert "s3cret" not in repr(Settings(sdkappid=1, key="k", base_url="http://h", database_url=url))
 
 
-async def test_a_count_that_ends_in_the_store_mode_is_gone_with_extensions(system: System) -> None:
+async def test_count_removed_in_store_mode_is_removed_from_extensions_later(system: System) -> None:
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()

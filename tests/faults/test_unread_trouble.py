@@ -1,4 +1,4 @@
-"""Unread counts on every reading of the documents, and while others post, recall and read."""
+"""Unread counts under every interpretation of the documentation, and during posts, recalls and reads."""
 
 import asyncio
 import time
@@ -46,7 +46,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-async def test_unread_works_on_every_reading_of_the_documents(switch: str) -> None:
+async def test_unread_works_under_every_interpretation_of_the_documentation(switch: str) -> None:
     async with opened(SWITCHES[switch]) as (adapter, server):
         one, two, three = await channels_on(adapter, 3)
         for channel in (one, two, three):
@@ -78,7 +78,7 @@ async def test_unread_works_on_every_reading_of_the_documents(switch: str) -> No
 
 
 async def test_fewer_fields_are_requested_after_an_unknown_field_is_refused() -> None:
-    """10004 for a field of the filter: the documented route is then the member's own row."""
+    """10004 for a field of the filter: the documented alternative is then the row of the member."""
     calls = Calls()
     async with opened({}, calls, concurrency=1) as (adapter, server):
         one, two = await channels_on(adapter, 2)
@@ -94,7 +94,7 @@ async def test_fewer_fields_are_requested_after_an_unknown_field_is_refused() ->
             assert calls == {"get_joined_group_list": expected, "get_specified_group_member_info": 2}
 
 
-async def test_chats_are_counted_separately() -> None:
+async def test_chats_are_counted_separately_from_channels() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])
@@ -119,7 +119,7 @@ async def test_silent_and_recalled_posts_of_another_process_are_found_in_history
                 ref = (await other.posts.publish(channel, Text("x"), silent=number % 9 == 0)).ref
             await other.posts.recall(ref)
         server.world.client("owner").recall(channel, 2)
-        assert (await adapter.unread.get(ANN)).badge == 45  # this process has not seen them
+        assert (await adapter.unread.get(ANN)).badge == 45  # this process has not received them
         calls.clear()
         assert (await adapter.unread.get(ANN, exact=True)).badge == 45 - 5 - 2
         assert calls["group_msg_get_simple"] == 3
@@ -129,7 +129,7 @@ async def test_silent_and_recalled_posts_of_another_process_are_found_in_history
         await adapter.posts.publish(channel, Text("one more"))
         calls.clear()
         assert (await adapter.unread.get(ANN, exact=True)).badge == 45 - 5 - 2 + 1
-        assert calls["group_msg_get_simple"] == 1  # what was read a moment ago is not read again
+        assert calls["group_msg_get_simple"] == 1  # recently read pages are not read again
         assert (await adapter.unread.get(ANN)).badge == 45 - 5 - 2 + 1
         server.world.client("owner").recall(channel, 3)
         adapter.unread.recalled(ref.__class__(ref.channel, 3))
@@ -154,7 +154,7 @@ async def test_post_published_during_mark_read_stays_unread() -> None:
         await adapter.subscriptions.subscribe(channel, [ANN])
         for _ in range(4):
             await adapter.posts.publish(channel, Text("x"))
-        server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.2)])  # the last post, as it was then
+        server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.2)])  # the last post at that time
         reading = asyncio.ensure_future(adapter.unread.mark_read(channel, 2, user=ANN))
         await asyncio.sleep(0.1)
         await adapter.posts.publish(channel, Text("x"))
@@ -162,7 +162,7 @@ async def test_post_published_during_mark_read_stays_unread() -> None:
         assert server.world.client(ANN).unread(channel) == 3
 
 
-async def test_mark_read_up_to_a_time() -> None:
+async def test_mark_read_accepts_a_time() -> None:
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
@@ -181,9 +181,7 @@ async def test_mark_read_up_to_a_time() -> None:
         assert server.world.client(ANN).unread(channel) == 130 - 21
         assert await mark(channel, moment(began + 3), user=ANN) == 130 - 21  # never back
         assert await mark(channel, moment(began + 40).astimezone(timezone(timedelta(hours=8))), user=ANN) == 130 - 41
-        assert (
-            await mark(channel, moment(began + 128), user=ANN) == 1
-        )  # later than our clock, and there is a post later yet
+        assert await mark(channel, moment(began + 128), user=ANN) == 1  # later than our clock, and before the last post
         with pytest.raises(InvalidError, match="in the future"):
             await mark(channel, moment(began + 130), user=ANN)
         assert await mark(channel, moment(began + 129), user=ANN) == 0
@@ -203,7 +201,7 @@ async def test_mark_all_read_marks_the_other_channels_after_a_failure() -> None:
         assert await adapter.unread.mark_all_read(ANN) == (channels[1],)
 
 
-async def test_count_with_a_warm_cache_costs_only_the_pages_of_the_list() -> None:
+async def test_count_with_a_warm_cache_requires_only_the_list_pages() -> None:
     calls = Calls()
     async with opened({"limits": {"groups_per_user": 2000}}, calls) as (adapter, server):
         for number in range(450):
@@ -218,7 +216,7 @@ async def test_count_with_a_warm_cache_costs_only_the_pages_of_the_list() -> Non
         assert calls == {"get_joined_group_list": 5, "get_group_info": 9}
         calls.clear()
         assert await adapter.unread.get(ANN) == found
-        assert calls == {"get_joined_group_list": 5}  # three pages of Communities, and one for each other type
+        assert calls == {"get_joined_group_list": 5}  # three pages of Communities, one for each other type
 
 
 async def test_history_is_read_once_for_many_users_and_again_after_a_failure() -> None:

@@ -2,9 +2,9 @@
 
     python -m tests.faults.traced_calls opentelemetry|sentry|hooks [telemetry]
 
-With `telemetry` the calls are those of an adapter with telemetry, some of them through a proxy with a password.
+With `telemetry` the calls are those of an adapter with telemetry, some through a proxy with a password.
 
-In a process of its own, because these libraries patch aiohttp.
+Runs in a separate process, because these libraries patch aiohttp.
 """
 
 import asyncio
@@ -50,16 +50,16 @@ Calls = Callable[["Seen", Callable[[BaseException], object]], Awaitable[None]]
 
 
 class Seen:
-    """What went out of the process: signatures to the server, texts to the observability library."""
+    """Data that left the process: signatures sent to the server, texts sent to the observability library."""
 
     def __init__(self) -> None:
         self.usersigs: list[str] = []
         self.exported: list[str] = []
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer as the service; the second request is refused in a text that repeats its URL.
+        """Answer as the service; the second request is refused with a text that contains its URL.
 
-        Without aiohttp's server, because Sentry reports the requests that one receives as well.
+        Does not use the server of aiohttp, because Sentry also reports the requests received by it.
         """
         for number in range(3):
             url = (await read_request(reader)).split(b" ", 2)[1].decode()
@@ -79,7 +79,7 @@ async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def calls(seen: Seen, report: Callable[[BaseException], object]) -> None:
-    """Calls that are answered, refused, cut off, not HTTP, too late, and without a server."""
+    """Make calls that are answered, refused, cut off, not HTTP, too late, and without a server."""
     late = asyncio.Event()
 
     async def stall(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
@@ -101,14 +101,14 @@ async def calls(seen: Seen, report: Callable[[BaseException], object]) -> None:
 
 
 def _through_proxy(base: Settings, address: str, proxy: str) -> Settings:
-    """Settings whose password is in no variable of a function that calls: Sentry exports these."""
+    """Return settings; the password is in no variable of a calling function, because Sentry exports these."""
     with_user = SecretStr(proxy.replace("//", f"//harbor:{PROXY_PASSWORD}@"))
     quick = {"connect_seconds": 0.2, "call_seconds": 0.5, "total_seconds": 0.6}
     return base.model_copy(update={"base_url": address, "proxy": with_user, **quick})
 
 
 async def adapter_calls(seen: Seen, report: Callable[[BaseException], object]) -> None:
-    """Operations of an adapter with telemetry: answered, refused, and through a proxy that is not there."""
+    """Carry out operations of an adapter with telemetry: answered, refused, and through an unreachable proxy."""
     async with speaking(seen.handle) as url:
         base = Settings(sdkappid=APP.sdkappid, admin=APP.admin, key=APP.key, base_url=url, telemetry=True)
         async with ChannelAdapter.open(base) as adapter:
@@ -159,7 +159,7 @@ async def sentry(seen: Seen, calls: Calls) -> None:
 
 
 async def hooks(seen: Seen, calls: Calls) -> None:
-    """All trace hooks of aiohttp, added to every session as the libraries do it."""
+    """Add all trace hooks of aiohttp to every session, as the libraries do."""
 
     def note(value: Any, depth: int = 4) -> None:
         if isinstance(value, BaseException):

@@ -1,8 +1,8 @@
-"""Golden webhooks: requests of the service to the app, typed by hand from its documentation, never written by our code.
+"""Golden webhooks: requests of the service to the app, typed by hand from its documentation, not generated.
 
-A file is `callbacks/<command>[.<case>].json`. `query` are the parameters of the URL. `answers` are what an app may say
-to a before-event, by name of the decision. `respelt` are members of the body whose value is written in a way that we
-read and never write, with the way in which we would.
+A file is `callbacks/<command>[.<case>].json`. `query` are the parameters of the URL. `answers` are the
+possible answers to a before-event, by name of the decision. `respelt` are members of the body whose value
+has a spelling that we read and never write, with the spelling that we write.
 """
 
 from dataclasses import dataclass, field, fields
@@ -17,7 +17,7 @@ FOLDER: Final = HERE / "callbacks"
 
 @dataclass(frozen=True, slots=True)
 class GoldenCallback:
-    """One webhook; `name` is that of its file without the suffix."""
+    """One webhook; `name` is the name of its file without the suffix."""
 
     name: str
     source: str
@@ -37,7 +37,7 @@ class GoldenCallback:
 
 
 def load_callbacks() -> list[GoldenCallback]:
-    """Every file, by name. ValueError for one that says too little, too much, or stands under another name."""
+    """Return every file, sorted by name. ValueError for unknown keys, a missing source or a wrong file name."""
     found = []
     known = {entry.name for entry in fields(GoldenCallback)} - {"name"}
     for path in sorted(FOLDER.glob("*.json")):

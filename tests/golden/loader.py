@@ -1,9 +1,9 @@
-"""Golden files: exchanges with the service, typed by hand from its documentation, never written by our code.
+"""Golden files: exchanges with the service, typed by hand from its documentation, not generated.
 
-A file is `<service>/<command>[.<case>].json`. `given` are raw calls that bring an empty app (admin `administrator`,
-declared group keys `ch_tag` and `ch_org`) into the state that `request` needs. `server_picks` names members of the
-reply whose values are the server's choice; dots go into objects and through every element of an array.
-`only_client` says why a stub of such an app cannot be asked for this exchange.
+A file is `<service>/<command>[.<case>].json`. `given` are raw calls that bring an empty app (admin
+`administrator`, declared group keys `ch_tag` and `ch_org`) into the state that `request` needs.
+`server_picks` lists members of the reply whose values the server chooses; a dot enters objects and every
+element of an array. `only_client` is the reason why a stub of such an app cannot carry out this exchange.
 """
 
 from dataclasses import dataclass, field, fields
@@ -42,7 +42,7 @@ class Golden:
 
     @property
     def request_bytes(self) -> bytes:
-        """Compact JSON in the member order of the file."""
+        """Return compact JSON in the member order of the file."""
         return orjson.dumps(self.request)
 
     @property
@@ -51,7 +51,7 @@ class Golden:
 
 
 def load(path: Path, root: Path = HERE) -> Golden:
-    """Read one file below `root`. ValueError for an unknown or missing key, or a place that contradicts the content."""
+    """Read one file below `root`. ValueError for an unknown or missing key, or a path that contradicts the content."""
     content: dict[str, Any] = orjson.loads(path.read_bytes())
     name = path.relative_to(root).with_suffix("").as_posix()
     known = {entry.name for entry in fields(Golden)} - {"name"}
@@ -70,5 +70,5 @@ def load(path: Path, root: Path = HERE) -> Golden:
 
 
 def load_all() -> list[Golden]:
-    """Every golden file, by name."""
+    """Return every golden file, sorted by name."""
     return [load(path) for path in sorted(HERE.glob("*/*.json")) if path.parent.name != "callbacks"]

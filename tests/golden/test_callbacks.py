@@ -1,4 +1,4 @@
-"""Golden webhooks: our models know every member of them, and make of them what is written by hand."""
+"""Golden webhooks: the models contain every member, and the resulting objects equal those written by hand."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ each = pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
 
 
 def unknown_members(model: Any) -> set[str]:
-    """Names in the model and in everything inside it that no field has."""
+    """Return the names in the model and its nested models for which no field exists."""
     if isinstance(model, list):
         return set().union(*map(unknown_members, model))
     if not isinstance(model, WireModel):
@@ -51,7 +51,7 @@ def test_every_command_has_a_file_and_every_file_a_model() -> None:
 
 
 @each
-def test_the_model_knows_every_member_and_writes_it_back(golden: GoldenCallback) -> None:
+def test_model_has_every_member_and_writes_it_back(golden: GoldenCallback) -> None:
     model = read(golden.body)
     assert model is not None
     assert unknown_members(model) == NOT_DESCRIBED.get(golden.name, set())
@@ -60,7 +60,7 @@ def test_the_model_knows_every_member_and_writes_it_back(golden: GoldenCallback)
 
 
 @each
-def test_the_request_is_taken(golden: GoldenCallback) -> None:
+def test_request_is_accepted_and_parsed(golden: GoldenCallback) -> None:
     query = read_query(golden.query.items())
     tokens = [SecretStr("orchid-7f")] if "Sign" in golden.query else []
     verify(query, sdkappid=1400000001, tokens=tokens, now=1700000000)
@@ -70,13 +70,13 @@ def test_the_request_is_taken(golden: GoldenCallback) -> None:
 
 
 def pair_of(golden: GoldenCallback) -> str:
-    """Return the two accounts of a webhook about messages between them; others have no order."""
+    """Return the two accounts of a webhook about their messages; other webhooks have no order key."""
     of_one_account = ("C2C.CallbackAfterC2CMsgExtension", "C2C.CallbackAfterMsgReadAll")
     return "cook mate" if golden.command.startswith("C2C.") and golden.command not in of_one_account else ""
 
 
 @each
-def test_the_event_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
+def test_event_equals_the_handwritten_one(golden: GoldenCallback) -> None:
     event = TABLES.event(golden.command, golden.body, read_query(golden.query.items()))
     if golden.name in EVENTS:
         assert event == EVENTS[golden.name]
@@ -88,7 +88,7 @@ def test_the_event_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
 
 
 @each
-def test_the_question_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
+def test_question_equals_the_handwritten_one(golden: GoldenCallback) -> None:
     question = TABLES.request(golden.command, golden.body, read_query(golden.query.items()))
     assert question == REQUESTS.get(golden.name)
     assert bool(golden.answers) == is_before(golden.command)
@@ -98,7 +98,7 @@ def test_the_question_is_the_one_written_by_hand(golden: GoldenCallback) -> None
     ("name", "answer"),
     [(golden.name, answer) for golden in GOLDEN for answer in golden.answers if golden.name in REQUESTS],
 )
-def test_a_decision_is_answered_like_this(name: str, answer: str) -> None:
+def test_decision_has_the_documented_answer(name: str, answer: str) -> None:
     decision = (DECISIONS["*"] | DECISIONS.get(name, {}))[answer]
     given = CallbackAnswer.from_reply(TABLES.reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
     assert orjson.loads(given.body) == NAMED[name].answers[answer]
@@ -109,12 +109,12 @@ def test_a_decision_is_answered_like_this(name: str, answer: str) -> None:
     assert given.allows == (answer in ("allow", "some", "rewrite"))
 
 
-def test_the_two_answers_that_are_always_the_same() -> None:
+def test_constant_answers_equal_the_files() -> None:
     assert orjson.loads(ALLOWED.body) == NAMED["Group.CallbackBeforeCreateTopic"].answers["allow"]
     assert orjson.loads(REFUSED.body) == NAMED["Group.CallbackBeforeSendMsg"].answers["refuse"]
 
 
-def test_decisions_that_a_question_cannot_have() -> None:
+def test_decision_unsuitable_for_its_question_is_refused() -> None:
     joining = REQUESTS["Group.CallbackBeforeInviteJoinGroup"]
     posting = REQUESTS["Group.CallbackBeforeSendMsg"]
     impossible: list[tuple[HookRequest, HookResponse]] = [
@@ -125,7 +125,7 @@ def test_decisions_that_a_question_cannot_have() -> None:
             TABLES.reply(question, decision, limits.MESSAGE_BYTES_SAFE)
 
 
-def test_refusing_everybody_is_a_refusal() -> None:
+def test_refusal_of_all_users_is_a_complete_refusal() -> None:
     question = REQUESTS["OfficialAccount.CallbackBeforeAddSubscriber"]
     assert isinstance(question, SubscribeRequest)
     all_users = TABLES.reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
@@ -146,7 +146,7 @@ def test_refusing_everybody_is_a_refusal() -> None:
         ("OfficialAccount.CallbackBeforeCreateOfficialAccount", ()),
     ],
 )
-def test_code_is_sent_where_its_range_allows_it(name: str, codes: tuple[int, ...]) -> None:
+def test_code_is_sent_only_within_its_range(name: str, codes: tuple[int, ...]) -> None:
     sent = {
         code: TABLES.reply(REQUESTS[name], Refuse("no", code), limits.MESSAGE_BYTES_SAFE).error_code
         for code in (10100, 10200, 120001, 130000)
@@ -155,19 +155,19 @@ def test_code_is_sent_where_its_range_allows_it(name: str, codes: tuple[int, ...
 
 
 @pytest.mark.parametrize("code", [-1, 0, 1, 2, 10099, 10201, 120000, 130001, True, 10150.0, "10150"])
-def test_code_that_no_question_allows_is_refused_when_made(code: Any) -> None:
+def test_code_outside_every_range_is_refused_on_creation(code: Any) -> None:
     with pytest.raises(InvalidError, match="is not one of 10100 to 10200 or 120001 to 130000") as wrong:
         Refuse("no", code)
     assert wrong.value.field == "code"
 
 
-def test_text_of_a_refusal_is_a_text() -> None:
+def test_refusal_text_that_is_no_string_is_refused() -> None:
     with pytest.raises(InvalidError, match="text: int is not a text"):
         Refuse(10150)  # type: ignore[arg-type]
 
 
 def type_names(value: Any) -> Any:
-    """The shape of a JSON value: names and types."""
+    """Return the shape of a JSON value: names and types."""
     if isinstance(value, dict):
         return {name: type_names(held) for name, held in value.items()}
     if isinstance(value, list):
@@ -176,7 +176,7 @@ def type_names(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("command", sorted(MODELS))
-def test_the_samples_that_are_sent_by_hand_look_like_the_files(command: str) -> None:
+def test_handwritten_samples_have_the_shape_of_the_files(command: str) -> None:
     cases = [golden.body | golden.respelt for golden in GOLDEN if golden.command == command]
     for name, value in samples()[command].body.items():
         if name == "MsgBody":

@@ -1,4 +1,4 @@
-"""What the client makes of a reply is the object written by hand, and no member of it is unknown."""
+"""The client converts a reply to the object written by hand, and the models contain every member."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ GOLDEN = load_all()
 
 
 def unknown_members(value: Any, place: str) -> Iterator[str]:
-    """Places of members that no model names."""
+    """Yield the places of members for which no model has a field."""
     if isinstance(value, BaseModel):
         yield from (f"{place}.{name}" for name in value.model_extra or ())
         for name in type(value).model_fields:
@@ -26,7 +26,7 @@ def unknown_members(value: Any, place: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-def test_reply_of_the_file_is_the_object_written_by_hand(golden: Golden) -> None:
+def test_reply_of_the_file_equals_the_handwritten_object(golden: Golden) -> None:
     _, expected = EXCHANGES[golden.name]
     reply_type = COMMANDS[golden.service, golden.command].reply
     outcome = classify(reply_type, 200, golden.reply_bytes)
@@ -39,7 +39,7 @@ def test_reply_of_the_file_is_the_object_written_by_hand(golden: Golden) -> None
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-def test_members_that_the_server_picks_are_in_the_reply(golden: Golden) -> None:
+def test_server_picks_are_members_of_the_reply(golden: Golden) -> None:
     for pick in golden.server_picks:
         found: list[Any] = [golden.reply]
         for part in pick.split("."):

@@ -1,4 +1,4 @@
-"""What the client sends is, byte for byte, what the golden file says."""
+"""Requests of the client equal the golden files byte for byte."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.golden.loader import Golden, load_all
 GOLDEN = load_all()
 
 
-def test_every_file_has_a_hand_written_twin_and_the_other_way_round() -> None:
+def test_golden_files_and_handwritten_exchanges_have_equal_names() -> None:
     assert {golden.name for golden in GOLDEN} == set(EXCHANGES)
 
 
@@ -19,14 +19,14 @@ def test_every_command_with_models_has_a_file() -> None:
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-def test_request_bytes(golden: Golden) -> None:
+def test_request_bytes_equal_the_file(golden: Golden) -> None:
     request, _ = EXCHANGES[golden.name]
     assert type(request) is COMMANDS[golden.service, golden.command].request
     assert request.to_json() == golden.request_bytes
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-def test_a_request_of_the_file_is_read_back_as_the_same_object(golden: Golden) -> None:
-    """The way of the stub: JSON names in, attributes out, nothing unknown."""
+def test_request_of_the_file_is_parsed_to_the_handwritten_object(golden: Golden) -> None:
+    """The direction of the stub: JSON names in, attributes out, nothing unknown."""
     request, _ = EXCHANGES[golden.name]
     assert type(request).model_validate_json(golden.request_bytes) == request

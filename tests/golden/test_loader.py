@@ -1,4 +1,4 @@
-"""The loader refuses files that do not say what they must, or say more."""
+"""The loader refuses files with missing, unknown or contradictory content."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def written(root: Path, content: dict[str, Any], name: str = "group_open_http_sv
     return path
 
 
-def test_a_good_file(tmp_path: Path) -> None:
+def test_valid_file_is_loaded(tmp_path: Path) -> None:
     golden = load(written(tmp_path, GOOD, "group_open_http_svc/destroy_group.case.json"), tmp_path)
     assert golden.name == "group_open_http_svc/destroy_group.case"
     assert golden.given == (Call("im_open_login_svc", "account_import", {"UserID": "u_1"}),)
@@ -46,7 +46,7 @@ def test_a_good_file(tmp_path: Path) -> None:
         (GOOD | {"service": "openim"}, "another name"),
     ],
 )
-def test_a_bad_file(tmp_path: Path, content: dict[str, Any], complaint: str) -> None:
+def test_invalid_file_raises_value_error(tmp_path: Path, content: dict[str, Any], complaint: str) -> None:
     path = written(tmp_path, content)
     with pytest.raises(ValueError, match=complaint):
         load(path, tmp_path)

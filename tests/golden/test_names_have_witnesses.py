@@ -1,4 +1,4 @@
-"""Every JSON name, wire string and code of `tencent` stands in a golden file, or here with the reason why not."""
+"""Every JSON name, wire string and code of `tencent` is in a golden file, or in an exception list with a reason."""
 
 import importlib
 import json
@@ -26,7 +26,7 @@ STRINGS_WITHOUT_WITNESS = {
     "Mac": "OptPlatform of older pages; the file has the one of the newer page, and both are read",
 }
 
-# One reason a family; the numbers are typed here from the documentation once more.
+# One reason per family; the numbers are typed here a second time from the documentation.
 CODES_WITHOUT_WITNESS: dict[str, set[int]] = {
     "UserSig: refused before a command is looked at; their situations are tests of the gate": {
         70002, 70003, 70005, 70009, 70013, 70014, 70016, 70020, 70050, 70051, 70052, 70101,
@@ -77,7 +77,7 @@ def subclasses(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def objects_in(value: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON object, those of JSON texts inside strings too."""
+    """Yield every JSON object, including those of JSON texts inside strings."""
     if isinstance(value, dict):
         yield value
         for item in value.values():
@@ -90,13 +90,13 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def values_in(item: dict[str, Any]) -> Iterator[str | int]:
-    """The plain values of one object, those in its arrays too."""
+    """Yield the plain values of one object, including those in its arrays."""
     for value in item.values():
         yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, (str, int)))
 
 
 def strings_of(value: object) -> Iterator[str]:
-    """The strings of a constant: itself, or the items or keys of a container."""
+    """Yield the strings of a constant: itself, or the items or keys of a container."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (tuple, list, set, frozenset, dict)):
@@ -119,7 +119,7 @@ OBJECTS = [
     ),
 ]
 NAMES = frozenset(name for item in OBJECTS for name in item)
-PARAMETERS = frozenset(name for golden in CALLBACKS for name in golden.query)  # of the URL, constants for us
+PARAMETERS = frozenset(name for golden in CALLBACKS for name in golden.query)  # in the URL, constants in our code
 VALUES = PARAMETERS.union(value for item in OBJECTS for value in values_in(item))
 
 
@@ -131,7 +131,7 @@ def test_every_json_name_of_a_model_is_in_a_file() -> None:
     assert aliases - NAMES == set(NAMES_WITHOUT_WITNESS)
 
 
-def test_every_string_constant_of_the_wire_is_in_a_file() -> None:
+def test_every_wire_string_constant_is_in_a_file() -> None:
     strings = {text for module in wire_modules() for _, value in constants_of(module) for text in strings_of(value)}
     assert len(strings) > 60
     assert strings - VALUES == set(STRINGS_WITHOUT_WITNESS)
@@ -144,7 +144,7 @@ def test_every_code_is_in_a_file() -> None:
     assert listed - VALUES == without
 
 
-def test_every_exception_has_a_reason() -> None:
+def test_every_exception_has_a_nonempty_reason() -> None:
     reasons: Iterable[str] = [
         *NAMES_WITHOUT_WITNESS.values(), *STRINGS_WITHOUT_WITNESS.values(), *CODES_WITHOUT_WITNESS,
     ]  # fmt: skip

@@ -1,6 +1,6 @@
-"""The stub, fed the raw calls of a golden file over HTTP, answers as the file says. Nothing of the client is used.
+"""The stub answers the raw calls of a golden file over HTTP as in the file, without any part of the client.
 
-Texts of errors are free, and so are values that the file leaves to the server: of those the type must be the same.
+Error texts may differ, and so may values chosen by the server: for those the type must be equal.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ GOLDEN = [golden for golden in load_all() if carried_out_by_the_stub(golden)]
 
 
 def differences(expected: Any, found: Any, free: frozenset[str], path: tuple[str, ...] = ()) -> list[str]:
-    """Where two JSON values differ: members, lengths, types, and values that are not free."""
+    """Return where two JSON values differ: members, lengths, types, and values that are not free."""
     place = ".".join(path)
     if type(expected) is not type(found):
         return [f"{place}: expected {expected!r}, found {found!r}"]
@@ -52,7 +52,7 @@ def differences(expected: Any, found: Any, free: frozenset[str], path: tuple[str
 
 
 class RawCaller:
-    """Signs with the official package and posts bytes."""
+    """A caller that signs with the official package and posts bytes."""
 
     def __init__(self, server: StubServer, session: aiohttp.ClientSession) -> None:
         self._server = server
@@ -75,7 +75,7 @@ class RawCaller:
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-async def test_the_stub_answers_as_the_file_says(golden: Golden) -> None:
+async def test_stub_answers_equal_the_file(golden: Golden) -> None:
     async with StubServer(SETTINGS) as server, aiohttp.ClientSession() as session:
         caller = RawCaller(server, session)
         for call in golden.given:
@@ -85,7 +85,7 @@ async def test_the_stub_answers_as_the_file_says(golden: Golden) -> None:
     assert differences(golden.reply, reply, golden.server_picks) == []
 
 
-def test_every_command_of_the_stub_is_asked_for() -> None:
-    """A handler without a golden file would have the client's models as its only witness."""
+def test_every_command_of_the_stub_has_a_golden_file() -> None:
+    """For a handler without a golden file, only the models of the client would confirm its names."""
     played = {command for command, handler in HANDLERS.items() if not handler.refusals_only}
     assert played <= {(golden.service, golden.command) for golden in GOLDEN}

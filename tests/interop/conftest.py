@@ -1,4 +1,4 @@
-"""A stub for clients that no user here wrote: in a thread, over http and https, with a world of its own each."""
+"""A stub for third-party clients: in a thread, over http and https, each with a separate state."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ SETTINGS = StubSettings.model_validate({"app": {"group_fields": ["ch_tag", "ch_o
 
 @pytest.fixture(params=["http", "https"])
 def stub(request: pytest.FixtureRequest) -> Iterator[StubServer]:
-    """A running stub; with TLS its `ca_file` is what a client has to trust."""
+    """Yield a running stub; with TLS a client must trust its `ca_file`."""
     with StubServer(SETTINGS, tls=request.param == "https").run_in_thread() as server:
         assert server.url.startswith(f"{request.param}://")
         yield server

@@ -1,4 +1,4 @@
-"""A client of the standard library and the official signature package: what a shell script or a cron job would do."""
+"""A client of the standard library and the official signature package, as in a shell script or a cron job."""
 
 import json
 import ssl
@@ -12,7 +12,7 @@ from channel_adapter.stub.server import StubServer
 
 
 class PlainClient:
-    """Posts JSON with urllib. With TLS it trusts the stub's CA and checks the name in the certificate."""
+    """A client that posts JSON with urllib. With TLS it trusts the CA of the stub and checks the certificate name."""
 
     def __init__(self, server: StubServer, *, url: str | None = None) -> None:
         self._url = url or server.url
@@ -29,7 +29,7 @@ class PlainClient:
         self._opener = build_opener(*handlers)
 
     def call(self, service: str, command: str, body: Any) -> dict[str, Any]:
-        """One call; the envelope."""
+        """Make one call and return the envelope."""
         url = f"{self._url}/v4/{service}/{command}?{urlencode(self._query)}"
         headers = {"Content-Type": "application/json"}
         request = Request(url, data=json.dumps(body).encode(), headers=headers)  # noqa: S310 - the stub's own address
@@ -41,7 +41,7 @@ class PlainClient:
         return answer
 
     def must(self, service: str, command: str, body: Any) -> dict[str, Any]:
-        """A call that has to succeed."""
+        """Make a call that must succeed."""
         answer = self.call(service, command, body)
         assert answer["ErrorCode"] == 0, answer
         return answer

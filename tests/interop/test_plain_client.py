@@ -1,4 +1,4 @@
-"""A channel's life told by urllib: nothing but the documentation's names, the standard library and a signature."""
+"""Channel operations with urllib: only documented names, the standard library and a signature."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def post(client: PlainClient, text: str, random: int) -> int:
     return seq
 
 
-def test_a_channel(client: PlainClient) -> None:
+def test_channel_can_be_created_used_and_deleted(client: PlainClient) -> None:
     create(client)
     client.must(GROUPS, "modify_group_base_info", {"GroupId": NEWS, "MuteAllMember": "On"})
     client.must(GROUPS, "add_group_member", {"GroupId": NEWS, "MemberList": [{"Member_Account": "ann"}]})
@@ -60,7 +60,7 @@ def test_a_channel(client: PlainClient) -> None:
     assert client.call(GROUPS, "destroy_group", {"GroupId": NEWS})["ErrorCode"] == 10010
 
 
-def test_reactions_and_an_edit(client: PlainClient) -> None:
+def test_reactions_and_an_edit_are_stored(client: PlainClient) -> None:
     create(client)
     post(client, "Tide table", 1)
     pair = {"Key": "👍", "Value": "41", "Seq": 0}
@@ -74,7 +74,7 @@ def test_reactions_and_an_edit(client: PlainClient) -> None:
     assert page["RspMsgList"][0]["MsgBody"] == body
 
 
-def test_channels_apart_from_chats(client: PlainClient) -> None:
+def test_conversation_group_with_a_channel_is_stored(client: PlainClient) -> None:
     create(client)
     client.must(GROUPS, "add_group_member", {"GroupId": NEWS, "MemberList": [{"Member_Account": "ann"}]})
     item = {"GroupName": "Channels", "ContactItem": [{"Type": 2, "ToGroupId": NEWS}]}
@@ -84,7 +84,7 @@ def test_channels_apart_from_chats(client: PlainClient) -> None:
     assert filed["ContactItem"][0]["ToGroupId"] == NEWS
 
 
-def test_an_official_account(client: PlainClient) -> None:
+def test_official_account_publishes_to_subscribers(client: PlainClient) -> None:
     account = {"OfficialAccountUserID": "@TOA#_harbour", "Owner_Account": "editor", "Name": "Harbour"}
     client.must(OFFICIAL, "create_official_account", account)
     users = {"Official_Account": "@TOA#_harbour", "SubscriberList": [{"Subscriber_Account": "ann"}]}
@@ -98,7 +98,7 @@ def test_an_official_account(client: PlainClient) -> None:
     assert [item["MsgKey"] for item in page["RspMsgList"]] == [key]
 
 
-def test_a_group_of_long_ago(client: PlainClient) -> None:
+def test_old_group_can_be_imported_with_history(client: PlainClient) -> None:
     old = {"Type": "Community", "GroupId": NEWS, "Name": "Old", "Owner_Account": "editor", "CreateTime": 1_600_000_000}
     client.must(GROUPS, "import_group", old)
     items = [
@@ -118,7 +118,7 @@ def test_a_group_of_long_ago(client: PlainClient) -> None:
     assert (found["MemberList"][0]["JoinTime"], found["MemberList"][0]["MsgSeq"]) == (1_600_000_100, 4)
 
 
-def test_by_the_name_that_the_certificate_has(stub: StubServer) -> None:
-    """The certificate is good for localhost as well as for the address, so both are accepted."""
+def test_stub_is_reachable_by_the_host_name_of_its_certificate(stub: StubServer) -> None:
+    """The certificate is valid for localhost and for the address, so both are accepted."""
     named = PlainClient(stub, url=stub.url.replace("127.0.0.1", "localhost"))
     assert named.must(GROUPS, "get_appid_group_list", {})["TotalCount"] == 0

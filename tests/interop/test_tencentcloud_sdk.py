@@ -1,9 +1,9 @@
-"""The general Tencent Chat SDK of PyPI, `tencentcloud-sdk-python-im`, works with the stub as it comes.
+"""The general Tencent Chat SDK of PyPI, `tencentcloud-sdk-python-im`, works unmodified with the stub.
 
-Nothing of it is changed. Its constructor takes the base URL (`tencent_url`), so it is told where the stub is as a
-customer in another region would tell it. It sends with `requests`, which trusts the CA file that the environment
-variable REQUESTS_CA_BUNDLE names; the package does not declare `requests`, so the tests' extra does. It signs by
-itself, with the official signature package. It hands back the HTTP response, or None when anything went wrong.
+Its constructor accepts the base URL (`tencent_url`), so the address of the stub is set in the same way as the
+address of another region. It sends with `requests`, which trusts the CA file that the environment variable
+REQUESTS_CA_BUNDLE names; the package does not declare `requests`, so the extra of the tests does. It signs by
+itself, with the official signature package. It returns the HTTP response, or None after any failure.
 """
 
 import json
@@ -21,7 +21,7 @@ OLD = 1_700_000_000
 
 
 def read(response: Any) -> dict[str, Any]:
-    """The envelope of an answer, which must be one."""
+    """Return the envelope of an answer; fail for any other response."""
     assert response is not None
     assert response.status_code == 200
     answer: dict[str, Any] = json.loads(response.content)
@@ -30,7 +30,7 @@ def read(response: Any) -> dict[str, Any]:
 
 
 def done(response: Any) -> dict[str, Any]:
-    """The envelope of a call that has to succeed."""
+    """Return the envelope of a call that must succeed."""
     answer = read(response)
     assert answer["ErrorCode"] == 0, answer
     return answer
@@ -51,7 +51,7 @@ def client(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def community(client: Any) -> Any:
-    """The client of an app where a Community with an owner and two members exists."""
+    """Return the client of an app that has a Community with an owner and two members."""
     done(client.batch_add_users(["editor", "ann", "ben"]))
     group = sdk.GroupObj(
         owner_userid="editor",
@@ -68,7 +68,7 @@ def community(client: Any) -> Any:
 
 
 def info(client: Any, *fields: str) -> dict[str, Any]:
-    """The Community's item, with the fields that are asked for."""
+    """Return the item of the Community with the requested fields."""
     item: dict[str, Any] = done(client.get_group_detail([NEWS], list(fields), [], ["ch_tag", "ch_org"]))["GroupInfo"][0]
     return item
 
@@ -83,7 +83,7 @@ def history(client: Any, **fields: Any) -> list[dict[str, Any]]:
     return page
 
 
-def test_accounts(client: Any) -> None:
+def test_accounts_are_imported_checked_and_deleted(client: Any) -> None:
     done(client.add_single_user("ann", "Ann 🌊", "https://example.org/a.png"))
     assert done(client.batch_add_users(["ben", "cy", "x" * 33]))["FailAccounts"] == ["x" * 33]
     found = done(client.search_user(["ann", "cy", "nobody"]))["ResultItem"]
@@ -98,7 +98,7 @@ def test_accounts(client: Any) -> None:
 
 
 @pytest.mark.parametrize("group_type", ["Public", "Private", "ChatRoom", "AVChatRoom", "Community"])
-def test_a_group_of_every_type(client: Any, group_type: str) -> None:
+def test_group_of_every_type_is_created_and_deleted(client: Any, group_type: str) -> None:
     done(client.add_single_user("editor", "", ""))
     created = done(client.create_group(sdk.GroupObj("editor", group_type, "Some group")))["GroupId"]
     item = done(client.get_group_detail([created]))["GroupInfo"][0]
@@ -108,12 +108,12 @@ def test_a_group_of_every_type(client: Any, group_type: str) -> None:
     assert done(client.get_group_detail([created]))["GroupInfo"][0]["ErrorCode"] == 10010
 
 
-def test_every_group_of_the_app_in_one_list(community: Any) -> None:
+def test_list_of_groups_counts_every_group_of_the_app(community: Any) -> None:
     done(community.create_group(sdk.GroupObj("editor", "Public", "Another")))
     assert done(community.get_group())["TotalCount"] == 2
 
 
-def test_the_profile_of_a_community(community: Any) -> None:
+def test_profile_of_a_community_is_read_and_changed(community: Any) -> None:
     item = info(community, "Name", "Introduction", "MemberNum", "NextMsgSeq")
     assert (item["Name"], item["Introduction"]) == ("Harbour News", "Ships and tides")
     assert (item["MemberNum"], item["NextMsgSeq"]) == (3, 1)
@@ -138,7 +138,7 @@ def test_the_profile_of_a_community(community: Any) -> None:
     assert info(community, "Owner_Account")["Owner_Account"] == "ben"
 
 
-def test_members_of_a_community(community: Any) -> None:
+def test_members_of_a_community_are_added_changed_and_removed(community: Any) -> None:
     done(community.batch_add_users(["cy", "di"]))
     added = done(community.add_group_member(NEWS, [sdk.GroupMemObj(user) for user in ("cy", "di", "ann")]))
     assert [item["Result"] for item in added["MemberList"]] == [1, 1, 2]
@@ -155,7 +155,7 @@ def test_members_of_a_community(community: Any) -> None:
     assert code(community.get_online_member_num(NEWS)) == 10007
 
 
-def test_paging_a_community_by_its_cursor(community: Any) -> None:
+def test_members_of_a_community_are_paged_by_cursor(community: Any) -> None:
     first = done(community.get_group_mem_info_detail(NEWS, limit_count=2))
     assert first["MemberNum"] == 3
     second = done(community.get_group_mem_info_detail(NEWS, limit_count=2, next=first["Next"]))
@@ -164,7 +164,7 @@ def test_paging_a_community_by_its_cursor(community: Any) -> None:
     assert names == ["editor", "ann", "ben"]
 
 
-def test_paging_another_group_by_its_offset(client: Any) -> None:
+def test_members_of_another_group_are_paged_by_offset(client: Any) -> None:
     done(client.batch_add_users(["editor", "ann", "ben"]))
     users = [sdk.GroupMemObj("ann"), sdk.GroupMemObj("ben")]
     group = done(client.create_group(sdk.GroupObj("editor", "Public", "Town", mem_list=users)))["GroupId"]
@@ -172,7 +172,7 @@ def test_paging_another_group_by_its_offset(client: Any) -> None:
     assert [item["Member_Account"] for item in page["MemberList"]] == ["ben"]
 
 
-def test_the_groups_of_a_person(community: Any) -> None:
+def test_joined_groups_of_a_user_are_listed(community: Any) -> None:
     joined = done(
         community.get_joined_groups("ann", 50, 0, "Community", ["Name", "Type"], ["Role", "JoinTime", "MsgSeq"])
     )
@@ -182,7 +182,7 @@ def test_the_groups_of_a_person(community: Any) -> None:
     assert done(community.get_joined_groups("ann"))["GroupIdList"] == [{"GroupId": NEWS}]
 
 
-def test_mutes(community: Any) -> None:
+def test_muted_users_cannot_post(community: Any) -> None:
     done(community.forbid_send_msg(NEWS, ["ann"], 600))
     assert [item["Member_Account"] for item in done(community.get_group_shutup_list(NEWS))["ShuttedUinList"]] == ["ann"]
     assert code(community.send_group_message(NEWS, [sdk.MessageText("me too")], from_account="ann")) == 10017
@@ -193,7 +193,7 @@ def test_mutes(community: Any) -> None:
     done(community.send_group_message(NEWS, [sdk.MessageText("mine")], from_account="editor"))
 
 
-def test_messages_of_a_community(community: Any) -> None:
+def test_messages_of_a_community_are_sent_recalled_and_deleted(community: Any) -> None:
     attachment = sdk.MessageFile("https://example.org/tides.pdf", 2_048, "tides.pdf")
     sent = done(
         community.send_group_message(
@@ -217,8 +217,8 @@ def test_messages_of_a_community(community: Any) -> None:
     done(community.send_system_message_in_group(NEWS, "Closed tomorrow", ["ann"]))
 
 
-def test_bringing_history_in(client: Any, stub: StubServer) -> None:
-    """The SDK has no import_group, so the empty group of long ago is made without it."""
+def test_history_and_members_are_imported(client: Any, stub: StubServer) -> None:
+    """The SDK has no import_group, so the plain client imports the empty old group."""
     done(client.batch_add_users(["editor", "ann"]))
     old = {"Type": "Community", "GroupId": NEWS, "Name": "Old", "Owner_Account": "editor", "CreateTime": OLD}
     PlainClient(stub).must("group_open_http_svc", "import_group", old)
@@ -232,7 +232,7 @@ def test_bringing_history_in(client: Any, stub: StubServer) -> None:
     assert listed == [{"GroupId": NEWS, "SelfInfo": {"MsgSeq": 0, "Role": "Admin", "JoinTime": OLD + 5}}]
 
 
-def test_attributes_of_a_group(client: Any) -> None:
+def test_attributes_of_a_group_are_set_and_cleared(client: Any) -> None:
     done(client.add_single_user("editor", "", ""))
     group = done(client.create_group(sdk.GroupObj("editor", "Public", "Town")))["GroupId"]
     assert done(client.get_group_attr(group))["GroupAttrAry"] == []
@@ -242,7 +242,7 @@ def test_attributes_of_a_group(client: Any) -> None:
     assert done(client.get_group_attr(group))["GroupAttrAry"] == []
 
 
-def test_unread_counts_of_one_to_one_conversations(client: Any) -> None:
+def test_new_one_to_one_conversations_have_no_unread_messages(client: Any) -> None:
     done(client.batch_add_users(["ann", "ben"]))
     done(client.set_user_message_read("ann", "ben"))
     assert done(client.get_unread_num("ann"))["AllC2CUnreadMsgNum"] == 0
@@ -251,7 +251,7 @@ def test_unread_counts_of_one_to_one_conversations(client: Any) -> None:
     ]
 
 
-def test_one_to_one_messages(client: Any) -> None:
+def test_one_to_one_messages_are_sent_listed_withdrawn_and_read(client: Any) -> None:
     done(client.batch_add_users(["ann", "ben", "cleo"]))
     sent = done(client.send_message(sdk.MessageObj("ann", "ben", [sdk.MessageText(TEXT)], extra_data="v1")))
     later = done(client.send_message(sdk.MessageObj("ben", "ann", [sdk.MessageText("thanks")])))
@@ -278,7 +278,7 @@ def test_one_to_one_messages(client: Any) -> None:
     assert code(client.send_message(sdk.MessageObj("ann", "nobody", [sdk.MessageText("hello")]))) == 20003
 
 
-def test_what_it_is_refused(community: Any, stub: StubServer) -> None:
+def test_invalid_calls_have_documented_codes(community: Any, stub: StubServer) -> None:
     again = sdk.GroupObj("editor", "Community", "Twin", group_id=NEWS)
     assert code(community.create_group(again)) == 10025
     assert code(community.create_group(sdk.GroupObj("ann", "Community", "Twin", group_id=NEWS))) == 10021
@@ -293,12 +293,12 @@ def test_what_it_is_refused(community: Any, stub: StubServer) -> None:
     assert code(elsewhere.get_group()) == 70020
 
 
-def test_what_the_stub_does_not_play_is_answered_all_the_same(client: Any) -> None:
+def test_unsupported_command_is_answered_with_60002(client: Any) -> None:
     done(client.batch_add_users(["ann", "ben"]))
     assert code(client.get_friends("ann")) == 60002
 
 
-def test_a_client_that_does_not_trust_the_certificate(stub: StubServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_client_without_trust_in_the_certificate_fails(stub: StubServer, caplog: pytest.LogCaptureFixture) -> None:
     client = sdk.TCIMClient(stub.sdkappid, stub.key, stub.admin, tencent_url=f"{stub.url}/v4")
     response = client.search_user(["ann"])
     if stub.ca_file is None:

@@ -1,4 +1,4 @@
-"""mypy --strict and pyright strict on a project of a user, and `pyright --verifytypes` on the public names."""
+"""mypy --strict and pyright strict on an example project, and `pyright --verifytypes` on the public names."""
 
 import json
 import os
@@ -192,7 +192,7 @@ MISTAKES = [["wrong.py", "6"], ["wrong.py", "7"], ["wrong.py", "8"]]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project in an empty directory, and the package as an installation has it: in no source tree of its own."""
+    """Create a project in an empty directory, and the package as if installed, outside any source tree."""
     (tmp_path / "site" / "channel_adapter").mkdir(parents=True)
     for child in PACKAGE.iterdir():
         (tmp_path / "site" / "channel_adapter" / child.name).symlink_to(child)
@@ -213,7 +213,7 @@ def check(tool: str, *words: str, folder: Path) -> subprocess.CompletedProcess[s
     )
 
 
-def test_mypy_strict_without_plugins_finds_the_mistakes_alone(project: Path) -> None:
+def test_mypy_strict_without_plugins_finds_exactly_the_mistakes(project: Path) -> None:
     (project / "settings.py").write_text(SETTINGS + "\n".join(WRONG_SETTINGS) + "\n", encoding="utf-8")
     found = check("mypy", "--strict", "--config-file", os.devnull, ".", folder=project)
     lines = [
@@ -225,14 +225,14 @@ def test_mypy_strict_without_plugins_finds_the_mistakes_alone(project: Path) -> 
     assert [each[:2] for each in lines if each[0] != "settings.py"] == MISTAKES, found.stdout
 
 
-def test_pyright_strict_finds_the_mistakes_alone(project: Path) -> None:
+def test_pyright_strict_finds_exactly_the_mistakes(project: Path) -> None:
     found = json.loads(check("pyright", "--outputjson", ".", folder=project).stdout)["generalDiagnostics"]
     places = {(Path(each["file"]).name, str(each["range"]["start"]["line"] + 1)) for each in found}
     assert sorted(map(list, places)) == MISTAKES, found
 
 
 def test_every_public_name_is_completely_typed(project: Path) -> None:
-    """A module of the package that has the public names alone: other modules are not for users."""
+    """Checks a module with only the public names, because other modules are not part of the interface."""
     names = channel_adapter.__all__
     imported = "".join(f"    {name} as {name},\n" for name in names)
     module = project.parent / "site" / "channel_adapter" / "public_names.py"

@@ -1,4 +1,4 @@
-"""A world that was moved, by the transforms alone: what verify, cutover and rollback begin with."""
+"""A stub whose accounts were moved by the transforms alone: the start of verify, cutover and rollback."""
 
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.plan.planner import PlanOptions

@@ -1,4 +1,4 @@
-"""A stub with the world of a migration, and an adapter or a command line on it."""
+"""A stub with the accounts of a migration, and an adapter or a command line connected to it."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,7 +20,7 @@ from tests.migration.worlds import FIELDS, Moving, Size
 
 @dataclass(frozen=True)
 class System:
-    """A running stub with a world in it, and an open adapter."""
+    """A running stub with accounts to move, and an open adapter."""
 
     server: StubServer
     adapter: ChannelAdapter
@@ -32,7 +32,7 @@ class System:
 
 
 def settings_for(server: StubServer, **more: Any) -> Settings:
-    """Settings of an adapter that has every custom group field."""
+    """Return the settings of an adapter that has every custom group field."""
     fields: dict[str, Any] = {
         "channels": ChannelSettings(organization_key=FIELDS[1], custom_data_keys=FIELDS[2:]),
         **more,
@@ -50,7 +50,7 @@ async def system(
     stub: Mapping[str, Mapping[str, Any]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[System]:
-    """A system with these accounts. `stub` are sections of the stub's settings, the rest are the adapter's."""
+    """Open a system with these accounts. `stub`: sections of the settings of the stub; `settings`: of the adapter."""
     sections = {"app": {"group_fields": FIELDS}} | dict(stub or {})
     async with StubServer(StubSettings.model_validate(sections)) as server:
         moving = worlds.build(server.world, size, ids)
@@ -60,14 +60,14 @@ async def system(
 
 @contextmanager
 def world_served(size: Size, ids: tuple[str, ...] = worlds.IDS) -> Iterator[tuple[StubServer, Moving]]:
-    """A stub with these accounts in a thread of its own, for commands that are typed."""
+    """Run a stub with these accounts in a separate thread, for shell commands."""
     settings = StubSettings.model_validate({"app": {"group_fields": FIELDS, "key": KEY}})
     with StubServer(settings).run_in_thread() as server:
         yield server, server.in_loop(lambda: worlds.build(server.world, size, ids))
 
 
 def shell_on(server: StubServer, directory: Path, *, database: bool = False) -> Shell:
-    """A shell whose settings have every custom group field; with `database`, the adapter's own is set too."""
+    """Return a shell whose settings have every custom group field; with `database`, also a database of the adapter."""
     keys = ", ".join(f'"{key}"' for key in FIELDS[2:])
     held = f'database_url = "sqlite:///{directory / "adapter.db"}"\n' if database else ""
     config = directory / "adapter.toml"
@@ -79,7 +79,7 @@ def shell_on(server: StubServer, directory: Path, *, database: bool = False) -> 
 
 
 def planned_shell(server: StubServer, directory: Path, ids: Sequence[str]) -> Shell:
-    """One in whose directory `plan.json` moves these accounts, with every loss cut."""
+    """Return a shell in whose directory `plan.json` moves these accounts, with every loss cut."""
     shell = shell_on(server, directory)
     shell.file("accounts.txt", "\n".join(ids))
     shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
@@ -88,5 +88,5 @@ def planned_shell(server: StubServer, directory: Path, ids: Sequence[str]) -> Sh
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
-    """A database of its own."""
+    """Return the URL of a new database."""
     return f"sqlite:///{tmp_path / 'adapter.sqlite'}"

@@ -1,4 +1,4 @@
-"""What a migration has made of a stub's world, so that two of them can be compared, and what it should have made."""
+"""Comparable snapshots of what a migration created in a stub, and checks against the source."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Picture = dict[str, Any]
 
 
 def picture(world: StubState, plan: Plan, origin: int) -> Picture:
-    """Every channel of the plan on the target, times counted from `origin`."""
+    """Return a snapshot of every channel of the plan on the target, times relative to `origin`."""
     return {
         channel.source.id: _group(world.state.groups[channel.target.id], origin)
         for channel in plan.channels
@@ -40,7 +40,7 @@ def _group(group: Group, origin: int) -> Picture:
 
 
 def check_against_source(world: StubState, plan: Plan) -> None:
-    """Counts, times, order and options are those of the source."""
+    """Check that counts, times, order and options equal those of the source."""
     for channel in plan.channels:
         account = world.state.official[channel.source.id]
         group = world.state.groups[channel.target.id]

@@ -1,6 +1,6 @@
-"""A process that moves channels, and that can be made to die at a named point of the work: forked, and killed for real.
+"""A forked process that moves channels, and that can be made to kill itself at a named point of the work.
 
-Children come from a server that has everything imported, so that one costs no second of its own.
+Children are forked from a server with all imports done, so that a start is fast.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _context.set_forkserver_preload(["tests.migration.mover"])
 
 @dataclass(frozen=True)
 class Orders:
-    """What a process is to do. It dies at the `nth` time that it comes to `point`; without one it does its work."""
+    """The work of a process. It kills itself at the `nth` pass of `point`; without one it completes its work."""
 
     values: dict[str, Any]
     plan: Path
@@ -41,21 +41,21 @@ class Orders:
 
 
 def orders(system: System, plan: Path, database: str, **more: Any) -> Orders:
-    """Orders for a process on this system."""
+    """Return the orders for a process on this system."""
     own = system.settings
     values = {"sdkappid": own.sdkappid, "admin": own.admin, "base_url": own.base_url, "total_seconds": 30.0}
     return Orders({**values, "key": own.key.get_secret_value()}, plan, database, **more)
 
 
 def start(given: Orders) -> ForkServerProcess:
-    """A process at work."""
+    """Start a process."""
     process = _context.Process(target=_main, args=(given,), daemon=True)
     process.start()
     return process
 
 
 async def ended(process: ForkServerProcess, seconds: float = 60) -> int:
-    """Its exit code, once it has ended; negative for a signal."""
+    """Wait for the end of the process and return its exit code; negative for a signal."""
     await asyncio.to_thread(process.join, seconds)
     code = process.exitcode
     if code is None:
@@ -67,7 +67,7 @@ async def ended(process: ForkServerProcess, seconds: float = 60) -> int:
 
 
 async def ended_or_killed(process: ForkServerProcess) -> int:
-    """End it if it has not ended; the exit code it had by itself, 0 for one that is ended here."""
+    """End the process if it is running; return its own exit code, or 0 if it was ended here."""
     code = process.exitcode
     if code is None:
         process.terminate()
@@ -77,7 +77,7 @@ async def ended_or_killed(process: ForkServerProcess) -> int:
 
 
 async def carried_out(given: Orders) -> int:
-    """Start it and wait for its end."""
+    """Start a process and wait for its end."""
     return await ended(start(given))
 
 

@@ -1,4 +1,4 @@
-"""A plan of everything on a system."""
+"""A plan of all accounts of a system."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from tests.migration.conftest import System
 
 
 async def planned(system: System, *, policies: Sequence[str] = ("all=cut",), **more: Any) -> Plan:
-    """With every loss cut, unless other policies are given."""
+    """Plan all accounts, with every loss cut unless other policies are passed."""
     ids = tuple(system.moving.ids)
     renamed = {old: new for old, new in worlds.RENAMED.items() if old in ids}
     options = PlanOptions(policies=Resolutions.parse(policies), renamed=renamed, **more)

@@ -1,4 +1,4 @@
-"""Applying a plan on the stub's world: all of it arrives, once, and what cannot go is told."""
+"""Applying a plan on the stub: everything is moved once, and what cannot be moved is reported."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def rows(database: str, plan: Plan) -> list[Any]:
         return await journal.store.quarantined(plan.migration)
 
 
-async def test_everything_arrives(small: System, database: str) -> None:
+async def test_apply_moves_every_channel_post_and_subscriber(small: System, database: str) -> None:
     plan = await planned(small)
     before = small.server.world.state.groups[small.moving.stranger]
     status = await small.adapter.migration.apply(plan)
@@ -67,7 +67,7 @@ async def test_everything_arrives(small: System, database: str) -> None:
     assert again.channels == status.channels
 
 
-async def test_a_network_that_loses_one_call_in_ten(database: str) -> None:
+async def test_apply_completes_on_a_network_that_loses_one_call_in_ten(database: str) -> None:
     async with system(Size(230, 36), ids=(*TINY, worlds.FULL), database_url=database) as s:
         plan = await planned(s)
         s.server.faults.replace(SCENARIO.faults)
@@ -82,7 +82,7 @@ async def test_a_network_that_loses_one_call_in_ten(database: str) -> None:
         assert len(randoms) == len(set(randoms))
 
 
-async def test_calls_that_are_used_up_end_a_run_that_the_next_one_finishes(tiny: System) -> None:
+async def test_run_stopped_by_its_call_limit_is_completed_by_the_next(tiny: System) -> None:
     plan = await planned(tiny)
     first = await tiny.adapter.migration.apply(plan, limits=BudgetLimits(calls=20))
     assert not first.complete
@@ -94,7 +94,7 @@ async def test_calls_that_are_used_up_end_a_run_that_the_next_one_finishes(tiny:
     check_against_source(tiny.server.world, plan)
 
 
-async def test_a_cancelled_run_ends_at_once_and_is_finished_by_the_next_one(tiny: System) -> None:
+async def test_cancelled_run_ends_immediately_and_is_completed_by_the_next(tiny: System) -> None:
     plan = await planned(tiny)
     tiny.server.faults.replace([Fault(command="import_group_member", delay=0.2)])
     task = asyncio.ensure_future(tiny.adapter.migration.apply(plan))
@@ -111,7 +111,7 @@ async def test_a_cancelled_run_ends_at_once_and_is_finished_by_the_next_one(tiny
     check_against_source(tiny.server.world, plan)
 
 
-async def test_originals_are_kept_whole(database: str) -> None:
+async def test_store_policy_keeps_complete_originals(database: str) -> None:
     async with system(Size(60, 24), ids=(worlds.LIMITS, worlds.FLAGS), database_url=database) as s:
         plan = await planned(s, policies=["all=store"])
         assert (await s.adapter.migration.apply(plan)).complete
@@ -128,7 +128,7 @@ async def test_originals_are_kept_whole(database: str) -> None:
         assert "kept=name+posts" in s.server.world.state.groups[limits.target.id].fields["ch_tag"]
 
 
-async def test_people_who_are_refused_wait_in_the_quarantine_for_a_retry(tiny: System, database: str) -> None:
+async def test_refused_users_stay_in_quarantine_until_a_retry_succeeds(tiny: System, database: str) -> None:
     plan = await planned(tiny)
     refusing = [Fault(command="import_group_member", fail_items=7)]
     tiny.server.faults.replace(refusing)
@@ -148,7 +148,7 @@ async def test_people_who_are_refused_wait_in_the_quarantine_for_a_retry(tiny: S
     check_against_source(tiny.server.world, plan)
 
 
-async def test_a_failed_channel_is_told_and_taken_up_by_retry(tiny: System) -> None:
+async def test_failed_channel_is_reported_and_completed_by_retry(tiny: System) -> None:
     plan = await planned(tiny)
     tiny.server.faults.replace([Fault(command="modify_group_base_info", code=10007)])
     status = await tiny.adapter.migration.apply(plan)
@@ -159,8 +159,8 @@ async def test_a_failed_channel_is_told_and_taken_up_by_retry(tiny: System) -> N
     check_against_source(tiny.server.world, plan)
 
 
-async def test_posts_that_were_sent_long_ago_are_recognised(tiny: System, database: str) -> None:
-    """The journal is lost, and the service does not know the numbers of the posts as repeats any more."""
+async def test_posts_sent_long_ago_are_recognised(tiny: System, database: str) -> None:
+    """The journal is lost, and the service no longer recognises the numbers of the posts as repeats."""
     plan = await planned(tiny)
     assert (await tiny.adapter.migration.apply(plan)).complete
     origin = 0
@@ -176,33 +176,33 @@ async def test_posts_that_were_sent_long_ago_are_recognised(tiny: System, databa
 
 
 class TestRefusals:
-    """Whoever is refused has changed nothing, and learns what and where."""
+    """A refused plan leaves all group fields unchanged, and the error names the reason."""
 
-    async def test_a_plan_with_losses_that_nobody_allowed(self, tiny: System) -> None:
+    async def test_plan_with_losses_without_policy_is_refused(self, tiny: System) -> None:
         plan = await planned(tiny, policies=())
         await self._refused(tiny, plan, InvalidError, "the plan cannot be applied")
 
-    async def test_a_plan_of_another_app(self, tiny: System) -> None:
+    async def test_plan_of_another_app_is_refused(self, tiny: System) -> None:
         plan = (await planned(tiny)).model_copy(update={"sdkappid": 7})
         await self._refused(tiny, plan, InvalidError, "is a plan for app 7")
 
-    async def test_a_plan_that_is_older_than_the_source(self, tiny: System) -> None:
+    async def test_plan_older_than_the_source_is_refused(self, tiny: System) -> None:
         plan = await planned(tiny)
         tiny.server.world.state.official[worlds.TEXTS].name = "Another"
         await self._refused(tiny, plan, InvalidError, "name was 'News of only_texts', is 'Another'")
 
-    async def test_accounts_of_another_migration(self, tiny: System) -> None:
+    async def test_plan_with_accounts_of_another_migration_is_refused(self, tiny: System) -> None:
         plan = await planned(tiny, migration="first")
         await tiny.adapter.migration.apply(plan, limits=BudgetLimits(calls=4))
         other = plan.model_copy(update={"migration": "second"})
         await self._refused(tiny, other, ConflictError, "migration first in this database moves")
 
-    async def test_no_database(self, tiny: System) -> None:
+    async def test_plan_without_a_database_is_refused(self, tiny: System) -> None:
         plan = await planned(tiny)
         tiny.adapter.settings.__dict__["database_url"] = None
         await self._refused(tiny, plan, ConfigurationError, "set database_url, or give a database")
 
-    async def test_an_edition_without_imports(self, tiny: System) -> None:
+    async def test_plan_for_an_edition_without_imports_is_refused(self, tiny: System) -> None:
         plan = await planned(tiny)
         tiny.server.faults.replace([Fault(command="import_group_msg", code=10007)])
         await self._refused(tiny, plan, ConfigurationError, "may not import into groups")
@@ -214,7 +214,7 @@ class TestRefusals:
         assert {name: dict(group.fields) for name, group in tiny.server.world.state.groups.items()} == before
 
 
-async def test_a_progress_callback_that_raises_is_logged_once_and_stops_nothing(
+async def test_progress_callback_that_raises_is_logged_once_and_stops_nothing(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[tuple[object, ...]] = []
@@ -224,7 +224,7 @@ async def test_a_progress_callback_that_raises_is_logged_once_and_stops_nothing(
         raise LookupError("no such bar")
 
     def logged() -> int:
-        """How many callbacks were logged since the last look, each with its exception."""
+        """Return the number of callbacks logged since the last call; check that each has its exception."""
         records = [record.getMessage() for record in caplog.records if record.name == "channel_adapter.callbacks"]
         caplog.clear()
         assert all("LookupError: no such bar" in record for record in records)
@@ -241,7 +241,7 @@ async def test_a_progress_callback_that_raises_is_logged_once_and_stops_nothing(
         assert logged() == 1
         done = await migration.cutover(plan, CutoverOptions(window_seconds=0, fill=False), on_progress=tell)
         assert done.posting_moved
-        assert logged() <= 2  # its own, and the one of the verification in it
+        assert logged() <= 2  # its own and that of the verification in it
         assert (await migration.rollback(plan, on_progress=tell)).items
         assert logged() == 1
         await migration.work(limits=BudgetLimits(seconds=1.5), on_progress=tell)

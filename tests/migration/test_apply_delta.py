@@ -1,4 +1,4 @@
-"""Later runs: what the source has changed since is moved, and what users did on the target is left alone."""
+"""Later runs: changes of the source are moved, and changes by users on the target are kept."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ IDS = (worlds.FULL, worlds.TEXTS)
 
 
 class Scene:
-    """A world that was moved once."""
+    """A system whose accounts were moved once."""
 
     def __init__(self, system: System, plan: Plan) -> None:
         self.system, self.plan = system, plan
@@ -56,15 +56,15 @@ async def moved(database: str) -> AsyncIterator[Scene]:
         yield Scene(s, plan)
 
 
-async def test_nothing_new_changes_nothing(moved: Scene) -> None:
+async def test_run_without_changes_of_the_source_changes_nothing(moved: Scene) -> None:
     before = picture(moved.world, moved.plan, 0)
     status = await moved.system.adapter.migration.apply(moved.plan)
     assert (status.complete, status.round) == (True, 2)
     assert picture(moved.world, moved.plan, 0) == before
 
 
-async def test_posts_people_and_texts_that_came_since(moved: Scene) -> None:
-    """Of the source: new and recalled posts, joins, leaves, another name, a choice of how posts arrive."""
+async def test_changes_of_the_source_are_moved(moved: Scene) -> None:
+    """Of the source: new and recalled posts, joins, leaves, a new name, a notification option."""
     state, source = moved.world.state, moved.source
     moved.broadcast("fresh")
     gone = next(post for post in source.log if not post.recalled)
@@ -91,7 +91,7 @@ async def test_posts_people_and_texts_that_came_since(moved: Scene) -> None:
     assert group.members.flag(reader) == DISCARD
 
 
-async def test_what_people_did_on_the_target_stays(moved: Scene) -> None:
+async def test_changes_by_users_on_the_target_are_kept(moved: Scene) -> None:
     state, group = moved.world.state, moved.group
     state.leave(group, "reader_000001")
     row = group.members.find("reader_000002")
@@ -111,7 +111,7 @@ async def test_what_people_did_on_the_target_stays(moved: Scene) -> None:
     assert group.introduction == "Written here"
 
 
-async def test_who_came_to_the_target_first_is_not_taken_out_with_the_source(moved: Scene) -> None:
+async def test_user_that_joined_the_target_first_is_not_removed_with_the_source(moved: Scene) -> None:
     state, group = moved.world.state, moved.group
     state.add_account("early")
     await moved.system.adapter.subscriptions.subscribe(group.group_id, ["early"])
@@ -122,7 +122,7 @@ async def test_who_came_to_the_target_first_is_not_taken_out_with_the_source(mov
     assert "early" in group.members
 
 
-async def test_a_source_that_is_empty_all_at_once_takes_nobody_out(moved: Scene) -> None:
+async def test_suddenly_empty_source_removes_no_subscriber(moved: Scene) -> None:
     for user in list(moved.source.subscribers):
         moved.world.state.unsubscribe(moved.source, user)
     status = await moved.system.adapter.migration.apply(moved.plan)
@@ -130,8 +130,8 @@ async def test_a_source_that_is_empty_all_at_once_takes_nobody_out(moved: Scene)
     assert "has no subscribers any more and had 120" in status.failed[0].reason
 
 
-async def test_a_post_behind_a_live_one_gets_a_later_time(moved: Scene, database: str) -> None:
-    """The service takes a post only behind all others; where it takes none at all, the quarantine has it."""
+async def test_old_post_after_a_live_one_is_moved_with_a_later_time(moved: Scene, database: str) -> None:
+    """The service accepts an imported post only after all others."""
     moved.broadcast("an old one")
     await moved.system.adapter.posts.publish(moved.group.group_id, Text("live"))
     status = await moved.system.adapter.migration.apply(moved.plan)
@@ -143,7 +143,7 @@ async def test_a_post_behind_a_live_one_gets_a_later_time(moved: Scene, database
         assert await journal.store.count_quarantined(moved.plan.migration) == 0
 
 
-async def test_a_source_that_changes_during_the_run(database: str) -> None:
+async def test_source_that_changes_during_the_run_is_moved_by_the_next_run(database: str) -> None:
     async with system(Size(230, 24), ids=IDS, database_url=database) as s:
         plan = await planned(s)
         scene = Scene(s, plan)

@@ -1,4 +1,4 @@
-"""Files of another system as a source, an outage of the service, and what is shared and told while work goes on."""
+"""Files of another system as a source, an outage of the service, shared rate limits, and progress reports."""
 
 import io
 import json
@@ -31,11 +31,11 @@ from tests.migration.conftest import System, system
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
-OLD = 1_600_000_000  # far beyond what history shows
+OLD = 1_600_000_000  # far beyond the reach of history
 
 
 def write_files(folder: Path, posts: int = 20) -> None:
-    """A channel of long ago: an admin who follows, one who does not, unread counts, and a user no user knows."""
+    """Write an old channel: an admin that follows, one that does not, unread counts, and an unknown user."""
     lines: dict[str, list[dict[str, Any]]] = {
         "channels": [{"id": "harbour", "name": "Harbour", "owner": worlds.OWNER, "created_at": OLD,
                       "admins": ["reader_000001", worlds.OTHER_OWNER]}],
@@ -58,7 +58,7 @@ async def plan_of(s: System, folder: Path, policies: str = "all=cut") -> Plan:
 
 
 async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, postgres_url: str) -> None:
-    """PostgreSQL stores no NUL in text."""
+    """PostgreSQL cannot store NUL in text."""
     write_files(tmp_path, posts=2)
     ids = ["x\0y", "x\x1a0;y", "long " + "y" * 20_000, "z" * 500, "\0" * 500]
     with (tmp_path / "posts.jsonl").open("a", encoding="utf-8") as file:
@@ -84,7 +84,7 @@ async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, post
         assert (again.complete, again.posts) == (True, 7)
 
 
-async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:
+async def test_files_become_a_channel_with_posts_members_and_quarantine(tmp_path: Path, database: str) -> None:
     write_files(tmp_path)
     async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
         plan = await plan_of(s, tmp_path)
@@ -113,8 +113,8 @@ async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:
         assert "ghost" in group.members
 
 
-async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Path, database: str) -> None:
-    """The journal knows of none of them; only the group's next number tells that they are there."""
+async def test_posts_beyond_history_are_not_sent_again(tmp_path: Path, database: str) -> None:
+    """The journal contains none of them; only the next number of the group shows that they exist."""
     write_files(tmp_path)
     async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
         plan = await plan_of(s, tmp_path)
@@ -130,7 +130,7 @@ async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Pat
         assert sorted(row.seq for row in moved.values()) == list(range(1, 21))
 
 
-async def test_an_outage_fails_channels_that_the_next_run_finishes(database: str) -> None:
+async def test_channel_failed_by_an_outage_is_completed_by_the_next_run(database: str) -> None:
     async with system(Size(40, 12), ids=(worlds.TEXTS,), database_url=database, total_seconds=3.0) as s:
         plan = await planned(s)
         s.server.faults.replace([Fault(command="import_group_member", status=502)])
@@ -150,7 +150,7 @@ async def test_workers_share_the_calls_per_second(database: str, monkeypatch: py
         workers = [context.budgeted_api(Budget(clock), limiter) for limiter in limiters]
         request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id="nobody")])
         for calls in workers:
-            await calls.call(ACCOUNT_CHECK, request)  # the second one is counted from now on
+            await calls.call(ACCOUNT_CHECK, request)  # the second is counted from here
         began = clock.monotonic()
         for _ in range(5):
             for calls in workers:
@@ -162,7 +162,7 @@ async def test_workers_share_the_calls_per_second(database: str, monkeypatch: py
             await limiter.close()
 
 
-async def test_progress_in_lines_for_programs() -> None:
+async def test_progress_for_programs_is_written_as_json_lines() -> None:
     times = iter(range(0, 1_000, 5))
     async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan = await planned(s)
@@ -178,7 +178,7 @@ async def test_progress_in_lines_for_programs() -> None:
     assert line["seconds_left"] is None
 
 
-async def test_progress_in_lines_for_people_off_a_terminal() -> None:
+async def test_progress_off_a_terminal_is_written_as_text_lines() -> None:
     times = iter(range(0, 1_000, 5))
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
     async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
@@ -196,14 +196,14 @@ async def test_progress_in_lines_for_people_off_a_terminal() -> None:
 
 
 class Terminal(Output):
-    """An output that a user watches."""
+    """An output that counts as a terminal."""
 
     @property
     def watched(self) -> bool:
         return True
 
 
-async def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_progress_on_a_terminal_is_shown_as_bars(capsys: pytest.CaptureFixture[str]) -> None:
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
     async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan = await planned(s)
@@ -217,7 +217,7 @@ async def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
     assert re.search(r"/s of 4,000/s +\d+:\d\d:\d\d", subscribers_line)
 
 
-async def test_a_worker_shows_what_is_under_way_one_migration_after_the_other() -> None:
+async def test_worker_shows_progress_of_one_migration_after_the_other() -> None:
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
     async with system(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan, err = await planned(s), io.StringIO()

@@ -1,4 +1,4 @@
-"""A worker that is killed for good at any point of the work: the next one goes on, and nothing shows of it."""
+"""A worker is killed at any point of the work: the next one continues, and the result shows no difference."""
 
 import asyncio
 import random
@@ -42,7 +42,7 @@ Undisturbed = tuple[Picture, Counter[str]]
 
 
 class Scene:
-    """A world of its own, and how many calls were made in it."""
+    """A separate system, and the number of calls made on it."""
 
     def __init__(self, system: System, plan: Plan, folder: Path) -> None:
         self.system, self.plan, self.folder = system, plan, folder
@@ -51,7 +51,7 @@ class Scene:
 
     @property
     def calls(self) -> Counter[str]:
-        """Calls since the plan was made, by command."""
+        """Return the calls since the plan was made, by command."""
         made: Counter[str] = Counter()
         for (command, _), count in (self.system.server.log.answers - self._before).items():
             made[command] += count
@@ -73,7 +73,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
 
 
 async def undisturbed(folder: Path) -> Undisturbed:
-    """The world and the calls of a run that no user kills."""
+    """Return the snapshot and the calls of a run that is not killed."""
     async for made in scene(await asyncio.to_thread(_folder, folder)):
         assert await mover.carried_out(made.orders()) == 0
         check_against_source(made.system.server.world, made.plan)
@@ -87,7 +87,7 @@ def _folder(path: Path) -> Path:
 
 
 async def survives(folder: Path, whole: "asyncio.Future[Undisturbed]", kills: Sequence[Kill]) -> str:
-    """What is wrong after some kills, one a process, and a last run; empty when nothing is."""
+    """Return the fault after some kills, one per process, and a last run; empty if there is none."""
     async for made in scene(await asyncio.to_thread(_folder, folder)):
         for point, nth in kills:
             if (code := await mover.carried_out(made.orders(point=point, nth=nth))) != KILLED:
@@ -104,8 +104,8 @@ async def survives(folder: Path, whole: "asyncio.Future[Undisturbed]", kills: Se
 
 
 @pytest.mark.timeout(240)
-async def test_killed_at_every_named_point_and_at_some_instants(tmp_path: Path) -> None:
-    """Several worlds at the same time: most of it is waiting. The benchmark has more instants, of a larger world."""
+async def test_run_killed_at_named_and_random_points_ends_in_the_same_state(tmp_path: Path) -> None:
+    """Several systems run concurrently, mostly waiting. The benchmark has more kill times and a larger system."""
     rng = random.Random(7)
     instants = [[("subscribers.sent", rng.randint(1, 17))], [("posts.sent", rng.randint(1, 13))]]
     post_cutovers = [*LIVES, *instants]
@@ -120,7 +120,7 @@ async def test_killed_at_every_named_point_and_at_some_instants(tmp_path: Path) 
 
 
 @pytest.mark.timeout(120)
-async def test_one_of_two_workers_is_killed(tmp_path: Path, postgres_url: str) -> None:
+async def test_kill_of_one_of_two_workers_leaves_the_same_state(tmp_path: Path, postgres_url: str) -> None:
     async with asyncio.TaskGroup() as tasks:
         whole = tasks.create_task(undisturbed(tmp_path / "undisturbed"))
         shared = tasks.create_task(_shared_by_two(tmp_path, postgres_url))

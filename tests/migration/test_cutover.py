@@ -1,4 +1,4 @@
-"""Cutover: delta, verification, posting moves; a window of double writing; the source goes only after a clean look."""
+"""Cutover: delta, verification, redirect of posting, double writing; the source is destroyed only when clean."""
 
 import asyncio
 import json
@@ -40,13 +40,13 @@ WINDOW = CutoverOptions(window_seconds=3_600, fill=False)
 
 @asynccontextmanager
 async def applied(database: str, ids: tuple[str, ...] = TWO) -> AsyncIterator[tuple[System, Plan]]:
-    """A system whose accounts were moved; the journal knows nothing of it."""
+    """Open a system whose accounts were moved without an entry in the journal."""
     async with system(SMALL, ids=ids, database_url=database) as at:
         yield at, await moved(at)
 
 
 async def posting_moved(at: System, plan: Plan, window: float) -> None:
-    """What a cutover leaves behind, without its deltas."""
+    """Write the rows of a completed cutover, without its deltas."""
     now = at.server.world.clock.now()
     async with open_redirects(at.adapter.migration.context) as posting:
         await posting.store.begin(plan.migration, now)
@@ -60,14 +60,14 @@ async def posting_moved(at: System, plan: Plan, window: float) -> None:
 
 
 def broadcasters_held(database: str) -> int:
-    """Accounts whose broadcasters the guard asks to wait."""
+    """Return the number of accounts whose broadcasters must wait."""
     with sqlite3.connect(database.removeprefix("sqlite:///")) as rows:
         [(count,)] = rows.execute("SELECT count(*) FROM cutover_channels WHERE held_until > ?", (time.time(),))
     return int(count)
 
 
 def broadcasts(at: System, account: str = worlds.TEXTS) -> list[str]:
-    """What the account has said, the newest last."""
+    """Return the broadcasts of the account, the newest last."""
     log = at.server.world.state.official[account].log
     return [element.msg_content.get("Text", "") for message in log for element in message.body]
 
@@ -78,7 +78,7 @@ async def broadcast(at: System, words: str, account: str = worlds.TEXTS) -> dict
     return await at.adapter.call(SEND_OFFICIAL_ACCOUNT_MSG.service, SEND_OFFICIAL_ACCOUNT_MSG.name, request)
 
 
-async def test_what_came_last_is_moved_and_then_posting_moves(database: str) -> None:
+async def test_last_changes_are_moved_before_posting_is_redirected(database: str) -> None:
     async with applied(database) as (at, plan):
         await broadcast(at, "just before")
         at.server.world.state.subscribe(
@@ -110,7 +110,7 @@ async def test_what_came_last_is_moved_and_then_posting_moves(database: str) -> 
         assert again.status is None
 
 
-async def test_differences_keep_posting_where_it_is_until_they_are_accepted(database: str) -> None:
+async def test_differences_block_the_redirect_of_posting_until_accepted(database: str) -> None:
     async with applied(database) as (at, plan):
         group = at.server.world.state.groups[plan.channels[0].target.id]
         group.name = "Another name"
@@ -118,7 +118,7 @@ async def test_differences_keep_posting_where_it_is_until_they_are_accepted(data
         assert not kept.posting_moved
         assert kept.stopped == "source and target differ"
         assert kept.status is not None
-        assert kept.status.round == 2  # a second delta did not mend it, so there is no third
+        assert kept.status.round == 2  # a second delta did not remove it, so there is no third
         assert kept.verdict is not None
         assert kept.verdict.open == 1
         assert not any(row.moved_at or row.held_until for row in kept.moved)
@@ -131,7 +131,7 @@ async def test_differences_keep_posting_where_it_is_until_they_are_accepted(data
         assert worlds.TEXTS in at.server.world.state.official
 
 
-async def test_differences_that_somebody_has_looked_at_stop_neither_posting_nor_the_end_of_the_source(
+async def test_accepted_differences_do_not_block_redirect_and_destruction(
     database: str,
 ) -> None:
     async with applied(database) as (at, plan):
@@ -152,7 +152,7 @@ async def test_differences_that_somebody_has_looked_at_stop_neither_posting_nor_
         assert set(done.destroyed) == set(TWO)
 
 
-async def test_posts_are_broadcast_too_while_the_window_is_open_and_no_more_than_twice_an_hour(database: str) -> None:
+async def test_posts_within_the_window_are_broadcast_at_most_twice_an_hour(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 3_600)
         channel = plan.channels[0].target.id
@@ -181,7 +181,7 @@ async def test_posts_are_broadcast_too_while_the_window_is_open_and_no_more_than
         assert len([post async for post in at.adapter.posts.history(channel)]) == before + 3
 
 
-async def test_a_broadcast_that_fails_is_told_and_the_post_stands(database: str) -> None:
+async def test_failed_broadcast_is_reported_and_the_post_is_kept(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 3_600)
         at.server.faults.replace([Fault(command=SEND_OFFICIAL_ACCOUNT_MSG.name, code=10007)])
@@ -193,7 +193,7 @@ async def test_a_broadcast_that_fails_is_told_and_the_post_stands(database: str)
         assert other.content == Text("one")
 
 
-async def test_without_a_window_nothing_is_broadcast(database: str) -> None:
+async def test_post_without_a_window_is_not_broadcast(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         before = len(broadcasts(at))
@@ -202,7 +202,7 @@ async def test_without_a_window_nothing_is_broadcast(database: str) -> None:
         assert len(broadcasts(at)) == before
 
 
-async def test_people_are_told_once_by_a_last_broadcast(database: str) -> None:
+async def test_final_broadcast_is_sent_once(database: str) -> None:
     options = CutoverOptions(window_seconds=3_600, fill=False, final_broadcast="We have moved")
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 3_600)
@@ -214,7 +214,7 @@ async def test_people_are_told_once_by_a_last_broadcast(database: str) -> None:
         assert (await at.adapter.migration.verify(plan)).clean
 
 
-async def test_a_last_broadcast_that_cannot_be_sent_now_is_told_and_the_cutover_is_not_complete(database: str) -> None:
+async def test_unsent_final_broadcast_is_reported_and_leaves_the_cutover_incomplete(database: str) -> None:
     async with applied(database, (worlds.TEXTS,)) as (at, plan):
         await posting_moved(at, plan, 3_600)
         for words in ("one", "two"):
@@ -228,7 +228,7 @@ async def test_a_last_broadcast_that_cannot_be_sent_now_is_told_and_the_cutover_
         assert broadcasts(at)[-2:] == ["one", "two"]
 
 
-async def test_a_cutover_that_runs_out_of_calls_moves_nothing(database: str) -> None:
+async def test_cutover_that_exceeds_its_call_limit_redirects_nothing(database: str) -> None:
     async with applied(database) as (at, plan):
         stopped = await at.adapter.migration.cutover(plan, NOW, limits=BudgetLimits(calls=6))
         assert not stopped.posting_moved
@@ -236,7 +236,7 @@ async def test_a_cutover_that_runs_out_of_calls_moves_nothing(database: str) -> 
         assert broadcasters_held(database) == 0
 
 
-async def test_posting_does_not_move_behind_the_back_of_broadcasters_who_wait_no_longer(
+async def test_posting_is_not_redirected_after_the_hold_of_broadcasters_ends(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cutting, "HELD_SECONDS", 0.0)
@@ -254,7 +254,7 @@ async def test_accounts_of_another_cutover_are_refused(database: str) -> None:
             await at.adapter.migration.cutover(plan, NOW)
 
 
-async def test_files_have_no_window_no_last_broadcast_and_no_end(database: str, tmp_path: Path) -> None:
+async def test_file_source_has_no_window_no_final_broadcast_and_no_destruction(database: str, tmp_path: Path) -> None:
     records = {
         "channels": {"id": "quay", "name": "Quay", "owner": worlds.OWNER},
         "subscribers": {"channel": "quay", "user": "reader_000001", "since": 1_700_000_000},
@@ -276,7 +276,7 @@ async def test_files_have_no_window_no_last_broadcast_and_no_end(database: str, 
         assert post.broadcast is None
 
 
-async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(database: str) -> None:
+async def test_conversation_groups_are_filled_once(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         done = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
@@ -290,7 +290,7 @@ async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(data
         assert again.group_sync == done.group_sync
 
 
-async def test_the_source_is_destroyed_only_when_the_window_is_over_and_all_is_clean(database: str) -> None:
+async def test_source_is_destroyed_only_after_the_window(database: str) -> None:
     async with applied(database) as (at, plan):
         wish = CutoverOptions(window_seconds=3_600, fill=False, destroy_source=True)
         with pytest.raises(InvalidError, match="posting has not moved, and its window begins then"):
@@ -316,7 +316,7 @@ async def test_the_source_is_destroyed_only_when_the_window_is_over_and_all_is_c
         assert {item.standing for item in found.items} == {RollbackStatus.SOURCE_GONE}
 
 
-async def test_a_cutover_that_is_stopped_in_the_middle_goes_on_and_holds_nobody_up(database: str) -> None:
+async def test_cancelled_cutover_is_completed_by_the_next(database: str) -> None:
     async with applied(database) as (at, plan):
         for moment in (0.05, 0.15, 0.3):
             task = asyncio.ensure_future(at.adapter.migration.cutover(plan, WINDOW))
@@ -328,7 +328,7 @@ async def test_a_cutover_that_is_stopped_in_the_middle_goes_on_and_holds_nobody_
         assert (await at.adapter.migration.verify(plan)).clean
 
 
-async def test_a_cutover_needs_the_adapters_database() -> None:
+async def test_cutover_requires_the_database_of_the_adapter() -> None:
     async with system(SMALL, ids=TWO) as at:
         async with at.adapter.migration.accounts_source(Discovered(TWO)) as source:
             plan = await at.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
@@ -336,7 +336,7 @@ async def test_a_cutover_needs_the_adapters_database() -> None:
             await at.adapter.migration.cutover(plan)
 
 
-async def test_what_people_do_since_posting_has_moved_is_explained(database: str) -> None:
+async def test_changes_by_users_after_the_redirect_are_explained(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         channel = plan.channels[0].target.id
@@ -359,7 +359,7 @@ async def test_what_people_do_since_posting_has_moved_is_explained(database: str
         }
 
 
-async def test_a_rollback_gives_posting_back(database: str) -> None:
+async def test_rollback_removes_the_redirect_of_posting(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 3_600)
         found = await at.adapter.migration.rollback(plan, remove=True)

@@ -1,4 +1,4 @@
-"""Conversation groups after a cutover: filled by whoever works on the database, cleared by a rollback."""
+"""Conversation groups after a cutover: filled by any process on the database, cleared by a rollback."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,7 +34,7 @@ def all_users(at: System, plan: Plan) -> set[str]:
 
 
 async def filed(at: System, user: str) -> str:
-    """What is in a user's conversation groups, in words."""
+    """Return the conversation groups of a user as text."""
     return str([group async for group in at.adapter.unread.groups(user)])
 
 
@@ -45,7 +45,7 @@ async def filling_now(at: System, plan: Plan) -> GroupSyncProgress:
 
 
 async def fill(at: System, plan: Plan) -> None:
-    """What a cutover does in the end, without its workflow."""
+    """Carry out the last step of a cutover, without its workflow."""
     async with open_redirects(at.adapter.migration.context) as posting:
         await posting.store.change(plan.migration, fill_wanted=1)
         filler = GroupSyncJob(at.adapter.migration.context, posting.store, Budget(at.adapter.migration.context.clock))
@@ -60,7 +60,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def worker(at: System) -> AsyncIterator[None]:
-    """`worker` on the adapter's database."""
+    """Run `worker` on the database of the adapter."""
     work = asyncio.ensure_future(at.adapter.migration.work())
     try:
         yield
@@ -72,13 +72,13 @@ async def worker(at: System) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def impatient(at: System, database: str) -> AsyncIterator[Migration]:
-    """Another process, which soon takes no answer for an outage."""
+    """Open another process, which treats a short time without answers as an outage."""
     async with ChannelAdapter.open(settings_for(at.server, database_url=database, total_seconds=3.0)) as adapter:
         yield adapter.migration
 
 
 class Pausing(SystemClock):
-    """Counts the pauses, and does not wait so long."""
+    """A clock that records the pauses and shortens them."""
 
     def __init__(self) -> None:
         self.pauses: list[float] = []
@@ -88,7 +88,7 @@ class Pausing(SystemClock):
         await super().sleep(0.01)
 
 
-async def test_nobody_waits_and_a_worker_fills(database: str) -> None:
+async def test_cutover_without_wait_leaves_the_filling_to_a_worker(database: str) -> None:
     async with applied(database) as (at, plan):
         assert await at.adapter.migration.cutover_state(plan) is None
         await posting_moved(at, plan, 0)
@@ -112,7 +112,7 @@ async def test_nobody_waits_and_a_worker_fills(database: str) -> None:
             assert any(channel.target.id in shown for channel in plan.channels)
 
 
-async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
+async def test_outage_ends_a_waiting_cutover_and_the_next_run_continues(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filling, "PAUSES", (0.0,))
@@ -133,7 +133,7 @@ async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
         assert (done.group_sync.filled, done.group_sync.last_error) == (len(all_users(at, plan)), "")
 
 
-async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_worker_continues_after_an_outage(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filling, "PAUSES", (1.0, 2.0))
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
@@ -156,9 +156,7 @@ async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.Monke
         assert (await filling_now(at, plan)).done
 
 
-async def test_who_is_stopped_when_everybody_is_filled_was_not_interrupted(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_stop_after_the_last_user_is_not_an_interruption(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         async with open_redirects(at.adapter.migration.context) as posting:
@@ -178,7 +176,7 @@ async def test_who_is_stopped_when_everybody_is_filled_was_not_interrupted(
         assert (found.done, found.filled, found.last_error) == (True, len(all_users(at, plan)), "")
 
 
-async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
+async def test_rollback_removes_the_channels_from_conversation_groups(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         await fill(at, plan)
@@ -202,7 +200,7 @@ async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
         assert (again.filled, again.cleared, again.to_clear, again.complete) == (False, 0, 0, True)
 
 
-async def test_a_channel_that_stays_stays_in_peoples_groups(database: str) -> None:
+async def test_channel_kept_by_a_rollback_stays_in_conversation_groups(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         await fill(at, plan)
@@ -218,7 +216,7 @@ async def test_a_channel_that_stays_stays_in_peoples_groups(database: str) -> No
         assert done.to_clear == 0
 
 
-async def test_without_a_filling_a_rollback_asks_nobodys_groups(database: str) -> None:
+async def test_rollback_without_a_filling_reads_no_conversation_groups(database: str) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         done = await at.adapter.migration.rollback(plan, remove=True)

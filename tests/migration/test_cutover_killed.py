@@ -1,4 +1,4 @@
-"""A cutover that is killed for real, in its delta and while it fills groups, and then run again."""
+"""A cutover that is killed in its delta and while it fills groups, and then run again."""
 
 import signal
 import sqlite3
@@ -36,7 +36,7 @@ def cli(served: StubServer, tmp_path: Path) -> Shell:
 
 
 def killed_when(shell: Shell, condition: Callable[[], bool]) -> None:
-    """Start the cutover, and kill it as soon as this is so."""
+    """Start the cutover, and kill it as soon as the condition is true."""
     process = shell.start(*CUTOVER)
     try:
         wait_until(condition, process)
@@ -47,7 +47,7 @@ def killed_when(shell: Shell, condition: Callable[[], bool]) -> None:
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    """While the process goes on."""
+    """Wait for the condition while the process is running."""
     end = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, "the process ended before that"
@@ -59,11 +59,11 @@ def broadcasters_wait(database: Path) -> bool:
     with sqlite3.connect(database) as rows:
         try:
             return bool(rows.execute("SELECT count(*) FROM cutover_channels WHERE held_until > 0").fetchone()[0])
-        except sqlite3.OperationalError:  # there is no such table yet
+        except sqlite3.OperationalError:  # the table does not exist yet
             return False
 
 
-def test_killed_in_the_delta_and_while_it_fills(cli: Shell, served: StubServer) -> None:
+def test_cutover_killed_in_delta_and_in_filling_is_completed_by_the_next_run(cli: Shell, served: StubServer) -> None:
     def looked_at() -> int:
         return served.in_loop(lambda: served.log.answers[GET_CONTACT_GROUP.path, 0])
 

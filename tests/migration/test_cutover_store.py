@@ -27,14 +27,14 @@ async def store(request: pytest.FixtureRequest, database: str) -> AsyncIterator[
     await held.close()
 
 
-async def test_nothing_is_made_by_looking(store: CutoverStore) -> None:
+async def test_reading_without_tables_returns_nothing(store: CutoverStore) -> None:
     assert await store.channels_if_any() == []
     assert await store.broadcasts_if_any(SENT) == []
     await store.prepare()
     assert await store.channels() == []
 
 
-async def test_channels_are_written_together_and_rewritten(store: CutoverStore) -> None:
+async def test_channels_are_written_together_and_updated(store: CutoverStore) -> None:
     begun = await store.begin("m1", 5.0)
     assert await store.begin("m1", 9.0) == begun
     await store.put([ROW, replace(ROW, source="@TOA#_b", channel="@TGS#_b")])
@@ -47,7 +47,7 @@ async def test_channels_are_written_together_and_rewritten(store: CutoverStore) 
     assert await store.cutover("m1") is None
 
 
-async def test_two_copies_an_hour_and_each_once(store: CutoverStore) -> None:
+async def test_broadcasts_are_limited_to_two_an_hour_and_stored_once(store: CutoverStore) -> None:
     await store.prepare()
     await store.put([ROW])
 
@@ -69,7 +69,7 @@ async def test_two_copies_an_hour_and_each_once(store: CutoverStore) -> None:
     assert [copy.result for copy in await store.broadcasts_if_any(SENT)] == ["1_1_10"]
 
 
-async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store: CutoverStore) -> None:
+async def test_users_are_listed_once_and_filled_in_order_by_one_process(store: CutoverStore) -> None:
     readers = CutoverUsers(store.database)
     assert await store.unfilled_if_any() == []
     await store.begin("m1", 1.0)
@@ -81,7 +81,7 @@ async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store
     assert await readers.after("m1", "", 2) == ["a", "b"]
     assert await readers.count_after("m1", "a") == 2
     await store.advance_fill(row, "b", 2, 1)
-    await store.advance_fill(row, "c", 3, 0)  # of a user who did not know
+    await store.advance_fill(row, "c", 3, 0)  # of an outdated process
     held = await store.cutover("m1")
     assert held is not None
     assert (held.filled_to, held.filled, held.fill_problems) == ("b", 2, 1)
@@ -92,7 +92,7 @@ async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store
     assert await store.unfilled_if_any() == []
 
 
-async def test_who_is_to_lose_channels_is_told_person_by_person(store: CutoverStore) -> None:
+async def test_channels_to_remove_are_listed_by_user(store: CutoverStore) -> None:
     readers = CutoverUsers(store.database)
     assert await readers.count_to_clean_if_any("m1") == 0
     await readers.prepare()

@@ -1,4 +1,4 @@
-"""A disk without room, for the journal, for DBOS, for the files that are written: told, nothing lost, gone on with."""
+"""A full disk, for the journal, for DBOS and for written files: reported, without loss, and continued later."""
 
 import resource
 import sqlite3
@@ -32,12 +32,12 @@ SIZE = Size(300, 60)
 
 
 class Disk:
-    """Room for the journal: none at all when it is full, not even in pages that its file has to spare."""
+    """Disk space for the journal: none when full, not even in spare pages of its file."""
 
     full = False
 
     def write(self, connection: Connection, _: object, statement: str, *__: object) -> None:
-        """Before each statement."""
+        """Raise an error before a write statement of a full journal."""
         journal = not str(connection.engine.url.database).endswith(".dbos.db")
         if self.full and journal and statement.startswith(("INSERT", "UPDATE")):
             error = sqlite3.OperationalError("database or disk is full")
@@ -55,7 +55,7 @@ def disk() -> Iterator[Disk]:
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """No file of this process grows beyond so many bytes."""
+    """Limit the size of all files that this process writes."""
     before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -76,9 +76,7 @@ def cli(served: StubServer, tmp_path: Path) -> Shell:
 
 
 @pytest.mark.parametrize("point", ["channel.made", "subscribers.sent"])
-async def test_a_journal_without_room_ends_the_run_and_the_next_one_goes_on(
-    tmp_path: Path, disk: Disk, point: str
-) -> None:
+async def test_full_journal_ends_the_run_and_the_next_run_completes(tmp_path: Path, disk: Disk, point: str) -> None:
     file = tmp_path / "journal.db"
     async with system(SIZE, ids=IDS) as at:
         plan = await planned(at)
@@ -97,8 +95,8 @@ async def test_a_journal_without_room_ends_the_run_and_the_next_one_goes_on(
 
 
 @pytest.mark.timeout(90)
-def test_nothing_grows_any_more_in_the_middle_of_a_move(cli: Shell, served: StubServer) -> None:
-    """Journal and DBOS both begin, and one of them ends the run."""
+def test_move_with_a_file_size_limit_ends_and_the_next_run_completes(cli: Shell, served: StubServer) -> None:
+    """Journal and DBOS both start, and one of them ends the run."""
     cli("migrate", "apply", "plan.json", "--max-calls", "15", code=4)
     files = {path.name for path in cli.directory.iterdir()}
     limited = f"ulimit -f 100; exec {PROGRAM} migrate apply plan.json"
@@ -123,7 +121,7 @@ def _report(path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [_quarantine, _report])
-def test_a_file_without_room_is_named_and_the_old_one_stays(tmp_path: Path, write: Callable[[Path], None]) -> None:
+def test_failed_write_names_the_file_and_keeps_the_old_content(tmp_path: Path, write: Callable[[Path], None]) -> None:
     path = tmp_path / "plan.file"
     path.write_bytes(b'{"what": "before"}\n')
     with files_up_to(20), pytest.raises(OSError, match="File too large") as refusal:
@@ -135,7 +133,7 @@ def test_a_file_without_room_is_named_and_the_old_one_stays(tmp_path: Path, writ
     assert len(path.read_bytes()) > 20
 
 
-def test_a_plan_without_room_leaves_the_one_of_before(cli: Shell) -> None:
+def test_failed_write_of_a_plan_keeps_the_previous_plan(cli: Shell) -> None:
     before = (cli.directory / "plan.json").read_bytes()
     cli.file("accounts.txt", IDS[0])
     with files_up_to(100):

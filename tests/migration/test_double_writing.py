@@ -1,4 +1,4 @@
-"""The second broadcast of a post while an account and its channel are both read: two an hour, each once, all told."""
+"""The second broadcast of a post during double writing: two per hour, each once, all results reported."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ from tests.migration.test_cutover import posting_moved as moved_with_window
 
 
 class Later(SystemClock):
-    """The clock of this machine, so many seconds ahead."""
+    """The clock of this machine, ahead by `ahead` seconds."""
 
     ahead = 0.0
 
@@ -34,7 +34,7 @@ class Later(SystemClock):
 
 
 class Scene:
-    """An account whose posting has moved, with an open window of three hours."""
+    """An account whose posting is redirected, with an open window of three hours."""
 
     def __init__(self, at: System, plan: Plan, url: str) -> None:
         self.at = at
@@ -44,8 +44,8 @@ class Scene:
         self.file = url.removeprefix("sqlite:///")
 
     async def mirror(self, seq: int) -> Post:
-        """Publishing has made post `seq` in the channel, and now it is broadcast too."""
-        self.at.server.world.clock.advance(2)  # one message a second
+        """Broadcast post `seq`, as after its publication in the channel."""
+        self.at.server.world.clock.advance(2)  # one message per second
         return await mirrored(self.posting, self.post(seq))
 
     def post(self, seq: int) -> Post:
@@ -69,7 +69,7 @@ async def scene(database: str) -> AsyncIterator[Scene]:
         await made.posting.aclose()
 
 
-async def test_the_next_is_possible_an_hour_after_the_first_of_two(scene: Scene) -> None:
+async def test_next_broadcast_is_possible_an_hour_after_the_first_of_two(scene: Scene) -> None:
     began = int(scene.clock.now())
     told = [(await scene.mirror(seq)).broadcast for seq in (101, 102, 103)]
     assert [each is not None and each.sent for each in told] == [True, True, False]
@@ -80,17 +80,17 @@ async def test_the_next_is_possible_an_hour_after_the_first_of_two(scene: Scene)
     assert not sent(await scene.mirror(104))
     scene.later(60)
     assert sent(await scene.mirror(105))
-    assert sent(await scene.mirror(103))  # its publisher asks again, and it goes after all
+    assert sent(await scene.mirror(103))  # a repeated request is broadcast after all
     assert broadcasts(scene.at)[-4:] == ["post 101", "post 102", "post 105", "post 103"]
 
 
-async def test_after_the_window_nothing_is_broadcast(scene: Scene) -> None:
+async def test_post_after_the_window_is_not_broadcast(scene: Scene) -> None:
     scene.later(3 * HOUR + 1)
     assert (await scene.mirror(101)).broadcast is None
     assert await scene.copies() == {}
 
 
-async def test_what_is_not_broadcast_is_logged(scene: Scene) -> None:
+async def test_failed_broadcast_is_logged_and_uses_no_budget(scene: Scene) -> None:
     scene.at.server.faults.replace([Fault(command=SEND_OFFICIAL_ACCOUNT_MSG.name, code=10007)])
     with structlog.testing.capture_logs() as logs:
         assert not sent(await scene.mirror(101))
@@ -100,10 +100,10 @@ async def test_what_is_not_broadcast_is_logged(scene: Scene) -> None:
     assert await scene.copies() == {101: NOT_SENT}
     scene.at.server.faults.replace([])
     assert sent(await scene.mirror(102))
-    assert sent(await scene.mirror(103))  # the one that was refused is none of the two
+    assert sent(await scene.mirror(103))  # the refused one does not count
 
 
-async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_broadcast_twice(
+async def test_broadcast_with_lost_answer_is_looked_up_and_sent_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redirects, "MIRROR_TIMEOUT", 0.3)
@@ -111,7 +111,7 @@ async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_broadcast_twi
     assert not sent(await scene.mirror(101))
     assert await scene.copies() == {101: SENDING}
     scene.at.server.faults.replace([])
-    scene.later(400)  # the service has forgotten by which number it recognised it
+    scene.later(400)  # the service no longer recognises its number
     again = await scene.mirror(101)
     assert again.broadcast is not None
     assert again.broadcast.sent
@@ -120,7 +120,7 @@ async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_broadcast_twi
     assert await scene.copies() == {101: SENT}
 
 
-async def test_what_a_process_left_behind_when_it_ended_is_settled(scene: Scene) -> None:
+async def test_pending_broadcasts_of_an_ended_process_are_resolved(scene: Scene) -> None:
     now = scene.clock.now()
     assert sent(await scene.mirror(101))
     await scene.posting.store.end_broadcast(worlds.TEXTS, 101, SENDING, "")
@@ -130,7 +130,7 @@ async def test_what_a_process_left_behind_when_it_ended_is_settled(scene: Scene)
         ) is None  # fmt: skip
     scene.clock.ahead += 8
     await scene.posting.resolve_pending()
-    assert await scene.copies() == {101: SENDING, 102: NOT_SENT, 103: SENDING}  # two are too fresh to be judged
+    assert await scene.copies() == {101: SENDING, 102: NOT_SENT, 103: SENDING}  # two are too recent to be decided
     scene.clock.ahead += 60
     await scene.posting.resolve_pending()
     assert await scene.copies() == {101: SENT, 102: NOT_SENT, 103: NOT_SENT}
@@ -138,7 +138,7 @@ async def test_what_a_process_left_behind_when_it_ended_is_settled(scene: Scene)
 
 @asynccontextmanager
 async def without_table(file: str, table: str) -> AsyncIterator[None]:
-    """The database is damaged meanwhile."""
+    """Rename the table for the duration of the block."""
     with sqlite3.connect(file) as rows:
         rows.execute(f"ALTER TABLE {table} RENAME TO gone")
     try:
@@ -148,7 +148,7 @@ async def without_table(file: str, table: str) -> AsyncIterator[None]:
             rows.execute(f"ALTER TABLE gone RENAME TO {table}")
 
 
-async def test_a_database_that_fails_costs_the_second_broadcast_and_never_the_post(scene: Scene) -> None:
+async def test_database_failure_prevents_the_second_broadcast_and_never_the_post(scene: Scene) -> None:
     assert sent(await scene.mirror(101))
     async with without_table(scene.file, "cutover_copies"):
         told = (await scene.mirror(102)).broadcast
@@ -165,7 +165,7 @@ async def test_a_database_that_fails_costs_the_second_broadcast_and_never_the_po
     assert [line["event"] for line in logs] == ["migration.copies_unknown"]
 
 
-async def test_a_guard_knows_at_once_what_another_process_has_written(scene: Scene, database: str) -> None:
+async def test_change_by_another_process_is_visible_immediately(scene: Scene, database: str) -> None:
     row = await scene.posting.account(worlds.TEXTS)
     assert row is not None
     other = AccountRedirects(database, scene.at.adapter.migration.context.official.posts, scene.clock)

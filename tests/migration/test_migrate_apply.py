@@ -1,4 +1,4 @@
-"""`migrate apply`, `status`, `retry` and `worker` as a user types them."""
+"""`migrate apply`, `status`, `retry` and `worker` as shell commands."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def cli(served: StubServer, tmp_path: Path) -> Shell:
     return planned_shell(served, tmp_path, IDS)
 
 
-def test_a_plan_is_applied_in_two_runs_and_told(cli: Shell) -> None:
+def test_plan_is_applied_in_two_runs_with_status(cli: Shell) -> None:
     first = cli("migrate", "apply", "plan.json", "--max-calls", "15", code=4)
     assert "stopped: its 15 calls are used up; the same command goes on from there" in first.out
     assert "the journal is plan.journal.db" in first.err
@@ -49,7 +49,7 @@ def test_a_plan_is_applied_in_two_runs_and_told(cli: Shell) -> None:
     assert not list(cli.directory.glob("*.quarantine.jsonl"))
 
 
-def test_what_cannot_go_is_in_a_file_until_it_goes(cli: Shell, served: StubServer) -> None:
+def test_quarantine_file_exists_until_retry_succeeds(cli: Shell, served: StubServer) -> None:
     served.in_loop(lambda: served.faults.replace([Fault(command="import_group_member", fail_items=5)]))
     run = cli("migrate", "apply", "plan.json", code=3)
     assert "what could not go is in plan.quarantine.jsonl, with reasons" in run.out
@@ -62,7 +62,7 @@ def test_what_cannot_go_is_in_a_file_until_it_goes(cli: Shell, served: StubServe
     assert not (cli.directory / "plan.quarantine.jsonl").exists()
 
 
-def test_a_plan_that_is_refused_leaves_no_journal(cli: Shell) -> None:
+def test_refused_plan_leaves_no_journal(cli: Shell) -> None:
     (cli.directory / "exported").mkdir()
     cli.file("exported/channels.csv", f"id,name,created_at\nharbour,{'x' * 101},1760000000\n")
     cli("migrate", "plan", "--files", "exported", "--owner", worlds.OWNER, "--accept-empty", code=1)
@@ -72,7 +72,7 @@ def test_a_plan_that_is_refused_leaves_no_journal(cli: Shell) -> None:
     assert not list(cli.directory.glob("*.journal.db"))
 
 
-def test_broken_lines_of_the_source_count_in_apply_and_in_status(cli: Shell) -> None:
+def test_broken_source_lines_are_counted_by_apply_and_status(cli: Shell) -> None:
     cli.file("users.txt", "reader_000000\nghost\n")
     cli("migrate", "plan", "--users", "users.txt", "--policy", "all=cut", code=3)
     assert "could not go: 0 records, 1 broken line of the source" in cli("migrate", "apply", "plan.json", code=3).out
@@ -81,7 +81,7 @@ def test_broken_lines_of_the_source_count_in_apply_and_in_status(cli: Shell) -> 
     assert "the journal is" not in told.err
 
 
-def test_refusals_in_one_sentence(cli: Shell) -> None:
+def test_refused_command_has_its_message_and_exit_code(cli: Shell) -> None:
     assert "the database knows no migration" in cli("migrate", "status", "plan.json", code=1).err
     assert (
         "--max-duration must be like 90s, 30m or 2h; got 'soon'"
@@ -91,21 +91,19 @@ def test_refusals_in_one_sentence(cli: Shell) -> None:
     assert "no plan of a migration" in cli("migrate", "apply", cli.file("x.json", "{}"), code=1).err
 
 
-def test_an_interruption_waits_for_no_answer_and_ends_with_4_and_a_worker_goes_on(
-    cli: Shell, served: StubServer
-) -> None:
+def test_interrupted_apply_ends_with_4_and_the_next_apply_completes(cli: Shell, served: StubServer) -> None:
     slow = [Fault(command="import_group_member", delay=30)]
     served.in_loop(lambda: served.faults.replace(slow))
     words = [str(PROGRAM), "migrate", "apply", "plan.json", "--config", str(cli.directory / "adapter.toml")]
     process = subprocess.Popen(words, cwd=cli.directory, stderr=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"})
     for _ in range(2_000):
-        if served.log.answers[("group_open_http_svc/import_group_msg", 0)] == len(IDS):  # users are next
+        if served.log.answers[("group_open_http_svc/import_group_msg", 0)] == len(IDS):  # the next step is users
             break
         time.sleep(0.02)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=25)
-    assert time.monotonic() - began < 20  # two seconds where nothing else runs
+    assert time.monotonic() - began < 20  # two seconds on an idle machine
     assert process.returncode == 4
     assert b"interrupted: " in err
     assert b"the same command goes on from there" in err

@@ -1,4 +1,4 @@
-"""`migrate plan` and `migrate show` as a user types them."""
+"""`migrate plan` and `migrate show` as shell commands."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def accounts(served: tuple[StubServer, Moving], tmp_path: Path) -> str:
 RENAME = ("--rename", f"{worlds.TAKEN}=taken_by_us")
 
 
-def test_a_plan_that_can_be_applied(cli: Shell, accounts: str) -> None:
+def test_complete_plan_is_reproducible_and_can_be_shown(cli: Shell, accounts: str) -> None:
     run = cli("migrate", "plan", "--accounts", accounts, "--policy", "all=cut", *RENAME)
     assert "plan.json: migration m" in run.out
     assert "12 channels" in run.out
@@ -46,7 +46,7 @@ def test_a_plan_that_can_be_applied(cli: Shell, accounts: str) -> None:
     assert list(cli.directory.glob("*.quarantine.jsonl")) == []
 
 
-def test_without_policies_the_plan_is_refused_and_says_what_and_where(cli: Shell, accounts: str) -> None:
+def test_plan_without_policies_is_refused_with_losses_and_problems(cli: Shell, accounts: str) -> None:
     run = cli("migrate", "plan", "--accounts", accounts, "--out", "p.json", code=1)
     assert f"refused: {worlds.LIMITS}: name (150 bytes; 100 are allowed)" in run.out
     assert f"problem: {worlds.TAKEN}: @TGS#_taken is taken by a group that is no channel" in run.out
@@ -64,14 +64,14 @@ def test_without_policies_the_plan_is_refused_and_says_what_and_where(cli: Shell
         (["@TOA#_full", "@TOA#_no_such"], ("1 of 2 official accounts do not exist", "@TOA#_no_such")),
     ],
 )
-def test_a_list_that_cannot_be_used_makes_no_plan(cli: Shell, lines: list[str], words: tuple[str, ...]) -> None:
+def test_unusable_account_list_makes_no_plan(cli: Shell, lines: list[str], words: tuple[str, ...]) -> None:
     file = cli.file("accounts.txt", "\n".join(lines))
     run = cli("migrate", "plan", "--accounts", file, "--json", code=1)
     assert all(each in run.error["message"] for each in words)
     assert not (cli.directory / "plan.json").exists()
 
 
-def test_people_and_callbacks_lead_to_the_same_accounts(cli: Shell, served: tuple[StubServer, Moving]) -> None:
+def test_users_and_callbacks_yield_the_same_accounts(cli: Shell, served: tuple[StubServer, Moving]) -> None:
     _, moving = served
     moving.write_people(cli.directory / "users.txt")
     followed = [account for account in moving.ids if account != worlds.EMPTY]
@@ -90,7 +90,7 @@ def test_people_and_callbacks_lead_to_the_same_accounts(cli: Shell, served: tupl
     assert found[0][1] == sorted(followed)
 
 
-def test_somebody_who_is_not_known_goes_to_the_quarantine(cli: Shell) -> None:
+def test_unknown_user_is_written_to_the_quarantine_file(cli: Shell) -> None:
     cli.file("users.txt", "reader_000000\nghost\n")
     run = cli("migrate", "plan", "--users", "users.txt", "--policy", "all=cut", *RENAME, code=3)
     assert "broken: users.txt, line 2" in run.out
@@ -98,7 +98,7 @@ def test_somebody_who_is_not_known_goes_to_the_quarantine(cli: Shell) -> None:
     assert json.loads(line)["raw"] == "ghost"
 
 
-def test_files_make_a_plan_and_a_quarantine(cli: Shell) -> None:
+def test_files_yield_a_plan_and_broken_lines(cli: Shell) -> None:
     folder = cli.directory / "exported"
     folder.mkdir()
     cli.file(
@@ -140,14 +140,14 @@ def test_files_make_a_plan_and_a_quarantine(cli: Shell) -> None:
         (("--accounts", "ids", "--out", "no/such/folder/plan.json"), 2, "No such file"),
     ],
 )
-def test_wrong_usage_is_one_sentence(cli: Shell, words: tuple[str, ...], code: int, message: str) -> None:
+def test_wrong_usage_is_reported_and_makes_no_plan(cli: Shell, words: tuple[str, ...], code: int, message: str) -> None:
     cli.file("ids", "@TOA#_only_texts\n")
     run = cli("migrate", "plan", *words, code=code)
     assert message in run.err
     assert not (cli.directory / "plan.json").exists()
 
 
-def test_an_earlier_plan_that_cannot_be_read_is_not_overwritten(cli: Shell) -> None:
+def test_unreadable_earlier_plan_is_not_overwritten(cli: Shell) -> None:
     cli.file("ids", "@TOA#_only_texts\n")
     cli.file("plan.json", "{")
     assert "plan.json is no JSON" in cli("migrate", "plan", "--accounts", "ids", code=1).err
@@ -162,7 +162,7 @@ def test_an_earlier_plan_that_cannot_be_read_is_not_overwritten(cli: Shell) -> N
     assert "no plan" in cli("migrate", "show", cli.file("other.json", "{}"), code=1).err
 
 
-def test_the_installed_command_shows_help_and_plans(cli: Shell) -> None:
+def test_installed_command_shows_help_and_plans(cli: Shell) -> None:
     cli.file("ids", "@TOA#_only_texts\n")
     assert "--accounts" in cli("migrate", "plan", "--help").out
     assert "only_texts" in cli("migrate", "plan", "--accounts", "ids").out

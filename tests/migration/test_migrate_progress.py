@@ -1,4 +1,4 @@
-"""How far a verification or a cutover is, as programs, users off a terminal and users on one see it."""
+"""Progress of a verification or a cutover: for programs, off a terminal and on a terminal."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ def made() -> tuple[Plan, Settings]:
 
 
 def every(seconds: float) -> Callable[[], float]:
-    """A clock that goes on by so much whenever it is looked at."""
+    """Return a clock that advances by `seconds` at every call."""
     times = count(0, seconds)
     return lambda: float(next(times))
 
@@ -39,13 +39,13 @@ def people_in(channel: PlannedChannel) -> int:
 
 
 class Terminal(io.StringIO):
-    """A user looks at it."""
+    """A stream that counts as a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
-def test_programs_get_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> None:
+def test_json_progress_contains_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> None:
     plan, settings = made
     err = io.StringIO()
     output = Output(json=True, stderr=err, stdout=io.StringIO())
@@ -61,7 +61,7 @@ def test_programs_get_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> N
     assert second["posts"]["per_second"] == 1.4
 
 
-def test_delta_begins_the_counts_again_and_groups_to_fill_are_counted_when_known(
+def test_delta_restarts_the_counts_and_groups_to_fill_are_counted_when_known(
     made: tuple[Plan, Settings],
 ) -> None:
     plan, settings = made
@@ -82,7 +82,9 @@ def test_delta_begins_the_counts_again_and_groups_to_fill_are_counted_when_known
     assert lines[-1].endswith("conversation groups 20 of 50, 4/s of 200/s; 8 s left")
 
 
-def test_a_terminal_has_bars_with_the_limit(made: tuple[Plan, Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_progress_shows_bars_with_the_limit(
+    made: tuple[Plan, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, settings = made
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
@@ -97,7 +99,7 @@ def test_a_terminal_has_bars_with_the_limit(made: tuple[Plan, Settings], monkeyp
     assert "of 20,000/s" in last
 
 
-def test_the_slower_side_is_the_limit_and_settings_may_lower_it(made: tuple[Plan, Settings]) -> None:
+def test_slower_side_sets_the_limit_and_settings_can_lower_it(made: tuple[Plan, Settings]) -> None:
     plan, settings = made
     slow = settings.model_copy(
         update={"calls_per_second": {"official_account_open_http_svc/get_subscriber_info": 10.0}}

@@ -1,4 +1,4 @@
-"""`migrate verify`, `cutover`, `rollback` and `report` as a user types them, and what a report says."""
+"""`migrate verify`, `cutover`, `rollback` and `report` as shell commands, and the content of a report."""
 
 import json
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ def served() -> Iterator[tuple[StubServer, Moving]]:
 
 @pytest.fixture
 def cli(served: tuple[StubServer, Moving], tmp_path: Path) -> Shell:
-    """A directory with a plan."""
+    """Return a shell in a directory with a plan."""
     server, moving = served
     shell = shell_on(server, tmp_path, database=True)
     shell("migrate", "plan", "--accounts", str(moving.write_ids(tmp_path / "a.txt")), "--policy", "all=cut")
     return shell
 
 
-def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) -> None:
+def test_verify_cutover_report_and_rollback_work_in_sequence(cli: Shell, served: tuple[StubServer, Moving]) -> None:
     server, _ = served
     missing = cli("migrate", "verify", "plan.json", code=3)
     assert "there is no such group" in missing.out
@@ -92,7 +92,7 @@ def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) ->
     assert f"conversation groups cleared: {users}\n" in cli("migrate", "rollback", "plan.json", "--yes").out
 
 
-def test_rollback_lists_and_then_removes(cli: Shell, served: tuple[StubServer, Moving]) -> None:
+def test_rollback_lists_and_then_removes_channels(cli: Shell, served: tuple[StubServer, Moving]) -> None:
     server, _ = served
     cli("migrate", "apply", "plan.json")
     listed = cli("migrate", "rollback", "plan.json")
@@ -106,9 +106,7 @@ def test_rollback_lists_and_then_removes(cli: Shell, served: tuple[StubServer, M
     assert cli("migrate", "verify", "plan.json", "--json").json["clean"] is True
 
 
-def test_rollback_does_not_say_that_a_source_is_there_which_is_gone(
-    cli: Shell, served: tuple[StubServer, Moving]
-) -> None:
+def test_rollback_reports_a_missing_source_and_removes_nothing(cli: Shell, served: tuple[StubServer, Moving]) -> None:
     server, _ = served
     cli("migrate", "apply", "plan.json")
     server.in_loop(server.world.state.official.clear)
@@ -126,13 +124,15 @@ def test_rollback_does_not_say_that_a_source_is_there_which_is_gone(
         (("rollback", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),
     ],
 )
-def test_what_is_refused_or_stopped_says_so(cli: Shell, options: tuple[str, ...], code: int, words: str) -> None:
+def test_refused_or_stopped_command_has_its_message_and_exit_code(
+    cli: Shell, options: tuple[str, ...], code: int, words: str
+) -> None:
     run = cli("migrate", *options, "--json", code=code)
     assert words in run.error["message"]
     assert not (cli.directory / "plan.verify.jsonl").exists()
 
 
-async def test_a_report_of_nothing_yet() -> None:
+async def test_report_without_verification_names_the_command() -> None:
     async with system(SIZE, ids=TWO) as at:
         plan: Plan = await moved(at)
         made = await at.adapter.migration.report(plan)

@@ -1,4 +1,4 @@
-"""What the guard answers about broadcasts of an account that posts as a channel since."""
+"""Answers of the guard to broadcasts of an account whose posting is redirected to a channel."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 async def answer(at: System, asked: hooks.PostDraft) -> hooks.HookResponse:
-    """Call the hook that a guard with a database has."""
+    """Call the hook of a guard with a database."""
     posting = at.adapter.posting_moved
     assert posting is not None
     return await BroadcastHook(posting, at.adapter.posts, at.adapter.clock)(asked)
@@ -30,7 +30,7 @@ async def answer(at: System, asked: hooks.PostDraft) -> hooks.HookResponse:
 
 @pytest.fixture
 async def redirected(database: str) -> AsyncIterator[Moved]:
-    """An account whose broadcasts are published in its channel, without a window."""
+    """Yield a system whose account has its broadcasts published in its channel, without a window."""
     async with applied(database, (worlds.TEXTS,)) as (at, plan):
         async with open_redirects(at.adapter.migration.context) as posting:
             row = CutoverChannelRow(
@@ -51,7 +51,7 @@ async def said(at: System, plan: Plan) -> list[Content | None]:
     return [post.content async for post in at.adapter.posts.history(plan.channels[0].target.id)]
 
 
-async def test_a_broadcast_becomes_one_post_however_often_the_service_asks(redirected: Moved) -> None:
+async def test_repeated_request_for_a_broadcast_makes_one_post(redirected: Moved) -> None:
     at, plan = redirected
     before = len(await said(at, plan))
     for _ in range(2):
@@ -68,7 +68,9 @@ async def test_a_broadcast_becomes_one_post_however_often_the_service_asks(redir
     ],
     ids=["online only", "too large"],
 )
-async def test_what_a_channel_cannot_have_is_refused(redirected: Moved, asked: hooks.PostDraft, words: str) -> None:
+async def test_broadcast_unsuitable_for_a_channel_is_refused(
+    redirected: Moved, asked: hooks.PostDraft, words: str
+) -> None:
     at, plan = redirected
     before = await said(at, plan)
     decided = await answer(at, asked)
@@ -77,6 +79,6 @@ async def test_what_a_channel_cannot_have_is_refused(redirected: Moved, asked: h
     assert await said(at, plan) == before
 
 
-async def test_other_accounts_go_on_as_ever(redirected: Moved) -> None:
+async def test_broadcasts_of_other_accounts_are_allowed(redirected: Moved) -> None:
     at, _ = redirected
     assert await answer(at, draft(Text("tide"), account="@TOA#_other")) == hooks.Allow()

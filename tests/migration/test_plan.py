@@ -1,4 +1,4 @@
-"""Plans: what is in them, what makes them wrong, and that the same input gives the same bytes."""
+"""Plans: their content, their problems, and equal bytes for equal input."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def inventory(*channels: SourceChannel, taken: dict[str, IdConflict] | None = No
 
 
 async def plan_of(at: System, options: PlanOptions | None = None, before: Plan | None = None, *ids: str) -> Plan:
-    """A plan of these accounts, or of all; losses are cut unless options say otherwise."""
+    """Plan these accounts, or all; losses are cut unless the options differ."""
     accounts = ids or tuple(at.moving.ids)
     renamed = worlds.RENAMED if worlds.TAKEN in accounts else {}
     wanted = options or PlanOptions(policies=Resolutions.parse(["all=cut"]), renamed=renamed)
@@ -65,7 +65,7 @@ async def plan_of(at: System, options: PlanOptions | None = None, before: Plan |
         return await at.adapter.migration.plan(source, wanted, before=before)
 
 
-async def test_the_same_input_gives_the_same_bytes_and_they_read_back(tmp_path: Path) -> None:
+async def test_equal_input_yields_equal_bytes_that_can_be_read_back(tmp_path: Path) -> None:
     async with system(Size(40, 24)) as at:
         first, second = await plan_of(at), await plan_of(at)
         assert plan_file.to_json(first) == plan_file.to_json(second)
@@ -84,7 +84,7 @@ async def test_planning_writes_nothing() -> None:
         assert at.server.world.dump() == before
 
 
-async def test_a_plan_counts_what_there_is() -> None:
+async def test_plan_counts_subscribers_posts_and_losses() -> None:
     async with system(Size(120, 60)) as at:
         plan = await plan_of(at)
         state = at.server.world.state
@@ -118,7 +118,7 @@ def _time_of(at: System, account: str, seq: int) -> int:
     return message.time
 
 
-async def test_without_a_policy_every_loss_is_refused_and_named() -> None:
+async def test_losses_without_a_policy_are_refused_and_named() -> None:
     async with system(Size(20, 12), ids=(worlds.LIMITS, worlds.TEXTS)) as at:
         plan = await plan_of(at, PlanOptions())
         assert not plan.ready
@@ -128,7 +128,7 @@ async def test_without_a_policy_every_loss_is_refused_and_named() -> None:
         assert (await plan_of(at, PlanOptions(), None, worlds.TEXTS)).ready
 
 
-async def test_people_are_read_where_that_is_wanted() -> None:
+async def test_subscribers_are_read_only_if_requested() -> None:
     async with system(Size(40, 3), ids=(worlds.FLAGS,)) as at:
         guessed = (await plan_of(at)).channels[0]
         assert (guessed.source.audience.read, guessed.source.audience.not_default) == (False, None)
@@ -140,7 +140,7 @@ async def test_people_are_read_where_that_is_wanted() -> None:
         assert not known.ready
 
 
-async def test_an_id_that_a_strangers_group_has_is_a_problem_until_it_is_renamed() -> None:
+async def test_id_of_a_foreign_group_is_a_problem_until_renamed() -> None:
     async with system(Size(10, 3), ids=(worlds.TAKEN,)) as at:
         plan = await plan_of(at, PlanOptions(policies=Resolutions.parse(["all=cut"])))
         [(_, problem)] = plan.problems()
@@ -163,7 +163,7 @@ async def test_an_id_that_a_strangers_group_has_is_a_problem_until_it_is_renamed
         (IdConflict(TargetState.OTHER_MIGRATION, "m2"), "by migration m2"),
     ],
 )
-def test_what_stands_at_the_target_decides(taken: IdConflict, problem: str) -> None:
+def test_existing_target_of_another_origin_is_a_problem(taken: IdConflict, problem: str) -> None:
     plan = make_plan(inventory(taken={"@TGS#_a": taken}), wishes())
     assert [each.message for _, each in plan.problems()] == (
         [f"@TGS#_a is taken {problem}; move @TOA#_a elsewhere with --rename"] if problem else []
@@ -183,7 +183,9 @@ def test_what_stands_at_the_target_decides(taken: IdConflict, problem: str) -> N
         ({"name": "   "}, {}, "name"),
     ],
 )  # fmt: skip
-def test_what_no_policy_can_help_is_a_problem(fields: dict[str, Any], more: dict[str, Any], field: str) -> None:
+def test_problem_without_a_policy_makes_the_plan_not_ready(
+    fields: dict[str, Any], more: dict[str, Any], field: str
+) -> None:
     plan = make_plan(inventory(channel(**fields)), wishes("all=cut", **more))
     assert [each.field for _, each in plan.problems()] == [field]
     assert not plan.ready
@@ -191,13 +193,13 @@ def test_what_no_policy_can_help_is_a_problem(fields: dict[str, Any], more: dict
     assert make_plan(inventory(channel(subscriber_count=500_000)), wishes(member_cap=1_000_000)).ready
 
 
-def test_a_limit_that_the_plan_does_not_allow_becomes_that_of_the_plan() -> None:
+def test_subscriber_limit_above_the_plan_maximum_becomes_none() -> None:
     for most, planned in ((500, 500), (99_999, 99_999), (100_000, None), (700_000, None), (None, None)):
         target = make_plan(inventory(channel(max_subscribers=most)), wishes()).channels[0].target
         assert target.max_subscribers == planned
 
 
-def test_two_channels_that_would_meet_are_a_problem_of_both() -> None:
+def test_two_channels_with_one_target_are_both_a_problem() -> None:
     found = inventory(channel(id="a"), channel(id="@TOA#_a"), channel(id="b"))
     plan = make_plan(found, wishes())
     assert [each.source.id for each, _ in plan.problems()] == ["a", "@TOA#_a"]
@@ -206,7 +208,7 @@ def test_two_channels_that_would_meet_are_a_problem_of_both() -> None:
         make_plan(found, wishes(renamed={"d": "e"}))
 
 
-def test_policies_decide_about_a_loss_and_the_tag_tells_what_is_kept() -> None:
+def test_policies_decide_losses_and_the_tag_lists_kept_originals() -> None:
     long = channel(name="n" * 101, organization="o" * 600)
     for words, ready, kept in (
         ((), False, ()),
@@ -222,7 +224,7 @@ def test_policies_decide_about_a_loss_and_the_tag_tells_what_is_kept() -> None:
         assert target.tag(plan.migration).kept == kept
 
 
-def test_only_the_keys_that_are_there_can_be_used() -> None:
+def test_fields_without_a_key_have_limit_zero() -> None:
     plan = make_plan(inventory(channel(organization="Port", custom_data="x")), wishes("all=cut", target=BARE))
     lost = {loss.loss: loss for loss in plan.channels[0].losses}
     assert (lost[Incompatibility.ORGANIZATION].limit, lost[Incompatibility.CUSTOM_DATA].limit) == (0, 0)
@@ -230,7 +232,7 @@ def test_only_the_keys_that_are_there_can_be_used() -> None:
     assert plan.chosen.of(Incompatibility.NAME) is Resolution.CUT
 
 
-def test_a_migration_has_an_id_of_its_app_and_accounts() -> None:
+def test_migration_id_depends_on_app_and_accounts() -> None:
     one, two = channel(), channel(id="@TOA#_b")
     first = make_plan(inventory(one, two), wishes()).migration
     assert make_plan(inventory(two, one), wishes("all=cut")).migration == first
@@ -241,7 +243,7 @@ def test_a_migration_has_an_id_of_its_app_and_accounts() -> None:
         make_plan(inventory(one), wishes(migration="a b"))
 
 
-def test_a_channel_of_unknown_age_is_born_before_anything_in_it() -> None:
+def test_channel_of_unknown_age_is_created_before_its_content() -> None:
     posts, users = PostTally(), SubscriberTally()
     post = SourcePost("p", 1, 1_700_000_500, tuple(worlds.carried(1)[0]))
     posts.add(post, assess_post(post, TARGET))
@@ -253,7 +255,7 @@ def test_a_channel_of_unknown_age_is_born_before_anything_in_it() -> None:
     assert make_plan(inventory(young), wishes()).channels[0].target.created_at is None
 
 
-def test_calls_and_seconds_follow_the_limits() -> None:
+def test_calls_and_seconds_follow_from_the_limits() -> None:
     plan = make_plan(inventory(channel(subscriber_count=99_999)), wishes())
     [row] = [row for row in plan.calls if row.command == IMPORT_GROUP_MEMBER.path]
     assert (row.calls, row.per_call, row.per_second, row.seconds) == (5_000, 20, 200.0, 25.0)
@@ -266,7 +268,7 @@ def test_calls_and_seconds_follow_the_limits() -> None:
     assert (row.calls, row.seconds) == (334, 0.8)
 
 
-async def test_the_calls_of_a_plan_are_those_that_reading_takes() -> None:
+async def test_planned_read_calls_equal_the_calls_made() -> None:
     async with system(Size(450, 90)) as at:
         at.server.log.clear()
         plan = await plan_of(at)
@@ -276,7 +278,7 @@ async def test_the_calls_of_a_plan_are_those_that_reading_takes() -> None:
                 assert row.calls == at.server.log.count(command)
 
 
-async def test_a_flaky_network_gives_the_same_plan() -> None:
+async def test_flaky_network_yields_the_same_plan() -> None:
     flaky = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "flaky_network.toml")
     async with system(Size(40, 40)) as at:
         calm = await plan_of(at)
@@ -284,7 +286,7 @@ async def test_a_flaky_network_gives_the_same_plan() -> None:
         assert plan_file.to_json(await plan_of(at)) == plan_file.to_json(calm)
 
 
-async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:
+async def test_source_that_became_empty_raises_conflict() -> None:
     async with system(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
         before = await plan_of(at)
         account = at.server.world.state.official[worlds.FULL]
@@ -295,7 +297,7 @@ async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:
         assert (await plan_of(at)).channels[0].source.audience.subscribers == 0
 
 
-async def test_an_account_that_a_search_finds_no_more_is_an_error_and_one_that_is_left_out_is_not() -> None:
+async def test_account_missing_from_a_search_is_an_error_and_an_omitted_one_is_not() -> None:
     async with system(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
         before, migration = await plan_of(at), at.adapter.migration
         assert len((await plan_of(at, None, before, worlds.FULL)).channels) == 1
@@ -304,14 +306,14 @@ async def test_an_account_that_a_search_finds_no_more_is_an_error_and_one_that_i
                 await migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])), before=before)
 
 
-async def test_an_account_that_has_vanished_is_an_error_and_no_plan() -> None:
+async def test_missing_account_raises_not_found() -> None:
     async with system(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
         at.server.world.state.destroy_official(at.server.world.state.official[worlds.BUSY])
         with pytest.raises(NotFoundError, match=worlds.BUSY):
             await plan_of(at, None, None, worlds.FULL, worlds.BUSY)
 
 
-async def test_a_failing_source_is_an_error_and_no_plan() -> None:
+async def test_failing_source_raises_its_error() -> None:
     async with system(Size(20, 12), ids=(worlds.BUSY,), total_seconds=3.0) as at:
         at.server.faults.replace([Fault(command="official_account_msg_get_simple", nth=(1,), code=10010)])
         with pytest.raises(NotFoundError):
@@ -327,7 +329,7 @@ async def test_a_failing_source_is_an_error_and_no_plan() -> None:
         ({}, Fault(command="import_group_msg", code=10026), "command"),
     ],
 )
-async def test_an_edition_that_cannot_is_told_before_anything(
+async def test_unsuitable_edition_raises_configuration_error(
     stub: dict[str, Any], fault: Fault | None, words: str
 ) -> None:
     async with system(Size(5, 3), ids=(worlds.FULL,), stub=stub) as at:
@@ -336,7 +338,7 @@ async def test_an_edition_that_cannot_is_told_before_anything(
             await plan_of(at)
 
 
-async def test_store_needs_a_database(database: str) -> None:
+async def test_store_policy_requires_a_database(database: str) -> None:
     options = PlanOptions(policies=Resolutions.parse(["all=store"]))
     async with system(Size(5, 3), ids=(worlds.TEXTS,)) as at:
         with pytest.raises(ConfigurationError) as refusal:
@@ -346,7 +348,7 @@ async def test_store_needs_a_database(database: str) -> None:
         assert (await plan_of(at, options)).ready
 
 
-def test_changes_tell_what_the_source_did_since() -> None:
+def test_changes_list_what_differs_in_the_source() -> None:
     plan = make_plan(inventory(channel(), channel(id="@TOA#_b"), channel(id="@TOA#_c")), wishes())
     now = {"@TOA#_a": channel(name="B", subscriber_count=5), "@TOA#_b": channel(id="@TOA#_b")}
     found = changes(plan, now)
@@ -356,7 +358,7 @@ def test_changes_tell_what_the_source_did_since() -> None:
     assert str(found[0]) == "@TOA#_a: name was 'A', is 'B'"
 
 
-def test_changes_tell_which_files_are_others() -> None:
+def test_changes_list_files_with_another_digest() -> None:
     spec = SourceSpec(kind=SourceKind.FILES, files={"posts": "x/posts.csv"}, digests={"posts": "1" * 64})
     plan = make_plan(inventory(spec=spec), wishes())
     now = {"@TOA#_a": channel()}
@@ -377,7 +379,7 @@ def test_changes_tell_which_files_are_others() -> None:
         ({"channels": [{"source": {}}]}, "channels.0.source.id"),
     ],
 )
-def test_a_file_that_is_no_plan_is_refused_with_the_reason(change: bytes | dict[str, Any], words: str) -> None:
+def test_invalid_plan_file_is_refused_with_the_reason(change: bytes | dict[str, Any], words: str) -> None:
     text = change
     if isinstance(change, dict):
         text = json.dumps(json.loads(plan_file.to_json(make_plan(inventory(), wishes()))) | change).encode()
@@ -386,14 +388,14 @@ def test_a_file_that_is_no_plan_is_refused_with_the_reason(change: bytes | dict[
         plan_file.from_json(text, "plan.json")
 
 
-def test_a_plan_of_another_app_is_refused() -> None:
+def test_plan_of_another_app_is_refused() -> None:
     plan = make_plan(inventory(), wishes())
     plan_file.check_app(plan, 1, "plan.json")
     with pytest.raises(InvalidError, match="for app 1; the settings name 2"):
         plan_file.check_app(plan, 2, "plan.json")
 
 
-def test_a_full_disk_leaves_the_plan_that_was_there(tmp_path: Path) -> None:
+def test_full_disk_leaves_the_existing_plan(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(b"before")
 

@@ -1,4 +1,4 @@
-"""Rollback: lists first, removes what came from the source and nothing else, and can be run again."""
+"""Rollback: lists first, removes only what was moved from the source, and can be repeated."""
 
 import pytest
 
@@ -22,7 +22,7 @@ async def standings(at: System, plan: Plan, *, remove: bool = False) -> dict[str
     return {item.source: item.standing for item in found.items}
 
 
-async def test_the_whole_world_goes_and_the_source_and_the_strangers_stay() -> None:
+async def test_rollback_removes_all_moved_channels_and_keeps_source_and_foreign_groups() -> None:
     async with system(Size(40, 24)) as at:
         before = at.server.world.dump()
         plan = await moved(at)
@@ -39,7 +39,7 @@ async def test_the_whole_world_goes_and_the_source_and_the_strangers_stay() -> N
         assert set((await standings(at, plan, remove=True)).values()) == {RollbackStatus.ABSENT}
 
 
-async def test_a_list_writes_nothing() -> None:
+async def test_listing_writes_nothing() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         before = at.server.world.dump()
@@ -47,7 +47,7 @@ async def test_a_list_writes_nothing() -> None:
         assert at.server.world.dump() == before
 
 
-async def test_a_group_with_posts_of_its_own_stays_and_says_so() -> None:
+async def test_group_with_own_posts_is_kept_and_reported() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         channel = plan.channels[0].target.id
@@ -65,7 +65,7 @@ async def test_a_group_with_posts_of_its_own_stays_and_says_so() -> None:
         assert not done.complete
 
 
-async def test_a_group_that_somebody_has_joined_since_stays() -> None:
+async def test_group_with_a_later_subscriber_is_kept() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         await at.adapter.subscriptions.subscribe(plan.channels[0].target.id, [worlds.OTHER_OWNER], assign=False)
@@ -74,7 +74,7 @@ async def test_a_group_that_somebody_has_joined_since_stays() -> None:
         assert plan.channels[0].target.id in at.server.world.state.groups
 
 
-async def test_somebody_who_left_and_came_back_is_a_subscriber_of_the_group_itself() -> None:
+async def test_user_that_left_and_rejoined_counts_as_own_subscriber() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         channel = plan.channels[0].target.id
@@ -84,7 +84,7 @@ async def test_somebody_who_left_and_came_back_is_a_subscriber_of_the_group_itse
         assert (await standings(at, plan))[worlds.FULL] is RollbackStatus.LIVES
 
 
-async def test_groups_of_others_and_the_only_copy_are_never_removed() -> None:
+async def test_foreign_groups_and_only_copies_are_never_removed() -> None:
     async with system(SMALL, ids=(*TWO, worlds.BUSY)) as at:
         plan = await moved(at)
         state = at.server.world.state
@@ -100,14 +100,14 @@ async def test_groups_of_others_and_the_only_copy_are_never_removed() -> None:
         assert plan.channels[1].target.id in state.groups
 
 
-async def test_a_lost_answer_is_no_harm() -> None:
+async def test_rollback_with_lost_answer_succeeds() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=DESTROY_GROUP.name, nth=(1,), drop=True, applied=True)])
         assert set((await standings(at, plan, remove=True)).values()) == {RollbackStatus.REMOVED}
 
 
-async def test_a_plan_of_another_app_is_refused() -> None:
+async def test_plan_of_another_app_is_refused() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = (await moved(at)).model_copy(update={"sdkappid": 1})
         with pytest.raises(InvalidError, match="app 1"):

@@ -1,6 +1,6 @@
-"""The exchanges of the golden files once more, as objects written by hand, one file an area.
+"""The exchanges of the golden files a second time, as objects written by hand, one file per area.
 
-Each table goes from the name of a golden file to its request and to what the client makes of its reply.
+Each table maps the name of a golden file to its request and to the object that the client makes of its reply.
 """
 
 from collections.abc import Mapping

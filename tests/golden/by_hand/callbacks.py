@@ -1,4 +1,4 @@
-"""The events, questions and decisions of the golden webhooks, written by hand. The adapter of these calls as `root`."""
+"""Events, questions and decisions of the golden webhooks, written by hand, for an adapter with the admin `root`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ FOG = (Text("fog"),)
 
 
 def at(seconds: int, milliseconds: int = 0) -> datetime:
-    """The moment so long after 2025-01-04 14:13:20 UTC."""
+    """Return the time at this offset from 2025-01-04 14:13:20 UTC."""
     return datetime(2025, 1, 4, 14, 13, 20 + seconds, milliseconds * 1000, tzinfo=UTC)
 
 

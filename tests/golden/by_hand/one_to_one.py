@@ -1,4 +1,4 @@
-"""One-to-one messages, and the extensions of one."""
+"""One-to-one messages and their extensions."""
 
 from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.extensions import (
