@@ -514,7 +514,7 @@ class ChannelAdapter:
         """Return the values of the parts that this process uses."""
         values: dict[str, float] = {}
         if "posts" in vars(self):
-            values["schedule.lag"] = self.posts.schedule_lag
+            values |= await self.posts.schedule_values()
         if "reactions" in vars(self):
             values["reactions.unpublished"] = await self.reactions.unpublished()
         return values

@@ -714,6 +714,12 @@ class _SyncPosts:
     def schedule_status(self) -> ScheduleStatus:
         """Return how many scheduled posts are in each state, and how late they are."""
 
+    def schedule_values(self) -> dict[str, float]:
+        """Return the values of monitoring by name: lag, and from the first scheduled post on how many wait or failed.
+
+        Creates no tables. Raises UnavailableError.
+        """
+
     def scheduled(
         self, channel: str | None = None, *, problems: bool = False, ended: bool = False
     ) -> SyncIterator[ScheduledPost]:

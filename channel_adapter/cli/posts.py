@@ -304,7 +304,10 @@ async def schedule(
         )
         _print_scheduled(run, post)
         if not (await adapter.posts.schedule_status()).workers:
-            run.output.note("no process publishes scheduled posts now: run `channel-adapter worker`")
+            run.output.note(
+                "no process publishes scheduled posts yet: run `channel-adapter worker`; `webhooks serve` and `console`"
+                " begin by themselves within seconds"
+            )
 
 
 @command(

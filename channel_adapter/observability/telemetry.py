@@ -37,6 +37,8 @@ GAUGES: Final = {
     "inbox.dead": ("{event}", "dead letters"),
     "reactions.unpublished": ("{post}", "posts whose counts of reactions are not published yet"),
     "schedule.lag": ("s", "how late the latest scheduled post was published"),
+    "schedule.problems": ("{post}", "scheduled posts that failed, are late or were missed, until acknowledged"),
+    "schedule.waiting": ("{post}", "scheduled posts that are not published yet"),
 }
 """Metrics of values that are read now and then: name behind `channel_adapter.`, unit, description."""
 

@@ -213,6 +213,17 @@ class PostSchedule(PostSender):
         """How many seconds after its time the last scheduled post of this process was published; 0 without one."""
         return self._publisher.lag if self._publisher is not None else 0.0
 
+    async def schedule_values(self) -> dict[str, float]:
+        """Return the values of monitoring by name: lag, and from the first scheduled post on how many wait or failed.
+
+        Creates no tables. Raises UnavailableError.
+        """
+        values = {"schedule.lag": self.schedule_lag}
+        if self._options.database_url is not None and is_installed("sqlalchemy") and await self._is_used():
+            counts = await (await self._store()).counts(KIND, self._clock.now())
+            values |= {"schedule.waiting": counts.open, "schedule.problems": counts.problems}
+        return values
+
     async def draft(
         self,
         channel: str,

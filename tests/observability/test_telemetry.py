@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,10 @@ async def test_backlogs_are_measured(recorded: Recorded, tmp_path: Path) -> None
             assert recorded.value("inbox.lag") == 0
             assert recorded.value("reactions.unpublished") == 0
             assert recorded.value("schedule.lag") == 0
+            assert recorded.points("schedule.problems") == []  # nothing was scheduled
+            await adapter.posts.schedule("harbor_news", Text(WRITTEN), at=datetime.now(UTC) + timedelta(hours=1))
+            await recorded.telemetry.refresh()
+            assert (recorded.value("schedule.waiting"), recorded.value("schedule.problems")) == (1, 0)
         assert recorded.points("inbox.dead") == []  # no receiver, no value
     assert recorded.points("schedule.lag") == []
 
