@@ -324,7 +324,7 @@ async def export(
         subscribers, posts = run.output.progress("subscribers"), run.output.progress("posts")
         far = [0, 0]
         run.output.describe_progress(
-            lambda: f"{far[0]:,} subscribers and {far[1]:,} posts are written; repeat to continue"
+            lambda: f"{far[0]:,} subscribers and {far[1]:,} posts are written; repeat to continue" if any(far) else ""
         )
         with subscribers, posts:
 

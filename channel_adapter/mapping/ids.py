@@ -11,7 +11,7 @@ from channel_adapter.domain.message import Message, MessageRef
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.text import byte_size, require_list, with_article
+from channel_adapter.mapping.text import byte_size, require_list, require_text, with_article
 from channel_adapter.tencent import limits
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -183,7 +183,7 @@ def idempotency_key(text: object) -> str:
         raise InvalidError(f"idempotency_key must be a string; got {text!r}", field="idempotency_key")
     if not text:
         raise InvalidError("idempotency_key is empty; every call would have the same", field="idempotency_key", size=0)
-    return text
+    return require_text(text, "idempotency_key")
 
 
 def random_of(*parts: str) -> int:
@@ -228,6 +228,11 @@ def post_number(value: object, field: str) -> int:
     """Return the number of a post in its channel, a positive integer. Raises InvalidError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidError(f"{field} must be a positive integer; got {value!r}", field=field)
+    if value > limits.SEQ_HIGHEST:
+        raise InvalidError(
+            f"{field} is {value}; numbers of posts end at {limits.SEQ_HIGHEST:,}",
+            field=field, limit=limits.SEQ_HIGHEST, size=value,
+        )  # fmt: skip
     return value
 
 

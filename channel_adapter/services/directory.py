@@ -55,6 +55,8 @@ class Directory:
         require_text(text, "text", TEXT_BYTES)
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_FOUND:
             raise InvalidError(f"limit must be 1 to {MAX_FOUND:,}; got {limit!r}", field="limit", limit=MAX_FOUND)
+        if verified is not None and not isinstance(verified, bool):
+            raise InvalidError(f"verified must be True, False or None; got {verified!r}", field="verified")
         wanted = None if category is None else _category(category)
         found = await self._stored().search(
             text.split(), prefix=self._backend.ids.prefix, category=wanted, verified=verified, limit=limit

@@ -272,9 +272,10 @@ class ExportFolder:
 
 def _path(folder: object) -> Path:
     """Return the folder of an export. Raises InvalidError for what cannot be the name of one."""
-    if not isinstance(folder, (str, Path)) or not str(folder) or "\0" in str(folder):
-        raise InvalidError(f"{_FIELD} must be the path of a folder; got {folder!r}", field=_FIELD)
-    return Path(folder)
+    path = str(folder) if isinstance(folder, (str, Path)) else ""
+    if not path or "\0" in path or path != path.encode(errors="ignore").decode():
+        raise InvalidError(f"{_FIELD} must be the path of a folder, in UTF-8; got {folder!r}", field=_FIELD)
+    return Path(path)
 
 
 def _profile(channel: Channel, admins: Iterable[str]) -> dict[str, Any]:

@@ -250,7 +250,8 @@ def _beginning(
     """Return when a channel began: its creation, or what is known of it if that is earlier."""
     known = [created_at, _time(stored.recorded_since), *map(_midnight, (stored.first_scan, stored.first_join))]
     known += [_published(post) for post in posts[:1]]
-    return min([each for each in known if each is not None], default=until)
+    first = min([each for each in known if each is not None], default=until)
+    return created_at if created_at is not None and created_at.date() == first.date() else first
 
 
 def _days(

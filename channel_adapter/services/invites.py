@@ -40,6 +40,8 @@ CODE_BYTES: Final = 16
 """Random bytes of a code: 128 bits, 26 letters and digits (base 32), so that a command never takes it for an option."""
 MAX_USES: Final = 1_000_000_000
 _CODE: Final = re.compile(r"[a-z2-7]{26}")
+_ID_BEGINS: Final = "inv_"
+_ID: Final = re.compile(rf"{_ID_BEGINS}[0-9a-f]{{16}}")
 _BUSY_INTERVAL: Final = 0.25
 _RESERVE_SECONDS: Final = 120.0
 """How long a use is reserved at least: longer than a subscription takes with all its attempts."""
@@ -96,7 +98,7 @@ class Invites:
         code = base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode().rstrip("=").lower()
         template = self._link_template or ""
         invitation = Invitation(
-            id=f"inv_{secrets.token_hex(8)}",
+            id=f"{_ID_BEGINS}{secrets.token_hex(8)}",
             channel=wanted,
             max_uses=max_uses,
             created_at=created_at,
@@ -143,8 +145,10 @@ class Invites:
 
         Users who have subscribed with it stay subscribed. Raises NotFoundError.
         """
-        name = require_text(invitation, "invitation", empty=False)
-        revoked = await self._stored().revoke(_hash(name) if _CODE.fullmatch(name) else name, self._clock.now())
+        rows, name = self._stored(), require_text(invitation, "invitation", empty=False)
+        revoked = None
+        if _CODE.fullmatch(name) or _ID.fullmatch(name):
+            revoked = await rows.revoke(_hash(name) if _CODE.fullmatch(name) else name, self._clock.now())
         if revoked is None:
             raise NotFoundError("there is no such invitation", field="invitation")
         return revoked

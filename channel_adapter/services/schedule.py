@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -30,7 +31,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.mapping.ids import idempotency_key as checked_key
-from channel_adapter.mapping.text import require_list
+from channel_adapter.mapping.text import printable, require_list, require_text
 from channel_adapter.mapping.times import to_utc
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
@@ -47,10 +48,14 @@ if TYPE_CHECKING:
     from channel_adapter.store.schedule import DraftRow, ScheduledRow, ScheduleStore
 
 FARTHEST: Final = timedelta(days=366)
+KEY_BYTES: Final = 512
+"""The longest idempotency key of a scheduled post."""
 SEE_PROBLEMS: Final = "`channel-adapter posts scheduled --problems` lists them, and --acknowledge ID ends the report"
 CHECK_DATABASE: Final = "check that database_url names a database that accepts connections"
 START_WORKER: Final = "run `channel-adapter worker`, or `webhooks serve`"
 _MOVABLE: Final = (ScheduleState.SCHEDULED, ScheduleState.FAILED, ScheduleState.MISSED)
+_ID_BYTES: Final = 6
+_ID: Final = re.compile(rf"[0-9a-f]{{{2 * _ID_BYTES}}}")
 _LOOK_SECONDS: Final = 0.5
 _AGAIN_SECONDS: Final = 3.0
 _JOBS: Final = "channel_adapter.services.schedule_jobs"
@@ -106,13 +111,13 @@ class PostSchedule(PostSender):
     ) -> ScheduledPost:
         """Store a post that a worker publishes at a time: `channel-adapter worker`, `webhooks serve`, `run_jobs`.
 
-        `at` has a time zone and lies within the next 366 days. A second call with the same `idempotency_key` returns
-        the first post. Raises InvalidError for such a time, ConflictError for a key that was used for another post or
-        time, and what `publish` raises for content, author and channel.
+        `at` has a time zone and lies within the next 366 days. A second call with the same `idempotency_key`, of up to
+        512 bytes, returns the first post. Raises InvalidError for such a time, ConflictError for a key that was used for
+        another post or time, and what `publish` raises for content, author and channel.
         """
         store = await self._store()
         wanted = check_time(at, await store.now(self._clock.now()))
-        key = None if idempotency_key is None else checked_key(idempotency_key)
+        key = None if idempotency_key is None else _key(idempotency_key)
         preview = await self._preview(channel, content, author, silent=silent)
         row = self._row(preview, author, at=wanted.timestamp(), key=key)
         stored = await store.add(row)
@@ -179,7 +184,9 @@ class PostSchedule(PostSender):
         """
         store, publisher = await self._store(), await self._publishing()
         owner = f"call:{secrets.token_hex(8)}"
-        claimed = await store.claim(post_id, owner, publisher.claim_seconds, self._clock.now())
+        claimed = None
+        if _is_id(post_id):
+            claimed = await store.claim(post_id, owner, publisher.claim_seconds, self._clock.now())
         if claimed is None:
             row = await self._known(post_id)
             if row.state is not ScheduleState.PUBLISHED:
@@ -239,8 +246,8 @@ class PostSchedule(PostSender):
         """
         store = await self._store()
         row = self._row(await self._preview(channel, content, author, silent=silent), author, at=0.0)
-        if replace is not None and await store.draft(replace) is None:
-            raise _no_draft(replace)
+        if replace is not None:
+            await self.get_draft(replace)
         from channel_adapter.store.schedule import DraftRow  # noqa: PLC0415 - an extra
 
         saved = DraftRow(
@@ -265,7 +272,7 @@ class PostSchedule(PostSender):
 
     async def get_draft(self, draft_id: str) -> SavedDraft:
         """Return one draft. Raises NotFoundError."""
-        row = await (await self._store()).draft(draft_id)
+        row = await (await self._store()).draft(draft_id) if _is_id(draft_id) else None
         if row is None:
             raise _no_draft(draft_id)
         return _draft(row)
@@ -278,6 +285,8 @@ class PostSchedule(PostSender):
         store = await self._store()
         now = await store.now(self._clock.now())
         wanted = now if at is None else check_time(at, now).timestamp()
+        if not _is_id(draft_id):
+            raise _no_draft(draft_id)
         draft = await store.draft(draft_id)
         if draft is not None:
             preview = await self.preview(
@@ -296,7 +305,8 @@ class PostSchedule(PostSender):
 
     async def discard_draft(self, draft_id: str) -> bool:
         """Delete a draft; return False if there was none."""
-        return await (await self._store()).discard_draft(draft_id)
+        store = await self._store()
+        return _is_id(draft_id) and await store.discard_draft(draft_id)
 
     async def check_schedule(self) -> list[HealthCheckResult]:
         """Return what the doctor reports of scheduled posts; nothing where none was ever scheduled."""
@@ -405,7 +415,7 @@ class PostSchedule(PostSender):
 
         content = orjson.dumps(preview.parts).decode()
         digest = hashlib.sha256(orjson.dumps([content, author, preview.silent, at])).hexdigest()
-        post_id = post_id or secrets.token_hex(6)
+        post_id = post_id or secrets.token_hex(_ID_BYTES)
         now = self._clock.now()
         return ScheduledRow(
             id=post_id, channel=preview.channel, key=key, digest=digest, content=content, author=author,
@@ -414,13 +424,15 @@ class PostSchedule(PostSender):
         )  # fmt: skip
 
     async def _known(self, post_id: str) -> "ScheduledRow":
-        row = await (await self._store()).get(post_id)
+        store = await self._store()
+        row = await store.get(post_id) if _is_id(post_id) else None
         if row is None:
-            raise NotFoundError(f"there is no scheduled post {post_id}", field="post_id")
+            raise NotFoundError(f"there is no scheduled post {_shown(post_id)}", field="post_id")
         return row
 
     async def _change(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> None:
-        if not await (await self._store()).change(post_id, states, **values):
+        store = await self._store()
+        if not (_is_id(post_id) and await store.change(post_id, states, **values)):
             raise _not_in_state(await self._known(post_id))
 
     async def _value(self, row: "ScheduledRow") -> ScheduledPost:
@@ -450,8 +462,25 @@ def _posts(count: int) -> str:
     return f"{count:,} scheduled post{'' if count == 1 else 's'}"
 
 
-def _no_draft(draft_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no draft {draft_id}", field="draft_id")
+def _no_draft(draft_id: object) -> NotFoundError:
+    return NotFoundError(f"there is no draft {_shown(draft_id)}", field="draft_id")
+
+
+def _key(text: str) -> str:
+    """Return an idempotency key that can be stored, in an index. Raises InvalidError."""
+    key = require_text(checked_key(text), "idempotency_key", KEY_BYTES)
+    if "\0" in key:
+        raise InvalidError("idempotency_key holds a NUL character, which no database stores", field="idempotency_key")
+    return key
+
+
+def _is_id(text: object) -> bool:
+    """Return whether a scheduled post or a draft can have this id; a database refuses some texts."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+def _shown(wrong: object) -> str:
+    return printable(str(wrong))[:60]
 
 
 def _parts(content: str) -> tuple[Content, ...]:

@@ -145,4 +145,5 @@ CALLS_PER_SECOND_BROADCAST: Final = 1  # send_broadcast_msg [doc 49440]
 REPLY_BYTES: Final = 1_048_576  # above: 10018 [doc 1671]
 MAX_RESPONSE_BYTES: Final = 4 * REPLY_BYTES  # ours: what the client reads of one answer, after decompression
 RANDOM_HIGHEST: Final = 4_294_967_295  # URL random and body Random are u32 [doc 34620]
+SEQ_HIGHEST: Final = 4_294_967_295  # ours: MsgSeq counts the messages of a group; the documents print no limit
 MUTE_FOREVER: Final = 4_294_967_295  # seconds [docS 1627]

@@ -58,6 +58,8 @@ async def test_words_are_found_in_name_slug_and_introduction(town: Town) -> None
     assert await town.found("50%") == ["quotes"]
     assert await town.found("' OR 1=1 --") == await town.found("口港") == []
     assert len(await town.found("\0港口")) == 2
+    with pytest.raises(InvalidError, match="verified must be True, False or None; got 'yes'"):
+        await town.found(verified="yes")
     assert len(await town.found()) == 3
     assert await town.found(limit=1) == ["ferry_times"]
 

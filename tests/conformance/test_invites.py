@@ -103,8 +103,9 @@ async def test_invitation_that_cannot_be_accepted_says_why_in_one_sentence(town:
     assert not await town.adapter.invites.revoke(revoked.code)
     with pytest.raises(PermissionDeniedError, match="was revoked"):
         await town.accept(revoked, ANN)
-    with pytest.raises(NotFoundError, match="no such invitation"):
-        await town.adapter.invites.revoke("inv_unknown")
+    for wrong in ("inv_unknown", "inv_0123456789abcdef", "a\0b"):
+        with pytest.raises(NotFoundError, match="no such invitation"):
+            await town.adapter.invites.revoke(wrong)
     expired = await town.create(expires=datetime.now(UTC) + timedelta(seconds=0.2))
     await asyncio.sleep(0.3)
     with pytest.raises(PermissionDeniedError, match="has expired"):

@@ -104,8 +104,8 @@ async def test_times_at_which_no_post_can_be_scheduled(
         assert [each async for each in adapter.posts.drafts()] == [draft]
 
 
-async def test_what_publish_refuses_is_not_scheduled(on_sqlite: Scene) -> None:
-    async with on_sqlite.adapter() as adapter:
+async def test_what_publish_refuses_is_not_scheduled(scene: Scene) -> None:
+    async with scene.adapter() as adapter:
         with pytest.raises(NotFoundError):
             await adapter.posts.schedule("nowhere", Text("a"), at=soon())
         with pytest.raises(InvalidError):
@@ -113,9 +113,19 @@ async def test_what_publish_refuses_is_not_scheduled(on_sqlite: Scene) -> None:
         with pytest.raises(InvalidError):
             await adapter.posts.schedule(NEWS, Text("x" * 13_000), at=soon())
         for missing in (adapter.posts.get_scheduled, adapter.posts.unschedule, adapter.posts.publish_now):
-            with pytest.raises(NotFoundError, match="there is no scheduled post 1234"):
-                await missing("1234")
-    async with on_sqlite.adapter(database_url=None) as adapter:
+            for wrong in ("1234", "000000000000", "\udce4", "a\0b", "x" * 5_000, 5, None):
+                with pytest.raises(NotFoundError, match="there is no scheduled post ") as unknown:
+                    await missing(wrong)  # type: ignore[arg-type]
+                assert len(unknown.value.message) < 100
+        for wrong_key in ("a\0b", "\udce4", "x" * 513):
+            with pytest.raises(InvalidError) as caught:
+                await adapter.posts.schedule(NEWS, Text("a"), at=soon(), idempotency_key=wrong_key)
+            assert caught.value.field == "idempotency_key"
+        for draft in (adapter.posts.get_draft, adapter.posts.publish_draft):
+            with pytest.raises(NotFoundError, match=r"there is no draft a\\x00b"):
+                await draft("a\0b")
+        assert not await adapter.posts.discard_draft("a\0b")
+    async with scene.adapter(database_url=None) as adapter:
         with pytest.raises(ConfigurationError, match="need a database: set database_url"):
             await adapter.posts.schedule(NEWS, Text("a"), at=soon())
         with pytest.raises(ConfigurationError, match="jobs need a database"):

@@ -81,7 +81,9 @@ async def plan(
     before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
-            run.output.describe_progress(lambda: f"{progress.done:,} posts and users were read; no plan was written")
+            run.output.describe_progress(
+                lambda: f"{progress.done:,} posts and users were read; no plan was written" if progress.done else ""
+            )
             made = await adapter.migration.plan(
                 source, options, before=before, on_progress=lambda _, count: progress.advance(count)
             )
