@@ -703,8 +703,8 @@ class _SyncPosts:
         """Store a post that a worker publishes at a time: `channel-adapter worker`, `webhooks serve`, `run_jobs`.
 
         `at` has a time zone and lies within the next 366 days. A second call with the same `idempotency_key`, of up to
-        512 bytes, returns the first post. Raises InvalidError for such a time, ConflictError for a key that was used for
-        another post or time, and what `publish` raises for content, author and channel.
+        512 bytes, returns the first post. Raises InvalidError for such a time, ConflictError for a key that was used
+        for another post or time, and what `publish` raises for content, author and channel.
         """
 
     @property
