@@ -30,6 +30,7 @@ from channel_adapter.console.pages import (
     settings,
     staff,
     subscribers,
+    sync,
     webhooks,
 )
 from channel_adapter.console.security import MEDIA, PAGE, ROUTES, add_headers, protect
@@ -47,6 +48,7 @@ TABLE: Final[tuple[PageRoute, ...]] = (
     *staff.ROUTES,
     *subscribers.ROUTES,
     *imports.ROUTES,
+    *sync.ROUTES,
     *schedule.ROUTES,
     *messages.ROUTES,
     *invites.ROUTES,

@@ -1,21 +1,22 @@
-"""Imports of subscribers from files: read and checked whole, then run in parts that are recorded one by one.
+"""Work on lists of users: imports of subscribers from files, and syncs of conversation groups.
 
-With a database of the settings an import is a durable job, which another process continues when this one is killed.
-Without one it runs in this process and ends with it.
+A file is read and checked whole; the users are worked on in parts that are recorded one by one. With a database of the
+settings it is a durable job, which another process continues when this one is killed. Without one it runs in this
+process and ends with it.
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
+from contextlib import AsyncExitStack, aclosing
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol, cast
 from uuid import uuid4
 
 from channel_adapter.adapter import ChannelAdapter
 from channel_adapter.config.extras import installed_durable_fault, is_installed
-from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import DONE, OutcomeKind, Outcomes
+from channel_adapter.domain.unread import Synced
 from channel_adapter.errors import (
     ChannelAdapterError,
     ConflictError,
@@ -34,9 +35,21 @@ if TYPE_CHECKING:
 PART_USERS: Final = 500
 """Users of one part: what is repeated when the process is killed."""
 TRIES: Final = 20
+_SYNC_TRIES: Final = 3
+"""Attempts to sync a user while the service answers for others."""
 INTERRUPTED: Final = "It was interrupted; start it again to continue."
 _LONGEST_WAIT: Final = 30.0
 _TRANSIENT: Final = (UnavailableError, ThrottledError, OutcomeUnknownError)
+
+
+class Result(NamedTuple):
+    """What became of one user. `kind` is the word of the counts; a `failed` one is tried again."""
+
+    user: str
+    kind: str
+    reason: str
+    done: bool
+    failed: bool
 
 
 class Steps(Protocol):
@@ -96,20 +109,23 @@ class SubscriberImports:
         await self._stack.aclose()
 
     async def add(
-        self, channel: str, operator: str, source: IO[bytes], name: str, *, column: str = "", delimiter: str = ""
-    ) -> str:
+        self, channel: str, operator: str, source: IO[bytes], name: str, *, work: str = store.SUBSCRIBE,
+        column: str = "", delimiter: str = "",
+    ) -> str:  # fmt: skip
         """Store a file that was checked whole, and return the id of its import, which is not started yet.
 
         Raises InvalidError for a file in which it is not certain what the user ids are, and for one without users.
         """
         users, unusable = await asyncio.to_thread(_read, cast("BinaryIO", source), name, column, delimiter)
-        found = SubscriberImport(
-            id=uuid4().hex, channel=channel, name=name[:200], operator=operator, state=store.PREVIEW,
-            total=len(users) + len(unusable), import_missing=False, run=0, created=time.time(), started=None,
-            ended=None, message="", counts={},
-        )  # fmt: skip
+        found = _new(channel, operator, work, name=name[:200], total=len(users) + len(unusable))
         parts = [users[start : start + PART_USERS] for start in range(0, len(users), PART_USERS)]
         await self._rows.add_import(found, parts, unusable)
+        return found.id
+
+    async def add_sync_of_all(self, channel: str, operator: str) -> str:
+        """Store a sync of all subscribers of a channel, who are listed when it begins; return its id."""
+        found = _new(channel, operator, store.SYNC, name="", total=None)
+        await self._rows.add_import(found, [], [])
         return found.id
 
     async def start(self, import_id: str, *, import_missing: bool) -> None:
@@ -145,10 +161,13 @@ class SubscriberImports:
         await self._run(job, import_id)
 
     async def _run(self, steps: Steps, import_id: str) -> None:
-        """Import part after part; how it ended is recorded."""
+        """Work on part after part; how it ended is recorded."""
         failure = ""
         try:
-            for number in await self._rows.parts(import_id):  # all of them: a job repeats its steps in their order
+            failure = await steps.step("list", self._list, import_id)
+            for number in (
+                [] if failure else await self._rows.parts(import_id)
+            ):  # all of them: a job repeats its steps in their order
                 failure = await steps.step(f"part {number}", self._part, import_id, number)
                 if failure:
                     break
@@ -161,8 +180,36 @@ class SubscriberImports:
             raise
         await self._rows.set_import(import_id, state=store.FAILED if failure else store.DONE, message=failure)
 
+    async def _list(self, import_id: str) -> str:
+        """Store the subscribers of a sync of all in parts; return what is still wrong after 20 tries, else ""."""
+        found = await self._rows.get_import(import_id)
+        if found is None or found.total is not None:
+            return ""
+        await self._rows.clear_parts(import_id)
+        pages = self._adapter.subscriptions.subscribers(found.channel)
+        total, part, users = 0, 0, list[tuple[int, str]]()
+        for attempt in range(TRIES):
+            try:
+                async for subscriber in pages:
+                    total += 1
+                    users.append((total, subscriber.user))
+                    if len(users) == PART_USERS:
+                        part += 1
+                        await self._rows.add_part(import_id, part, users)
+                        users = []
+                break
+            except _TRANSIENT as error:
+                if attempt == TRIES - 1:
+                    return error.message
+                await self._wait(import_id, attempt, error.message)
+                pages = self._adapter.subscriptions.subscribers(found.channel, cursor=pages.cursor or "")
+        if users:
+            await self._rows.add_part(import_id, part + 1, users)
+        await self._rows.set_total(import_id, total)
+        return ""
+
     async def _part(self, import_id: str, number: int) -> str:
-        """Subscribe the users of a part without outcomes; return what is still wrong after 20 tries, else ""."""
+        """Work on the users of a part without outcomes; return what is still wrong after 20 tries, else ""."""
         found = await self._rows.get_import(import_id)
         rows = await self._rows.part(import_id, number, is_open=True)
         if found is None or not rows:
@@ -171,20 +218,18 @@ class SubscriberImports:
         counts: Counter[str] = Counter()
         failed: list[tuple[int, str, str, str]] = []
         for attempt in range(TRIES):
-            result, error = await self._subscribe(found, list(left))
-            for outcome in result:
-                is_last = error is None and attempt == TRIES - 1
-                if outcome.kind is OutcomeKind.FAILED and not is_last:
+            results, error = await (self._sync if found.work == store.SYNC else self._subscribe)(found, list(left))
+            tries = _SYNC_TRIES if found.work == store.SYNC else TRIES
+            for result in results:
+                if result.failed and (error is not None or attempt < tries - 1):
                     continue
-                line = left.pop(UserId(outcome.user))
-                counts[outcome.kind.value] += 1
-                if outcome.kind not in DONE:
-                    failed.append((line, outcome.user, outcome.kind.value, outcome.reason))
+                line = left.pop(result.user)
+                counts[result.kind] += 1
+                if not result.done:
+                    failed.append((line, result.user, result.kind, result.reason))
             if not left or (error is not None and not isinstance(error, _TRANSIENT)):
                 break
-            message = error.message if error is not None else ""
-            await self._rows.set_import(import_id, state=store.RUNNING, message=message)
-            await self._adapter.clock.sleep(min(2.0**attempt * 0.25, _LONGEST_WAIT))
+            await self._wait(import_id, attempt, error.message if error is not None else "")
         if left:
             return error.message if error is not None else INTERRUPTED
         if attempt:
@@ -192,16 +237,52 @@ class SubscriberImports:
         await self._rows.end_part(import_id, number, counts, failed)
         return ""
 
+    async def _wait(self, import_id: str, attempt: int, message: str) -> None:
+        """Record why it is tried again, and wait."""
+        await self._rows.set_import(import_id, state=store.RUNNING, message=message)
+        await self._adapter.clock.sleep(min(2.0**attempt * 0.25, _LONGEST_WAIT))
+
     async def _subscribe(
         self, found: SubscriberImport, users: list[str]
-    ) -> tuple[Outcomes, ChannelAdapterError | None]:
+    ) -> tuple[list[Result], ChannelAdapterError | None]:
+        failure: ChannelAdapterError | None = None
         try:
-            result = await self._adapter.subscriptions.subscribe(
+            outcomes = await self._adapter.subscriptions.subscribe(
                 found.channel, users, import_missing=found.import_missing, assign=False
             )
         except ChannelAdapterError as error:
-            return error.outcomes or Outcomes(()), error
-        return result, None
+            outcomes, failure = error.outcomes or Outcomes(()), error
+        return [
+            Result(each.user, each.kind.value, each.reason, each.kind in DONE, each.kind is OutcomeKind.FAILED)
+            for each in outcomes
+        ], failure
+
+    async def _sync(self, _: SubscriberImport, users: list[str]) -> tuple[list[Result], ChannelAdapterError | None]:
+        results: list[Result] = []
+        try:
+            async with aclosing(self._adapter.unread.sync_many_stream(users)) as synced:
+                async for each in synced:
+                    results.append(_result(each))  # noqa: PERF401 - those before an error are kept
+        except ChannelAdapterError as error:
+            return results, error
+        return results, None
+
+
+def _result(synced: Synced) -> Result:
+    """Return the outcome of a sync."""
+    if synced.error:
+        return Result(synced.user, "failed", synced.error, done=False, failed=True)
+    if synced.failed:
+        reasons = "; ".join(f"{channel}: {reason}" for channel, reason in synced.failed)
+        return Result(synced.user, "incomplete", reasons, done=False, failed=False)
+    return Result(synced.user, "changed" if synced.changed else "unchanged", "", done=True, failed=False)
+
+
+def _new(channel: str, operator: str, work: str, *, name: str, total: int | None) -> SubscriberImport:
+    return SubscriberImport(
+        id=uuid4().hex, channel=channel, name=name, operator=operator, work=work, state=store.PREVIEW, total=total,
+        import_missing=False, run=0, created=time.time(), started=None, ended=None, message="", counts={},
+    )  # fmt: skip
 
 
 def _kind() -> "Kind":

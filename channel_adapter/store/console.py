@@ -1,4 +1,4 @@
-"""What the console keeps: the log of writes, forms that were published, and imports of subscribers."""
+"""What the console keeps: the log of writes, forms that were published, and work on lists of users."""
 
 import time
 from collections import Counter
@@ -55,8 +55,9 @@ _IMPORTS: Final = Table(
     Column("channel", String(60), nullable=False),
     Column("name", ForeignText, nullable=False),
     Column("operator", ForeignText, nullable=False),
+    Column("work", String(12), nullable=False),
     Column("state", String(12), nullable=False),
-    Column("total", Integer, nullable=False),
+    Column("total", Integer),
     Column("import_missing", Boolean, nullable=False, default=False),
     Column("run", Integer, nullable=False, default=0),
     Column("created", Float, nullable=False),
@@ -73,8 +74,10 @@ _PARTS: Final = Table(
     Column("counts", Text),
     Column("failed", Text),
 )
-SCHEMA: Final = Schema("console", 1, _metadata)
+SCHEMA: Final = Schema("console", 2, _metadata)
 
+SUBSCRIBE: Final = "subscribe"
+SYNC: Final = "sync"
 PREVIEW: Final = "preview"
 RUNNING: Final = "running"
 DONE: Final = "done"
@@ -95,17 +98,20 @@ class LoggedWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriberImport:
-    """An import of subscribers from a file. `counts` are users by outcome, `done` is their sum.
+    """What is done with a list of users: they are subscribed, or their conversation groups are synced.
 
-    `run` grows each time it is started again after a failure; `message` says why it failed or waits.
+    `counts` are users by outcome, `done` is their sum. `total` is None until the subscribers of the channel are listed,
+    for a sync of all of them, which has no `name`. `run` grows each time it is started again after a failure; `message`
+    says why it failed or waits.
     """
 
     id: str
     channel: str
     name: str
     operator: str
+    work: str = SUBSCRIBE
     state: str
-    total: int
+    total: int | None
     import_missing: bool
     run: int
     created: float
@@ -238,6 +244,18 @@ class ConsoleRows:
         ended = None if state == RUNNING else time.time()
         change = update(_IMPORTS).where(_IMPORTS.c.id == import_id)
         await self._database.execute(change.values(state=state, message=message, ended=ended))
+
+    async def clear_parts(self, import_id: str) -> None:
+        """Delete the users of an import, to list them again."""
+        await self._database.execute(delete(_PARTS).where(_PARTS.c.id == import_id, _PARTS.c.number > 0))
+
+    async def add_part(self, import_id: str, number: int, users: Sequence[tuple[int, str]]) -> None:
+        """Store the users of one more part."""
+        await self._database.execute(insert(_PARTS).values(id=import_id, number=number, users=_dump(users)))
+
+    async def set_total(self, import_id: str, total: int) -> None:
+        """Record how many users there are, when all are listed."""
+        await self._database.execute(update(_IMPORTS).where(_IMPORTS.c.id == import_id).values(total=total))
 
     async def parts(self, import_id: str) -> list[int]:
         """Return the numbers of the parts with users."""

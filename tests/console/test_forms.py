@@ -393,7 +393,7 @@ async def test_script_in_a_text_is_shown_as_text_wherever_it_is(stored: Served) 
     await stored.adapter.messages.send(SLUG, user="reader_1", content=Text(script))
     places = ["/", f"/c/{SLUG}", "/new", COMPOSE, SETTINGS, STAFF, SUBSCRIBERS, POST, f"{POST}/edit", f"{POST}/recall",
               "/schedule", "/messages", f"/c/{SLUG}/messages", THREAD, "/webhooks", "/doctor", "/log",
-              f"/c/{SLUG}/imports", f"/c/{SLUG}/invites", f"/c/{SLUG}/insights"]  # fmt: skip
+              f"/c/{SLUG}/imports", f"/c/{SLUG}/sync", f"/c/{SLUG}/invites", f"/c/{SLUG}/insights"]  # fmt: skip
     for place in places:
         page = await browser.get(f"{place}?q={script}&user={script}&done={script}&number={script}&order={script}")
         assert script not in page.text, place

@@ -24,14 +24,14 @@ from channel_adapter.stub.settings import StubSettings
 from tests.console.conftest import FIELDS, READERS, Answer, Browser, Served, authorise, settings_for
 
 PROGRAM = Path(sys.executable).with_name("channel-adapter")
-UPLOAD = "/c/harbor_news/imports"
+UPLOAD, SYNC = "/c/harbor_news/imports", "/c/harbor_news/sync"
 SECONDS = 60
 
 
-async def uploaded(browser: Browser, text: str, name: str = "users.csv", **fields: str) -> Answer:
+async def uploaded(browser: Browser, text: str, name: str = "users.csv", place: str = UPLOAD, **fields: str) -> Answer:
     form = FormData(fields)
     form.add_field("file", io.BytesIO(text.encode()), filename=name, content_type="text/csv")
-    return await browser.post(UPLOAD, form)
+    return await browser.post(place, form)
 
 
 async def ended(browser: Browser, place: str) -> Answer:
@@ -177,6 +177,45 @@ async def test_import_goes_on_in_another_console_of_the_process_when_its_own_end
                 await asyncio.sleep(0.02)
         stub.faults.replace([])
         assert counts(await ended(browser, sent.place)) == {"added": len(READERS) - 1, "subscribed before": 1}
+
+
+async def test_groups_of_all_subscribers_and_of_a_file_are_synced(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.subscriptions.subscribe("harbor_news", READERS, assign=False)
+    for kind in ("changed", "right before"):
+        sent = await browser.submit(SYNC)
+        assert counts(await ended(browser, sent.place)) == {kind: len(READERS)}
+    (group,) = [each async for each in stored.adapter.unread.groups("reader_3")]
+    assert (group.name, group.channels) == ("Channels", ("@TGS#_harbor_news",))
+    await stored.adapter.subscriptions.unsubscribe("harbor_news", ["reader_1"], assign=False)
+    sent = await uploaded(browser, "user\nreader_1\nreader_2\nnobody_9\n", place=f"{SYNC}/file")
+    page = await browser.get(sent.place)
+    assert "checked, not started" in page.text
+    await browser.submit(sent.place)
+    assert counts(await ended(browser, sent.place)) == {"changed": 1, "right before": 1, "failed": 1}
+    (row,) = (await failures(browser, sent.place))[1:]
+    assert row[:3] == ["4", "nobody_9", "failed"]
+    (group,) = [each async for each in stored.adapter.unread.groups("reader_1")]
+    assert group.channels == ()
+    assert (await browser.get(sent.place)).heading == "Sync of users.csv"
+    wrong = await uploaded(browser, "name,city\nAnn,Rome\n", place=f"{SYNC}/file")
+    assert (wrong.status, wrong.heading) == (422, "Sync conversation groups")
+
+
+async def test_sync_continues_when_the_console_is_started_again(
+    stub: StubServer, adapter: ChannelAdapter, tmp_path: Path
+) -> None:
+    settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'a.db'}")
+    await adapter.subscriptions.subscribe("harbor_news", READERS, assign=False)
+    for faults in ([Fault(command="get_group_member_info", status=502)], []):
+        stub.faults.replace(faults)
+        async with ChannelAdapter.open(settings) as own, TestClient(TestServer(application(own, authorise))) as client:
+            browser = Browser(client, "admin")
+            if faults:
+                sent = await browser.submit(SYNC)
+                assert "the subscribers are listed first" in (await browser.get(sent.place)).text
+            else:
+                assert counts(await ended(browser, sent.place)) == {"changed": len(READERS)}
 
 
 class Console:

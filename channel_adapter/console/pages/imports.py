@@ -1,8 +1,8 @@
-"""Importing subscribers from a CSV file: upload, preview, start, progress, and what failed."""
+"""Importing subscribers from a CSV file: upload, preview, start, progress, what failed; and the progress of syncs."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -26,18 +26,25 @@ async def show_form(page: View) -> web.Response:
 
 async def upload(page: View) -> web.Response:
     """Check and store a file; nothing is imported yet."""
+    return await read_file(page, store.SUBSCRIBE, _form)
+
+
+async def read_file(
+    page: View, work: str, shown: Callable[[View, dict[str, str], ChannelAdapterError], Awaitable[web.Response]]
+) -> web.Response:
+    """Check and store the file of a form, and lead to its preview; `shown` shows the form again with what is wrong."""
     form = await page.form(FILE_BYTES)
     file = form.get("file")
     values = {name: str(form.get(name, "")).strip() for name in ("column", "delimiter")}
+    operator = page.operator.name if page.operator else ""
     try:
         channel = await page.channel()
         if not isinstance(file, web.FileField) or not file.filename:
             raise InvalidError("file is missing; choose a CSV or text file", field="file")
-        operator = page.operator.name if page.operator else ""
-        found = await page.console.imports.add(channel.id, operator, file.file, file.filename, **values)
+        found = await page.console.imports.add(channel.id, operator, file.file, file.filename, work=work, **values)
     except ChannelAdapterError as error:
         await page.wrote(error.kind)
-        return await _form(page, values, error)
+        return await shown(page, values, error)
     await page.wrote("uploaded")
     return page.redirect("subscriber_import", slug=page.slug, id=found)
 
@@ -54,14 +61,14 @@ async def show(page: View) -> web.Response:
 
 
 async def start(page: View) -> web.Response:
-    """Start the import, or continue one that failed."""
+    """Start the import or the sync, or continue one that failed."""
     form, found = await page.form(), await _found(page)
     try:
         await page.console.imports.start(found.id, import_missing="import_missing" in form)
     except ChannelAdapterError as error:
         await page.wrote(error.kind)
         raise
-    await page.wrote("import started")
+    await page.wrote("sync started" if found.work == store.SYNC else "import started")
     return page.redirect("subscriber_import", slug=page.slug, id=found.id)
 
 
@@ -92,7 +99,7 @@ async def _events(page: View, found: SubscriberImport) -> AsyncIterator[tuple[st
 async def download(page: View) -> web.StreamResponse:
     """Send what failed, with the reason of each line."""
     found = await _found(page)
-    answer = csv_answer(f"{page.slug}-import-failed.csv")
+    answer = csv_answer(f"{page.slug}-{found.work}-failed.csv")
     await answer.prepare(page.request)
     await answer.write(csv_text([["line", "user", "outcome", "reason"]]).encode())
     number = 0
@@ -106,7 +113,7 @@ async def download(page: View) -> web.StreamResponse:
 def _progress(found: SubscriberImport) -> dict[str, Any]:
     """Return what the progress shows: users a second and seconds left, from the parts so far."""
     unusable = sum(number for kind, number in found.counts.items() if kind in ("unusable", "repeated"))
-    done, total = found.done - unusable, found.total - unusable
+    done, total = found.done - unusable, (found.total or 0) - unusable
     spent = (found.ended or time.time()) - (found.started or time.time())
     rate = done / spent if spent > 0 and done else 0.0
     return {
