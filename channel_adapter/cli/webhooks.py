@@ -251,14 +251,12 @@ async def serve(
                 await outcome
         adapter.reactions.start()
         try:
-            async with (
-                _jobs(run, adapter),
-                listen(adapter, host=host, port=port, path=path, tls=tls) as (receiver, url),
-            ):
-                _exclude_from_collection()
+            async with listen(adapter, host=host, port=port, path=path, tls=tls) as (receiver, url):
                 monitored.begin(inbox=receiver.inbox.backlog)
                 _show_url(run, url, monitored.url, ready_file)
-                await ending.wait()
+                async with _jobs(run, adapter):  # after the receiver: a process that takes over begins with events
+                    _exclude_from_collection()
+                    await ending.wait()
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
 

