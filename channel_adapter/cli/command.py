@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -102,6 +102,17 @@ class Run:
 
         async with ChannelAdapter.open(self.settings(), observer=self.observer(), telemetry=telemetry) as adapter:
             yield adapter
+
+    @asynccontextmanager
+    async def jobs(self, adapter: "ChannelAdapter") -> AsyncIterator[None]:
+        """Publish scheduled posts and run jobs beside a command, where the settings name a database for them."""
+        async with AsyncExitStack() as stack:
+            if adapter.settings.database_url is not None:
+                try:
+                    await stack.enter_async_context(adapter.run_jobs())
+                except ConfigurationError as missing:
+                    self.output.note(f"scheduled posts and jobs are left to other processes: {missing.message}")
+            yield
 
 
 def group(name: str, cls: "type[CommandGroup] | None" = None) -> typer.Typer:

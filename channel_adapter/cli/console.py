@@ -96,8 +96,8 @@ async def serve(
 
     Channels, posts with a live preview, reactions, subscribers. The address holds a token that works once and makes the
     browser an administrator for 12 hours. Other machines are served only with --users or --trusted-header. The command
-    `console hash-password` makes the hashes of --users. Every write is logged on stderr as console.write. The name
-    serve may be left out.
+    `console hash-password` makes the hashes of --users. Writes are logged on stderr as console.write. Scheduled posts
+    and queued jobs of database_url are run too, except migrations. The name serve may be left out.
     """
     from channel_adapter.config.extras import needs_extra
 
@@ -172,7 +172,7 @@ async def _adapter(
     run: Run, telemetry: "Telemetry | None", demo_url: str | None
 ) -> "AsyncIterator[tuple[ChannelAdapter, Playground | None]]":
     if demo_url is None:
-        async with run.adapter(telemetry) as adapter:
+        async with run.adapter(telemetry) as adapter, run.jobs(adapter):
             yield adapter, None
         return
     if run.config:

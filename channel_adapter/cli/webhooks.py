@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.store.database import Database
     from channel_adapter.store.inbox import InboxTable, ListedEvent
 
@@ -254,23 +253,11 @@ async def serve(
             async with listen(adapter, host=host, port=port, path=path, tls=tls) as (receiver, url):
                 monitored.begin(inbox=receiver.inbox.backlog)
                 _show_url(run, url, monitored.url, ready_file)
-                async with _jobs(run, adapter):  # after the receiver: a process that takes over begins with events
+                async with run.jobs(adapter):  # after the receiver: a process that takes over begins with events
                     _exclude_from_collection()
                     await ending.wait()
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
-
-
-@asynccontextmanager
-async def _jobs(run: Run, adapter: "ChannelAdapter") -> AsyncIterator[None]:
-    """Publish scheduled posts and run jobs beside the receiver, where the settings name a database for them."""
-    async with AsyncExitStack() as stack:
-        if adapter.settings.database_url is not None:
-            try:
-                await stack.enter_async_context(adapter.run_jobs())
-            except ConfigurationError as missing:
-                run.output.note(f"scheduled posts and jobs are left to other processes: {missing.message}")
-        yield
 
 
 def _exclude_from_collection() -> None:

@@ -52,7 +52,7 @@ KEY_BYTES: Final = 512
 """The longest idempotency key of a scheduled post."""
 SEE_PROBLEMS: Final = "`channel-adapter posts scheduled --problems` lists them, and --acknowledge ID ends the report"
 CHECK_DATABASE: Final = "check that database_url names a database that accepts connections"
-START_WORKER: Final = "run `channel-adapter worker`, or `webhooks serve`"
+START_WORKER: Final = "run `channel-adapter worker`, `webhooks serve` or `console`"
 _MOVABLE: Final = (ScheduleState.SCHEDULED, ScheduleState.FAILED, ScheduleState.MISSED)
 _ID_BYTES: Final = 6
 _ID: Final = re.compile(rf"[0-9a-f]{{{2 * _ID_BYTES}}}")
@@ -98,6 +98,7 @@ class PostSchedule(PostSender):
         self._options = options
         self._clock = clock
         self._publisher: ScheduledPublisher | None = None
+        self._here = 0  # blocks of `publish_due`
 
     async def schedule(
         self,
@@ -212,7 +213,7 @@ class PostSchedule(PostSender):
         counts = await store.counts(KIND, self._clock.now())
         return ScheduleStatus(
             states=counts.states, problems=counts.problems, waiting_seconds=counts.waiting_seconds,
-            lag=self.schedule_lag, workers=counts.workers,
+            lag=self.schedule_lag, workers=max(counts.workers, self._here),
         )  # fmt: skip
 
     @property
@@ -321,7 +322,7 @@ class PostSchedule(PostSender):
         if counts.problems:
             message = f"{_posts(counts.problems)} failed, late or missed"
             results = [HealthCheckResult("schedule", False, message, SEE_PROBLEMS)]
-        if counts.open and not counts.workers:
+        if counts.open and not (counts.workers or self._here):
             message = f"{_posts(counts.open)} waiting, and no process publishes them"
             results.append(HealthCheckResult("schedule", False, message, START_WORKER))
         return results
@@ -335,9 +336,11 @@ class PostSchedule(PostSender):
         url = self._require_url()
         require_durable(url)
         worker = asyncio.ensure_future(self._publish_due(url))
+        self._here += 1
         try:
             yield
         finally:
+            self._here -= 1
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -16,7 +17,7 @@ import pytest
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
 
-from channel_adapter import ChannelAdapter
+from channel_adapter import ChannelAdapter, ScheduleState, Text
 from channel_adapter.console import application
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
@@ -250,7 +251,7 @@ class Console:
         return out
 
 
-async def test_import_continues_after_its_process_was_killed(tmp_path: Path) -> None:
+async def test_import_continues_after_a_kill_and_scheduled_posts_are_published(tmp_path: Path) -> None:
     fields = StubSettings.model_validate({"app": {"group_fields": FIELDS}})
     async with StubServer(fields, latency=0.01) as stub, ChannelAdapter.open(settings_for(stub)) as adapter:
         await adapter.accounts.add(["editor_7", *(f"user_{n}" for n in range(1, 3_001))])
@@ -268,9 +269,15 @@ async def test_import_continues_after_its_process_was_killed(tmp_path: Path) -> 
                     await asyncio.sleep(0.02)
             first.end(signal.SIGKILL)
         assert await adapter.subscriptions.count("harbor_news") < 2_970
+        async with ChannelAdapter.open(config) as planning:
+            at = datetime.now(UTC) + timedelta(seconds=2)
+            scheduled = await planning.posts.schedule("harbor_news", Text("By the console"), at=at)
         with Console(config, tmp_path / "ready.json") as second:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
                 found, broken = await finished(session, await second.url(), place)
+            async with ChannelAdapter.open(config) as planning, asyncio.timeout(SECONDS):
+                while (await planning.posts.get_scheduled(scheduled.id)).state is not ScheduleState.PUBLISHED:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
             out = second.end(signal.SIGTERM)
         assert second.process.returncode == 0, out
         assert stub.key.encode() not in out
