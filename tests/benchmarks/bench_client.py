@@ -1,9 +1,9 @@
-"""Client overhead: posts of the adapter against bare aiohttp sending the same bytes to the same stub, 20 at once.
+"""Client overhead: posts of the adapter compared with bare aiohttp, same bytes, same stub, 20 concurrent calls.
 
     python -m tests.benchmarks.bench_client [--small]
 
-Prints the ratios of the two rates and of the CPU time of this process for one call. Both run in turns in one process,
-the stub in another; rate limits are off on both sides, because they and not the client would be measured otherwise.
+Prints the ratios of the two rates and of the CPU time of this process for one call. Both run alternately in one
+process, the stub in another. Rate limits are off on both sides, because otherwise the limits would be measured.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ messages_per_second = 1000000
 
 
 class Cost(NamedTuple):
-    """Calls per second with 20 concurrent ones, and microseconds of CPU for one."""
+    """Calls per second with 20 concurrent calls, and microseconds of CPU time per call."""
 
     rate: float
     cpu: float
@@ -51,7 +51,7 @@ async def cost_of(work: Callable[[], Awaitable[object]], calls: int) -> Cost:
 
 
 def bare(session: aiohttp.ClientSession, ready: dict[str, object], channel: str) -> Callable[[], Awaitable[object]]:
-    """The same request by hand: a signature made once, a fresh number for every post, the answer read as JSON."""
+    """Send the same request with bare aiohttp: one signature, a new number per post, the answer parsed as JSON."""
     signature = sign(int(str(ready["sdkappid"])), str(ready["key"]), str(ready["admin"]), now=int(time.time()))
     prefix = (
         f"{ready['url']}/v4/group_open_http_svc/send_group_msg?sdkappid={ready['sdkappid']}"

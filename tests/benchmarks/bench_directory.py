@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.bench_directory [--small]
 
-Names and introductions have Chinese and English words, 190 bytes a channel. Prints the median time of a search, from
-the call of `directory.search` to its result, and the CPU time of this process in it. PostgreSQL has its own processes.
+Names and introductions have Chinese and English words, 190 bytes per channel. Prints the median time of a search,
+from the call of `directory.search` to its result, and its CPU time in this process. PostgreSQL has its own
+processes.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ def urls() -> Iterator[dict[str, str]]:
 
 
 async def fill(url: str, count: int) -> float:
-    """Store channels as a refresh does, 500 a transaction; return the seconds."""
+    """Store channels as a refresh does, 500 per transaction; return the seconds."""
     chance = random.Random(1)
 
     def text(least: int, most: int) -> str:

@@ -1,12 +1,12 @@
-"""100,000 requests that no user should send, over a socket, against a stub in which things exist.
+"""100,000 invalid requests over a socket to a stub that has data.
 
-Bodies of golden files with odd values in odd places, bytes turned over, cut and doubled, plain noise, deep nesting,
-bent request lines. Every answer has to be HTTP 200 with an envelope, and a call that is refused must change nothing:
-the state before and after every 20th request is compared. The seed decides about everything.
+Bodies of golden files with unexpected values in random places, with bytes changed, removed and duplicated, random
+bytes, deep nesting, malformed request lines. Every answer must be HTTP 200 with an envelope, and a refused call must
+change nothing: the state before and after every 20th request is compared. The seed determines all requests.
 
     python -m tests.benchmarks.bench_fuzz [--requests N] [--seed N] [--small]
 
-Prints rate and answers by code; ends with exit code 1, and the request, at the first answer that should not be.
+Prints rate and answers by code; ends with exit code 1, and the request, at the first wrong answer.
 """
 
 import argparse
@@ -30,24 +30,24 @@ ODD: Final[list[Any]] = [
     *("editor", "u_ann", "@TGS#_news_42", "@TOA#_harbor_news", "Community", "On", "Owner", "TIMCustomElem", "Next"),
     *([], {}, [[]], [{}], [None], [5], ["x"] * 600, {"Key": 1}),
 ]
-COMPARE_EVERY: Final = 20  # a dump of the state costs as much as some requests
+COMPARE_EVERY: Final = 20  # a dump of the state takes as long as some requests
 RESTORE_EVERY: Final = 1_000
 SMALL: Final = 2_000
 
 
 class Wrong(Exception):  # noqa: N818 - it is a finding
-    """An answer that is not as it should be."""
+    """Raised for a wrong answer."""
 
 
 class Wire:
-    """One connection that is opened again when the server has closed it."""
+    """One connection that is reopened when the server has closed it."""
 
     def __init__(self, server: StubServer) -> None:
         self._port = int(server.url.rpartition(":")[2])
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def send(self, request: bytes) -> dict[str, Any]:
-        """One request and the envelope that answers it."""
+        """Send one request and return its envelope."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -97,7 +97,7 @@ def body(random: Random, golden: Golden) -> bytes:
 
 
 def turned_over(random: Random, good: bytes) -> bytes:
-    """Bytes changed, cut out, doubled."""
+    """Return the body with bytes changed, removed and duplicated."""
     raw = bytearray(good)
     for _ in range(random.randrange(1, 4)):
         start = random.randrange(len(raw) + 1)
@@ -120,7 +120,7 @@ def request(random: Random, golden: Golden) -> bytes:
 
 
 async def furnish(wire: Wire) -> None:
-    """Everything that golden files start from, as far as it goes together."""
+    """Create everything that golden files presuppose, as far as it can be combined."""
     for call in (call for golden in exchanges() for call in golden.given):
         raw = json.dumps(call.body).encode()
         path = f"/v4/{call.service}/{call.command}?{QUERY}"
@@ -128,7 +128,7 @@ async def furnish(wire: Wire) -> None:
 
 
 async def check(server: StubServer, wire: Wire, raw: bytes, *, compare: bool) -> int:
-    """Send one request; its code. Wrong for anything that should not be."""
+    """Send one request and return its code. Raise Wrong for a wrong answer."""
     before = server.world.dump() if compare else None
     code: int = (await wire.send(raw))["ErrorCode"]
     if server.app.failures:

@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.bench_insights [--small]
 
-The stub is loaded from a state file. A scan takes a call for 100 members, and the service documents 200 calls a second.
+The stub is loaded from a state file. A scan makes one call for 100 members; the service documents 200 calls a
+second.
 """
 
 import argparse
@@ -25,7 +26,7 @@ PER_SECOND = 200
 
 
 def write_channel(path: Path, members: int) -> None:
-    """Write a state file with one channel, whose subscribers joined over a year."""
+    """Write a state file with one channel whose subscribers joined over a year."""
     world = StubState()
     group = Group(GROUP, "Community", "Bench", 1_770_000_000, owner="editor", mute_all=True, fields={"ch_tag": "ch1"})
     world.state.add_account("editor")

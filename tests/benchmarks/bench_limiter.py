@@ -1,4 +1,4 @@
-"""How exactly the limiter holds its rate in real time, and what it costs while no user has to wait.
+"""Precision of the limiter's rate in real time, and its cost while no caller has to wait.
 
 python -m tests.benchmarks.bench_limiter [--small]
 """
@@ -14,7 +14,7 @@ WORKERS = 50
 
 
 async def hold(seconds: float) -> list[float]:
-    """The moments at which 50 workers got their turns."""
+    """Return the times at which 50 workers got their slots."""
     limiter = CommandLimiter()
     moments: list[float] = []
     end = time.monotonic() + seconds
@@ -29,7 +29,7 @@ async def hold(seconds: float) -> list[float]:
 
 
 def busiest_second(moments: list[float]) -> int:
-    """The most turns in any window of one second."""
+    """Return the highest number of slots in any window of one second."""
     busiest = first = 0
     for last, moment in enumerate(moments):
         while moment - moments[first] >= 1.0:
@@ -39,7 +39,7 @@ def busiest_second(moments: list[float]) -> int:
 
 
 def cost_of_a_free_turn(turns: int = 20_000) -> float:
-    """Microseconds to book a turn in a bucket that is never empty."""
+    """Return the microseconds to book a slot in a bucket that is never empty."""
     bucket = Bucket(1e9)
     start = time.perf_counter()
     for _ in range(turns):

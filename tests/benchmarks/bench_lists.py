@@ -1,4 +1,4 @@
-"""A user's channels: 1,000 joined Communities of which 300 are channels, the stub answering 20 ms late.
+"""A user's channels: 1,000 joined Communities of which 300 are channels; the stub answers after 20 ms.
 
     python -m tests.benchmarks.bench_lists [--small]
 
@@ -21,7 +21,7 @@ READER = "reader"
 
 
 async def prepare(adapter: ChannelAdapter, groups: int, channels: int) -> None:
-    """Plain Communities and channels, one reader in all of them, in mixed order."""
+    """Create plain Communities and channels in mixed order, with one reader in all of them."""
     await adapter.accounts.add(["owner", READER])
 
     async def one(number: int) -> None:
@@ -47,7 +47,7 @@ async def listed(adapter: ChannelAdapter) -> tuple[int, float]:
 
 
 async def warm_up(adapter: ChannelAdapter) -> None:
-    """Open the connections: a server that has been up for a while has them."""
+    """Open the connections, because a long-running server already has them open."""
     await asyncio.gather(*(adapter.accounts.check([READER]) for _ in range(30)))
 
 

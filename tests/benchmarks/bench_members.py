@@ -1,9 +1,10 @@
-"""A million members in one Community: memory of the stub's process, loading and saving, and what a call costs.
+"""A million members in one Community: memory of the stub's process, loading and saving, and the cost of calls.
 
     python -m tests.benchmarks.bench_members [--members N] [--rounds N] [--small]
 
-Two stubs are loaded from state files, one with 1,000 members and one with a million, and take turns under the same
-calls: pages of members, a query of roles, a page of admins, posts. Prints megabytes, seconds and ratios of medians.
+Two stubs are loaded from state files, one with 1,000 members and one with a million, and alternately receive the
+same calls: pages of members, a query of roles, a page of admins, posts. Prints megabytes, seconds and ratios of
+medians.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from tests.benchmarks.bench_stub import GROUP, SEND, exchange, message, request_
 from tests.benchmarks.rig import resident_megabytes, stub_process
 
 FEW = 1_000
-CALLS = 100  # of a kind in one round
+CALLS = 100  # calls of each kind in one round
 ROLES_A_CALL = 100
 ROOMY = "[rates]\nenabled = false\n[limits]\nmembers_per_community = 2000000\nmessages_per_second = 1000000\n"
 MEMBERS = "group_open_http_svc/get_group_member_info"
@@ -37,7 +38,7 @@ Body = Callable[[], tuple[str, dict[str, Any]]]
 
 
 def write_members(path: Path, members: int) -> float:
-    """A state file with one Community; the seconds it took to save."""
+    """Write a state file with one Community; return the seconds that saving took."""
     world = StubState()
     group = Group(GROUP, "Community", "Bench", 1_770_000_000, owner="editor", max_members=2_000_000)
     world.state.add_account("editor")
@@ -53,7 +54,7 @@ def write_members(path: Path, members: int) -> float:
 
 
 class Caller:
-    """One connection to one stub, and calls that suit its number of members."""
+    """One connection to one stub, and calls that match its number of members."""
 
     def __init__(self, port: int, members: int) -> None:
         self._port = port
@@ -72,7 +73,7 @@ class Caller:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
 
     async def seconds(self, kind: str) -> float:
-        """For CALLS calls, one after another; only the time between request and answer counts."""
+        """Return the seconds of CALLS calls in sequence, counting only the time between request and answer."""
         total = 0.0
         for _ in range(CALLS):
             request = request_bytes(*self.kinds[kind]())
@@ -94,7 +95,7 @@ class Caller:
 
 
 async def compare(ports: dict[int, int], rounds: int) -> dict[str, dict[int, float]]:
-    """Median seconds of CALLS calls by kind and number of members."""
+    """Return the median seconds of CALLS calls by kind and number of members."""
     callers = {members: Caller(port, members) for members, port in ports.items()}
     for caller in callers.values():
         await caller.connect()
@@ -108,7 +109,7 @@ async def compare(ports: dict[int, int], rounds: int) -> dict[str, dict[int, flo
 
 
 def started(stack: ExitStack, folder: Path, sizes: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Stubs with that many members; prints what saving, loading and holding them takes."""
+    """Start stubs with these numbers of members; print the cost of saving, loading and holding them."""
     for members in sizes:
         path = folder / f"{members}.state"
         saving = write_members(path, members)

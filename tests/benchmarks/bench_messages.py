@@ -1,9 +1,9 @@
-"""One message to 20,000 users from a generator: the rate against the documented ceiling, and the memory that it takes.
+"""One message to 20,000 users from a generator: the rate against the documented ceiling, and the memory used.
 
     python -m tests.benchmarks.bench_messages [--small]
 
-The stub counts messages a minute as the service documents it: a batch over 12,000 is refused with 90057, which would
-show as a rejected call.
+The stub counts messages a minute as the service documents it: a batch over 12,000 is refused with 90057, which is
+counted as a rejected call.
 """
 
 import asyncio

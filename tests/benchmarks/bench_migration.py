@@ -1,9 +1,10 @@
-"""Planning the move of 100 official accounts: the rate of reading their history against the documented ceiling.
+"""Planning the migration of 100 official accounts: rate of reading their history against the documented ceiling.
 
     python -m tests.benchmarks.bench_migration [--small]
 
-The ceiling is 200 calls a second of the command that reads broadcasts, 20 a page; the stub counts calls as the service
-documents it, and a rejected call shows as an attempt beyond the pages. Memory is that of the planning process.
+The ceiling is 200 calls a second of the command that reads broadcasts, 20 a page. The stub counts calls as the
+service documents it, and a rejected call counts as an attempt beyond the pages. Memory is that of the planning
+process.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ ACCOUNTS = 100
 
 
 def world(path: Path, posts: int) -> tuple[str, ...]:
-    """A saved world of accounts with `posts` posts each."""
+    """Return a saved state of accounts with `posts` posts each."""
     made = StubState()
     ids = tuple(f"@TOA#_bench_{number:03}" for number in range(ACCOUNTS))
     worlds.build(made, worlds.Size(subscribers=10, posts=posts * 6), ids)

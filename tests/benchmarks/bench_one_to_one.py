@@ -1,7 +1,7 @@
-"""What one-to-one messages cost the stub: memory of a pair with its first message, CPU time of sending and reading.
+"""Cost of one-to-one messages in the stub: memory of a pair with its first message, CPU time of sending and reading.
 
 An official account writes to all its subscribers, once with batchsendmsg and once with sendmsg; then all write to it,
-with a listener, so that each event counts the unread messages of the account. Prints; asserts nothing.
+with a listener, so that each event counts the unread messages of the account. Prints results; asserts nothing.
 
     python -m tests.benchmarks.bench_one_to_one [--users N]
 """
@@ -25,7 +25,7 @@ SETTINGS = StubSettings.model_validate(
 
 
 class Service:
-    """A state of the stub, called by name."""
+    """State of the stub whose commands are called by name."""
 
     def __init__(self) -> None:
         self.world = StubState(SETTINGS)
@@ -35,7 +35,7 @@ class Service:
 
 
 def cpu_of(work: Callable[[], object], calls: int) -> float:
-    """Return the microseconds of CPU time of one call."""
+    """Return the CPU time of one call in microseconds."""
     began = time.process_time()
     work()
     return (time.process_time() - began) / calls * 1e6

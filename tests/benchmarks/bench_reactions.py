@@ -1,11 +1,11 @@
-"""What a reaction costs: against one bare insert, over many posts, read back, published, and in direct mode.
+"""Cost of a reaction: against one bare insert, over many posts, read back, published, and in direct mode.
 
     python -m tests.benchmarks.bench_reactions [--small] [--full]
 
-The insert is committed in the same SQLite file, through the same engine, one after the other, as the reactions are.
-Rates are medians of rounds and stand beside the CPU time of this process for one operation. `--full` adds what takes
-minutes: 10,000 users who react to one post through four processes on one PostgreSQL, and reads beside 1,000,000
-reactions.
+The insert is committed in the same SQLite file, through the same engine and in sequence, as the reactions are.
+Rates are medians of rounds and are printed with the CPU time of this process for one operation. `--full` adds the
+measurements of several minutes: 10,000 users who react to one post through four processes on one PostgreSQL, and
+reads with 1,000,000 reactions stored.
 """
 
 import asyncio
@@ -49,12 +49,12 @@ async def system(adapter: ChannelAdapter, readers: int, posts: int) -> list[Post
 
 
 async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) -> None:
-    """One reaction after the other beside one insert after the other, in turns, so that both see the same machine."""
+    """Alternate single reactions with single inserts, so that both run under the same load."""
     url = f"sqlite:///{folder / 'reactions.db'}"
     bare = Table("bare", MetaData(), Column("person", String, primary_key=True), Column("at", Double))
     async with adapter_on(ready, database_url=SecretStr(url)) as adapter:
         ref, *_ = await system(adapter, rounds, 1)
-        for number in range(rounds):  # membership is asked for once a user, and remembered
+        for number in range(rounds):  # membership is read once per user and cached
             await adapter.reactions.react(ref, f"reader_{number:06}", "😂")
         await adapter.reactions.flush(30)
         database = Database(url)
@@ -101,12 +101,12 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
             total = sum(each.total for each in found.values())
             print(f"get_many of {total} posts, viewer {viewer}: {asked['all']} statements, {took:.1f} ms")
         event.remove(stored._store.database.engine, "before_cursor_execute", count)
-        for ref in refs:  # no user posted these, so nothing of them is to be published
+        for ref in refs:  # no user posted these, so none of their counts is published
             await stored.drop(ref)
 
 
 async def spread_reactions(url: str, *, posts: int, rounds: int) -> None:
-    """Ten users for each of many posts, concurrently: a batch holds many posts."""
+    """React as ten users to each of many posts, concurrently: one batch contains many posts."""
     name = url.partition(":")[0]
     async with Database(url) as database:
         store = ReactionStore(database, 1, max_per_user=1)
@@ -130,7 +130,7 @@ async def spread_reactions(url: str, *, posts: int, rounds: int) -> None:
 
 
 async def viewer_reads(folder: Path, *, reactions: int) -> None:
-    """`get` with a viewer, beside few and beside many reactions in the channel."""
+    """Measure `get` with a viewer, with few and with many reactions in the channel."""
     async with Database(f"sqlite:///{folder / 'viewer.db'}") as database:
         store = ReactionStore(database, 1, max_per_user=1)
         await store.prepare()
@@ -151,7 +151,7 @@ async def viewer_reads(folder: Path, *, reactions: int) -> None:
 
 
 async def published_counts(ready: dict[str, Any], url: str, *, posts: int, publishers: int) -> None:
-    """Counts of many posts shown on their messages with the service's limits on."""
+    """Publish counts of many posts on their messages with the service's limits on."""
     claimed: Counter[str] = Counter()
     async with adapter_on(ready, rate_limits=False) as plain:
         published = await asyncio.gather(*(plain.posts.publish("bench", Text(f"many {n}")) for n in range(posts)))
@@ -190,7 +190,7 @@ def count_claims(stored: StoredReactions, claimed: "Counter[str]") -> None:
 
 
 async def direct_reads(ready: dict[str, Any], *, readers: int) -> None:
-    """Calls that `get` needs in direct mode for as many users as it takes, and how fast they can come."""
+    """Measure the calls of `get` in direct mode for the necessary number of users, and their highest rate."""
     calls: Counter[str] = Counter()
 
     def observe(attempt: Attempt) -> None:
@@ -214,7 +214,7 @@ async def direct_reads(ready: dict[str, Any], *, readers: int) -> None:
 
 
 async def four_processes(readers: int) -> None:
-    """Users who react to one post through four processes on one PostgreSQL: exact, paced, answered."""
+    """React to one post through four processes on one PostgreSQL: exact counts, published rate, answers."""
     with tempfile.TemporaryDirectory() as folder:
         server = get_server(Path(folder), cleanup_mode="delete")
         try:

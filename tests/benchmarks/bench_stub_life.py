@@ -1,4 +1,4 @@
-"""What a test suite pays for the stub: start, reset of a world with 10,000 objects, stop; medians, asserts nothing.
+"""Cost of the stub in a test suite: start, reset of a state with 10,000 objects, stop; prints medians only.
 
 python -m tests.benchmarks.bench_stub_life [--rounds N]
 """
@@ -18,7 +18,7 @@ TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "Tide table"}}]
 
 
 def fill(server: StubServer) -> None:
-    """Ten thousand objects: users, Communities, messages."""
+    """Create ten thousand objects: users, Communities, messages."""
 
     def call(name: str, **body: object) -> None:
         command = find(name)
@@ -36,7 +36,7 @@ def fill(server: StubServer) -> None:
 
 
 async def measure(rounds: int, *, tls: bool) -> dict[str, list[float]]:
-    """Milliseconds of each step; a client holds a connection open while the server stops."""
+    """Return the milliseconds of each step; a client keeps a connection open while the server stops."""
     times: dict[str, list[float]] = {"start": [], "reset": [], "stop": []}
     for _ in range(rounds):
         began = time.perf_counter()

@@ -1,8 +1,8 @@
-"""100,000 users from a generator: the rate against the documented ceiling, and the memory that it and a list take.
+"""100,000 users from a generator: rate against the documented ceiling, and memory of the generator and of a list.
 
     python -m tests.benchmarks.bench_subscribe [--small]
 
-The stub counts calls a second as the service documents it; a rejected call would show as an attempt over the number of
+The stub counts calls a second as the service documents it; a rejected call counts as an attempt over the number of
 batches. The ceiling is 200 calls a second of 20 users each.
 """
 

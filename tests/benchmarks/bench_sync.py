@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_sync [--small]
 
-Prints the blocking rate divided by the asynchronous one, measured in turns, and the CPU time of a call of each.
+Prints the blocking rate divided by the asynchronous one, measured alternately, and the CPU time of a call of each.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ THREADS = 16
 
 
 class Asynchronous:
-    """The three jobs in an event loop; the methods return when all is done."""
+    """The three workloads in an event loop; each method returns when all calls are done."""
 
     def __init__(self, adapter: ChannelAdapter, calls: int) -> None:
         self._adapter = adapter
@@ -46,7 +46,7 @@ class Asynchronous:
 
 
 class Blocking:
-    """The same jobs in threads."""
+    """The three workloads in threads."""
 
     def __init__(self, adapter: SyncChannelAdapter, calls: int) -> None:
         self._adapter = adapter

@@ -1,4 +1,4 @@
-"""What spans and metrics cost: calls with telemetry against calls without, and one attempt and operation alone.
+"""Cost of spans and metrics: calls with telemetry against calls without, and one attempt and operation alone.
 
 python -m tests.benchmarks.bench_telemetry [--small]
 """
@@ -19,21 +19,21 @@ from tests.benchmarks.rig import settings_for, stub_process
 
 
 class Discard(SpanExporter):
-    """Exports nothing: what sending spans to a collector costs is up to the exporter."""
+    """Exporter that exports nothing: the cost of sending spans to a collector depends on the exporter."""
 
     def export(self, spans: Any) -> SpanExportResult:
         return SpanExportResult.SUCCESS
 
 
 def recording() -> Telemetry:
-    """Telemetry with the SDK behind it, as an app has it."""
+    """Return telemetry backed by the SDK, as in an app."""
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(Discard()))
     return Telemetry(provider, MeterProvider([InMemoryMetricReader()]))
 
 
 async def cost_of_calls(ready: dict[str, Any], telemetry: Telemetry | None, calls: int) -> float:
-    """CPU microseconds of this process for one operation with one call."""
+    """Return the CPU microseconds of this process for one operation with one call."""
     settings = settings_for(ready, rate_limits=False)
     async with ChannelAdapter.open(settings, telemetry=telemetry) as adapter:
 
@@ -48,7 +48,7 @@ async def cost_of_calls(ready: dict[str, Any], telemetry: Telemetry | None, call
 
 
 def cost_alone(telemetry: Telemetry, number: int) -> tuple[float, float]:
-    """CPU microseconds to record an attempt, and an operation that does nothing."""
+    """Return the CPU microseconds to record an attempt, and an operation without work."""
     recorder = telemetry.of_app(1)
     attempt = Attempt("group_open_http_svc", "send_group_msg", 1, "success", None, 0.0, 0.0, 0.02)
     start = time.process_time()
@@ -66,7 +66,7 @@ def main() -> None:
     calls = 200 if "--small" in sys.argv else 3_000
     with stub_process("[rates]\nenabled = false\n") as ready:
         without, api, sdk = [], [], []
-        for _ in range(1 if "--small" in sys.argv else 3):  # in turns: the machine does other work, too
+        for _ in range(1 if "--small" in sys.argv else 3):  # alternating, because the load of the machine varies
             without.append(asyncio.run(cost_of_calls(ready, None, calls)))
             api.append(asyncio.run(cost_of_calls(ready, Telemetry(), calls)))
             sdk.append(asyncio.run(cost_of_calls(ready, recording(), calls)))

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_unread [--small]
 
-Counts are taken on a stub that answers 20 ms late; a round trip is measured there too. The sync runs at the documented
-limits; its ceiling is 200 users a second, one call of each command for each user.
+Counts are measured on a stub that answers after 20 ms, where a round trip is measured too. The sync runs at the
+documented limits; its ceiling is 200 users a second, one call of each command for each user.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ SLOW_STUB = "[rates]\nenabled = false\n[limits]\ngroups_per_user = 5000\n"
 
 
 async def counted(adapter: ChannelAdapter) -> float:
-    """Seconds that one count takes."""
+    """Return the seconds of one count."""
     started = time.perf_counter()
     await adapter.unread.get(READER)
     return time.perf_counter() - started
 
 
 async def round_trip(adapter: ChannelAdapter, rounds: int) -> float:
-    """Median seconds of the smallest call there is."""
+    """Return the median seconds of the smallest possible call."""
     times = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -41,7 +41,7 @@ async def round_trip(adapter: ChannelAdapter, rounds: int) -> float:
 
 
 async def bench_counts(*, small: bool) -> None:
-    """Cold, warm, and one call after another."""
+    """Measure a cold count, a warm count, and calls in sequence."""
     groups, channels, rounds = (300, 90, 2) if small else (1000, 300, 9)
     calls: Counter[str] = Counter()
 
@@ -79,7 +79,7 @@ def users(count: int) -> Iterator[str]:
 
 
 async def bench_sync(*, small: bool) -> None:
-    """Sync users who follow one channel that is in no group yet, and once more when it is in all of them."""
+    """Sync users of one channel that is in no group yet, and once more when it is in all of them."""
     count = 200 if small else 10_000
     ceiling = limits.CALLS_PER_SECOND
     calls: Counter[str] = Counter()

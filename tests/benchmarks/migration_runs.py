@@ -31,7 +31,7 @@ _context = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Moved:
-    """What one process says of its run. `spans` are the first and last moment of each state of a channel."""
+    """Result of one process. `spans` are the first and last time of each state of a channel."""
 
     seconds: float
     per_second: float
@@ -49,7 +49,7 @@ class Moved:
 def stub_with(
     folder: Path, size: worlds.Size, ids: tuple[str, ...], toml: str = ROOM, *, plan: bool = True
 ) -> Iterator[dict[str, Any]]:
-    """A stub with these accounts, and a plan of them in `folder`."""
+    """Yield a stub with these accounts, and a plan of them in `folder`."""
     world = StubState()
     worlds.build(world, size, ids)
     state = worlds.save(world, folder / "state.json")
@@ -61,7 +61,7 @@ def stub_with(
 
 
 async def make_plan(folder: Path, ready: dict[str, Any], ids: tuple[str, ...], *, rated: bool) -> Plan:
-    """A plan that cuts what does not fit, in `folder` as well."""
+    """Write a plan that truncates values over their limit, in `folder` as well."""
     renamed = {account: slug for account, slug in worlds.RENAMED.items() if account in ids}
     async with (
         ChannelAdapter.open(settings_for(ready, rate_limits=rated)) as adapter,
@@ -74,14 +74,14 @@ async def make_plan(folder: Path, ready: dict[str, Any], ids: tuple[str, ...], *
 
 
 class Listener:
-    """Hears how far it is."""
+    """Listener for the progress of a run."""
 
     def __init__(self) -> None:
         self._counts: list[tuple[float, int]] = []
         self.spans: dict[str, tuple[float, float]] = {}
 
     def hear(self, status: Status) -> None:
-        """One more state."""
+        """Record one more state."""
         now = time.time()
         if not self._counts or status.subscribers > self._counts[-1][1]:
             self._counts.append((now, status.subscribers))
@@ -90,7 +90,7 @@ class Listener:
 
     @property
     def per_second(self) -> float:
-        """Subscribers a second, from the first that were moved to the last."""
+        """Subscribers per second, from the first migrated one to the last."""
         begun, before = next((each for each in self._counts if each[1]), self._counts[-1])
         end, after = self._counts[-1]
         return (after - before) / (end - begun) if end > begun else 0.0
@@ -102,7 +102,7 @@ def move(folder: str, ready: dict[str, Any], url: str, answer: Any, *, watched: 
 
 
 def help_out(ready: dict[str, Any], url: str, *, rated: bool) -> None:
-    """Work on what others have queued, until the process is ended."""
+    """Process the queued work of other processes until this process is ended."""
 
     async def work() -> None:
         async with ChannelAdapter.open(settings_for(ready, rate_limits=rated)) as adapter:
@@ -113,7 +113,7 @@ def help_out(ready: dict[str, Any], url: str, *, rated: bool) -> None:
 
 
 async def apply(folder: Path, ready: dict[str, Any], url: str, *, watched: bool, rated: bool) -> Moved:
-    """Apply the plan in `folder`; `watched` takes the time of the journal, for which it needs memory."""
+    """Apply the plan in `folder`; `watched` records the time of the journal, which needs memory."""
     written: list[list[Row]] = []
     if watched:
         write = MigrationStore.write
@@ -151,7 +151,7 @@ async def _played_again(folder: Path, written: list[list[Row]]) -> float:
 
 
 def peak_megabytes() -> float:
-    """The most that this process ever had. What `getrusage` says begins with what the process that started it had."""
+    """Return the peak memory of this process. `getrusage` starts with the value of the parent process."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000_000
@@ -161,25 +161,25 @@ def peak_megabytes() -> float:
 
 @dataclass(frozen=True)
 class Running:
-    """A process that applies, and where its answer comes from."""
+    """A process that applies the plan, and the source of its answer."""
 
     process: SpawnProcess
     answers: Any
 
     def result(self) -> Moved:
-        """What it says in the end."""
+        """Return the final result of the process."""
         moved: Moved = self.answers.get(timeout=900)
         self.process.join()
         return moved
 
 
 def journal_in(folder: Path) -> str:
-    """The URL of a journal in this folder."""
+    """Return the URL of a journal in this folder."""
     return f"sqlite:///{folder / 'journal.db'}"
 
 
 def start(folder: Path, ready: dict[str, Any], url: str, *, watched: bool = False, rated: bool = True) -> Running:
-    """A process that applies."""
+    """Start a process that applies the plan."""
     answers = _context.Queue()
     given = {"watched": watched, "rated": rated}
     process = _context.Process(target=move, args=(str(folder), ready, url, answers), kwargs=given)
@@ -188,12 +188,12 @@ def start(folder: Path, ready: dict[str, Any], url: str, *, watched: bool = Fals
 
 
 def start_worker(ready: dict[str, Any], url: str, *, rated: bool) -> SpawnProcess:
-    """A process that helps."""
+    """Start a worker process."""
     process = _context.Process(target=help_out, args=(ready, url), kwargs={"rated": rated})
     process.start()
     return process
 
 
 def in_process(folder: Path, ready: dict[str, Any], *, watched: bool = False, rated: bool = True) -> Moved:
-    """Move in a process of its own."""
+    """Apply the plan in a separate process."""
     return start(folder, ready, journal_in(folder), watched=watched, rated=rated).result()

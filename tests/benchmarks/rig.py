@@ -1,4 +1,4 @@
-"""What the benchmarks share: a stub in a process of its own, settings for it, and memory."""
+"""Common parts of the benchmarks: a stub in its own process, settings for it, and memory."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ COMMAND = Path(sys.executable).with_name("channel-adapter")
 
 @contextmanager
 def stub_process(toml: str = "", *, latency: float = 0, words: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """A stub server in another process, with more `words` on its command line; gives what its ready file says."""
+    """Yield the ready file's content of a stub in another process, with more `words` on its command line."""
     with tempfile.TemporaryDirectory() as folder:
         ready, config = Path(folder) / "ready.json", Path(folder) / "stub.toml"
         config.write_text(toml, encoding="utf-8")

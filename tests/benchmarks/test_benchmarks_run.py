@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.benchmark
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py")))
-def test_a_benchmark_prints_its_figures(name: str) -> None:
+def test_benchmark_prints_its_figures(name: str) -> None:
     result = subprocess.run(
         [sys.executable, "-m", f"tests.benchmarks.{name}", "--small"],
         cwd=ROOT,

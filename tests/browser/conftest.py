@@ -1,7 +1,7 @@
 """A console on its demo stub, and the Chromium of the distribution.
 
-The tests run with `-m browser` alone. Modules import no Playwright when they are collected, because the other tiers run
-without it.
+The tests run with `-m browser` alone. Modules import no Playwright when they are collected, because the other tests
+run without it.
 """
 
 import json
@@ -23,7 +23,7 @@ START_SECONDS = 60.0
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fail with one sentence when browser tests are selected and cannot run."""
+    """Fail with one sentence when browser tests are selected but cannot run."""
     if not any(item.get_closest_marker("browser") for item in session.items) or session.config.option.collectonly:
         return
     if not CHROMIUM.exists() or not session.config.pluginmanager.has_plugin("playwright"):
@@ -31,7 +31,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 class Console(NamedTuple):
-    """A console that runs: its address with the one-time token, and without."""
+    """A running console: its address with the one-time token, and without."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -65,7 +65,7 @@ def _stopped(console: Console) -> None:
 
 @pytest.fixture(scope="session")
 def expect() -> Any:
-    """Playwright's assertions, which wait."""
+    """Return Playwright's assertions, which wait."""
     from playwright.sync_api import expect  # noqa: PLC0415 - not when the module is collected
 
     expect.set_options(timeout=15_000)
@@ -79,7 +79,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """The console of all tests that do not need one of their own."""
+    """Yield the console of all tests that do not need a separate one."""
     running = _started(tmp_path_factory.mktemp("console"))
     yield running
     _stopped(running)
@@ -87,7 +87,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 @pytest.fixture
 def fresh_console(tmp_path: Path) -> Iterator[Console]:
-    """A console to which no user has signed in."""
+    """Yield a console without a session."""
     running = _started(tmp_path)
     yield running
     _stopped(running)
@@ -95,7 +95,7 @@ def fresh_console(tmp_path: Path) -> Iterator[Console]:
 
 @pytest.fixture(scope="session")
 def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures of the pages are put: `--output` of pytest-playwright, or a temporary directory."""
+    """Return the directory of screenshots: `--output` of pytest-playwright, or a temporary directory."""
     given = request.config.getoption("--output")
     folder = Path(given) if given != "test-results" else tmp_path_factory.mktemp("pictures")
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def signed_in(browser: Any, console: Console) -> dict[str, Any]:
-    """The cookies of an administrator."""
+    """Return the cookies of an administrator."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(console.url)
@@ -114,9 +114,9 @@ def signed_in(browser: Any, console: Console) -> dict[str, Any]:
 
 
 class Findings(list[str]):
-    """What the browser's console reported: errors of pages, and resources that failed or that the policy refused.
+    """Reports in the browser's console: errors of pages, failed resources, and violations of the policy.
 
-    The status of a page itself, such as 422 for a form that is refused, is none: tests assert what the page says.
+    The status of a page itself, such as 422 for a refused form, is not a finding: tests assert the text of the page.
     """
 
     def watch(self, page: Any) -> None:
@@ -130,13 +130,13 @@ class Findings(list[str]):
 
 @pytest.fixture
 def context_options() -> dict[str, Any]:
-    """Options of the browser's context; tests override them by parametrising this fixture."""
+    """Return options of the browser's context; tests override them by parametrising this fixture."""
     return {}
 
 
 @pytest.fixture
 def page(browser: Any, console: Console, signed_in: dict[str, Any], context_options: dict[str, Any]) -> Iterator[Any]:
-    """A page of an administrator. Errors in the browser's console fail the test."""
+    """Yield a page of an administrator. Errors in the browser's console fail the test."""
     options = {"locale": "en-GB", "viewport": {"width": 1200, "height": 900}} | context_options
     context = browser.new_context(storage_state=signed_in, base_url=console.root, **options)
     findings = Findings()

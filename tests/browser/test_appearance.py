@@ -1,4 +1,4 @@
-"""Every page in both languages: what it looks like, and whether all users can use it."""
+"""Every page in both languages: appearance and accessibility."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,9 @@ def context_options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.mark.parametrize("context_options", [("en-GB", "light"), ("zh-CN", "dark")], indirect=True, ids=["en", "zh"])
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page(path: str, page: Any, pictures: Path, expect: Any, request: pytest.FixtureRequest) -> None:
+def test_every_page_is_translated_accessible_and_narrow(
+    path: str, page: Any, pictures: Path, expect: Any, request: pytest.FixtureRequest
+) -> None:
     from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - not when the module is collected
 
     answer = page.goto(path)

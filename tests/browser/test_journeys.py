@@ -1,4 +1,4 @@
-"""What an operator does, in a real browser: sign in, create, publish, edit, import, delete."""
+"""Tasks of an operator in a real browser: sign in, create, publish, edit, import, delete."""
 
 import io
 import re
@@ -41,7 +41,7 @@ def publish(page: Any, slug: str, text: str) -> None:
     page.wait_for_url(f"**/c/{slug}?*")
 
 
-def test_link_signs_in_once(fresh_console: Console, browser: Any, expect: Any) -> None:
+def test_sign_in_link_works_once(fresh_console: Console, browser: Any, expect: Any) -> None:
     first, second = browser.new_context(), browser.new_context()
     page = first.new_page()
     page.goto(fresh_console.url)
@@ -58,7 +58,7 @@ def test_link_signs_in_once(fresh_console: Console, browser: Any, expect: Any) -
 
 
 @pytest.mark.parametrize("context_options", [{}, {"java_script_enabled": False}], ids=["script", "no-script"])
-def test_channel_is_created_changed_and_deleted(page: Any, expect: Any) -> None:
+def test_channel_is_created_updated_and_deleted(page: Any, expect: Any) -> None:
     slug = create_channel(page)
     page.goto(f"/c/{slug}/settings")
     page.get_by_label("Description").fill("About journeys.")
@@ -78,9 +78,7 @@ def test_channel_is_created_changed_and_deleted(page: Any, expect: Any) -> None:
 
 @pytest.mark.parametrize("link", [False, True], ids=["", "link"])
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["text-and-image", "image", "text"])
-def test_formats_are_published_as_previewed(
-    page: Any, console: Console, expect: Any, place: int, *, link: bool
-) -> None:
+def test_published_post_equals_its_preview(page: Any, console: Console, expect: Any, place: int, *, link: bool) -> None:
     slug = create_channel(page)
     page.goto(f"/c/{slug}/compose")
     page.get_by_role("radio").nth(place).check()
@@ -120,7 +118,7 @@ def test_double_click_publishes_once(page: Any, expect: Any) -> None:
 
 
 @pytest.mark.parametrize("context_options", [{"java_script_enabled": False}], ids=["no-script"])
-def test_preview_and_publication_without_script(page: Any, expect: Any) -> None:
+def test_preview_and_publishing_work_without_javascript(page: Any, expect: Any) -> None:
     slug = create_channel(page)
     page.goto(f"/c/{slug}/compose")
     page.get_by_role("radio").last.check()
@@ -146,7 +144,7 @@ def test_post_is_edited_and_recalled(page: Any, expect: Any) -> None:
     expect(page.locator(".posts mark")).to_have_text("recalled")
 
 
-def test_reaction_of_the_owner_is_shown(page: Any, expect: Any) -> None:
+def test_reaction_of_owner_is_shown(page: Any, expect: Any) -> None:
     slug = create_channel(page)
     publish(page, slug, "React.")
     page.goto(f"/c/{slug}/p/1")
@@ -155,7 +153,7 @@ def test_reaction_of_the_owner_is_shown(page: Any, expect: Any) -> None:
     expect(page.locator("main article .chips")).to_contain_text("👍🏽 1")
 
 
-def test_keyboard_alone_publishes(page: Any, expect: Any) -> None:
+def test_post_is_published_with_keyboard_only(page: Any, expect: Any) -> None:
     slug = create_channel(page)
     page.goto(f"/c/{slug}/compose")
     page.keyboard.press("Tab")
@@ -175,7 +173,7 @@ def test_keyboard_alone_publishes(page: Any, expect: Any) -> None:
     expect(page.locator(".posts > li")).to_contain_text("Typed on a keyboard.")
 
 
-def test_subscribers_are_imported_from_a_file(page: Any, expect: Any, tmp_path: Path) -> None:
+def test_subscribers_are_imported_from_file(page: Any, expect: Any, tmp_path: Path) -> None:
     slug = create_channel(page)
     lines = [f"reader_{number:03}" for number in range(1, 101)] + ["no such account", "x" * 40]
     source = tmp_path / "readers.csv"
@@ -193,15 +191,13 @@ def test_subscribers_are_imported_from_a_file(page: Any, expect: Any, tmp_path: 
     assert "x" * 40 in Path(download.value.path()).read_text()
 
 
-def test_post_with_a_picture_is_read_and_reacted_to_on_a_phone(
-    page: Any, console: Console, expect: Any, pictures: Path
-) -> None:
+def test_client_receives_post_with_image_and_reacts(page: Any, console: Console, expect: Any, pictures: Path) -> None:
     slug = "market_hall"
     operator, clients = page, page.context.new_page()
     clients.goto("/play")
     client = clients.get_by_role("region", name="Phone of reader_199")
     client.get_by_role("button", name="Follow Market Hall").click()
-    expect(client.get_by_role("button", name="Updates")).to_have_text("Updates 1")  # the other channel is unread
+    expect(client.get_by_role("button", name="Updates")).to_have_text("Updates 1")  # one unread channel: the other one
     operator.goto(f"/c/{slug}/compose")
     operator.locator("textarea").first.fill("Open until ten tonight 🏮\nLive music at stall 7.")
     operator.locator("input[type=file]").set_input_files(HARBOUR)
@@ -234,7 +230,7 @@ def test_post_with_a_picture_is_read_and_reacted_to_on_a_phone(
 
 
 @pytest.mark.parametrize("context_options", [{"java_script_enabled": False}], ids=["no-script"])
-def test_phones_and_faults_without_script(page: Any, expect: Any) -> None:
+def test_playground_clients_and_faults_work_without_javascript(page: Any, expect: Any) -> None:
     page.goto("/play")
     client = page.locator("#phone-0")
     client.get_by_role("button", name="Harbour News").click()

@@ -1,4 +1,4 @@
-"""One stub in a process of its own for all tests of the command line."""
+"""One stub in its own process for all tests of the command line."""
 
 import json
 import logging
@@ -67,7 +67,7 @@ def cli(served: Served, tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def new_channel(cli: Shell) -> Callable[[], str]:
-    """Makes an empty channel and gives its slug."""
+    """Return a function that creates an empty channel and returns its slug."""
 
     def make() -> str:
         slug = f"news_{next(_numbers)}"
@@ -79,7 +79,7 @@ def new_channel(cli: Shell) -> Callable[[], str]:
 
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
-    """A command that ran in this process has set up logging for itself."""
+    """Restore logging, because a command in this process configures it."""
     logger = logging.getLogger(LOGGER)
     level = logger.level
     yield

@@ -1,4 +1,4 @@
-"""Runs of the command line, in a process of its own or here, and what came of them. Each is searched for secrets."""
+"""Runs of the command line, in a separate process or here, and their results. Each is searched for secrets."""
 
 import io
 import json
@@ -25,13 +25,13 @@ KEY = "c1a5" * 16
 WRONG_KEY = "d00d" * 16
 SECRETS = re.compile(rf"{KEY}|{WRONG_KEY}|usersig=(?!\*)|\beJ[w-z][A-Za-z0-9*_-]{{60,}}")
 TRACEBACK = "Traceback (most recent call last)"
-DOCTOR = 1 if installed_durable_fault(sqlite=True) else 0  # exit code of a doctor that finds this machine's fault alone
-SECONDS = 120  # until something counts as hanging: a busy machine may take long for anything
+DOCTOR = 1 if installed_durable_fault(sqlite=True) else 0  # exit code of a doctor with only this machine's fault
+SECONDS = 120  # until a process counts as hanging: a busy machine may be slow
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left behind."""
+    """Exit code and output of a run."""
 
     code: int
     out: str
@@ -39,19 +39,19 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """Stdout, which must be one JSON document."""
+        """Return stdout, which must be one JSON document."""
         return json.loads(self.out)
 
     @property
     def error(self) -> dict[str, Any]:
-        """The last line of stderr, which must be an error as JSON with all its names."""
+        """Return the last line of stderr, which must be an error as JSON with all its names."""
         error: dict[str, Any] = json.loads(self.err.splitlines()[-1])["error"]
         assert list(error) == ["kind", "message", "field", "limit", "size", "code"]
         return error
 
 
 class Shell:
-    """Runs the command with one settings file, in one directory, with a clean environment."""
+    """Runner of the command with one settings file, in one directory, with a clean environment."""
 
     def __init__(self, directory: Path, config: Path | None, variables: Mapping[str, str] | None = None) -> None:
         self.directory = directory
@@ -60,31 +60,31 @@ class Shell:
         self.environment = {**clean, **({"CHANNEL_ADAPTER_CONFIG": str(config)} if config else {}), **(variables or {})}
 
     def having(self, **variables: str) -> "Shell":
-        """The same with more in the environment."""
+        """Return this shell with more environment variables."""
         return Shell(self.directory, self.config, {**self.environment, **variables})
 
     def file(self, name: str, content: str | bytes) -> str:
-        """Write a file; gives its path."""
+        """Write a file and return its path."""
         path = self.directory / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return str(path)
 
     def start(self, *args: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
-        """A run that goes on while the test does something else."""
+        """Start a run in the background."""
         return subprocess.Popen(
             [PROGRAM, *args],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.directory, env=self.environment,
         )  # fmt: skip
 
     def installed(self, *args: str, stdin: str | bytes = b"", code: int = 0) -> Result:
-        """The installed command, run to its end, which must come with exit code `code`."""
+        """Run the installed command to its end, which must have exit code `code`."""
         given = stdin if isinstance(stdin, bytes) else stdin.encode()
         process = self.start(*args, stdin=subprocess.PIPE)
         out, err = process.communicate(given, timeout=SECONDS)
         return checked(process.returncode, out, err, code, debug="--debug" in args)
 
     def __call__(self, *args: str, code: int = 0) -> Result:
-        """The same without a process of its own, which takes most of the time: its entry point, called here."""
+        """Run the command's entry point in this process, which is faster than a separate process."""
         out, err = io.BytesIO(), io.BytesIO()
         text = [io.TextIOWrapper(stream, encoding="utf-8") for stream in (out, err)]
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(text[0]), redirect_stderr(text[1]):
@@ -100,7 +100,7 @@ class Shell:
 
 
 def checked(code: int, out: bytes, err: bytes, expected: int, *, debug: bool = False) -> Result:
-    """A finished run, once it is certain that it has the expected code, tells no secret and no traceback."""
+    """Return a finished run after checking that it has the expected code, no secret and no traceback."""
     result = Result(code, out.decode(), err.decode())
     everything = result.out + result.err
     assert code == expected, f"exit code {code} instead of {expected}\n{everything}"

@@ -14,6 +14,6 @@ def test_accounts_are_added_and_checked(cli: Shell) -> None:
     assert cli("accounts", "check", "brand_new").out.splitlines()[1].split() == ["brand_new", "yes"]
 
 
-def test_an_id_that_no_account_can_have_is_refused(cli: Shell) -> None:
+def test_too_long_account_id_is_refused(cli: Shell) -> None:
     error = cli("accounts", "add", "x" * 33, "--json", code=1).error
     assert (error["field"], error["limit"], error["size"]) == ("users", 32, 33)

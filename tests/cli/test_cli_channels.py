@@ -9,7 +9,7 @@ from tests.cli.conftest import OWNER
 from tests.cli.shell import SECONDS, Shell
 
 
-def test_the_life_of_a_channel(cli: Shell) -> None:
+def test_channel_is_created_shown_updated_listed_and_deleted(cli: Shell) -> None:
     custom = cli.file("custom.txt", "数据" * 50)
     made = cli(
         "channels", "create", "--slug", "life", "--name", "港口 ⚓", "--owner", OWNER, "--introduction", "潮汐",
@@ -44,7 +44,7 @@ def test_the_life_of_a_channel(cli: Shell) -> None:
     assert cli("channels", "show", "life", "--json", code=1).error["kind"] == "not_found"
 
 
-def test_texts_over_their_bytes_are_refused_with_field_limit_and_size(cli: Shell) -> None:
+def test_overlong_text_is_refused_with_field_limit_and_size(cli: Shell) -> None:
     refused = cli("channels", "create", "--slug", "long", "--name", "港" * 34, "--owner", OWNER, "--json", code=1)
     assert refused.out == ""
     assert refused.error == {
@@ -72,7 +72,7 @@ def test_user_without_channels_gets_an_empty_list(cli: Shell) -> None:
     assert (spoken.out, spoken.err) == ("", "reader_79 follows no channel\n")
 
 
-def test_json_has_the_id_of_a_channel_however_it_was_named(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_json_has_channel_id_for_slug_and_id_arguments(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     gone = cli("channels", "delete", news, "--yes", "--json").json
     assert gone == {"channel": f"@TGS#_{news}", "deleted": True}
@@ -83,7 +83,7 @@ def test_json_has_the_id_of_a_channel_however_it_was_named(cli: Shell, new_chann
 
 
 def on_a_terminal(cli: Shell, *words: str, answer: bytes) -> tuple[int, str]:
-    """Exit code and everything shown of a run whose stdin is a terminal."""
+    """Return the exit code and all output of a run whose stdin is a terminal."""
     ours, theirs = pty.openpty()
     try:
         process = cli.start(*words, stdin=theirs)
@@ -95,7 +95,7 @@ def on_a_terminal(cli: Shell, *words: str, answer: bytes) -> tuple[int, str]:
     return process.returncode, (out + err).decode()
 
 
-def test_deleting_what_is_gone_is_the_same_on_a_terminal(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_delete_on_terminal_asks_and_accepts_missing_channel(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert on_a_terminal(cli, "channels", "delete", "no_such", answer=b"")[0] == 0
     news = new_channel()
     code, said = on_a_terminal(cli, "channels", "delete", news, answer=b"n\n")
@@ -105,7 +105,7 @@ def test_deleting_what_is_gone_is_the_same_on_a_terminal(cli: Shell, new_channel
     assert on_a_terminal(cli, "channels", "delete", news, answer=b"y\n")[0] == 0
 
 
-def test_deleting_without_a_terminal_needs_yes(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_delete_without_terminal_needs_yes(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     for name in (news, "no_such"):
         refused = cli("channels", "delete", name, "--json", code=2).error
@@ -115,7 +115,7 @@ def test_deleting_without_a_terminal_needs_yes(cli: Shell, new_channel: Callable
     assert cli("channels", "delete", news, "-y").out == f"{news} is deleted\n"
 
 
-def test_a_name_that_a_terminal_would_obey_is_escaped_wherever_it_is_shown(cli: Shell) -> None:
+def test_control_characters_in_channel_name_are_escaped_in_all_output(cli: Shell) -> None:
     name = "\x1b[31mred\x9b32m\u202egnp"
     made = cli("channels", "create", "--slug", "hostile", "--name", name, "--owner", OWNER, "--json")
     assert made.json["name"] == name
@@ -128,14 +128,14 @@ def test_a_name_that_a_terminal_would_obey_is_escaped_wherever_it_is_shown(cli: 
         assert not {"\x1b", "\x9b", "\u202e"} & set(text)
 
 
-def test_ctrl_c_at_the_question_deletes_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_end_of_input_at_confirmation_deletes_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     code, said = on_a_terminal(cli, "channels", "delete", news, answer=b"\x04")
     assert (code, "interrupted" in said) == (4, True)
     assert cli("channels", "show", news).out
 
 
-def test_too_many_subscribers_and_an_unknown_user_are_refused(cli: Shell) -> None:
+def test_excessive_max_subscribers_and_unknown_user_are_refused(cli: Shell) -> None:
     words = ("channels", "create", "--slug", "big", "--name", "n", "--owner", OWNER, "--max-subscribers", "9999999")
     assert "the app's plan has fewer" in cli(*words, code=1).err
     unknown = cli("channels", "list", "--user", "nobody_at_all", code=1).err

@@ -1,4 +1,4 @@
-"""`completion`: in a real bash, the form of the other shells, and channels of the registry."""
+"""`completion`: results in a real bash, scripts of the other shells, and channels of the registry."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def environment(cli: Shell) -> dict[str, str]:
 
 @pytest.fixture
 def complete(cli: Shell) -> Complete:
-    """Return what bash completes the last of some words to."""
+    """Return a function that returns bash's completions of the last word."""
     cli.file("completion.bash", cli("completion", "bash").out)
 
     def run(*words: str) -> list[str]:
@@ -48,7 +48,7 @@ def complete(cli: Shell) -> Complete:
     return lambda *words: run("channel-adapter", *words)
 
 
-def test_commands_and_options_in_bash(complete: Complete) -> None:
+def test_bash_completes_commands_and_options(complete: Complete) -> None:
     assert complete("pos") == ["posts"]
     assert {"channels", "stub", "completion"} <= {*complete("")}
     assert complete("posts", "publish", "--auth") == ["--author"]
@@ -56,8 +56,8 @@ def test_commands_and_options_in_bash(complete: Complete) -> None:
     assert complete("posts", "publish", "--author", "") == []
 
 
-def test_line_that_is_typed_in_bash_is_completed(cli: Shell) -> None:
-    """Type into an interactive bash on a terminal, press the tab key, and run what it made of the line."""
+def test_bash_completes_typed_line(cli: Shell) -> None:
+    """Type into an interactive bash on a terminal, press the tab key, and run the resulting line."""
     if shutil.which("script") is None:
         raise RuntimeError("this test needs the command `script` of util-linux")
     rc = cli.file("rc", f"PS1=\n{TAB}")
@@ -71,7 +71,7 @@ def test_line_that_is_typed_in_bash_is_completed(cli: Shell) -> None:
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_script_has_the_form_of_its_shell(cli: Shell, name: str) -> None:
+def test_completion_script_has_syntax_of_its_shell(cli: Shell, name: str) -> None:
     script = cli.installed("completion", name).out
     assert f"completion {name} -- " in script
     assert cli("completion", name, "--json").json == {"shell": name, "script": script}

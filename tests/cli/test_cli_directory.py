@@ -1,4 +1,4 @@
-"""`directory`: refreshed from the app's list, searched without a call."""
+"""`directory`: refresh from the app's list, and search without a call."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.cli.conftest import OWNER
 from tests.cli.shell import Shell
 
 
-def test_channels_are_found_after_a_refresh(cli: Shell, tmp_path: Path) -> None:
+def test_channels_are_found_after_refresh(cli: Shell, tmp_path: Path) -> None:
     shell = cli.having(CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{tmp_path / 'app.db'}")
     cli(
         "channels",

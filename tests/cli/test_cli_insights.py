@@ -43,5 +43,5 @@ def test_views_and_growth_are_shown_and_exported(shell: Shell, tmp_path: Path) -
     assert posts.read_text(encoding="utf-8").splitlines()[1].startswith("@TGS#_figures/1,")
 
 
-def test_growth_without_a_database_is_a_setting_that_is_missing(cli: Shell) -> None:
+def test_insights_without_database_name_missing_setting(cli: Shell) -> None:
     assert cli("insights", "show", "figures", "--json", code=2).error["field"] == "database_url"

@@ -1,4 +1,4 @@
-"""`invites`: a code is shown once, accepted as often as it may be, and revoked by its id."""
+"""`invites`: a code is shown once, accepted up to its maximum of uses, and revoked by its id."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_invitation_is_created_accepted_listed_and_revoked(
     assert shell("invites", "list", "--json").json[0]["state"] == "revoked"
 
 
-def test_mistakes_are_one_sentence(cli: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
+def test_invalid_invitation_commands_are_refused(cli: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
     shell = cli.having(CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{tmp_path / 'app.db'}")
     slug = new_channel()
     assert "--expires must be a time like" in shell("invites", "create", slug, "--expires", "soon", code=2).err
@@ -44,9 +44,7 @@ def test_mistakes_are_one_sentence(cli: Shell, new_channel: Callable[[], str], t
     assert shell("invites", "list", slug).out == ""
 
 
-def test_code_and_link_are_shown_when_an_invitation_is_created(
-    cli: Shell, new_channel: Callable[[], str], tmp_path: Path
-) -> None:
+def test_created_invitation_shows_code_and_link(cli: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
     shell = cli.having(
         CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{tmp_path / 'app.db'}",
         CHANNEL_ADAPTER_INVITES__LINK_TEMPLATE="https://example.org/{code}",

@@ -34,7 +34,7 @@ def test_message_is_sent_shown_edited_and_recalled(cli: Shell, new_channel: Call
     assert cli("messages", "thread", news, "reader_2").out == ""
 
 
-def test_message_may_have_any_content(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_message_content_may_be_json(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     content = '{"kind": "article", "title": "Tides", "link": "https://s.example/t"}'
     sent = cli("messages", "send", news, "reader_1", "--content", content, "--json").json
@@ -42,7 +42,7 @@ def test_message_may_have_any_content(cli: Shell, new_channel: Callable[[], str]
     assert "stands alone" in cli("messages", "send", news, "reader_1", "x", "--content", content, code=2).err
 
 
-def test_one_message_goes_to_the_users_of_a_file(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_send_many_sends_one_message_to_users_of_file(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     file = cli.file("readers.csv", "user,name\nreader_3,A\nreader_4,B\nreader_3,A again\nnobody_7,C\n")
     report = cli("messages", "send-many", news, file, "The ferry is cancelled", "--json", code=3).json
@@ -54,9 +54,9 @@ def test_one_message_goes_to_the_users_of_a_file(cli: Shell, new_channel: Callab
     assert done == "2 lines read: 2 sent\n"
 
 
-def test_contact_sends_the_messages_and_a_second_use_is_reported(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_contact_is_set_and_shared_contact_is_reported(cli: Shell, new_channel: Callable[[], str]) -> None:
     news, tides = new_channel(), new_channel()
-    url = f"sqlite:///{cli.directory}/messages.db"  # else no other process knows the contacts
+    url = f"sqlite:///{cli.directory}/messages.db"  # otherwise no other process knows the contacts
     shell = cli.having(CHANNEL_ADAPTER_DATABASE_URL=url)
     assert shell("channels", "update", news, "--contact", "reader_70", "--json").json["contact"] == "reader_70"
     second = shell("channels", "update", tides, "--contact", "reader_70")
@@ -67,7 +67,7 @@ def test_contact_sends_the_messages_and_a_second_use_is_reported(cli: Shell, new
     assert (refused["kind"], refused["field"]) == ("not_found", "contact")
 
 
-def test_threads_are_listed_from_the_table(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_threads_are_listed_from_database(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     shell = cli.having(CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{cli.directory}/messages.db")
     asyncio.run(_receive(cli.config, f"sqlite:///{cli.directory}/messages.db", f"@TGS#_{news}"))
@@ -89,7 +89,7 @@ async def _receive(config: Path | None, url: str, channel: str) -> None:
         await adapter.signals.message_event.emit(received)
 
 
-def test_failures_are_one_sentence(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_failed_command_reports_kind_and_field(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     for words, kind, field, code in (
         (("threads", news), "configuration", "database_url", 2),

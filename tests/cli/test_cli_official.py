@@ -1,4 +1,4 @@
-"""The command line in official mode: the same commands, and one sentence for what the service cannot do."""
+"""Command line in official mode: the same commands, and one sentence for an unsupported operation."""
 
 from tests.cli.conftest import OWNER
 from tests.cli.shell import Shell
@@ -9,7 +9,7 @@ def official(cli: Shell, database: bool = True) -> Shell:
     return cli.having(CHANNEL_ADAPTER_MODE="official", **url)
 
 
-def test_a_channel_from_its_creation_to_its_end(cli: Shell) -> None:
+def test_channel_is_created_used_and_deleted_in_official_mode(cli: Shell) -> None:
     shell = official(cli)
     slug = "official_gazette"
     made = shell("channels", "create", "--slug", slug, "--name", "Gazette", "--owner", OWNER, "--json").json
@@ -33,7 +33,7 @@ def test_a_channel_from_its_creation_to_its_end(cli: Shell) -> None:
     assert shell("channels", "delete", slug, "--yes").code == 0
 
 
-def test_every_call_of_the_command_line_counts_in_one_budget(cli: Shell) -> None:
+def test_posts_of_several_processes_share_one_budget(cli: Shell) -> None:
     shell, slug = official(cli), "official_budget"
     shell("channels", "create", "--slug", slug, "--name", "Budget", "--owner", OWNER)
     for number, code in enumerate((0, 0, 7)):
@@ -42,14 +42,14 @@ def test_every_call_of_the_command_line_counts_in_one_budget(cli: Shell) -> None
     shell("channels", "delete", slug, "--yes")
 
 
-def test_what_needs_a_database_says_so(cli: Shell) -> None:
+def test_command_that_needs_database_names_the_setting(cli: Shell) -> None:
     shell = official(cli, database=False)
     for arguments in (("channels", "list"), ("reactions", "add", "gazette", "1", "reader_1", "👍")):
         refused = shell(*arguments, "--json", code=2)
         assert (refused.code, refused.error["field"]) == (2, "database_url")
 
 
-def test_the_demo_in_official_mode(cli: Shell) -> None:
+def test_demo_agrees_in_official_mode(cli: Shell) -> None:
     shown = cli("demo", "--mode", "official")
     assert shown.code == 0, shown.out
     assert "read-backs agree" in shown.out

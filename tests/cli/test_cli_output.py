@@ -44,7 +44,7 @@ def lines_of(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> list[s
     return written
 
 
-def test_columns_are_aligned_by_what_a_terminal_draws() -> None:
+def test_columns_are_aligned_by_terminal_width() -> None:
     assert lines_of(("name", "count"), [("港口", 1), ("a", 22), ("⚓", 3)]) == [
         "NAME  COUNT",
         "港口  1",
@@ -53,15 +53,15 @@ def test_columns_are_aligned_by_what_a_terminal_draws() -> None:
     ]
 
 
-def test_table_is_not_cut_outside_of_a_terminal() -> None:
+def test_table_is_not_cut_without_terminal() -> None:
     assert lines_of(("content",), [("fog " * 200 + "end",)])[1] == "fog " * 200 + "end"
 
 
-def test_a_table_without_rows_writes_nothing() -> None:
+def test_table_without_rows_writes_nothing() -> None:
     assert lines_of(("name",), []) == []
 
 
-def test_a_long_table_does_not_wait_for_its_end() -> None:
+def test_long_table_is_written_before_its_end() -> None:
     written: list[str] = []
     table = Table(("n",), written.append, str)
     for n in range(ROWS_BEFORE_WIDTHS):
@@ -83,11 +83,11 @@ def test_a_long_table_does_not_wait_for_its_end() -> None:
         (PostState.RECALLED, "recalled"),
     ],
 )
-def test_cells(value: object, text: str) -> None:
+def test_cell_formats_value(value: object, text: str) -> None:
     assert cell(value) == text
 
 
-def test_json_has_the_names_of_the_domain() -> None:
+def test_json_has_field_names_of_the_domain() -> None:
     post = Post(
         ref=PostRef(ChannelId("@TGS#_x"), 1),
         author=UserId("ed"),
@@ -106,7 +106,7 @@ def test_json_has_the_names_of_the_domain() -> None:
     }
 
 
-def test_arrays_and_objects_are_written_as_they_come() -> None:
+def test_arrays_and_objects_are_written_incrementally() -> None:
     out = io.BytesIO()
     array = ArrayWriter(out)
     assert out.getvalue() == b""
@@ -128,7 +128,7 @@ def test_arrays_and_objects_are_written_as_they_come() -> None:
         assert json.loads(out.getvalue()) == {**before, "items": items, **after}
 
 
-def test_a_list_that_fails_is_a_whole_document_or_nothing() -> None:
+def test_failed_list_writes_complete_json_or_nothing() -> None:
     for items, written in (([], b""), ([1, 2], b"[\n1,\n2\n]")):
         output, out, _ = screen(json=True)
         with pytest.raises(KeyError), output.items(("n",)) as listing:  # noqa: PT012
@@ -138,7 +138,7 @@ def test_a_list_that_fails_is_a_whole_document_or_nothing() -> None:
         assert out.getvalue() == written
 
 
-def test_errors_are_sentences_or_json() -> None:
+def test_errors_are_written_as_sentence_or_json() -> None:
     error = InvalidError("name has 102 bytes; 100 are allowed", field="name", limit=100, size=102)
     output, out, err = screen()
     output.describe_progress(lambda: "3 were done")
@@ -150,7 +150,7 @@ def test_errors_are_sentences_or_json() -> None:
     assert json.loads(err.getvalue())["error"]["message"] == "half \\ud800"
 
 
-def test_remarks_are_written_with_json_only_on_demand() -> None:
+def test_notes_are_omitted_with_json() -> None:
     quiet, _, err = screen(json=True)
     quiet.note("x")
     assert err.getvalue() == ""
@@ -172,7 +172,7 @@ def test_remarks_are_written_with_json_only_on_demand() -> None:
         (OutcomeUnknownError("x"), Exit.SERVICE),
     ],
 )
-def test_exit_codes_of_errors(error: ChannelAdapterError | UsageError, code: Exit) -> None:
+def test_error_has_its_exit_code(error: ChannelAdapterError | UsageError, code: Exit) -> None:
     assert for_error(error) is code
 
 
@@ -189,11 +189,11 @@ def test_exit_codes_of_errors(error: ChannelAdapterError | UsageError, code: Exi
         ({OutcomeKind.FAILED: 2, OutcomeKind.FULL: 1}, 0, Exit.REFUSED),
     ],
 )
-def test_exit_codes_of_outcomes(counts: dict[OutcomeKind, int], broken: int, code: Exit) -> None:
+def test_outcome_counts_have_their_exit_code(counts: dict[OutcomeKind, int], broken: int, code: Exit) -> None:
     assert for_counts(counts, broken) is code
 
 
-def test_progress_is_a_line_every_few_seconds() -> None:
+def test_progress_writes_line_every_few_seconds() -> None:
     now = [100.0]
     written: list[str] = []
     lines = Lines(lambda snapshot: written.append(snapshot.line()), written.append, every=5.0, clock=lambda: now[0])
@@ -204,7 +204,7 @@ def test_progress_is_a_line_every_few_seconds() -> None:
     assert written == ["imported 250 of 1,000, 50/s, 15 s left", "imported 500 of 1,000, 50/s, 10 s left"]
 
 
-def test_progress_is_a_bar_on_a_terminal() -> None:
+def test_progress_on_terminal_shows_bar() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -225,7 +225,7 @@ DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u20
 
 
 def everything_written(**options: bool) -> tuple[str, str]:
-    """Stdout and stderr after hostile text went through every method of an Output."""
+    """Return stdout and stderr after every method of an Output has written hostile text."""
     output, out, err = screen(**options)
     output.line(HOSTILE)
     output.note(HOSTILE)
@@ -258,7 +258,7 @@ def test_control_characters_are_escaped_in_all_output(json_: bool) -> None:
             assert "\\x1b]0;owned\\x07\\x9b31m\\x7f\\u202egnp.exe\\u2028" in text
 
 
-def test_a_line_break_of_another_party_makes_no_line() -> None:
+def test_line_break_in_foreign_text_starts_no_line() -> None:
     output, out, err = screen()
     output.line(HOSTILE)
     output.note(HOSTILE)
@@ -266,18 +266,18 @@ def test_a_line_break_of_another_party_makes_no_line() -> None:
     assert "\nforged" not in err.getvalue()
 
 
-def test_escaped_json_has_the_same_value() -> None:
+def test_escaped_json_decodes_to_the_same_value() -> None:
     assert json.loads(encode({HOSTILE: [HARMLESS]})) == {HOSTILE: [HARMLESS]}
     assert HARMLESS.encode() in encode(HARMLESS)
     assert encode({"a": 1}, indent=True) == b'{\n  "a": 1\n}'
 
 
-def test_letters_and_emoji_stay_as_they_are() -> None:
+def test_letters_and_emoji_are_not_escaped() -> None:
     assert cell(HARMLESS) == HARMLESS
     assert cell(cell(HOSTILE)) == cell(HOSTILE)
 
 
-def test_progress_above_a_bar_and_log_lines_are_escaped() -> None:
+def test_progress_messages_and_log_lines_are_escaped() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -295,7 +295,7 @@ def test_progress_above_a_bar_and_log_lines_are_escaped() -> None:
     assert DANGEROUS.findall(logged) == []
 
 
-def test_step_reports_differences_field_by_field() -> None:
+def test_demo_step_reports_differences_by_field() -> None:
     told: list[int] = []
     recorder = DemoRecorder(lambda number, step: told.append(number), iter([1.0, 3.5]).__next__, keep_going=False)
     with pytest.raises(ReadBackError), recorder.step("s") as step:  # noqa: PT012 - it is raised at the end

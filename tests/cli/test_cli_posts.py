@@ -20,7 +20,7 @@ def rss(*items: str) -> str:
     return f'<rss version="2.0"><channel><title>T</title><link>https://s.example/</link>{body}</channel></rss>'
 
 
-def test_the_life_of_a_post(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_post_is_published_listed_shown_edited_and_recalled(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     first = cli("posts", "publish", news, "Tides 潮汐 🌊", "--idempotency-key", "k", "--json").json
     assert (first["ref"], first["author"]) == ({"channel": f"@TGS#_{news}", "seq": 1}, OWNER)
@@ -51,7 +51,7 @@ def test_the_life_of_a_post(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("posts", "show", news, "99", "--json", code=1).error["field"] == "seq"
 
 
-def test_several_pictures_in_one_post(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_post_may_have_several_images(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     urls = [f"https://s.example/{n}.png" for n in range(3)]
     options = [word for url in urls for word in ("--image", url)]
@@ -65,7 +65,7 @@ def test_several_pictures_in_one_post(cli: Shell, new_channel: Callable[[], str]
     assert [post["parts"] for post in read] == [post["parts"] for post in (with_text, pictures, one)]
 
 
-def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_dry_run_prints_request_and_sends_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     words = ("posts", "publish", news, "Tides 潮汐", "--idempotency-key", "k", "--silent")
     preview = cli(*words, "--dry-run", "--json").json
@@ -90,7 +90,7 @@ def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(cli: Shell, new_c
     assert cli("posts", "publish", "no_such", "x", "--dry-run", "--json", code=1).error["kind"] == "not_found"
 
 
-def test_posts_that_are_refused(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_invalid_posts_are_refused(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     for words, stdin in (([], b""), (["-"], b"\n")):
         empty = cli.installed("posts", "publish", news, *words, "--json", stdin=stdin, code=2).error
@@ -101,7 +101,7 @@ def test_posts_that_are_refused(cli: Shell, new_channel: Callable[[], str]) -> N
     assert stranger["kind"] == "permission"
 
 
-def test_a_feed_is_published_once(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_feed_is_published_once(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     planned = cli("posts", "import-feed", news, str(SAMPLE), "--dry-run", "--json").json
     assert planned["counts"] == {"planned": 12}
@@ -121,7 +121,7 @@ def test_a_feed_is_published_once(cli: Shell, new_channel: Callable[[], str]) ->
     assert pictures == [f"https://harbour-news.example/pictures/{name}" for name in ("beach.png", "lighthouse.jpg")]
 
 
-def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_feed_with_repeated_and_overlong_entries_is_imported(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     items = (
         "<guid>a</guid><title>A</title><link>/a</link>",
@@ -143,9 +143,7 @@ def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -
     assert "12000 are allowed" in partly.json["entries"][1]["reason"]
 
 
-def test_since_leaves_out_entries_without_a_readable_date_and_reports_them(
-    cli: Shell, new_channel: Callable[[], str]
-) -> None:
+def test_since_omits_and_reports_entries_without_readable_date(cli: Shell, new_channel: Callable[[], str]) -> None:
     items = (
         "<guid>a</guid><title>New</title><pubDate>Mon, 01 Jun 2026 10:00:00 GMT</pubDate>",
         "<guid>b</guid><title>Odd</title><pubDate>Sep 23, 2019</pubDate>",
@@ -155,7 +153,7 @@ def test_since_leaves_out_entries_without_a_readable_date_and_reports_them(
     assert "warning: 1 entry has no readable date and is left out because of --since" in done.err
 
 
-def test_entries_that_went_well_are_counted_and_listed_on_demand(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_successful_entries_are_counted_and_listed_with_verbose(cli: Shell, new_channel: Callable[[], str]) -> None:
     huge = f"<guid>c</guid><title>Too long</title><link>https://s.example/{'c' * 12_000}</link>"
     good = [f"<guid>{n}</guid><title>Entry {n}</title>" for n in range(5)]
     feed = cli.file("h.xml", rss(huge, *good))
@@ -170,7 +168,7 @@ def test_entries_that_went_well_are_counted_and_listed_on_demand(cli: Shell, new
     assert "Entry 4" in cli("posts", "import-feed", new_channel(), feed, "-v", code=3).out
 
 
-def test_on_a_terminal_an_import_shows_how_far_it_is(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_import_on_terminal_shows_progress(cli: Shell, new_channel: Callable[[], str]) -> None:
     feed = cli.file("t.xml", rss(*(f"<guid>{n}</guid><title>Entry {n}</title>" for n in range(3))))
     leader, follower = pty.openpty()
     try:
@@ -193,23 +191,23 @@ def test_on_a_terminal_an_import_shows_how_far_it_is(cli: Shell, new_channel: Ca
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # the last program has left it
+    except OSError:  # the last program has closed it
         return b""
 
 
-def test_entries_before_a_date_stay_out(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_since_omits_earlier_entries(cli: Shell, new_channel: Callable[[], str]) -> None:
     done = cli("posts", "import-feed", new_channel(), str(SAMPLE), "--since", "2026-03-27", "--dry-run", "--json").json
     assert [entry["published"][:10] for entry in done["entries"]] == ["2026-03-27", "2026-03-28"]
 
 
-def test_what_is_no_feed(cli: Shell) -> None:
+def test_feed_argument_without_feed_is_refused(cli: Shell) -> None:
     page = cli("posts", "import-feed", "news", cli.file("page.html", "<html><p>hello</html>"), "--json", code=2).error
     assert "neither RSS nor Atom" in page["message"]
     address = cli("posts", "import-feed", "news", "https://s.example/feed", code=2).err
     assert address == "error: https://s.example/feed is an address; fetch it first and give the file, or - for stdin\n"
 
 
-def test_pictures_of_this_machine_are_stored(cli: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
+def test_local_images_are_stored(cli: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
     news = new_channel()
     source = tmp_path / "a.png"
     Image.new("RGB", (640, 360)).save(source)

@@ -1,4 +1,4 @@
-"""`reactions`: add, remove, show, users, policy, and what needs the store."""
+"""`reactions`: add, remove, show, users, policy, and commands that need the store."""
 
 from collections.abc import Callable
 
@@ -44,7 +44,7 @@ def test_policy_is_set_and_shown(cli: Shell, new_channel: Callable[[], str]) -> 
     )
 
 
-def test_failures_are_one_sentence(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_failed_command_reports_its_kind(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     seq = post_in(cli, news)
     for words, kind, code in (
@@ -59,7 +59,7 @@ def test_failures_are_one_sentence(cli: Shell, new_channel: Callable[[], str]) -
         assert cli("reactions", *words, "--json", code=code).error["kind"] == kind
 
 
-def test_from_direct_mode_to_the_store(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_reactions_of_direct_mode_are_adopted_by_the_store(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     seq = post_in(cli, news)
     cli("reactions", "add", news, seq, "reader_1", "👍")

@@ -1,4 +1,4 @@
-"""Scheduled posts, drafts, pins and exports on the command line, and the worker that publishes what is due."""
+"""Scheduled posts, drafts, pins and exports on the command line, and the worker that publishes due posts."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.cli.shell import SECONDS, Shell
 
 @pytest.fixture
 def stored(cli: Shell, tmp_path: Path) -> Shell:
-    """A shell with a database."""
+    """Return a shell with a database."""
     return cli.having(CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{tmp_path / 'adapter.db'}")
 
 
@@ -23,7 +23,7 @@ def at(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-def test_life_of_a_scheduled_post(stored: Shell, new_channel: Callable[[], str]) -> None:
+def test_post_is_scheduled_moved_published_and_cancelled(stored: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     made = stored("posts", "schedule", news, "Tides", "--at", at(3_600), "--idempotency-key", "k", "--json").json
     assert made["state"] == "scheduled"
@@ -61,7 +61,7 @@ def test_life_of_a_scheduled_post(stored: Shell, new_channel: Callable[[], str])
         ),
     ],
 )  # fmt: skip
-def test_times_that_are_refused(
+def test_invalid_times_are_refused(
     stored: Shell, new_channel: Callable[[], str], words: list[str], code: int, message: str
 ) -> None:
     error = stored("posts", "schedule", new_channel(), "a", *words, "--json", code=code).error
@@ -70,7 +70,7 @@ def test_times_that_are_refused(
     assert stored("posts", "scheduled", "--json").json == []
 
 
-def test_worker_publishes_what_is_due_and_problems_are_acknowledged(
+def test_worker_publishes_due_posts_and_problems_are_acknowledged(
     stored: Shell, new_channel: Callable[[], str]
 ) -> None:
     news, gone = new_channel(), new_channel()
@@ -101,7 +101,7 @@ def _ended(stored: Shell, post: str) -> bool:
     return str(found["state"]) == "failed"
 
 
-def test_drafts_and_pins(stored: Shell, new_channel: Callable[[], str]) -> None:
+def test_drafts_are_published_and_posts_are_pinned(stored: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     draft = stored("posts", "draft", news, "Ferries", "--json").json["id"]
     assert stored("posts", "draft", news, "Ferries today", "--replace", draft).out == f"stored as draft {draft}\n"
@@ -116,7 +116,7 @@ def test_drafts_and_pins(stored: Shell, new_channel: Callable[[], str]) -> None:
     assert stored("posts", "pinned", news).err == "no post is pinned\n"
 
 
-def test_export_is_read_back_by_a_plan(stored: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
+def test_export_is_readable_by_a_migration_plan(stored: Shell, new_channel: Callable[[], str], tmp_path: Path) -> None:
     news = new_channel()
     stored("subscribers", "add", news, "reader_1", "reader_2")
     stored("posts", "publish", news, "One")
@@ -130,7 +130,7 @@ def test_export_is_read_back_by_a_plan(stored: Shell, new_channel: Callable[[], 
     assert "1 posts;" in plan or "1 post" in plan
 
 
-def test_commands_that_need_a_database(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_schedule_and_worker_need_a_database(cli: Shell, new_channel: Callable[[], str]) -> None:
     error = cli("posts", "schedule", new_channel(), "a", "--at", at(60), code=2).err
     assert error == (
         "error: scheduled posts and drafts need a database: set database_url, for example sqlite:///adapter.db\n"

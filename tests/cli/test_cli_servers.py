@@ -14,7 +14,7 @@ from tests.cli.conftest import FIELDS
 from tests.cli.shell import DOCTOR, KEY, SECONDS, Shell
 
 
-def test_the_doctor_finds_nothing(cli: Shell) -> None:
+def test_doctor_finds_no_fault(cli: Shell) -> None:
     findings = [each for each in cli.installed("doctor", "--json", code=DOCTOR).json if each["check"] != "durable"]
     checks = ["service", "clock", "communities", "fields", "notices", "channels", "reactions"]
     assert [finding["check"] for finding in findings] == checks
@@ -36,14 +36,14 @@ def test_doctor_repairs_an_incomplete_channel(cli: Shell) -> None:
     cli("channels", "delete", "half_made", "--yes")
 
 
-def test_call_sends_any_command(cli: Shell) -> None:
+def test_call_sends_raw_command(cli: Shell) -> None:
     request = '{"CheckItem": [{"UserID": "reader_1"}]}'
     answer = cli.installed("call", "im_open_login_svc", "account_check", "-", stdin=request).json
     assert answer["ResultItem"][0]["AccountStatus"] == "Imported"
     assert cli("call", "group_open_http_svc", "no_such_command", code=1).out == ""
 
 
-def test_ctrl_c_is_the_usual_end_of_the_stub(cli: Shell, tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_stub_with_exit_code_0(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     process = cli.start("stub", "--port", "0", "--key", KEY, "--ready-file", str(ready))
     assert process.stdout is not None
@@ -53,7 +53,7 @@ def test_ctrl_c_is_the_usual_end_of_the_stub(cli: Shell, tmp_path: Path) -> None
     assert (process.returncode, err) == (0, b"")
 
 
-def test_secrets_of_the_stub_come_from_the_environment(cli: Shell, tmp_path: Path) -> None:
+def test_secrets_of_the_stub_are_read_from_environment(cli: Shell, tmp_path: Path) -> None:
     given = cli.having(CHANNEL_ADAPTER_STUB_KEY=f"{KEY}\n", CHANNEL_ADAPTER_STUB_CONTROL_TOKEN="open sesame")
     ready = tmp_path / "ready.json"
     process = given.start("stub", "--port", "0", "--ready-file", str(ready))
@@ -67,7 +67,7 @@ def test_secrets_of_the_stub_come_from_the_environment(cli: Shell, tmp_path: Pat
         with urllib.request.urlopen(health, timeout=SECONDS) as answer:  # noqa: S310
             assert answer.status == 200
         assert given("state", "dump", "--url", about["url"]).json["accounts"]
-        assert given("channels", "list", "--json").code == 0  # to other commands the two are no misspelt settings
+        assert given("channels", "list", "--json").code == 0  # to other commands both are known settings
         misspelt = cli.having(CHANNEL_ADAPTER_STUB_KYE="x")("channels", "list", code=2).err
         assert "did you mean CHANNEL_ADAPTER_STUB_KEY?" in misspelt
     finally:
@@ -76,14 +76,14 @@ def test_secrets_of_the_stub_come_from_the_environment(cli: Shell, tmp_path: Pat
     assert (process.returncode, err) == (0, b"")
 
 
-def test_help_names_the_variables_of_secrets(cli: Shell) -> None:
+def test_help_names_environment_variables_of_secrets(cli: Shell) -> None:
     text = cli("stub", "--help").out
     for name in ("CHANNEL_ADAPTER_STUB_KEY", "CHANNEL_ADAPTER_STUB_CONTROL_TOKEN"):
         assert name in " ".join(text.split())
     assert "CHANNEL_ADAPTER_STUB_CONTROL_TOKEN" in cli("state", "dump", "--help").out
 
 
-def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Path) -> None:
+def test_stub_starts_with_tls_scenario_and_control_plane(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     process = cli.start(
         "stub", "--port", "0", "--tls", "--key", KEY, "--sdkappid", "77", "--ready-file", str(ready), "--json",
@@ -122,13 +122,13 @@ def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Pa
         (("--scenario", "strict", "--config", "stub.toml"), "--config and --scenario are two sources of settings"),
     ],
 )
-def test_a_stub_that_cannot_start(words: tuple[str, ...], message: str, cli: Shell) -> None:
+def test_stub_with_invalid_options_does_not_start(words: tuple[str, ...], message: str, cli: Shell) -> None:
     assert message in cli("stub", *words, code=2).err
 
 
-def test_the_demo_works_with_defaults_wherever_it_is_started(cli: Shell) -> None:
-    said = cli.having(CHANNEL_ADAPTER_REGION="seoul").installed("demo")  # the user's own settings play no part
-    assert "error" not in said.err  # a slow machine gets lines of progress
+def test_demo_works_with_defaults_and_ignores_user_settings(cli: Shell) -> None:
+    said = cli.having(CHANNEL_ADAPTER_REGION="seoul").installed("demo")  # the user's own settings are not used
+    assert "error" not in said.err  # a slow machine writes lines of progress
     last = said.out.splitlines()[-1]
     assert last.startswith("all ")
     assert "read-backs agree: 17 steps" in last
@@ -137,7 +137,7 @@ def test_the_demo_works_with_defaults_wherever_it_is_started(cli: Shell) -> None
     assert "12 x send_group_msg" in said.out
 
 
-def test_the_demo_with_files_of_ones_own(cli: Shell) -> None:
+def test_demo_accepts_feed_and_subscriber_files(cli: Shell) -> None:
     users = cli.file("users.csv", "id\nann\nbob\n\xff" + "x" * 40 + "\n")
     feed = cli.file(
         "feed.xml", "<rss version='2.0'><channel><title>Mine</title><item><title>x & y</title></item></channel></rss>"
@@ -171,23 +171,23 @@ def test_demo_reports_differing_read_backs_and_stops(cli: Shell, monkeypatch: py
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 99, 100, 101])
-def test_texts_of_the_demo_fill_their_limit(size: int) -> None:
+def test_demo_text_has_exact_byte_size(size: int) -> None:
     assert len(filled("港⚓x", size).encode()) == size
 
 
-def test_a_ready_file_in_no_directory_is_the_mistake_that_is_named(cli: Shell, tmp_path: Path) -> None:
+def test_unwritable_ready_file_is_named(cli: Shell, tmp_path: Path) -> None:
     missing = tmp_path / "missing" / "ready.json"
     said = cli("stub", "--port", "0", "--ready-file", str(missing), "--json", code=2).error
     assert (said["field"], said["message"]) == ("ready_file", f"{missing} cannot be written: No such file or directory")
 
 
-def test_help_of_the_stub_describes_its_config(cli: Shell) -> None:
+def test_stub_help_describes_its_config(cli: Shell) -> None:
     text = " ".join(cli("stub", "--help").out.split())
     assert "--config FILE The stub's own settings, faults and webhooks" in text
     assert "CHANNEL_ADAPTER_CONFIG" not in text
 
 
-def test_call_of_a_command_in_one_word(cli: Shell) -> None:
+def test_call_accepts_command_in_one_word(cli: Shell) -> None:
     message = {
         "From_Account": "reader_1", "To_Account": "reader_2", "MsgSeq": 7, "MsgRandom": 8,
         "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hello"}}],

@@ -1,4 +1,4 @@
-"""`channels staff` and the commands beside it: one outcome a user, and exit codes that say how many are as asked."""
+"""`channels staff` and related commands: one outcome per user, and exit codes for complete and partial success."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +11,11 @@ from tests.cli.shell import Shell
 
 @pytest.fixture
 def shell(cli: Shell, tmp_path: Path) -> Shell:
-    """The command line with a database."""
+    """Return the command line with a database."""
     return cli.having(CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{tmp_path / 'app.db'}")
 
 
-def test_staff_is_promoted_demoted_and_succeeded(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_staff_is_promoted_demoted_and_ownership_transferred(cli: Shell, new_channel: Callable[[], str]) -> None:
     slug = new_channel()
     cli("subscribers", "add", slug, "reader_1", "reader_2")
     partly = cli("channels", "promote", slug, "reader_1", "reader_3", "--json", code=3)
@@ -35,7 +35,7 @@ def test_staff_is_promoted_demoted_and_succeeded(cli: Shell, new_channel: Callab
     assert posted["author"] == "reader_2"
 
 
-def test_blocked_users_are_kept_out(shell: Shell, new_channel: Callable[[], str]) -> None:
+def test_blocked_user_cannot_be_added(shell: Shell, new_channel: Callable[[], str]) -> None:
     slug = new_channel()
     shell("subscribers", "add", slug, "reader_1")
     assert shell("channels", "block", slug, "reader_1", "--json").json == [
@@ -54,7 +54,7 @@ def test_blocking_needs_a_database(cli: Shell, new_channel: Callable[[], str]) -
     assert (error["kind"], error["field"]) == ("configuration", "database_url")
 
 
-def test_suspended_and_verified(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_channel_is_suspended_resumed_verified_and_unverified(cli: Shell, new_channel: Callable[[], str]) -> None:
     slug = new_channel()
     assert cli("channels", "suspend", slug).out == f"{slug} is suspended\n"
     assert cli("channels", "suspend", slug, "--json").json == {

@@ -21,7 +21,7 @@ Serve = Callable[..., AbstractContextManager[tuple[Shell, str, "subprocess.Popen
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
-    """Starts a stub with a control plane; gives a shell that calls it, its URL and its process."""
+    """Return a function that starts a stub with control plane; it yields a shell, the URL and the process."""
 
     @contextmanager
     def start(*words: str) -> Iterator[tuple[Shell, str, "subprocess.Popen[bytes]"]]:
@@ -77,7 +77,7 @@ def test_stub_saves_and_loads_its_state(serve: Serve, tmp_path: Path) -> None:
     assert shell("state", "diff", "before.json", "stub.state").out == ""
 
 
-def test_differences_of_two_states_are_listed(cli: Shell) -> None:
+def test_diff_lists_differences_of_two_states(cli: Shell) -> None:
     message = {"time": 1, "sender": "ann", "body": [], "recalled": False}
     columns = {"users": ["ann"], "serials": [1], "joined": [5], "read": [0], "roles": [3], "flags": [0]}
     group = {"group_id": "g", "name": "n", "name_cards": {"ann": "A"}, "members": columns, "messages": [message]}
@@ -111,7 +111,7 @@ def test_differences_of_two_states_are_listed(cli: Shell) -> None:
     ]
 
 
-def test_differing_one_to_one_messages_are_listed(cli: Shell) -> None:
+def test_diff_lists_differing_one_to_one_messages(cli: Shell) -> None:
     nothing: dict[str, Any] = {
         "version": 2, "random": [], "accounts": ["ann"], "profiles": {}, "online": [], "deleted": {}, "groups": [],
         "official_accounts": [], "official_gone": [], "contacts": {},
@@ -135,7 +135,7 @@ def test_differing_one_to_one_messages_are_listed(cli: Shell) -> None:
         (None, "No such file or directory"),
     ],
 )
-def test_file_without_a_state_is_refused(cli: Shell, content: str | None, complaint: str) -> None:
+def test_file_without_state_is_refused(cli: Shell, content: str | None, complaint: str) -> None:
     path = cli.file("wrong", content) if content is not None else str(cli.directory / "nowhere")
     commands = [["state", "dump", path], ["state", "load", path], ["state", "diff", path, path]]
     for words in commands if content is None else [["stub", "--port", "0", "--state", path], *commands]:

@@ -1,4 +1,4 @@
-"""The version; output that cannot be written; Ctrl-C while something is read; what -v shows, once each."""
+"""The version; output that cannot be written; Ctrl-C while a command reads; single reports of -v."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ from tests.cli.shell import KEY, PROGRAM, SECONDS, Shell, interrupted
 FULL = "/dev/full"
 
 
-def test_the_version_is_that_of_the_installed_package(cli: Shell) -> None:
+def test_version_is_that_of_the_installed_package(cli: Shell) -> None:
     assert cli.installed("--version").out == f"channel-adapter {version('channel-adapter')}\n"
     assert cli("--json", "--version").json == {"version": version("channel-adapter")}
     assert "--version" in cli("--help").out
@@ -33,17 +33,17 @@ def in_a_shell(cli: Shell, line: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 @pytest.mark.parametrize("line", ["--help >&-", "accounts check reader_1 >&-", "accounts check reader_1 <&- >&-"])
-def test_closed_stdout_drops_the_result_only(cli: Shell, line: str) -> None:
+def test_closed_stdout_discards_result_without_error(cli: Shell, line: str) -> None:
     done = in_a_shell(cli, line)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_closed_stderr_keeps_the_exit_code(cli: Shell) -> None:
+def test_closed_stderr_keeps_exit_code(cli: Shell) -> None:
     assert in_a_shell(cli, "channels show no_such_channel 2>&-").returncode == 1
 
 
 @pytest.mark.parametrize("line", ["accounts check reader_1", "accounts check reader_1 --json", "--help"])
-def test_full_disk_is_reported_as_an_interruption(cli: Shell, line: str) -> None:
+def test_full_disk_is_reported_with_exit_code_4(cli: Shell, line: str) -> None:
     done = in_a_shell(cli, f"{line} >{FULL}")
     assert done.returncode == 4
     (sentence,) = done.stderr.decode().splitlines()
@@ -60,7 +60,7 @@ def test_full_disk_is_reported_as_an_interruption(cli: Shell, line: str) -> None
         ("subscribers", "import", "news", "-"),
     ],
 )
-def test_one_interruption_ends_a_command_that_reads(
+def test_ctrl_c_ends_a_command_that_reads_stdin(
     cli: Shell, new_channel: Callable[[], str], words: tuple[str, ...]
 ) -> None:
     process = cli.start(*(new_channel() if word == "news" else word for word in words), stdin=subprocess.PIPE)
@@ -68,7 +68,7 @@ def test_one_interruption_ends_a_command_that_reads(
     process.stdin.write(b"# half a text")
     process.stdin.flush()
     until = time.monotonic() + SECONDS
-    while waiting_bytes(process.stdin.fileno()):  # it reads once they are gone, and goes on waiting for the end
+    while waiting_bytes(process.stdin.fileno()):  # once they are read, the process waits for more input
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -81,19 +81,19 @@ def waiting_bytes(pipe: int) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), "little")
 
 
-def test_v_shows_a_failed_call_once(cli: Shell) -> None:
+def test_verbose_shows_failed_call_once(cli: Shell) -> None:
     said = cli("channels", "create", "--name", "x", "--owner", "nobody_at_all", "--slug", "x", "-v", code=1).err
     assert len([line for line in said.splitlines() if "create_group" in line and "10019" in line]) == 1, said
 
 
-def test_v_shows_the_calls_of_the_demo(cli: Shell) -> None:
+def test_verbose_shows_calls_of_the_demo(cli: Shell) -> None:
     users = cli.file("users.csv", "ann\nbob\n")
     said = cli("demo", "--subscribers", users, "-v").err
     assert "group_open_http_svc/create_group: success, " in said
     assert cli("demo", "--subscribers", users).err == ""
 
 
-def test_v_shows_requests_to_a_stub(cli: Shell, tmp_path: Path) -> None:
+def test_verbose_shows_requests_to_the_stub(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     process = cli.start("stub", "--port", "0", "--key", KEY, "--ready-file", str(ready), "-v")
     assert process.stderr is not None

@@ -34,7 +34,7 @@ def test_users_are_added_and_removed(cli: Shell, new_channel: Callable[[], str])
     assert "nobody" not in cli("subscribers", "list", news).err
 
 
-def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_import_reports_every_kind_of_line(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     data = (
         b'\xef\xbb\xbfuser_id,name\r\n"reader_1",x\r\n\r\n# off\r\nreader_2\r\nbad\xff\r\n'
@@ -60,7 +60,7 @@ def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], st
     assert again.err.splitlines() == ["line 6: not UTF-8", "line 7: user has 33 bytes; 32 are allowed"]
 
 
-def test_stdin_and_an_empty_file(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_import_reads_stdin_and_accepts_empty_input(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     assert (
         cli.installed("subscribers", "import", news, "-", stdin="reader_1\nreader_2").out == "2 lines read: 2 added\n"
@@ -93,7 +93,7 @@ def test_list_that_stops_early_reports_its_cursor(cli: Shell, new_channel: Calla
     assert cli("subscribers", "list", news, "--limit", "500").err == ""
 
 
-def test_user_twice_in_a_file_has_two_line_numbers(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_repeated_user_in_file_has_two_line_numbers(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     file = cli.file("users.txt", "reader_1\nstranger\nreader_2\nstranger\n")
     problems = cli("subscribers", "import", news, file, "--json", code=3).json["problems"]
@@ -110,7 +110,7 @@ def test_user_twice_in_a_file_has_two_line_numbers(cli: Shell, new_channel: Call
     ],
 )
 @pytest.mark.parametrize("name", ["users.csv", "-"])
-def test_doubtful_file_is_refused_before_anything_is_written(
+def test_ambiguous_file_is_refused_without_changes(
     cli: Shell, new_channel: Callable[[], str], data: str, name: str
 ) -> None:
     news = new_channel()
@@ -122,7 +122,7 @@ def test_doubtful_file_is_refused_before_anything_is_written(
     assert cli("subscribers", "list", news).err == "no subscribers\n"
 
 
-def test_delimiter_and_column_of_a_list(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_import_accepts_delimiter_and_column_options(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     lists = {
         "a.csv": ("key;name\nreader_1;Ann\n", ("--column", "key")),

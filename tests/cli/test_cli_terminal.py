@@ -1,4 +1,4 @@
-"""Tables on a terminal of 80 columns, and the same tables where nothing draws them."""
+"""Tables on a terminal of 80 columns, and the same tables without a terminal."""
 
 import fcntl
 import os
@@ -42,7 +42,7 @@ def on_a_terminal(cli: Shell, *words: str, code: int = 0) -> list[str]:
 
 
 def _read(terminal: int) -> bytes:
-    """Return the next bytes; none when the last process that writes has ended, which Linux reports as an error."""
+    """Return the next bytes; none when the last writing process has ended, which Linux reports as an error."""
     try:
         return os.read(terminal, 65_536)
     except OSError:
@@ -50,11 +50,11 @@ def _read(terminal: int) -> bytes:
 
 
 def characters(text: str) -> Counter[str]:
-    """Return the characters of a text without those that a fold adds or takes."""
+    """Return the characters of a text without those that a fold adds or removes."""
     return Counter(re.sub(r"\s", "", text))
 
 
-def test_report_of_the_stub_folds_at_the_width_and_loses_nothing(cli: Shell) -> None:
+def test_stub_report_folds_at_terminal_width_without_loss(cli: Shell) -> None:
     whole = cli("stub", "--divergences").out
     lines = on_a_terminal(cli, "stub", "--divergences")
     assert max(map(cell_len, lines)) <= COLUMNS
@@ -62,7 +62,9 @@ def test_report_of_the_stub_folds_at_the_width_and_loses_nothing(cli: Shell) -> 
     assert characters("".join(lines)) == characters(whole)
 
 
-def test_explained_unread_counts_fold_at_the_width_and_lose_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_explained_unread_counts_fold_at_terminal_width_without_loss(
+    cli: Shell, new_channel: Callable[[], str]
+) -> None:
     news = new_channel()
     cli("subscribers", "add", news, "reader_70")
     cli("posts", "publish", news, "one")
@@ -74,7 +76,7 @@ def test_explained_unread_counts_fold_at_the_width_and_lose_nothing(cli: Shell, 
     assert characters("".join(lines)) == characters(whole)
 
 
-def test_doctor_shows_whole_sentences_on_a_terminal(cli: Shell) -> None:
+def test_doctor_shows_whole_sentences_on_terminal(cli: Shell) -> None:
     found = cli("doctor", "--json", code=DOCTOR).json
     lines = on_a_terminal(cli, "doctor", code=DOCTOR)
     assert max(map(cell_len, lines)) <= COLUMNS
@@ -83,7 +85,7 @@ def test_doctor_shows_whole_sentences_on_a_terminal(cli: Shell) -> None:
     assert len(cli("doctor", code=DOCTOR).out.splitlines()) == len(found) + 1
 
 
-def test_widest_column_is_narrowed_and_its_cells_go_on_below() -> None:
+def test_widest_column_is_folded() -> None:
     written: list[str] = []
     table = Table(("seq", "author", "content"), written.append, str, width=40)
     table.add(1, "editor_7", "fog " * 8)
@@ -99,7 +101,7 @@ def test_widest_column_is_narrowed_and_its_cells_go_on_below() -> None:
 
 
 @pytest.mark.parametrize("width", [5, 8, 13, 24])
-def test_columns_fit_a_narrow_terminal(width: int) -> None:
+def test_columns_fit_narrow_terminal(width: int) -> None:
     written: list[str] = []
     table = Table(("one", "two"), written.append, str, width=width)
     table.add("x" * 50, "y" * 50)
@@ -119,5 +121,5 @@ def test_columns_fit_a_narrow_terminal(width: int) -> None:
         ("港", 1, ["港"]),
     ],
 )
-def test_folded_text(text: str, width: int, lines: list[str]) -> None:
+def test_text_is_folded_at_width(text: str, width: int, lines: list[str]) -> None:
     assert fold(text, width) == lines

@@ -1,4 +1,4 @@
-"""A service that refuses, fails or is gone; interruptions; readers that leave."""
+"""A service that refuses, fails or is unreachable; interruptions; output pipes that are closed."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from channel_adapter.tencent.codes import NO_SUCH_GROUP, NOT_APP_ADMIN, SIGNATUR
 from tests.cli.shell import SECONDS, WRONG_KEY, Shell, interrupted
 
 
-def test_a_wrong_key(cli: Shell) -> None:
+def test_wrong_key_is_reported(cli: Shell) -> None:
     stranger = cli.having(CHANNEL_ADAPTER_KEY=WRONG_KEY)
     for extra in ((), ("-v", "--debug"), ("-vv",)):
         said = stranger("channels", "list", *extra, code=1)
@@ -39,14 +39,14 @@ def test_message_of_the_service_is_not_repeated(cli: Shell) -> None:
     )
 
 
-def test_debug_shows_a_traceback_without_secrets_and_v_shows_calls(cli: Shell) -> None:
+def test_debug_shows_traceback_and_verbose_shows_calls(cli: Shell) -> None:
     said = cli.installed("channels", "show", "no_such", "-v", "--debug", code=1)
     assert "Traceback" in said.err
     assert "group_open_http_svc/get_group_info: success, " in said.err
     assert said.err.splitlines()[-1] == "error: there is no channel @TGS#_no_such"
 
 
-def test_stopped_server_is_reported(cli: Shell) -> None:
+def test_unreachable_server_is_reported(cli: Shell) -> None:
     gone = cli.having(CHANNEL_ADAPTER_BASE_URL="http://127.0.0.1:1", CHANNEL_ADAPTER_TOTAL_SECONDS="0.5")
     error = gone("channels", "show", "news", "--json", code=7).error
     assert error["kind"] == "unavailable"
@@ -91,7 +91,7 @@ def test_closed_pipe_is_not_reported(cli: Shell, new_channel: Callable[[], str])
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_fault_of_this_program_is_one_sentence_too(debug: bool) -> None:
+def test_internal_fault_is_reported_in_one_sentence(debug: bool) -> None:
     async def broken() -> None:
         raise ZeroDivisionError
 

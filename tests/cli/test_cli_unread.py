@@ -1,11 +1,11 @@
-"""`unread`, and what `subscribers` says and does about notifications and conversation groups."""
+"""`unread`, and the notifications and conversation groups of `subscribers`."""
 
 from collections.abc import Callable
 
 from tests.cli.shell import SECONDS, Shell, checked
 
 
-def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_unread_posts_are_shown_by_channel(cli: Shell, new_channel: Callable[[], str]) -> None:
     news, tides = new_channel(), new_channel()
     found = cli("subscribers", "follow", "reader_60", news, tides, "no_such", "--json", code=3).json
     assert [(each["kind"], each["assignment"] and each["assignment"]["status"]) for each in found] == [
@@ -38,7 +38,7 @@ def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> 
     assert cli("unread", "show", "reader_60", "-v", "--json").json["channels"][0]["explanation"]
 
 
-def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_posts_are_marked_read_and_channels_muted(cli: Shell, new_channel: Callable[[], str]) -> None:
     news, tides = new_channel(), new_channel()
     cli("subscribers", "follow", "reader_61", news, tides)
     for number in range(3):
@@ -46,7 +46,9 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
     cli("posts", "publish", tides, "low tide")
     assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2", "--json").json["left"] == 1
     cli("posts", "publish", news, "hush", "--silent")
-    assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2").out == "1 post left unread\n"  # as show says
+    assert (
+        cli("unread", "mark-read", "reader_61", news, "--up-to", "2").out == "1 post left unread\n"
+    )  # the count that show reports
     history = cli("posts", "list", news, "--json").json
     second = next(each["published_at"] for each in history if each["ref"]["seq"] == 2)
     upto = cli("unread", "mark-read", "reader_61", news, "--up-to", second, "--json").json
@@ -65,7 +67,7 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "mark-read", "reader_61", "--all").out == "everything was read already\n"
 
 
-def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_groups_are_synced_renamed_removed_and_marks_set(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     assert cli("unread", "groups", "reader_62").err == "no conversation groups\n"
     cli("subscribers", "add", news, "reader_62", "--no-assign")
@@ -93,7 +95,7 @@ def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "marks", "reader_62", news, "--json").json == marked
 
 
-def test_all_users_of_a_file_are_synced(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_sync_all_syncs_all_users_of_a_file(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     users = [f"reader_{number}" for number in range(63, 73)]
     cli("subscribers", "add", news, *users, "--no-assign")
@@ -115,7 +117,7 @@ def test_all_users_of_a_file_are_synced(cli: Shell, new_channel: Callable[[], st
     assert cli.installed("unread", "sync-all", "-", stdin="reader_63").out.startswith("1 user: 0 changed")
 
 
-def test_outcomes_show_the_assignment(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_outcomes_show_group_assignment(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     small = cli.having(CHANNEL_ADAPTER_UNREAD__ASSIGN_UP_TO="1")
     lines = small("subscribers", "add", news, "reader_73", "reader_74").out.splitlines()
@@ -136,7 +138,7 @@ def test_outcomes_show_the_assignment(cli: Shell, new_channel: Callable[[], str]
     assert (left[0]["kind"], left[0]["assignment"]["status"]) == ("removed", "taken_out")
 
 
-def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_invalid_unread_commands_are_refused(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     assert cli("unread", "mark-read", "reader_1", "--json", code=2).error["field"] == "channel"
     assert cli("unread", "mark-read", "reader_1", news, "--all", "--json", code=2).error["field"] == "channel"
@@ -153,7 +155,7 @@ def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "show", "reader_1", "--config", cli.file("a.toml", '[unread]\nname = ""\n'), code=2)
 
 
-def test_two_processes_change_groups_of_the_same_users(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_concurrent_processes_assign_groups_of_the_same_users(cli: Shell, new_channel: Callable[[], str]) -> None:
     channels = [new_channel() for _ in range(2)]
     users = ["reader_76", "reader_77"]
     running = [cli.start("subscribers", "add", channel, *users, "--json") for channel in channels]

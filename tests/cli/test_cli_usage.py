@@ -1,4 +1,4 @@
-"""Help, mistakes on the command line, and settings that cannot be used: found out without the client."""
+"""Help, usage errors, and invalid settings: reported without loading the client."""
 
 import shlex
 import subprocess
@@ -16,12 +16,12 @@ from tests.cli.shell import KEY, Shell
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Shell:
-    """No settings at all."""
+    """Return a shell without settings."""
     return Shell(tmp_path, None)
 
 
 def leaves() -> dict[tuple[str, ...], object]:
-    """Every command by its path, imported."""
+    """Return every command by its path, imported."""
     found: dict[tuple[str, ...], object] = {}
     for name, entry in COMMANDS.items():
         built = get_command(import_module(f"channel_adapter.cli.{entry.module}").app)
@@ -33,7 +33,7 @@ def leaves() -> dict[tuple[str, ...], object]:
 LEAVES = leaves()
 
 
-def test_these_are_the_commands() -> None:
+def test_command_list_is_complete() -> None:
     groups: dict[str, list[str]] = {}
     for group, *names in LEAVES:
         groups.setdefault(group, []).extend(names)
@@ -135,7 +135,7 @@ def test_these_are_the_commands() -> None:
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_help_of_every_command_has_an_example(path: tuple[str, ...], bare: Shell) -> None:
+def test_help_of_every_command_has_example(path: tuple[str, ...], bare: Shell) -> None:
     text = bare(*path, "--help").out
     assert f"Usage: channel-adapter {' '.join(path)} " in text
     assert f"\n  Example:\n    {EXAMPLES[path].splitlines()[0]}\n" in text
@@ -145,7 +145,7 @@ def test_help_of_every_command_has_an_example(path: tuple[str, ...], bare: Shell
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_every_example_is_right(path: tuple[str, ...]) -> None:
+def test_every_example_is_parsed_by_its_command(path: tuple[str, ...]) -> None:
     for line in EXAMPLES[path].splitlines():
         words = shlex.split(line.rpartition("| ")[2], comments=False)
         assert words[: len(path) + 1] == ["channel-adapter", *path]
@@ -155,18 +155,18 @@ def test_every_example_is_right(path: tuple[str, ...]) -> None:
         LEAVES[path].make_context(path[-1], given)  # type: ignore[attr-defined]
 
 
-def test_overview_has_the_summaries_of_all_groups(bare: Shell) -> None:
+def test_overview_has_summaries_of_all_groups(bare: Shell) -> None:
     overview = " ".join(bare("--help").out.split())
     for name, entry in COMMANDS.items():
         assert f"{name} {entry.summary}" in overview
 
 
-def test_help_of_a_group_has_its_summary(bare: Shell) -> None:
+def test_group_help_has_its_summary(bare: Shell) -> None:
     for name in ("channels", "posts", "webhooks"):
         assert COMMANDS[name].summary in bare(name, "--help").out
 
 
-def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
+def test_help_and_usage_errors_load_no_heavy_library() -> None:
     script = (
         "import sys\nfrom channel_adapter.cli.main import main\n"
         "codes = [main(['--help']), main(['-h']), main(['channels', 'lst']), main(['posts', 'show', 'x', 'y']),"
@@ -295,7 +295,7 @@ def test_missing_library_is_named_with_its_extra(
         (["stub", "--cert", "a.pem"], "--cert and --key-file belong together"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(words: list[str], message: str, bare: Shell) -> None:
+def test_usage_error_is_one_sentence_with_exit_code_2(words: list[str], message: str, bare: Shell) -> None:
     said = bare(*words, code=2)
     assert said.out == ""
     assert said.err.startswith(f"error: {message}")
@@ -305,7 +305,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(words: list[str], message: st
     assert error["message"].startswith(message)
 
 
-def test_command_without_words_shows_help_and_is_a_mistake(bare: Shell) -> None:
+def test_program_without_arguments_shows_help_with_exit_code_2(bare: Shell) -> None:
     assert bare(code=2).out.startswith("Usage: channel-adapter")
 
 
@@ -337,14 +337,14 @@ SERVER = 'sdkappid = 1400000001\nbase_url = "http://127.0.0.1:1"\n'
         (SERVER + f'key = "{KEY}"\nchannels = 3\n', "channels", "channels: must be a table"),
     ],
 )  # fmt: skip
-def test_settings_that_cannot_be_used(toml: str, field: str | None, message: str, bare: Shell) -> None:
+def test_invalid_setting_is_named(toml: str, field: str | None, message: str, bare: Shell) -> None:
     file = bare.file("bad.toml", toml)
     error = bare("channels", "list", "--config", file, "--json", code=2).error
     assert (error["kind"], error["field"]) == ("configuration", field)
     assert message in error["message"]
 
 
-def test_where_settings_come_from(bare: Shell, tmp_path: Path) -> None:
+def test_settings_file_is_found_in_documented_order(bare: Shell, tmp_path: Path) -> None:
     missing = bare("channels", "list", "--config", "nowhere.toml", code=2).err
     assert missing == "error: there is no settings file nowhere.toml\n"
     assert bare("channels", "list", code=2).err == (
@@ -359,7 +359,7 @@ def test_where_settings_come_from(bare: Shell, tmp_path: Path) -> None:
     assert "last.toml" in named("--config", "first.toml", "channels", "list", "--config", "last.toml", code=2).err
 
 
-def test_an_interruption_before_anything_began(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_during_import_has_exit_code_4(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(name: str) -> None:
         raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ OK = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
 
 class Listener(HTTPServer):
-    """A receiver of no user's making: keeps what it hears, answers OK."""
+    """Independent receiver that stores requests and answers OK."""
 
     heard: list[tuple[dict[str, list[str]], Any]]
 
@@ -43,7 +43,7 @@ class Ear(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
-        """Nothing to say."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def listener() -> Iterator[Listener]:
         thread.join()
 
 
-def test_an_event_is_sent_as_the_app_of_the_settings(served: Served, tmp_path: Path, listener: Listener) -> None:
+def test_event_is_sent_and_signed_for_the_configured_app(served: Served, tmp_path: Path, listener: Listener) -> None:
     shell = Shell(tmp_path, served.config, {"CHANNEL_ADAPTER_WEBHOOKS__TOKENS": '["orchid-7f"]'})
     told = shell(
         "webhooks", "trigger", "PostPublished", "--url", listener.url, "--channel", "harbor", "--set", '{"MsgSeq": 7}',
@@ -70,7 +70,7 @@ def test_an_event_is_sent_as_the_app_of_the_settings(served: Served, tmp_path: P
     assert "orchid" not in told.out + told.err
 
 
-def test_no_settings_are_needed_and_repeats_are_the_same(tmp_path: Path, listener: Listener) -> None:
+def test_trigger_needs_no_settings_and_repeats_same_request(tmp_path: Path, listener: Listener) -> None:
     shell = Shell(tmp_path, None)
     told = shell("webhooks", "trigger", "AfterGroupFull", "--url", listener.url, "--sdkappid", "5", "--times", "3")
     assert "HTTP 200" in told.out
@@ -79,7 +79,7 @@ def test_no_settings_are_needed_and_repeats_are_the_same(tmp_path: Path, listene
     assert "Sign" not in listener.heard[0][0]
 
 
-def test_unsigned_on_demand(served: Served, tmp_path: Path, listener: Listener) -> None:
+def test_unsigned_option_omits_signature(served: Served, tmp_path: Path, listener: Listener) -> None:
     shell = Shell(tmp_path, served.config, {"CHANNEL_ADAPTER_WEBHOOKS__TOKENS": '["orchid-7f"]'})
     shell("webhooks", "trigger", "Subscribed", "--url", listener.url, "--unsigned")
     assert "Sign" not in listener.heard[0][0]
@@ -105,10 +105,10 @@ def test_list_shows_all_commands(tmp_path: Path) -> None:
         (["Subscribed", "--url", "127.0.0.1", "--sdkappid", "5"], 2, "address"),
     ],
 )
-def test_failures_are_reported(tmp_path: Path, args: list[str], code: int, hint: str) -> None:
+def test_failed_trigger_is_reported(tmp_path: Path, args: list[str], code: int, hint: str) -> None:
     assert hint in Shell(tmp_path, None)("webhooks", "trigger", *args, code=code).err
 
 
-def test_a_receiver_that_refuses_is_an_exit_code(tmp_path: Path, served: Served) -> None:
+def test_refusal_by_receiver_has_exit_code_1(tmp_path: Path, served: Served) -> None:
     told = Shell(tmp_path, None)("webhooks", "trigger", "Subscribed", "--url", served.url, "--sdkappid", "5", code=1)
     assert "HTTP" in told.out

@@ -1,4 +1,4 @@
-"""config/adapter.example.toml: every setting, with its default."""
+"""config/adapter.example.toml contains every setting with its default."""
 
 import re
 import tomllib
@@ -50,12 +50,12 @@ def settings_of(table: str) -> list[str]:
 
 
 def section(table: str) -> str:
-    """The text of one table; the first one has no heading."""
+    """Return the text of one table; the first one has no heading."""
     parts = re.split(r"^\[(.+)\]$", TEXT, flags=re.MULTILINE)
     return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}[table]
 
 
-def test_the_tables_are_all_there() -> None:
+def test_tables_match_nested_settings() -> None:
     nested = {
         name
         for name, field in Settings.model_fields.items()
@@ -65,7 +65,7 @@ def test_the_tables_are_all_there() -> None:
 
 
 @pytest.mark.parametrize(("table", "name"), [(table, name) for table in TABLES for name in settings_of(table)])
-def test_every_setting_stands_there_with_its_default_and_a_comment(table: str, name: str) -> None:
+def test_every_setting_is_written_with_its_default(table: str, name: str) -> None:
     written: dict[str, Any] = tomllib.loads(TEXT)
     values = written[table] if table else written
     if name in OWN_VALUES:
@@ -79,20 +79,20 @@ def test_every_setting_stands_there_with_its_default_and_a_comment(table: str, n
         assert values[name] == (list(default) if isinstance(default, tuple) else default)
 
 
-def test_every_setting_has_a_comment_above_its_paragraph() -> None:
+def test_every_paragraph_begins_with_a_comment() -> None:
     for paragraph in TEXT.split("\n\n"):
         body = [line for line in paragraph.strip().splitlines() if not re.fullmatch(r"\[(?!calls).+\]", line)]
         assert not body or body[0].startswith("# "), paragraph
 
 
-def test_the_file_loads_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_file_loads_to_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = Settings.load(EXAMPLE)
     given = Settings(sdkappid=loaded.sdkappid, key=loaded.key, region=loaded.region)
     assert loaded.model_dump() == given.model_dump()
 
 
 @pytest.mark.parametrize(("words", "name"), [((), "adapter"), (("adapter",), "adapter"), (("stub",), "stub")])
-def test_command_prints_the_files(words: tuple[str, ...], name: str, tmp_path: Path) -> None:
+def test_settings_command_prints_example_files(words: tuple[str, ...], name: str, tmp_path: Path) -> None:
     shell = Shell(tmp_path, None)
     text = EXAMPLE.with_name(f"{name}.example.toml").read_text(encoding="utf-8")
     assert shell("settings", "example", *words).out == text

@@ -1,4 +1,4 @@
-"""What the stub command says about the stub, without running one."""
+"""Reports of the stub command about the stub, without running one."""
 
 from tests.cli.shell import Shell
 
@@ -26,7 +26,7 @@ def test_coverage_is_listed(cli: Shell) -> None:
     assert total.startswith(f"{len(rows)} of {len(rows)} commands; tests exercise ")
 
 
-def test_commands_that_the_stub_plays(cli: Shell) -> None:
+def test_stub_commands_are_listed(cli: Shell) -> None:
     rows = cli("stub", "--commands", "--json").json
     played = {row["command"]: row["played"] for row in rows}
     assert played["group_open_http_svc/create_group"] == "yes"
@@ -38,6 +38,6 @@ def test_commands_that_the_stub_plays(cli: Shell) -> None:
     assert [line.split(maxsplit=1) for line in lines] == [[row["command"], row["played"]] for row in rows]
 
 
-def test_one_report_at_a_time(cli: Shell) -> None:
+def test_two_reports_in_one_call_are_refused(cli: Shell) -> None:
     result = cli("stub", "--coverage", "--divergences", "--json", code=2)
     assert result.error["field"] == "coverage"

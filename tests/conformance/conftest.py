@@ -1,6 +1,7 @@
-"""One behaviour suite on every server and in both modes: the stub over HTTP, over TLS, with system notices.
+"""One behaviour suite for every server and both modes: the stub over HTTP, over TLS, with system notices.
 
-Official mode runs on the stub over HTTP with the stores that a module names; `modes.py` has the table of what works.
+Official mode runs on the stub over HTTP with the stores that a module names; `modes.py` has the table of supported
+methods.
 
 `CHANNEL_ADAPTER_LIVE=adapter.toml` adds the live service; its app must have the owner and reader accounts below.
 """
@@ -40,7 +41,7 @@ BROADCASTS = 100_000
 class Setting:
     """An open adapter, and a slug that no other test uses.
 
-    `exact`: history may hold system notices, so only exact counts are counts of posts.
+    `exact`: history may contain system notices, so only exact counts are counts of posts.
     """
 
     adapter: ChannelAdapter
@@ -68,7 +69,7 @@ def settings_for(server: StubServer) -> Settings:
 
 
 def official(settings: Settings, database_url: str | None) -> Settings:
-    """Return settings of official mode, without the wait of a second between posts."""
+    """Return settings of official mode, without the delay of a second between posts."""
     changes = {
         "mode": Mode.OFFICIAL,
         "posts": PostSettings(broadcasts_per_second=BROADCASTS, broadcasts_per_hour=BROADCASTS),
@@ -80,7 +81,7 @@ def official(settings: Settings, database_url: str | None) -> Settings:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test on every server in Community mode, and in official mode with the stores that its module names."""
     marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "scene" in metafunc.fixturenames:  # with its own combinations
+    if "scene" in metafunc.fixturenames:  # has its own combinations
         return
     if "setting" in metafunc.fixturenames and "setting" not in marked:
         stores = getattr(metafunc.module, "OFFICIAL_STORES", (SQLITE,))
@@ -93,7 +94,7 @@ community_only = pytest.mark.parametrize("setting", SERVERS, indirect=True)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Count a test as passed that calls, in official mode, what the table names as unsupported."""
+    """Let a test pass in official mode when it raises an UnsupportedError that the table expects."""
     try:
         return (yield)
     except UnsupportedError as error:

@@ -1,7 +1,7 @@
-"""What works in official mode: every public method of the parts of an adapter.
+"""Support of every public method of the parts of an adapter in official mode.
 
-A method that works behaves as in Community mode, which the tests of this package compare; any other raises
-UnsupportedError before a call. A row of an option stands beside the row of its method.
+A supported method behaves as in Community mode, which the tests of this package compare; any other raises
+UnsupportedError before a call. A row of an option is next to the row of its method.
 """
 
 import inspect
@@ -79,6 +79,6 @@ def public_methods() -> set[str]:
 
 
 def is_expected(error: UnsupportedError) -> bool:
-    """Return whether everything that the error names as unsupported is so in the table."""
+    """Return whether the table lists everything that the error names as unsupported."""
     names = error.message.partition(": ")[2].partition(" (")[0].split(" and ")
     return all(name in OPTIONS or METHODS.get(name) == "unsupported" for name in names)

@@ -1,4 +1,4 @@
-"""Channels live as a user expects, whatever server is behind them."""
+"""Creating, reading, updating and deleting channels on every server."""
 
 import pytest
 
@@ -17,7 +17,7 @@ async def create(setting: Setting, **changes: str) -> ChannelId:
     return channel.id
 
 
-async def test_a_channel_is_created_whole_and_reads_back(setting: Setting) -> None:
+async def test_channel_is_created_complete_and_reads_back(setting: Setting) -> None:
     notification = "北风" if setting.adapter.can.notification_text else ""
     created = await setting.adapter.channels.create(
         slug=setting.slug,
@@ -40,13 +40,13 @@ async def test_a_channel_is_created_whole_and_reads_back(setting: Setting) -> No
     assert await setting.adapter.channels.exists(setting.slug)
 
 
-async def test_creating_again_with_the_same_values_finds_the_same_channel(setting: Setting) -> None:
+async def test_repeated_creation_with_same_values_returns_existing_channel(setting: Setting) -> None:
     await create(setting)
     again = await setting.adapter.channels.create(slug=setting.slug, name=NAME, owner=OWNER)
     assert again == await setting.adapter.channels.get(setting.slug)
 
 
-async def test_creating_again_with_other_values_is_a_conflict_that_changes_nothing(setting: Setting) -> None:
+async def test_repeated_creation_with_other_values_raises_conflict_and_changes_nothing(setting: Setting) -> None:
     await create(setting)
     before = await setting.adapter.channels.get(setting.slug)
     with pytest.raises(ConflictError, match="another name"):
@@ -56,7 +56,7 @@ async def test_creating_again_with_other_values_is_a_conflict_that_changes_nothi
     assert await setting.adapter.channels.get(setting.slug) == before
 
 
-async def test_without_a_slug_the_idempotency_key_names_the_channel(setting: Setting) -> None:
+async def test_idempotency_key_identifies_channel_without_slug(setting: Setting) -> None:
     channels = setting.adapter.channels
     first = await channels.create(name=NAME, owner=OWNER, idempotency_key=setting.slug)
     again = await channels.create(name=NAME, owner=OWNER, idempotency_key=setting.slug)
@@ -68,7 +68,7 @@ async def test_without_a_slug_the_idempotency_key_names_the_channel(setting: Set
 
 
 @community_only
-async def test_a_group_that_is_no_channel_is_never_adopted_read_changed_or_deleted(setting: Setting) -> None:
+async def test_plain_community_is_not_adopted_read_changed_or_deleted(setting: Setting) -> None:
     group = f"@TGS#_{setting.slug}"
     body = {"Type": "Community", "GroupId": group, "Name": "A plain Community", "Owner_Account": OWNER}
     await setting.adapter.call("group_open_http_svc", "create_group", body)
@@ -93,7 +93,7 @@ async def test_a_group_that_is_no_channel_is_never_adopted_read_changed_or_delet
         await setting.adapter.call("group_open_http_svc", "destroy_group", {"GroupId": group})
 
 
-async def test_an_update_changes_what_differs_and_nothing_else(setting: Setting) -> None:
+async def test_update_changes_given_fields_only(setting: Setting) -> None:
     channel = await create(setting, introduction="old", custom_data=CUSTOM_DATA, organization="Office")
     updated = await setting.adapter.channels.update(channel, introduction="new", custom_data="short", organization="")
     assert (updated.introduction, updated.custom_data, updated.organization) == ("new", "short", "")
@@ -101,7 +101,7 @@ async def test_an_update_changes_what_differs_and_nothing_else(setting: Setting)
     assert await setting.adapter.channels.update(channel, introduction="new") == updated
 
 
-async def test_a_deleted_channel_is_gone_and_its_slug_is_free(setting: Setting) -> None:
+async def test_deleted_channel_is_not_found_and_its_slug_is_free(setting: Setting) -> None:
     channel = await create(setting)
     assert await setting.adapter.channels.delete(channel)
     assert not await setting.adapter.channels.delete(channel)
@@ -111,7 +111,7 @@ async def test_a_deleted_channel_is_gone_and_its_slug_is_free(setting: Setting) 
     await create(setting)
 
 
-async def test_many_channels_are_read_at_once(setting: Setting) -> None:
+async def test_get_many_reads_several_channels(setting: Setting) -> None:
     created = [
         (await setting.adapter.channels.create(name=f"{setting.slug} {n}", owner=OWNER, slug=f"{setting.slug}_{n}")).id
         for n in range(3)
@@ -136,20 +136,20 @@ async def test_many_channels_are_read_at_once(setting: Setting) -> None:
         ({"owner": "x" * 33}, "owner"),
     ],
 )
-async def test_a_refused_creation_creates_nothing(setting: Setting, values: dict[str, str], field: str) -> None:
+async def test_invalid_channel_is_refused_and_not_created(setting: Setting, values: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidError) as refused:
         await create(setting, **values)
     assert refused.value.field == field
     assert not await setting.adapter.channels.exists(setting.slug)
 
 
-async def test_the_channels_of_somebody_the_app_does_not_know(setting: Setting) -> None:
+async def test_channels_of_unknown_user_raise_not_found(setting: Setting) -> None:
     with pytest.raises(NotFoundError, match="user 'nobody_here' is not an account of the app") as refused:
         [mine async for mine in setting.adapter.channels.subscribed("nobody_here")]
     assert refused.value.field == "user"
 
 
-async def test_an_owner_whom_the_app_does_not_know_is_named(setting: Setting) -> None:
+async def test_unknown_owner_is_named(setting: Setting) -> None:
     with pytest.raises(NotFoundError, match="owner 'nobody_here' is not an account") as refused:
         await create(setting, owner="nobody_here")
     assert refused.value.field == "owner"
@@ -157,7 +157,7 @@ async def test_an_owner_whom_the_app_does_not_know_is_named(setting: Setting) ->
 
 
 @community_only
-async def test_my_channels_are_told_from_ordinary_communities(setting: Setting) -> None:
+async def test_subscribed_channels_exclude_plain_communities(setting: Setting) -> None:
     adapter = setting.adapter
     channel = await create(setting)
     plain = f"@TGS#_{setting.slug}_plain"

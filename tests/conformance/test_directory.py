@@ -1,4 +1,4 @@
-"""The directory: what a search finds in both databases, and what refresh reads, stores and removes."""
+"""The directory: results of a search in both databases, and what refresh reads, stores and removes."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tests.conformance.conftest import KEYS, OWNER, settings_for
 
 @dataclass(frozen=True)
 class Town:
-    """An adapter with a database, and another program of the app without one."""
+    """An adapter with a database, and another process of the app without one."""
 
     adapter: ChannelAdapter
     other: ChannelAdapter
@@ -37,7 +37,7 @@ async def town(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             yield Town(adapter, other)
 
 
-async def test_words_are_found_in_name_slug_and_introduction(town: Town) -> None:
+async def test_search_finds_words_in_name_slug_and_introduction(town: Town) -> None:
     channels = town.adapter.channels
     await channels.create(
         slug="harbor_news", name="港口新闻 Harbour News", owner=OWNER, introduction="潮汐、渡轮与鱼市"
@@ -64,7 +64,7 @@ async def test_words_are_found_in_name_slug_and_introduction(town: Town) -> None
     assert await town.found(limit=1) == ["ferry_times"]
 
 
-async def test_changes_by_this_adapter_are_found_without_a_refresh(town: Town) -> None:
+async def test_changes_by_this_adapter_are_found_without_refresh(town: Town) -> None:
     channels = town.adapter.channels
     await channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
     await channels.update("harbor_news", introduction="Tides", categories=["News", "港口 ", "news"])
@@ -84,7 +84,7 @@ async def test_changes_by_this_adapter_are_found_without_a_refresh(town: Town) -
     assert (await town.found(), await town.found(category="News")) == (["harbor_news"], [])
 
 
-async def test_refresh_reads_all_channels_and_removes_those_that_are_gone(town: Town) -> None:
+async def test_refresh_reads_all_channels_and_removes_deleted_ones(town: Town) -> None:
     for number in range(60):
         await town.other.channels.create(slug=f"news_{number}", name=f"News {number}", owner=OWNER)
     assert await town.found("news") == []
@@ -100,7 +100,7 @@ async def test_refresh_reads_all_channels_and_removes_those_that_are_gone(town: 
     assert (await town.found(verified=True), await town.found(category="Sport")) == (["news_4"], ["news_1"])
 
 
-async def test_refresh_in_official_account_mode_reads_the_known_channels(tmp_path: Path) -> None:
+async def test_refresh_in_official_mode_reads_known_channels(tmp_path: Path) -> None:
     url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
     async with StubServer(StubSettings.model_validate({"app": {"group_fields": KEYS}})) as server:
         settings = settings_for(server).model_copy(update={"database_url": url, "mode": Mode.OFFICIAL})
@@ -131,13 +131,13 @@ async def test_refresh_in_official_account_mode_reads_the_known_channels(tmp_pat
         ({"text": "", "category": "a\x1bb"}, "category"),
     ],
 )
-async def test_terms_that_cannot_be_searched_are_named(town: Town, terms: dict[str, object], field: str) -> None:
+async def test_invalid_search_term_is_named(town: Town, terms: dict[str, object], field: str) -> None:
     with pytest.raises(InvalidError) as refused:
         await town.adapter.directory.search(**terms)  # type: ignore[arg-type]
     assert refused.value.field == field
 
 
-async def test_categories_that_cannot_be_kept_change_nothing(town: Town) -> None:
+async def test_invalid_categories_change_nothing(town: Town) -> None:
     channels = town.adapter.channels
     await channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
     for wrong in ("News", ["x" * 61], [""], [f"c{number}" for number in range(21)], ["a\nb"]):
@@ -152,7 +152,7 @@ async def test_categories_that_cannot_be_kept_change_nothing(town: Town) -> None
     assert (await channels.get("tides")).name == "Tides"
 
 
-async def test_one_channel_is_read_from_the_database(town: Town) -> None:
+async def test_get_reads_one_channel_from_the_database(town: Town) -> None:
     await town.adapter.channels.create(slug="harbor_news", name="Harbour", owner=OWNER)
     await town.adapter.channels.update("harbor_news", categories=["Ports", "港口"])
     entry = await town.adapter.directory.get("harbor_news")

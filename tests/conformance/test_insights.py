@@ -1,4 +1,4 @@
-"""Insights: views against a model of who was there and what was read, and growth from webhooks and scans."""
+"""Insights: views against a model of members and their reading, and growth from webhooks and scans."""
 
 import random
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class World(NamedTuple):
-    """A channel on a stub whose clock stands still until a test moves it, and the adapter's clock with it."""
+    """A channel on a stub whose clock changes only when a test moves it, and the adapter's clock with it."""
 
     adapter: ChannelAdapter
     server: StubServer
@@ -29,7 +29,7 @@ class World(NamedTuple):
 
 
 class StubTime:
-    """The adapter's clock, which shows the time of the stub."""
+    """The adapter's clock, which returns the time of the stub."""
 
     def __init__(self, server: StubServer) -> None:
         self._server = server
@@ -58,7 +58,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_views_are_those_of_a_model(world: World, seed: int) -> None:
+async def test_views_equal_those_of_a_model(world: World, seed: int) -> None:
     adapter, server, channel = world
     chance = random.Random(seed)
     joined: dict[UserId, float] = {}
@@ -104,7 +104,7 @@ async def test_recalled_posts_have_no_views(world: World) -> None:
     assert (await adapter.insights.views(channel)).posts == ()
 
 
-async def test_unknown_channel_has_no_figures(world: World) -> None:
+async def test_views_of_unknown_channel_raise_not_found(world: World) -> None:
     with pytest.raises(NotFoundError):
         await world.adapter.insights.views("nothing")
 
@@ -117,7 +117,7 @@ async def test_growth_needs_a_database(world: World) -> None:
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)
-async def test_growth_by_day_comes_from_events_and_the_count_of_today(world: World) -> None:
+async def test_daily_growth_is_computed_from_events_and_current_count(world: World) -> None:
     adapter, server, channel = world
     first = BEGIN - timedelta(days=2)
     events = [
@@ -148,11 +148,11 @@ async def test_growth_by_day_comes_from_events_and_the_count_of_today(world: Wor
     assert (after.best[0].views, after.best[0].reach) == (1, 4)
     assert after.scanned_at is not None
     assert after.scanned_at >= BEGIN
-    assert after.days[-1].joins == 4  # the scan knows joins that no webhook reported
+    assert after.days[-1].joins == 4  # the scan includes joins that no webhook reported
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)
-async def test_days_before_the_first_record_have_no_count(world: World) -> None:
+async def test_days_before_first_record_have_no_count(world: World) -> None:
     adapter, server, channel = world
     server.world.clock.advance(86_400 * 40)
     found = await adapter.insights.channel(channel)
@@ -165,7 +165,7 @@ async def test_days_before_the_first_record_have_no_count(world: World) -> None:
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)
-async def test_figures_begin_with_the_channel_or_with_what_is_known_of_it(world: World) -> None:
+async def test_insights_begin_with_channel_creation_or_first_record(world: World) -> None:
     adapter, server, channel = world
     server.world.clock.advance(86_400 * 3)
     found = await adapter.insights.channel(channel, date.min)
@@ -179,7 +179,7 @@ async def test_figures_begin_with_the_channel_or_with_what_is_known_of_it(world:
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)
-async def test_old_records_are_deleted_by_a_scan(world: World) -> None:
+async def test_scan_deletes_old_records(world: World) -> None:
     adapter, server, channel = world
     await adapter.signals.channel_event.emit(Subscribed(channel=channel, users=(USERS[0],), at=BEGIN))
     server.world.clock.advance(86_400 * 401)
@@ -199,14 +199,14 @@ async def test_old_records_are_deleted_by_a_scan(world: World) -> None:
     ],
     ids=["no zone", "future", "text", "year 0", "year 10000"],
 )
-async def test_wrong_times_are_refused(world: World, since: datetime | date) -> None:
+async def test_invalid_start_times_are_refused(world: World, since: datetime | date) -> None:
     with pytest.raises(InvalidError) as caught:
         await world.adapter.insights.channel(world.channel, since)
     assert caught.value.field == "since"
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)
-async def test_growth_of_channels_is_what_webhooks_reported_in_the_last_days(world: World) -> None:
+async def test_growth_of_channels_counts_webhooks_of_the_last_days(world: World) -> None:
     adapter, _, channel = world
     quiet = await adapter.channels.create(slug="quiet", name="Quiet", owner=OWNER)
     for event in (
@@ -224,7 +224,7 @@ async def test_growth_of_channels_is_what_webhooks_reported_in_the_last_days(wor
 
 
 @pytest.mark.parametrize("world", [True], indirect=True)
-async def test_stored_views_are_those_of_the_last_scan(world: World) -> None:
+async def test_stored_views_equal_those_of_the_last_scan(world: World) -> None:
     adapter, server, channel = world
     await adapter.subscriptions.subscribe(channel, USERS[:4], assign=False)
     first, second = [(await adapter.posts.publish(channel, Text(text))).ref for text in ("one", "two")]

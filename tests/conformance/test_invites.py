@@ -1,4 +1,4 @@
-"""Invitations: exact uses, states, and uses that come back."""
+"""Invitations: exact number of uses, states, and returned uses."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ NEWS = "harbor_news"
 
 @dataclass
 class Town:
-    """A channel, an adapter with a database, and what other adapters need."""
+    """A channel, an adapter with a database, and the settings for other adapters."""
 
     adapter: ChannelAdapter
     server: StubServer
@@ -71,7 +71,7 @@ async def town(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             yield Town(adapter, server, settings)
 
 
-async def test_invitation_subscribes_as_many_users_as_it_may(town: Town) -> None:
+async def test_invitation_subscribes_up_to_its_maximum_of_users(town: Town) -> None:
     invitation = await town.create(max_uses=2, expires=timedelta(days=1))
     assert re.fullmatch(r"[a-z2-7]{26}", invitation.code)
     assert invitation.link == f"https://example.org/{NEWS}/join?c={invitation.code}"
@@ -93,7 +93,7 @@ async def test_invitation_subscribes_as_many_users_as_it_may(town: Town) -> None
     assert listed.expires_at == invitation.expires_at
 
 
-async def test_invitation_that_cannot_be_accepted_says_why_in_one_sentence(town: Town) -> None:
+async def test_invalid_invitation_is_refused_with_its_reason(town: Town) -> None:
     for wrong in ("A" * 22, "", "short", "A" * 21 + "!", None):
         with pytest.raises(NotFoundError, match="there is no invitation with this code") as refused:
             await town.adapter.invites.accept(wrong, user=ANN)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ async def test_invitation_that_cannot_be_accepted_says_why_in_one_sentence(town:
     assert await town.members() == set()
 
 
-async def test_subscription_that_fails_gives_the_use_back(town: Town) -> None:
+async def test_failed_subscription_returns_the_use(town: Town) -> None:
     invitation = await town.create(max_uses=1)
     with pytest.raises(NotFoundError, match="'ghost' is not an account of the app"):
         await town.accept(invitation, "ghost")
@@ -138,7 +138,7 @@ async def test_subscription_that_fails_gives_the_use_back(town: Town) -> None:
         await town.accept(invitation, EVE)
 
 
-async def test_subscription_whose_answer_is_lost_uses_the_invitation(town: Town) -> None:
+async def test_subscription_with_lost_answer_uses_the_invitation(town: Town) -> None:
     invitation = await town.create(max_uses=1)
     hasty = town.settings.model_copy(update={"total_seconds": 0.5, "call_seconds": 0.2})
     async with ChannelAdapter.open(hasty) as adapter:
@@ -150,8 +150,8 @@ async def test_subscription_whose_answer_is_lost_uses_the_invitation(town: Town)
         await town.accept(invitation, EVE)
 
 
-async def test_concurrent_users_of_four_adapters_get_exactly_the_uses(town: Town) -> None:
-    """All users at a time, some of them twice, one blocked and one unknown, who give their uses back."""
+async def test_concurrent_acceptance_by_four_adapters_uses_invitation_exactly(town: Town) -> None:
+    """All users accept concurrently: one appears twice; one blocked and one unknown user return their uses."""
     invitation = await town.create(max_uses=20)
     await town.adapter.channels.block(NEWS, [ANN])
     users = [ANN, "ghost", BEN, BEN, *READERS[2:]]
@@ -191,7 +191,7 @@ async def test_concurrent_users_of_four_adapters_get_exactly_the_uses(town: Town
         ({"expires": "7d"}, "expires"),
     ],
 )
-async def test_terms_that_cannot_be_kept_are_named(town: Town, terms: dict[str, Any], field: str) -> None:
+async def test_invalid_invitation_terms_are_named(town: Town, terms: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidError) as refused:
         await town.create(**terms)
     assert refused.value.field == field
@@ -200,7 +200,7 @@ async def test_terms_that_cannot_be_kept_are_named(town: Town, terms: dict[str, 
     assert [each async for each in town.adapter.invites.list()] == []
 
 
-async def test_qr_code_is_an_svg_image_of_the_link(town: Town) -> None:
+async def test_qr_code_is_svg_and_needs_a_new_invitation(town: Town) -> None:
     invitation = await town.create()
     image = town.adapter.invites.qr(invitation)
     assert image.startswith("<svg ")
@@ -219,7 +219,7 @@ async def test_deleted_channel_has_no_invitations(town: Town) -> None:
         await town.create()
 
 
-async def test_official_accounts_have_invitations_too(tmp_path: Path) -> None:
+async def test_official_accounts_support_invitations(tmp_path: Path) -> None:
     url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
     async with StubServer(StubSettings.model_validate({"app": {"group_fields": KEYS}})) as server:
         settings = settings_for(server).model_copy(update={"database_url": url, "mode": Mode.OFFICIAL})

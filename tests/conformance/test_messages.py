@@ -65,7 +65,7 @@ def settings_of(server: StubServer, mode: Mode, **more: Any) -> Settings:
 @pytest.fixture(params=[*Mode])
 async def talk(request: pytest.FixtureRequest) -> AsyncIterator[Talk]:
     calls: list[Attempt] = []
-    slug = "harbor_" + "x" * 35  # with its prefix the longest id, 48 bytes
+    slug = "harbor_" + "x" * 35  # the longest id with its prefix, 48 bytes
     async with (
         StubServer(
             StubSettings.model_validate({"app": {"group_fields": ["ch_tag"]}, "limits": {"roaming_days": 1}})
@@ -96,7 +96,7 @@ async def test_message_is_sent_read_edited_and_recalled(talk: Talk) -> None:
     picture = TextAndImage("welcome aboard", Image("https://s.example/p.png"))
     found = {message.key: message async for message in messages.thread(talk.channel, user=reader)}
     assert found[sent.key].content == picture
-    for _ in range(2):  # again changes nothing
+    for _ in range(2):  # repetition changes nothing
         await messages.recall(sent.ref)
     found = {message.key: message async for message in messages.thread(talk.channel, user=reader)}
     assert (found[sent.key].recalled, found[sent.key].parts) == (True, ())
@@ -123,11 +123,11 @@ async def test_long_thread_is_read_in_pages_newest_first(talk: Talk) -> None:
         await talk.adapter.messages.send(talk.channel, user=READERS[0], content=Text(f"message {number}"))
     talk.calls.clear()
     assert await talk.texts(READERS[0]) == [Text(f"message {number}") for number in range(129, -1, -1)]
-    assert 2 <= len(talk.calls) <= 5  # the service cuts a page at 13 KB
+    assert 2 <= len(talk.calls) <= 5  # the service limits a page to 13 KB
 
 
-async def test_thread_ends_where_the_service_keeps_nothing(talk: Talk) -> None:
-    """Only messages between users can be imported with a time in the past."""
+async def test_thread_ends_at_retention_limit_of_the_service(talk: Talk) -> None:
+    """Community mode only: messages with a time in the past can be imported between users alone."""
     if talk.mode is Mode.OFFICIAL:
         return
     day, now = 86_400, int(talk.server.world.clock.now())
@@ -140,7 +140,7 @@ async def test_thread_ends_where_the_service_keeps_nothing(talk: Talk) -> None:
     assert await talk.texts(READERS[0]) == [Text(f"{day // 2} s ago")]
 
 
-async def test_many_users_get_one_outcome_each(talk: Talk) -> None:
+async def test_send_many_returns_one_outcome_per_user(talk: Talk) -> None:
     users = [*READERS, "nobody_7", READERS[0]]
     outcomes = await talk.adapter.messages.send_many(talk.channel, users, Text("the ferry is cancelled"))
     assert outcomes.counts == {
@@ -150,7 +150,7 @@ async def test_many_users_get_one_outcome_each(talk: Talk) -> None:
     assert len([call for call in talk.calls if call.command == "batchsendmsg"]) == 1
 
 
-async def test_stream_of_users_may_name_one_again(talk: Talk) -> None:
+async def test_repeated_users_of_a_stream_receive_one_message(talk: Talk) -> None:
     async def users() -> AsyncIterator[str]:
         for _ in range(300):
             for reader in (*READERS, "not\nvalid"):
@@ -164,8 +164,8 @@ async def test_stream_of_users_may_name_one_again(talk: Talk) -> None:
     assert await talk.texts(READERS[0]) == [Text("once")]
 
 
-async def test_user_without_subscription(talk: Talk) -> None:
-    """Answers of official accounts reach subscribers alone; in Communities any account can be written to."""
+async def test_message_to_non_subscriber_is_refused_in_official_mode(talk: Talk) -> None:
+    """Messages of official accounts reach subscribers only; in Communities any account can receive them."""
     messages = talk.adapter.messages
     if talk.mode is Mode.COMMUNITY:
         await messages.send(talk.channel, user=STRANGER, content=Text("hello"))
@@ -198,7 +198,7 @@ async def test_invalid_messages_are_refused_before_a_call(talk: Talk, user: str,
     assert [call for call in talk.calls if "msg" in call.command] == []
 
 
-async def test_content_and_users_of_a_bulk_call_are_checked_first(talk: Talk) -> None:
+async def test_content_and_users_of_bulk_call_are_checked_first(talk: Talk) -> None:
     send_many: Any = talk.adapter.messages.send_many
     for users, content, field in (
         (READERS, Text("x" * 12_289), "content"),
@@ -229,7 +229,7 @@ async def test_unknown_accounts_and_channels_are_named(talk: Talk) -> None:
         await messages.mark_read(talk.channel, user="nobody_7")
 
 
-async def test_account_of_the_channel_is_no_reader(talk: Talk) -> None:
+async def test_account_of_the_channel_is_refused_as_recipient(talk: Talk) -> None:
     says = "is the id of a channel" if talk.mode is Mode.OFFICIAL else "sends the messages"
     with pytest.raises(InvalidError, match=says) as caught:
         await talk.adapter.messages.send(talk.channel, user=talk.account, content=Text("hello"))
@@ -242,7 +242,7 @@ async def test_account_of_the_channel_is_no_reader(talk: Talk) -> None:
     }  # fmt: skip
 
 
-async def test_messages_that_the_channel_did_not_send_cannot_be_changed(talk: Talk) -> None:
+async def test_messages_not_sent_by_the_channel_cannot_be_changed(talk: Talk) -> None:
     messages, reader = talk.adapter.messages, UserId(READERS[0])
     talk.reader(reader).send(talk.account, "from a reader")
     (received,) = [message async for message in messages.thread(talk.channel, user=reader)]
@@ -255,7 +255,7 @@ async def test_messages_that_the_channel_did_not_send_cannot_be_changed(talk: Ta
     assert await talk.texts(reader) == [Text("from a reader")]
 
 
-async def test_references_are_checked(talk: Talk) -> None:
+async def test_invalid_references_are_refused(talk: Talk) -> None:
     recall: Any = talk.adapter.messages.recall
     message = Message(
         channel=talk.channel, user=UserId(READERS[0]), key="1_2_3", direction=Direction.SENT, parts=(), sent_at=None
@@ -278,7 +278,7 @@ async def test_list_of_threads_needs_a_database(talk: Talk) -> None:
     assert caught.value.field == "database_url"
 
 
-async def test_contact_sends_in_place_of_the_owner(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_contact_sends_instead_of_the_owner(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
     update, messages = talk.adapter.channels.update, talk.adapter.messages
     assert (await messages.contact(talk.channel)).account == talk.account
     if talk.mode is Mode.OFFICIAL:
@@ -308,7 +308,7 @@ async def test_contact_sends_in_place_of_the_owner(talk: Talk, caplog: pytest.Lo
     assert (await messages.contact("second")).account == second.owner
 
 
-async def test_service_that_does_not_count_for_accounts_is_replaced_by_the_table(tmp_path: Path) -> None:
+async def test_unread_of_official_account_without_service_counts_needs_database(tmp_path: Path) -> None:
     stub = StubSettings.model_validate({"behaviour": {"official_account_reads": False}})
     async with StubServer(stub) as server:
         for url in (None, f"sqlite:///{tmp_path}/messages.db"):
@@ -325,7 +325,7 @@ async def test_service_that_does_not_count_for_accounts_is_replaced_by_the_table
                     await adapter.messages.mark_read("news", user=READERS[0])
 
 
-async def test_plan_without_official_accounts_is_named(talk: Talk) -> None:
+async def test_plan_without_official_accounts_raises_configuration_error(talk: Talk) -> None:
     talk.server.faults.replace([Fault(command="*sendmsg", code=131000)])
     with pytest.raises(ConfigurationError, match="plan") as caught:
         await talk.adapter.messages.send(talk.channel, user=READERS[0], content=Text("hello"))

@@ -1,4 +1,4 @@
-"""The table of methods is whole, and each capability that is missing is refused before a call or has a substitute."""
+"""Completeness of the table of methods, and refusal or replacement of every missing capability."""
 
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,7 +31,7 @@ ANN, BEN, *_ = READERS
 
 @dataclass(frozen=True)
 class World:
-    """An official account with two subscribers and a post, and how many calls the stub has seen."""
+    """An official account with two subscribers and a post, and the number of calls to the stub."""
 
     adapter: ChannelAdapter
     server: StubServer
@@ -108,7 +108,7 @@ async def notification_text(world: World) -> None:
 
 
 async def notify(world: World) -> None:
-    """The service sends no notices: the setting is ignored."""
+    """Check that the setting is ignored: the service sends no notices."""
     async with opened(world.server, None, subscriptions=SubscriptionSettings(notify=True)) as adapter:
         assert (await adapter.subscriptions.unsubscribe(world.slug, [BEN])).counts == {OutcomeKind.REMOVED: 1}
 
@@ -120,7 +120,7 @@ async def read_notifications(world: World) -> None:
 
 
 async def list_all(world: World) -> None:
-    """The registry in the database."""
+    """Check the replacement: the registry in the database."""
     assert [each.slug async for each in world.adapter.channels.all()] == [world.slug]
     async with opened(world.server, None) as without:
         await without.channels.create(slug="unseen", name="Unseen", owner=OWNER)
@@ -137,7 +137,7 @@ async def list_all(world: World) -> None:
 
 
 async def attributes(world: World) -> None:
-    """Rows of the database, which other processes see."""
+    """Check the replacement: rows of the database, which other processes read."""
     await world.adapter.reactions.set_policy(world.slug, "basic")
     await world.adapter.channels.verify(world.slug)
     async with ChannelAdapter.open(world.adapter.settings) as other:
@@ -149,7 +149,7 @@ async def attributes(world: World) -> None:
 
 
 async def read_to_number(world: World) -> None:
-    """The time of the post: later posts stay unread, those of the same second do not."""
+    """Check the replacement by time: later posts stay unread, those of the same second do not."""
     world.server.world.clock.advance(2)
     later = await world.adapter.posts.publish(world.slug, Text("high tide"))
     assert await world.adapter.unread.mark_read(world.slug, world.post.ref, user=ANN) == 1
@@ -160,7 +160,7 @@ async def read_to_number(world: World) -> None:
 
 
 async def service_reactions(world: World) -> None:
-    """The store alone: nothing is written on the service."""
+    """Check the replacement by the store: nothing is written to the service."""
     before = world.calls()
     assert await world.adapter.reactions.react(world.post.ref, ANN, "👍")
     assert await world.adapter.reactions.flush()
@@ -177,7 +177,7 @@ async def service_reactions(world: World) -> None:
 
 
 async def detect_lost_posts(world: World) -> None:
-    """None: an announced broadcast has nothing by which it could be found again."""
+    """Check that there is no replacement: an announced broadcast has no identifier to find it again."""
     body = {"CallbackCommand": "OfficialAccount.CallbackBeforeSendMsg", "Official_Account": "@TOA#_tides"}
     assert world.adapter.pipeline.callbacks.pending_post(body) is None
 
@@ -188,7 +188,7 @@ async def no_import(world: World) -> None:
 
 
 async def close_posting(world: World) -> None:
-    """Ignored: posting is always closed, and nothing can be unfinished."""
+    """Check that it is ignored: posting is always closed, and no channel can be incomplete."""
     before = world.calls()
     assert await world.adapter.channels.finish(world.slug) is False
     assert world.calls() == before
@@ -219,7 +219,7 @@ ROWS: dict[str, Act] = {
 
 
 @pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Capabilities)])
-async def test_a_capability_that_is_false_is_refused_or_has_a_substitute(world: World, field: str) -> None:
+async def test_missing_capability_is_refused_or_replaced(world: World, field: str) -> None:
     assert world.adapter.can == OFFICIAL_CAPABILITIES
     assert getattr(world.adapter.can, field) is False
     await ROWS[field](world)
@@ -229,7 +229,7 @@ async def test_community_mode_reports_its_own_capabilities(setting: Setting) -> 
     assert setting.adapter.can == COMMUNITY_CAPABILITIES
 
 
-async def test_channels_of_a_user_with_1000_accounts_cost_five_calls() -> None:
+async def test_channels_of_user_with_1000_accounts_need_five_calls() -> None:
     async with StubServer() as server, opened(server, None) as adapter:
         await adapter.accounts.add([OWNER, ANN])
         state = server.world.state
@@ -244,14 +244,14 @@ async def test_channels_of_a_user_with_1000_accounts_cost_five_calls() -> None:
 
 
 @pytest.mark.parametrize("id_", ["@TGS#_tides", "@TGS#_x"])
-async def test_an_id_of_the_other_mode_names_it(world: World, id_: str) -> None:
+async def test_id_of_other_mode_is_refused_with_its_mode(world: World, id_: str) -> None:
     before = world.calls()
     with pytest.raises(InvalidError, match=r"is the id of a channel in community mode, .* is in official mode"):
         await world.adapter.channels.get(id_)
     assert world.calls() == before
 
 
-async def test_a_cursor_of_the_other_mode_names_it(world: World, setting: Setting) -> None:
+async def test_cursor_of_other_mode_is_refused_with_its_mode(world: World, setting: Setting) -> None:
     pages = world.adapter.subscriptions.subscribers(world.slug)
     await anext(pages)
     with pytest.raises(InvalidError, match="is a cursor of community mode, and this adapter is in official mode"):

@@ -44,7 +44,7 @@ async def channel(setting: Setting) -> str:
     return (await setting.adapter.channels.create(slug=setting.slug, name="Tides", owner=OWNER)).id
 
 
-async def test_every_kind_of_post_reads_back_as_written(setting: Setting, channel: str) -> None:
+async def test_every_kind_of_post_reads_back_as_published(setting: Setting, channel: str) -> None:
     published = [await setting.adapter.posts.publish(channel, content) for content in CONTENTS]
     assert [post.content for post in published] == CONTENTS
     assert len({post.ref for post in published}) == len(CONTENTS)
@@ -55,7 +55,7 @@ async def test_every_kind_of_post_reads_back_as_written(setting: Setting, channe
     assert await setting.adapter.posts.get(published[3].ref) == published[3]
 
 
-async def test_history_goes_over_many_pages_in_both_directions(setting: Setting, channel: str) -> None:
+async def test_history_spans_many_pages_in_both_directions(setting: Setting, channel: str) -> None:
     refs = [(await setting.adapter.posts.publish(channel, Text(f"post {n}"))).ref for n in range(45)]
     assert [post.ref async for post in setting.adapter.posts.history(channel)] == refs[::-1]
     assert [post.ref async for post in setting.adapter.posts.history(channel, oldest_first=True)] == refs
@@ -66,7 +66,7 @@ async def test_history_goes_over_many_pages_in_both_directions(setting: Setting,
     ] == refs[:30]
 
 
-async def test_a_ref_with_a_slug_means_the_same_post_everywhere(setting: Setting, channel: str) -> None:
+async def test_ref_with_slug_identifies_the_same_post_everywhere(setting: Setting, channel: str) -> None:
     adapter = setting.adapter
     post = await adapter.posts.publish(channel, Text("one"))
     await adapter.subscriptions.subscribe(channel, [READERS[0]])
@@ -88,12 +88,12 @@ async def test_a_ref_with_a_slug_means_the_same_post_everywhere(setting: Setting
     assert (await adapter.posts.get(post.ref)).state is PostState.RECALLED
 
 
-async def test_an_empty_channel_has_no_history(setting: Setting, channel: str) -> None:
+async def test_empty_channel_has_no_history(setting: Setting, channel: str) -> None:
     assert [post async for post in setting.adapter.posts.history(channel)] == []
     assert [post async for post in setting.adapter.posts.history(channel, oldest_first=True)] == []
 
 
-async def test_publishing_again_with_the_same_key_posts_once(setting: Setting, channel: str) -> None:
+async def test_repeated_publishing_with_same_key_posts_once(setting: Setting, channel: str) -> None:
     first = await setting.adapter.posts.publish(channel, Text("once"), idempotency_key="entry-1")
     again = await setting.adapter.posts.publish(channel, Text("once"), idempotency_key="entry-1")
     other = await setting.adapter.posts.publish(channel, Text("once"))
@@ -102,13 +102,13 @@ async def test_publishing_again_with_the_same_key_posts_once(setting: Setting, c
     assert first.dedupe == setting.adapter.posts.dedupe_of(channel, "entry-1")
 
 
-async def test_an_empty_key_is_no_key(setting: Setting, channel: str) -> None:
+async def test_empty_idempotency_key_is_refused(setting: Setting, channel: str) -> None:
     with pytest.raises(InvalidError) as refused:
         await setting.adapter.posts.publish(channel, Text("lost otherwise"), idempotency_key="")
     assert refused.value.field == "idempotency_key"
 
 
-async def test_a_recalled_post_keeps_its_place_and_loses_its_words(setting: Setting, channel: str) -> None:
+async def test_recalled_post_keeps_its_position_and_loses_its_content(setting: Setting, channel: str) -> None:
     posts = setting.adapter.posts
     kept = await posts.publish(channel, Text("stays"))
     taken = await posts.publish(channel, Text("goes"))
@@ -119,14 +119,14 @@ async def test_a_recalled_post_keeps_its_place_and_loses_its_words(setting: Sett
     assert (await posts.get(taken.ref)).state is PostState.RECALLED
 
 
-async def test_an_edit_replaces_what_a_post_says(setting: Setting, channel: str) -> None:
+async def test_edit_replaces_content_of_post(setting: Setting, channel: str) -> None:
     post = await setting.adapter.posts.publish(channel, Text("Fery"))
     await setting.adapter.posts.edit(post.ref, Text("Ferry"))
     assert (await setting.adapter.posts.get(post.ref)).content == Text("Ferry")
 
 
 @community_only
-async def test_an_admin_may_be_the_author_and_a_subscriber_may_not(setting: Setting, channel: str) -> None:
+async def test_admin_may_be_author_and_subscriber_may_not(setting: Setting, channel: str) -> None:
     adapter = setting.adapter
     await adapter.subscriptions.subscribe(channel, READERS[:2])
     body = {"GroupId": channel, "Member_Account": READERS[0], "Role": "Admin"}
@@ -139,7 +139,7 @@ async def test_an_admin_may_be_the_author_and_a_subscriber_may_not(setting: Sett
 
 
 @community_only
-async def test_a_handed_over_channel_posts_as_its_new_owner(setting: Setting, channel: str) -> None:
+async def test_transferred_channel_posts_as_new_owner(setting: Setting, channel: str) -> None:
     adapter = setting.adapter
     await adapter.posts.publish(channel, Text("by the old owner"))
     await adapter.subscriptions.subscribe(channel, READERS[:1])
@@ -149,13 +149,13 @@ async def test_a_handed_over_channel_posts_as_its_new_owner(setting: Setting, ch
 
 
 @pytest.mark.parametrize("content", [[], Text(""), Text("x" * 12_000), [Custom("a"), Custom("b")], Image("")])
-async def test_a_refused_post_is_not_published(setting: Setting, channel: str, content: Content) -> None:
+async def test_invalid_post_is_refused_and_not_published(setting: Setting, channel: str, content: Content) -> None:
     with pytest.raises(InvalidError):
         await setting.adapter.posts.publish(channel, content)
     assert [post async for post in setting.adapter.posts.history(channel)] == []
 
 
-async def test_posts_and_channels_that_do_not_exist_are_named(setting: Setting, channel: str) -> None:
+async def test_missing_posts_and_channels_are_named(setting: Setting, channel: str) -> None:
     posts, missing = setting.adapter.posts, PostRef(ChannelId(channel), 99)
     attempts = [posts.get(missing), posts.recall(missing)]
     if setting.adapter.can.edit_posts:

@@ -1,4 +1,4 @@
-"""Reactions on every server, without a database and with one."""
+"""Reactions on every server, with and without a database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ class Scene:
     stored: bool
 
     async def again(self, **reactions: object) -> ChannelAdapter:
-        """Another adapter on the same app and database, with other settings."""
+        """Return another adapter on the same app and database, with other settings."""
         settings = self.adapter.settings.model_copy(update={"reactions": ReactionSettings.model_validate(reactions)})
         return await ChannelAdapter.open(settings).__aenter__()
 
@@ -48,7 +48,7 @@ OFFICIAL_STORES: tuple[str, ...] = ()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test without a database and with one; in official mode only the store has reactions."""
+    """Run every test with and without a database; in official mode only the store has reactions."""
     if "scene" in metafunc.fixturenames:
         pairs = [(server, place) for server in SERVERS for place in ("direct", "store")]
         metafunc.parametrize(("setting", "scene"), [*pairs, (f"{OFFICIAL} {SQLITE}", "store")], indirect=True)
@@ -66,7 +66,7 @@ async def scene(setting: Setting, request: pytest.FixtureRequest, tmp_path: Path
         yield Scene(adapter, setting.slug, post.ref, stored)
 
 
-async def test_people_react_change_their_minds_and_take_it_back(scene: Scene) -> None:
+async def test_reactions_are_added_changed_and_removed(scene: Scene) -> None:
     reactions = scene.adapter.reactions
     assert await reactions.get(scene.ref, ONE) == Reactions(ref=scene.ref)
     assert await reactions.react(scene.ref, ONE, "👍")
@@ -87,23 +87,23 @@ async def test_people_react_change_their_minds_and_take_it_back(scene: Scene) ->
     assert (await reactions.get(scene.ref)).counts == {"🙏": 2}
 
 
-async def test_one_emoji_is_one_emoji(scene: Scene) -> None:
+async def test_emoji_sequence_counts_as_one_emoji(scene: Scene) -> None:
     reactions = scene.adapter.reactions
     for emoji in ["👍🏽", "👩‍👩‍👧‍👦", "🏴󠁧󠁢󠁷󠁬󠁳󠁿", "🇳🇱", "1️⃣", "❤️‍🔥"]:
         assert await reactions.react(scene.ref, ONE, emoji)
         assert (await reactions.get(scene.ref, ONE)).mine == (emoji,)
-    assert await reactions.react(scene.ref, ONE, "❤")  # without the selector that makes it red
+    assert await reactions.react(scene.ref, ONE, "❤")  # without the variation selector
     assert (await reactions.get(scene.ref)).counts == {"❤️": 1}
 
 
-async def test_what_is_no_emoji_is_refused(scene: Scene) -> None:
+async def test_invalid_emoji_is_refused(scene: Scene) -> None:
     for emoji in ["", "x", "👍👍", "👍 ", " 👍", "👍x", "🏽", "\U0001f1f3", ":+1:", "1", "\ud83d", None, 7]:
         with pytest.raises(InvalidError, match="emoji"):
             await scene.adapter.reactions.react(scene.ref, ONE, emoji)  # type: ignore[arg-type]
     assert (await scene.adapter.reactions.get(scene.ref)).total == 0
 
 
-async def test_who_and_where_are_checked(scene: Scene) -> None:
+async def test_user_and_post_of_reaction_are_checked(scene: Scene) -> None:
     reactions, ref = scene.adapter.reactions, scene.ref
     with pytest.raises(PermissionDeniedError, match="only subscribers"):
         await reactions.react(ref, READERS[10], "👍")
@@ -119,7 +119,7 @@ async def test_who_and_where_are_checked(scene: Scene) -> None:
     assert (await reactions.get(ref)).total == 0
 
 
-async def test_a_recalled_post_has_no_reactions_any_more(scene: Scene) -> None:
+async def test_recalled_post_has_no_reactions(scene: Scene) -> None:
     reactions = scene.adapter.reactions
     await reactions.react(scene.ref, ONE, "👍")
     await scene.adapter.posts.recall(scene.ref)
@@ -131,7 +131,7 @@ async def test_a_recalled_post_has_no_reactions_any_more(scene: Scene) -> None:
     await scene.adapter.posts.recall(scene.ref)
 
 
-async def test_many_posts_at_once(scene: Scene) -> None:
+async def test_get_many_reads_reactions_of_many_posts(scene: Scene) -> None:
     adapter = scene.adapter
     refs = [scene.ref, *[(await adapter.posts.publish(scene.slug, Text(f"{n}"))).ref for n in range(5)]]
     for number, ref in enumerate(refs[:-1]):
@@ -145,7 +145,7 @@ async def test_many_posts_at_once(scene: Scene) -> None:
     ]
 
 
-async def test_a_policy_is_kept_with_the_channel(scene: Scene) -> None:
+async def test_policy_is_stored_with_the_channel(scene: Scene) -> None:
     reactions = scene.adapter.reactions
     assert (await reactions.policy(scene.slug)).kind is PolicyKind.ALL
     await reactions.react(scene.ref, ONE, "💩")
@@ -162,7 +162,7 @@ async def test_a_policy_is_kept_with_the_channel(scene: Scene) -> None:
     await reactions.set_policy(scene.slug, "none")
     with pytest.raises(InvalidError, match="accepts no reactions"):
         await reactions.react(scene.ref, TWO, "🎉")
-    assert (await reactions.get(scene.ref)).total == 2  # what is there stays
+    assert (await reactions.get(scene.ref)).total == 2  # existing reactions stay
     assert (await scene.adapter.channels.update(scene.slug, name="Other tides")).name == "Other tides"
     assert (await reactions.policy(scene.slug)).kind is PolicyKind.NONE
     for wrong in ("most", [], ["👍", "x"], list(islice(EMOJI_DATA, 20, 200))):
@@ -172,7 +172,7 @@ async def test_a_policy_is_kept_with_the_channel(scene: Scene) -> None:
         await reactions.set_policy("no_such_channel_here", "basic")
 
 
-async def test_policy_that_is_too_long_is_refused_with_its_size(scene: Scene) -> None:
+async def test_overlong_policy_is_refused_with_its_size(scene: Scene) -> None:
     with pytest.raises(InvalidError) as refused:
         await scene.adapter.reactions.set_policy(scene.slug, list(islice(EMOJI_DATA, 20, 200)))
     error = refused.value
@@ -182,7 +182,7 @@ async def test_policy_that_is_too_long_is_refused_with_its_size(scene: Scene) ->
     assert (await scene.adapter.reactions.policy(scene.slug)).kind is PolicyKind.ALL
 
 
-async def test_settings_say_who_may_and_how_often(scene: Scene) -> None:
+async def test_settings_limit_reacting_users_and_reactions_per_user(scene: Scene) -> None:
     adapter = await scene.again(per_person=2, subscribers_only=False)
     try:
         reactions = adapter.reactions
@@ -206,7 +206,7 @@ async def test_unsubscribing_keeps_reactions(scene: Scene) -> None:
         await scene.adapter.reactions.react(scene.ref, ONE, "❤️")
 
 
-async def test_or_removes_them_if_so_set(scene: Scene) -> None:
+async def test_unsubscribing_removes_stored_reactions_if_configured(scene: Scene) -> None:
     adapter = await scene.again(on_unsubscribe="remove")
     try:
         second = (await adapter.posts.publish(scene.slug, Text("high tide"))).ref
@@ -215,12 +215,12 @@ async def test_or_removes_them_if_so_set(scene: Scene) -> None:
             await adapter.reactions.react(ref, TWO, "👍")
         await adapter.subscriptions.unsubscribe(scene.slug, [ONE])
         totals = [(await adapter.reactions.get(ref)).total for ref in (scene.ref, second)]
-        assert totals == ([1, 1] if scene.stored else [2, 2])  # direct mode does not know where a user reacted
+        assert totals == ([1, 1] if scene.stored else [2, 2])  # direct mode does not store where a user reacted
     finally:
         await adapter.aclose()
 
 
-async def test_what_needs_a_database_says_so(scene: Scene) -> None:
+async def test_probe_and_reconcile_need_a_database(scene: Scene) -> None:
     if scene.stored:
         assert (await scene.adapter.reactions.probe()).mode is not None
         assert (await scene.adapter.reactions.reconcile(scene.ref)).changed == 0
@@ -232,7 +232,7 @@ async def test_what_needs_a_database_says_so(scene: Scene) -> None:
     assert await scene.adapter.reactions.flush()
 
 
-async def test_the_doctor_says_where_reactions_are(scene: Scene) -> None:
+async def test_doctor_reports_where_reactions_are_stored(scene: Scene) -> None:
     await scene.adapter.reactions.react(scene.ref, ONE, "👍")
     assert await scene.adapter.reactions.flush()
     finding = next(each for each in await scene.adapter.doctor() if each.check == "reactions")
@@ -243,12 +243,12 @@ async def test_the_doctor_says_where_reactions_are(scene: Scene) -> None:
     assert ("no message extensions" in finding.message) is not on_messages
 
 
-async def test_a_channel_made_anew_has_none_of_the_old_reactions(scene: Scene) -> None:
+async def test_recreated_channel_has_none_of_the_old_reactions(scene: Scene) -> None:
     await scene.adapter.reactions.react(scene.ref, ONE, "👍")
     await scene.adapter.channels.delete(scene.slug)
     try:
         await scene.adapter.channels.create(slug=scene.slug, name="Tides", owner=OWNER)
-    except ChannelAdapterError:  # the live service may keep a deleted id for itself
+    except ChannelAdapterError:  # the live service may reserve a deleted id
         return
     post = await scene.adapter.posts.publish(scene.slug, Text("anew"))
     assert post.ref == scene.ref

@@ -1,4 +1,4 @@
-"""Random lives of one post's reactions: store, counts on the message and a model agree, whatever goes wrong."""
+"""Random operations on one post's reactions: store, counts on the message and a model agree despite faults."""
 
 import asyncio
 import tempfile
@@ -34,7 +34,7 @@ from tests.conformance.conftest import settings_for
 
 USERS = [f"reader_{number}" for number in range(5)]
 readers, emoji = st.sampled_from(USERS), st.sampled_from(["👍", "❤️", "🙏"])
-KEYS_KEPT = 2  # of users' own, so that the others are compacted
+KEYS_KEPT = 2  # keys of users; further ones are compacted
 FASTER = 20
 T = TypeVar("T")
 TROUBLE = {
@@ -48,7 +48,7 @@ TROUBLE = {
 
 
 class FastClock:
-    """Seconds pass twenty times as fast, for every adapter alike."""
+    """Clock that runs twenty times as fast, for every adapter."""
 
     began, wall = time.monotonic(), time.time()
 
@@ -63,11 +63,11 @@ class FastClock:
 
 
 class Killed(Exception):  # noqa: N818
-    """Whatever was under way ends here."""
+    """Raised to abort all pending work."""
 
 
 class Model:
-    """What all users's reaction is: adapters write it at once, client apps when their key is heard of or read."""
+    """Reaction of every user: set immediately by an adapter, by clients when their key is reported or read."""
 
     def __init__(self) -> None:
         self.truth: dict[str, str] = {}
@@ -109,7 +109,7 @@ class Model:
 
 
 class ReactionLives(RuleBasedStateMachine):
-    """Every rule does one thing to the adapter or to a client app, and the same to the model."""
+    """State machine whose rules change the adapter or a client app, and the model in parallel."""
 
     def __init__(self, new_url: Callable[[], str] | None = None, display: str = "auto") -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class ReactionLives(RuleBasedStateMachine):
         CommunityReactions.capacity = self.capacity
 
     def happened(self, event: CallbackEvent) -> None:
-        """What the app's webhook would be told."""
+        """Record an event that the app's webhook would receive."""
         if event.command != "Group.CallbackAfterGroupMsgExtension":
             return
         pairs = [Extension.model_validate(pair) for pair in event.body["ExtensionList"]]
@@ -190,7 +190,7 @@ class ReactionLives(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 20), again=st.booleans())
     def hear(self, number: int, again: bool) -> None:
-        """One event, in any order; it may come again."""
+        """Merge one event in any order, possibly again later."""
         if not self.events:
             return
         change = self.events[number % len(self.events)]
@@ -215,7 +215,7 @@ class ReactionLives(RuleBasedStateMachine):
 
     @rule(at=st.sampled_from(["publisher: claimed", "publisher: written, not recorded", "publisher: recorded"]))
     def restart(self, at: str) -> None:
-        """The process ends, and what it was writing ends at this point."""
+        """Stop the process, and abort its pending write at this point."""
 
         def passed(point: str) -> None:
             if point == at:
@@ -234,7 +234,7 @@ class ReactionLives(RuleBasedStateMachine):
 
     @rule(supported=st.booleans(), probe=st.booleans())
     def switch(self, supported: bool, probe: bool) -> None:
-        """The console turns extensions on or off; a user may ask for a probe."""
+        """Switch extensions on or off, and optionally probe the service."""
         behaviour = self.world.settings.behaviour.model_copy(update={"community_extensions": supported})
         self.world.settings = self.world.settings.model_copy(update={"behaviour": behaviour})
         if probe:
@@ -269,7 +269,7 @@ class ReactionLives(RuleBasedStateMachine):
         assert listed == self.model.truth
 
     def unheard(self, pairs: dict[str, tuple[str | None, int]]) -> int:
-        """Keys that no user has told the adapter of."""
+        """Return the number of keys that were never reported to the adapter."""
         return sum(
             pairs[f"r|{user}"][1] != self.model.folded.get(user)
             for user in USERS
@@ -285,7 +285,7 @@ class ReactionLives(RuleBasedStateMachine):
         async def quiet() -> None:
             opened = await self.adapter.reactions._store()
             opened._publisher.wake()
-            while await opened._store.pending() or opened._publisher.busy:  # one that was overtaken writes too
+            while await opened._store.pending() or opened._publisher.busy:  # a superseded publisher writes too
                 await opened._clock.sleep(0.1)
 
         self.run(quiet())
@@ -297,7 +297,7 @@ class ReactionLives(RuleBasedStateMachine):
         return self.world.state.group(self.ref.channel).log.get(self.ref.seq)
 
     def mode(self) -> DisplayMode:
-        """Where this post's counts are shown, as the store has it."""
+        """Return where this post's counts are shown, according to the store."""
 
         async def ask() -> DisplayMode:
             opened = await self.adapter.reactions._store()
@@ -315,15 +315,17 @@ ReactionLives.TestCase.settings = LIVES
 TestReactionLives = ReactionLives.TestCase
 
 
-def test_lives_with_counts_in_custom_data() -> None:
+def test_reaction_state_machine_agrees_with_counts_in_custom_data() -> None:
     with_custom_data: Any = partial(ReactionLives, display="custom_data")
     run_state_machine_as_test(with_custom_data, settings=settings(LIVES, max_examples=3))
 
 
-def test_lives_on_postgresql(new_postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reaction_state_machine_agrees_on_postgresql(
+    new_postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def here(database: Database, now: float) -> ColumnElement[float]:
         return literal(now)
 
-    monkeypatch.setattr(Database, "now", here)  # the server's clock is not twenty times as fast
+    monkeypatch.setattr(Database, "now", here)  # the server's clock is not accelerated
     on_postgresql: Any = partial(ReactionLives, new_postgres_url)
     run_state_machine_as_test(on_postgresql, settings=settings(LIVES, max_examples=3))

@@ -1,4 +1,4 @@
-"""Staff of a channel: roles, another owner, blocked users, suspension and verification."""
+"""Staff of a channel: roles, ownership, blocked users, suspension and verification."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,14 +29,14 @@ from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.conformance.conftest import KEYS, OWNER, READERS, Setting, settings_for
 
-OFFICIAL_STORES: tuple[str, ...] = ()  # its tests of official mode make their own adapters
+OFFICIAL_STORES: tuple[str, ...] = ()  # tests of official mode open their own adapters
 
 ANN, BEN, EVE, *_ = READERS
 
 
 @pytest.fixture
 async def news(setting: Setting) -> Setting:
-    """A channel with two subscribers."""
+    """Return a setting whose channel has two subscribers."""
     await setting.adapter.channels.create(slug=setting.slug, name="Harbour News", owner=OWNER)
     assert (await setting.adapter.subscriptions.subscribe(setting.slug, [ANN, BEN])).complete
     return setting
@@ -44,7 +44,7 @@ async def news(setting: Setting) -> Setting:
 
 @pytest.fixture
 async def stored(setting: Setting, tmp_path: Path) -> AsyncIterator[tuple[Setting, ChannelAdapter]]:
-    """The channel of two adapters on one database, as of two processes."""
+    """Yield two adapters with one channel and one database, as in two processes."""
     if setting.server is None:
         pytest.fail("the live service is configured without a database for this test")
     url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
@@ -55,7 +55,7 @@ async def stored(setting: Setting, tmp_path: Path) -> AsyncIterator[tuple[Settin
         yield replace(setting, adapter=first), second
 
 
-async def test_subscribers_become_admins_and_admins_subscribers(news: Setting) -> None:
+async def test_subscribers_are_promoted_to_admins_and_demoted(news: Setting) -> None:
     channels, posts, changes = news.adapter.channels, news.adapter.posts, list[ChannelEvent]()
 
     async def note(event: ChannelEvent) -> None:
@@ -84,7 +84,7 @@ async def test_subscribers_become_admins_and_admins_subscribers(news: Setting) -
         await channels.promote("no_such_channel", [ANN])
 
 
-async def test_posts_continue_as_the_new_owner(news: Setting) -> None:
+async def test_posts_after_transfer_have_new_owner_as_author(news: Setting) -> None:
     channels, posts, changes = news.adapter.channels, news.adapter.posts, list[ChannelEvent]()
 
     async def note(event: ChannelEvent) -> None:
@@ -105,7 +105,7 @@ async def test_posts_continue_as_the_new_owner(news: Setting) -> None:
     assert await channels.transfer(news.slug, ANN) == moved, "repeating changes nothing"
 
 
-async def test_transfer_to_a_user_who_cannot_own_the_channel_is_refused(news: Setting) -> None:
+async def test_transfer_to_ineligible_user_is_refused(news: Setting) -> None:
     channels = news.adapter.channels
     with pytest.raises(NotFoundError, match=r"does not follow .*; subscribe it first") as refused:
         await channels.transfer(news.slug, EVE)
@@ -115,7 +115,7 @@ async def test_transfer_to_a_user_who_cannot_own_the_channel_is_refused(news: Se
     assert (await channels.get(news.slug)).owner == OWNER
 
 
-async def test_suspended_channel_takes_neither_posts_nor_subscribers(news: Setting) -> None:
+async def test_suspended_channel_refuses_posts_and_subscribers(news: Setting) -> None:
     channels, posts, subscriptions = news.adapter.channels, news.adapter.posts, news.adapter.subscriptions
     before = await posts.publish(news.slug, Text("Fog"))
     assert await channels.suspend(news.slug)
@@ -135,7 +135,7 @@ async def test_suspended_channel_takes_neither_posts_nor_subscribers(news: Setti
     await posts.publish(news.slug, Text("Rain"))
 
 
-async def test_verified_mark_and_policy_of_reactions_stay_beside_each_other(news: Setting) -> None:
+async def test_verification_and_reaction_policy_are_independent(news: Setting) -> None:
     channels = news.adapter.channels
     assert await channels.verify(news.slug)
     await news.adapter.reactions.set_policy(news.slug, ["👍"])
@@ -150,7 +150,7 @@ async def test_verified_mark_and_policy_of_reactions_stay_beside_each_other(news
         await channels.verify("no_such_channel")
 
 
-async def test_changes_of_attributes_at_a_time_are_all_kept(news: Setting) -> None:
+async def test_concurrent_changes_of_attributes_are_all_kept(news: Setting) -> None:
     channels = news.adapter.channels
     await asyncio.gather(
         channels.verify(news.slug), channels.suspend(news.slug), news.adapter.reactions.set_policy(news.slug, ["👍"])
@@ -160,7 +160,7 @@ async def test_changes_of_attributes_at_a_time_are_all_kept(news: Setting) -> No
     assert (await news.adapter.reactions.policy(news.slug)).emoji == ("👍",)
 
 
-async def test_blocked_user_is_removed_and_kept_out_in_every_process(stored: tuple[Setting, ChannelAdapter]) -> None:
+async def test_blocked_user_is_removed_and_refused_in_every_process(stored: tuple[Setting, ChannelAdapter]) -> None:
     news, other = stored
     blocked = await news.adapter.channels.block(news.slug, [ANN, EVE, OWNER, ANN])
     assert {outcome.user: outcome.kind for outcome in blocked} == {
@@ -190,7 +190,7 @@ async def test_blocking_without_a_database_names_the_setting(news: Setting) -> N
     assert await news.adapter.subscriptions.is_subscribed(news.slug, [ANN]) == {ANN: True}
 
 
-async def test_staff_of_official_accounts_is_the_owner_and_the_database_keeps_the_rest(tmp_path: Path) -> None:
+async def test_official_account_has_only_owner_as_staff_and_stores_the_rest(tmp_path: Path) -> None:
     stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
     async with StubServer(stub) as server:
         settings = settings_for(server).model_copy(
@@ -220,7 +220,7 @@ async def test_staff_of_official_accounts_is_the_owner_and_the_database_keeps_th
             assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REFUSED]
 
 
-async def test_change_whose_answer_is_lost_is_read_back_and_one_that_was_refused_is_named() -> None:
+async def test_change_with_lost_answer_is_read_back_and_refused_one_is_reported() -> None:
     stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
     async with StubServer(stub) as server:
         hasty = settings_for(server).model_copy(update={"total_seconds": 0.5, "call_seconds": 0.2})
@@ -243,7 +243,7 @@ async def test_change_whose_answer_is_lost_is_read_back_and_one_that_was_refused
             assert [(row.user, row.role) for row in await channels.staff("harbor_news")] == [(ANN, Role.OWNER)]
 
 
-async def test_blocked_user_who_cannot_be_removed_is_reported(tmp_path: Path) -> None:
+async def test_failed_removal_of_blocked_user_is_reported(tmp_path: Path) -> None:
     stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
     async with StubServer(stub) as server:
         url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")

@@ -1,4 +1,4 @@
-"""Random lives of a few channels: adapter and stub together agree with a model that keeps sets and lists."""
+"""Random operations on a few channels: adapter and stub agree with a model of sets and lists."""
 
 import asyncio
 import tempfile
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass
 class Known:
-    """What the model knows of one channel."""
+    """State of one channel in the model."""
 
     name: str
     owner: str
@@ -47,7 +47,7 @@ class Known:
 
 
 class ChannelLives(RuleBasedStateMachine):
-    """Every rule does one thing through the adapter and the same to the model."""
+    """State machine whose rules use the adapter and change the model in parallel."""
 
     mode = Mode.COMMUNITY
 
@@ -180,7 +180,7 @@ class ChannelLives(RuleBasedStateMachine):
 
 
 class OfficialChannelLives(ChannelLives):
-    """Does the same on official accounts, with a database, whose registry has every channel."""
+    """State machine on official accounts, with a database whose registry has every channel."""
 
     mode = Mode.OFFICIAL
 

@@ -1,4 +1,4 @@
-"""Following and leaving: an outcome for all users, never one answer for all."""
+"""Subscribing and unsubscribing: one outcome per user, never one answer for all."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ async def channel_of(setting: Setting, **values: int) -> str:
     return (await setting.adapter.channels.create(slug=setting.slug, name="Tides", owner=OWNER, **values)).id  # type: ignore[arg-type]
 
 
-async def test_people_follow_and_leave(setting: Setting) -> None:
+async def test_users_are_subscribed_and_unsubscribed(setting: Setting) -> None:
     subscriptions = setting.adapter.subscriptions
     channel = await channel_of(setting)
     joined = await subscriptions.subscribe(channel, READERS)
@@ -32,7 +32,7 @@ async def test_people_follow_and_leave(setting: Setting) -> None:
     assert states == {READERS[0]: False, READERS[40]: True, OWNER: owner_inside}
 
 
-async def test_subscribers_are_listed_once_each_without_the_owner(setting: Setting) -> None:
+async def test_subscribers_are_listed_once_without_the_owner(setting: Setting) -> None:
     channel = await channel_of(setting)
     await setting.adapter.subscriptions.subscribe(channel, READERS)
     listed = [subscriber async for subscriber in setting.adapter.subscriptions.subscribers(channel)]
@@ -40,7 +40,7 @@ async def test_subscribers_are_listed_once_each_without_the_owner(setting: Setti
     assert all(subscriber.since is not None for subscriber in listed)
 
 
-async def test_unknown_accounts_are_reported_and_the_others_added(setting: Setting) -> None:
+async def test_unknown_accounts_are_reported_and_others_added(setting: Setting) -> None:
     channel = await channel_of(setting)
     outcomes = await setting.adapter.subscriptions.subscribe(channel, [READERS[0], "stranger_1", READERS[1]])
     assert {outcome.user: outcome.kind for outcome in outcomes} == {
@@ -51,7 +51,7 @@ async def test_unknown_accounts_are_reported_and_the_others_added(setting: Setti
     assert not outcomes.complete
 
 
-async def test_adding_accounts_distinguishes_new_from_existing_ones(setting: Setting) -> None:
+async def test_adding_accounts_distinguishes_new_and_existing_ones(setting: Setting) -> None:
     new = f"add_{setting.slug[-12:]}"
     outcomes = await setting.adapter.accounts.add([READERS[0], new, READERS[1], new])
     assert [(each.user, each.kind, each.reason) for each in outcomes] == [
@@ -63,7 +63,7 @@ async def test_adding_accounts_distinguishes_new_from_existing_ones(setting: Set
     assert (await setting.adapter.accounts.add([new])).counts == {OutcomeKind.ALREADY: 1}
 
 
-async def test_unknown_accounts_are_imported_when_that_is_asked_for(setting: Setting) -> None:
+async def test_import_missing_imports_unknown_accounts(setting: Setting) -> None:
     channel = await channel_of(setting)
     new = f"new_{setting.slug[-12:]}"
     outcomes = await setting.adapter.subscriptions.subscribe(channel, [READERS[0], new], import_missing=True)
@@ -71,7 +71,7 @@ async def test_unknown_accounts_are_imported_when_that_is_asked_for(setting: Set
     assert await setting.adapter.accounts.check([new]) == {new: True}
 
 
-async def test_a_full_channel_takes_who_fits(setting: Setting) -> None:
+async def test_full_channel_adds_users_up_to_its_maximum(setting: Setting) -> None:
     channel = await channel_of(setting, max_subscribers=10)
     shown = setting.mode is Mode.COMMUNITY  # an official account does not show its maximum
     assert (await setting.adapter.channels.get(channel)).max_subscribers == (10 if shown else None)
@@ -88,7 +88,7 @@ async def test_a_full_channel_takes_who_fits(setting: Setting) -> None:
     }
 
 
-async def test_a_stream_of_people_gives_a_stream_of_outcomes(setting: Setting) -> None:
+async def test_stream_of_users_returns_stream_of_outcomes(setting: Setting) -> None:
     channel = await channel_of(setting)
 
     async def readers() -> AsyncIterator[str]:
@@ -104,7 +104,7 @@ async def test_a_stream_of_people_gives_a_stream_of_outcomes(setting: Setting) -
 
 
 @pytest.mark.parametrize("users", [[READERS[0], 7], [READERS[0], ""], [READERS[0], "x" * 33], "reader_1"])
-async def test_a_collection_is_checked_before_anybody_is_added(setting: Setting, users: list[str]) -> None:
+async def test_invalid_collection_is_refused_before_any_user_is_added(setting: Setting, users: list[str]) -> None:
     channel = await channel_of(setting)
     with pytest.raises(InvalidError) as refused:
         await setting.adapter.subscriptions.subscribe(channel, users)
@@ -112,7 +112,7 @@ async def test_a_collection_is_checked_before_anybody_is_added(setting: Setting,
     assert await setting.adapter.subscriptions.count(channel) == 0
 
 
-async def test_who_is_named_twice_is_added_once(setting: Setting) -> None:
+async def test_repeated_user_is_added_once(setting: Setting) -> None:
     channel = await channel_of(setting)
     outcomes = await setting.adapter.subscriptions.subscribe(channel, [READERS[0], READERS[1], READERS[0]])
     assert outcomes.counts == {OutcomeKind.ADDED: 2, OutcomeKind.ALREADY: 1}
@@ -120,7 +120,7 @@ async def test_who_is_named_twice_is_added_once(setting: Setting) -> None:
     assert outcomes.counts == {OutcomeKind.REMOVED: 1, OutcomeKind.ALREADY: 1}
 
 
-async def test_nobody_is_added_to_nothing(setting: Setting) -> None:
+async def test_missing_channel_is_refused_and_empty_list_has_no_outcomes(setting: Setting) -> None:
     with pytest.raises(NotFoundError):
         await setting.adapter.subscriptions.subscribe(setting.slug, READERS)
     channel = await channel_of(setting)

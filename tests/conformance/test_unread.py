@@ -69,7 +69,7 @@ async def unread_of(setting: Setting, user: str, *, explain: bool = False) -> Un
 
 
 @community_only
-async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
+async def test_posts_are_unread_until_marked_read(setting: Setting) -> None:
     channel = await channel_of(setting, ANN)
     third = await publish(setting, channel, 3)
     await setting.adapter.subscriptions.subscribe(channel, [BEN])
@@ -108,7 +108,7 @@ async def test_silent_and_recalled_posts_do_not_count(setting: Setting) -> None:
 
 @community_only
 async def test_system_notices_are_neither_posts_nor_unread(setting: Setting) -> None:
-    """A change of the profile, a joining with a notice and a leaving write one each, where the console has them on."""
+    """A change of the profile, a join with a notice and a leave write one notice each, if notices are enabled."""
     channel = await channel_of(setting, ANN)
     await publish(setting, channel, 1)
     for name in ("Ebb", "Flow"):
@@ -129,7 +129,7 @@ async def test_system_notices_are_neither_posts_nor_unread(setting: Setting) -> 
     assert await count(setting, ANN, channel) == 0
 
 
-async def test_muted_channels_are_not_in_the_badge(setting: Setting) -> None:
+async def test_muted_channels_are_not_counted_in_badge(setting: Setting) -> None:
     channel = await channel_of(setting, ANN)
     subscriptions = setting.adapter.subscriptions
     before = (await unread_of(setting, ANN)).badge
@@ -175,7 +175,7 @@ async def test_get_many_counts_users_in_their_order(setting: Setting) -> None:
     assert rest == users[5:]
 
 
-async def test_subscribing_assigns_and_unsubscribing_takes_out(setting: Setting) -> None:
+async def test_subscribing_assigns_channel_and_unsubscribing_removes_it(setting: Setting) -> None:
     channel = await channel_of(setting)
     subscriptions = setting.adapter.subscriptions
     joined = await subscriptions.subscribe(channel, [ANN, BEN, "stranger_1"])
@@ -185,7 +185,7 @@ async def test_subscribing_assigns_and_unsubscribing_takes_out(setting: Setting)
     again = await subscriptions.subscribe(channel, [ANN])
     assert [(each.kind, each.assignment) for each in again] == [(OutcomeKind.ALREADY, FILED)]
     left = await subscriptions.unsubscribe(channel, [ANN, READERS[5], OWNER])
-    of_owner = None if setting.mode is Mode.COMMUNITY else TAKEN_OUT  # who cannot leave a group
+    of_owner = None if setting.mode is Mode.COMMUNITY else TAKEN_OUT  # the owner cannot leave a group
     assert {each.user: each.assignment for each in left} == {ANN: TAKEN_OUT, READERS[5]: TAKEN_OUT, OWNER: of_owner}
     assert channel not in await channels_in_group(setting, ANN)
     assert channel in await channels_in_group(setting, BEN)
@@ -216,13 +216,13 @@ async def test_follow_subscribes_one_user_to_many_channels(setting: Setting) -> 
     (stranger,) = await subscriptions.follow("stranger_1", channels[:1])
     assert (stranger.kind, stranger.assignment) == (OutcomeKind.NOT_FOUND, None)
     assert [each.kind for each in await subscriptions.unfollow(ANN, [missing])] == [OutcomeKind.CHANNEL_NOT_FOUND]
-    await destroy(setting, channels[1])  # behind the cache
+    await destroy(setting, channels[1])  # without updating the cache
     found = await subscriptions.follow(ANN, [channels[1], channels[0]])
     assert [each.kind for each in found] == [OutcomeKind.CHANNEL_NOT_FOUND, OutcomeKind.ADDED]
     await setting.adapter.channels.delete(channels[2])
 
 
-async def test_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Setting) -> None:
+async def test_sync_adds_and_removes_channels_and_is_idempotent(setting: Setting) -> None:
     channels = [await channel_of(setting, more=more) for more in ("", "_2", "_3")]
     adapter = setting.adapter
     await adapter.unread.sync(ANN)
@@ -273,7 +273,7 @@ async def test_groups_are_renamed_and_removed(setting: Setting) -> None:
     assert await channels_in_group(setting, ANN) == (channel,)
 
 
-async def test_marks_are_set_and_cleared_one_by_one(setting: Setting) -> None:
+async def test_marks_are_set_and_cleared_separately(setting: Setting) -> None:
     channel, unread = await channel_of(setting, ANN), setting.adapter.unread
     assert await unread.marks(channel, user=ANN) == Marks()
     await unread.star(setting.slug, user=ANN)
@@ -336,7 +336,7 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_bad_input(setting: Setting, case: str) -> None:
+async def test_invalid_input_is_refused_with_its_field(setting: Setting, case: str) -> None:
     channel = await channel_of(setting, ANN)
     await publish(setting, channel, 1)
     error, field, act = BAD[case]

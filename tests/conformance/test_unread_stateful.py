@@ -1,7 +1,7 @@
-"""Random operations of a few users on a few channels: counts equal those of a model, and a sync changes nothing twice.
+"""Random operations of a few users on a few channels: counts equal those of a model, and a sync is idempotent.
 
-Three machines: an adapter that knows the posts that it sent, one that counts exactly while client apps recall too, and
-one in official mode.
+Three machines: an adapter that has stored the posts that it sent, one with exact counts while client apps recall too,
+and one in official mode.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass
 class Member:
-    """What a user has read of a group, and how posts reach the user."""
+    """Read position of a user in a group, and the user's notification setting."""
 
     read: int
     notifications: Notifications = Notifications.ALL
@@ -36,7 +36,7 @@ class Member:
 
 @dataclass
 class Known:
-    """What the model knows of one group: does each post count, and who is in it."""
+    """State of one group in the model: which posts count, and the members."""
 
     posts: list[bool] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Known:
 
 
 class UnreadLives(RuleBasedStateMachine):
-    """Every rule does one thing through the adapter or a client app, and to the model."""
+    """State machine whose rules use the adapter or a client app, and change the model in parallel."""
 
     exact = False
 
@@ -215,7 +215,7 @@ class UnreadLives(RuleBasedStateMachine):
 
     @rule(user=any_user, slug=slugs, inside=st.booleans())
     def group_in_a_client_app(self, user: str, slug: str, inside: bool) -> None:
-        """The user moves the club and some channel in or out of the group, or deletes the group."""
+        """Move the club and a channel in or out of the user's group, or delete the group."""
         book = self.server.world.state.contacts.get(user)
         channel = [COMMUNITY_IDS.channel(slug)] if slug in self.model else []
         if inside:
@@ -261,13 +261,13 @@ class UnreadLives(RuleBasedStateMachine):
 
 
 class ExactUnreadLives(UnreadLives):
-    """Counts exactly while client apps recall: the adapter has not seen the recalls, and reads history."""
+    """State machine with exact counts while client apps recall: the adapter reads the recalls from history."""
 
     exact = True
 
 
 class OfficialUnreadLives(RuleBasedStateMachine):
-    """Counts of conversations with official accounts. Posts are read by their time: each has a second of its own."""
+    """State machine for official accounts. Posts are read by time, so each has a separate second."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A console on an embedded stub, and a client that fills in forms as a browser without JavaScript does."""
+"""A console on an embedded stub, and a client that sends forms as a browser without JavaScript does."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -25,7 +25,7 @@ ROLE_HEADER = "X-Test-Role"
 
 
 class Forms(HTMLParser):
-    """Forms of a page: the action of each, and the fields that a browser would send untouched."""
+    """Forms of a page: the action of each, and the unchanged fields that a browser would send."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -72,12 +72,12 @@ class Answer:
 
     @property
     def place(self) -> str:
-        """Where a redirect leads."""
+        """Return the target of a redirect."""
         return self.headers["Location"]
 
     @property
     def heading(self) -> str:
-        """The one h1."""
+        """Return the text of the only h1."""
         (found,) = re.findall(r"<h1>(.*?)</h1>", self.text, re.DOTALL)
         return str(found).strip()
 
@@ -87,7 +87,7 @@ class Answer:
 
 
 class Browser:
-    """Requests of one operator, as a browser sends them."""
+    """Client of one operator that sends requests as a browser does."""
 
     def __init__(self, client: "TestClient[Any, Any]", role: str) -> None:
         self._client = client
@@ -121,12 +121,12 @@ class Served:
     client: "TestClient[Any, Any]"
 
     def browser(self, role: str = "admin") -> Browser:
-        """Return a browser of an operator with a role; without one it is not signed in."""
+        """Return a browser of an operator with a role; without a role it is not signed in."""
         return Browser(self.client, role)
 
 
 def authorise(request: web.Request) -> Operator | None:
-    """Take the role from a header, as an app with its own sessions would from them."""
+    """Read the role from a header, in place of an app's own sessions."""
     role = request.headers.get(ROLE_HEADER)
     return None if role is None else Operator(f"{role}_1", role)  # type: ignore[arg-type]
 
@@ -168,7 +168,7 @@ async def served(adapter: ChannelAdapter, stub: StubServer) -> AsyncIterator[Ser
 
 @pytest.fixture
 async def stored(stub: StubServer, adapter: ChannelAdapter, tmp_path: Path) -> AsyncIterator[Served]:
-    """A console with a database, on the channel of `adapter`."""
+    """Yield a console with a database, on the channel of `adapter`."""
     inbox = InboxSettings(attempts=1, retry_seconds=0.0)
     settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'console.db'}", inbox=inbox)
     async with ChannelAdapter.open(settings) as own, TestClient(TestServer(application(own, authorise))) as client:

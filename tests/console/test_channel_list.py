@@ -1,4 +1,4 @@
-"""What the list of channels says on top and beside each channel."""
+"""The list of channels: overview at the top and marks of each channel."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from tests.console.conftest import Browser, Served, authorise, settings_for
 SLUG = "harbor_news"
 
 
-async def test_list_of_channels_shows_checks_dead_letters_and_the_next_posts(stored: Served) -> None:
+async def test_channel_list_shows_checks_dead_letters_and_next_posts(stored: Served) -> None:
     browser = stored.browser()
     for days, text in ((3, "Third day"), (1, "<i>First day</i>"), (2, "Second day"), (4, "Fourth day")):
         await stored.adapter.posts.schedule(SLUG, Text(text), at=datetime.now(UTC) + timedelta(days=days))
@@ -26,7 +26,7 @@ async def test_list_of_channels_shows_checks_dead_letters_and_the_next_posts(sto
     assert "not checked yet" in page
     assert "Dead letters" not in page  # no receiver has run
     shown = (await browser.get("/?overview=1", HX_Request="true")).text
-    assert "✗ 1 check failed" in shown  # no process publishes what is scheduled
+    assert "✗ 1 check failed" in shown  # no process publishes scheduled posts
     assert "<h1>" not in shown
     assert re.findall("(First|Second|Third|Fourth) day", shown) == ["First", "Second", "Third"]
     assert "<i>" not in shown
@@ -35,7 +35,7 @@ async def test_list_of_channels_shows_checks_dead_letters_and_the_next_posts(sto
         assert "Dead letters</a>: 0" in (await browser.get("/")).text
 
 
-async def test_checks_that_failed_are_counted_for_the_list_of_channels(served: Served) -> None:
+async def test_channel_list_counts_failed_checks(served: Served) -> None:
     browser = served.browser()
     assert "✓ good" in (await browser.get("/?overview=1", HX_Request="true")).text
     served.stub.faults.add(Fault(command="account_check", code=70402))
@@ -43,7 +43,7 @@ async def test_checks_that_failed_are_counted_for_the_list_of_channels(served: S
     assert '<strong class="wrong">✗ 1 check failed' in (await browser.get("/")).text
 
 
-async def test_growth_of_channels_is_shown_where_insights_are_recorded(
+async def test_channel_list_shows_growth_where_insights_are_recorded(
     stub: StubServer, adapter: ChannelAdapter, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"

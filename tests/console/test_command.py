@@ -1,4 +1,4 @@
-"""`channel-adapter console`: its options, its address and its end, in a process of its own where that matters."""
+"""`channel-adapter console`: its options, its address and its end, in a separate process where needed."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def demo(ready: Path) -> "subprocess.Popen[bytes]":
-    """Start a demonstration, and return its process."""
+    """Start a demonstration and return its process."""
     arguments = ["console", "--demo", "--port", "0", "--ready-file", str(ready)]
     return subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ready.parent)
 
 
-async def test_demo_leads_from_the_shell_to_a_published_post(tmp_path: Path) -> None:
+async def test_demo_signs_in_and_publishes_a_post(tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     began = time.monotonic()
     process = demo(ready)
@@ -84,13 +84,13 @@ async def test_demo_leads_from_the_shell_to_a_published_post(tmp_path: Path) -> 
         (["--host", "192.0.2.1", "--trusted-header", "X-User"], "cannot listen on 192.0.2.1"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_in_one_sentence(options: list[str], says: str, shell: Shell) -> None:
+def test_incompatible_options_are_refused_in_one_sentence(options: list[str], says: str, shell: Shell) -> None:
     refused = shell("console", "--port", "0", *options, code=2)
     assert says in refused.err
     assert len(refused.err.splitlines()) == 1
 
 
-def test_hash_of_a_password_is_that_of_a_file_of_users(shell: Shell) -> None:
+def test_hash_password_prints_argon2_hash_of_password(shell: Shell) -> None:
     found = shell.installed("console", "hash-password", stdin="correct horse\n").out.strip()
     assert PasswordHasher().verify(found, "correct horse")
     assert "the password is empty" in shell.installed("console", "hash-password", code=2).err
@@ -102,7 +102,7 @@ def test_help_names_both_commands(shell: Shell) -> None:
     assert "console hash-password" in " ".join(out.split())
 
 
-def test_command_without_its_libraries_says_what_to_install(shell: Shell, tmp_path: Path) -> None:
+def test_command_without_its_libraries_names_the_extra(shell: Shell, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     missing.mkdir()
     (missing / "sitecustomize.py").write_text(
@@ -118,7 +118,7 @@ def test_command_without_its_libraries_says_what_to_install(shell: Shell, tmp_pa
     assert "Commands" in shell.having(PYTHONPATH=str(missing)).installed("--help").out
 
 
-def test_importing_the_package_imports_no_library_of_the_console() -> None:
+def test_importing_the_package_imports_no_console_library() -> None:
     script = (
         "import sys, channel_adapter\nchannel_adapter.ChannelAdapter\n"
         "assert not {'jinja2', 'aiohttp_jinja2', 'babel', 'argon2'} & set(sys.modules)"
@@ -127,7 +127,7 @@ def test_importing_the_package_imports_no_library_of_the_console() -> None:
 
 
 def test_templates_styles_and_catalogues_are_part_of_the_package() -> None:
-    """What lies beside the modules is in the wheel: hatch leaves out what git ignores."""
+    """Files other than modules are in the wheel: hatch omits files that git ignores."""
     root = Path(channel_adapter.console.__file__).parent
     files = [path for path in root.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
     assert {path.suffix for path in files} >= {".html", ".css", ".js", ".svg", ".png", ".po"}

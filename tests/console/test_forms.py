@@ -1,4 +1,4 @@
-"""Forms of the pages about one channel and about the console itself, sent without JavaScript."""
+"""Forms about one channel and about the console itself, sent without JavaScript."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ SETTINGS, STAFF, COMPOSE = f"/c/{SLUG}/settings", f"/c/{SLUG}/staff", f"/c/{SLUG
 POST, SUBSCRIBERS, THREAD = f"/c/{SLUG}/p/1", f"/c/{SLUG}/subscribers", f"/c/{SLUG}/messages/with/reader_1"
 
 
-async def test_settings_change_what_was_edited_and_nothing_else(browser: Browser, served: Served) -> None:
+async def test_settings_form_changes_edited_fields_only(browser: Browser, served: Served) -> None:
     form = (await browser.get(SETTINGS)).form(SETTINGS)
     await served.adapter.channels.update(SLUG, organization="Port")  # by another operator
     sent = await browser.post(SETTINGS, {**form, "introduction": "Tides\r\nand ferries"})
@@ -30,7 +30,7 @@ async def test_settings_change_what_was_edited_and_nothing_else(browser: Browser
     assert "introduction" in (await browser.get("/log")).text
 
 
-async def test_second_of_two_operators_is_shown_what_changed(browser: Browser, served: Served) -> None:
+async def test_conflicting_edit_is_shown_to_second_operator(browser: Browser, served: Served) -> None:
     form = (await browser.get(SETTINGS)).form(SETTINGS)
     await served.adapter.channels.update(SLUG, name="Harbour Times")
     sent = await browser.post(SETTINGS, {**form, "name": "Harbour Post"})
@@ -43,7 +43,7 @@ async def test_second_of_two_operators_is_shown_what_changed(browser: Browser, s
     assert (await served.adapter.channels.get(SLUG)).name == "Harbour Post"
 
 
-async def test_policy_of_reactions_is_set_by_name_or_by_list(browser: Browser, served: Served) -> None:
+async def test_reaction_policy_is_set_by_name_or_list(browser: Browser, served: Served) -> None:
     place = f"/c/{SLUG}/policy"
     assert (await browser.submit(SETTINGS, place, policy="some", emoji="👍 🚢")).status == 303
     assert (await served.adapter.reactions.policy(SLUG)).allowed == ("👍", "🚢")
@@ -70,7 +70,7 @@ async def test_contact_and_categories_are_set_with_the_profile(stored: Served) -
     assert (await stored.adapter.messages.contact(SLUG)).account == OWNER
 
 
-async def test_channel_is_deleted_when_its_short_name_was_typed(browser: Browser, served: Served) -> None:
+async def test_channel_is_deleted_after_its_short_name_is_typed(browser: Browser, served: Served) -> None:
     place = f"/c/{SLUG}/delete"
     assert (await browser.submit(SETTINGS, place, confirm="harbor")).status == 422
     assert await served.adapter.channels.exists(SLUG)
@@ -80,9 +80,7 @@ async def test_channel_is_deleted_when_its_short_name_was_typed(browser: Browser
     assert "The channel is deleted." in (await browser.get(sent.place)).text
 
 
-async def test_post_is_edited_in_the_composer_and_keeps_the_sizes_of_its_picture(
-    browser: Browser, served: Served
-) -> None:
+async def test_edited_post_keeps_sizes_of_its_image(browser: Browser, served: Served) -> None:
     picture = Image("https://example.org/a.png", 640, 360, 1_000)
     await served.adapter.posts.publish(SLUG, TextAndImage("Tide", picture))
     sent = await browser.submit(f"{POST}/edit", text="Tide & time")
@@ -101,7 +99,7 @@ async def test_post_is_recalled_in_two_steps(browser: Browser, served: Served) -
     assert "cannot be edited here" in (await browser.get(f"{POST}/edit")).text
 
 
-async def test_reactions_are_shown_with_names_to_admins_alone_and_can_be_removed(served: Served) -> None:
+async def test_reactions_show_names_to_admins_only_and_can_be_removed(served: Served) -> None:
     await served.adapter.subscriptions.subscribe(SLUG, READERS[:1])
     post = await served.adapter.posts.publish(SLUG, Text("Tide"))
     await served.adapter.reactions.react(post.ref, "reader_1", "👍")
@@ -117,7 +115,7 @@ async def test_reactions_are_shown_with_names_to_admins_alone_and_can_be_removed
     assert (wrong.status, wrong.form(f"{POST}/react")["emoji"]) == (422, "no emoji")
 
 
-async def test_post_is_pinned_to_the_top_of_the_list_and_unpinned(stored: Served) -> None:
+async def test_post_is_pinned_and_unpinned(stored: Served) -> None:
     browser = stored.browser()
     await stored.adapter.posts.publish(SLUG, Text("Tide"))
     assert (await browser.submit(POST, f"{POST}/pin")).place == f"{POST}?done=saved"
@@ -158,7 +156,7 @@ async def test_dead_letters_are_shown_retried_and_dropped(stored: Served) -> Non
         raise ValueError("<script>alert(1)</script>")
 
     async def letters(number: int) -> list[str]:
-        """Wait for a number of dead letters; return their keys."""
+        """Wait for a number of dead letters and return their keys."""
         deadline = time.monotonic() + 30
         while len(keys := re.findall(r'name="key" value="([^"]*)"', (await browser.get("/webhooks")).text)) != number:
             assert time.monotonic() < deadline, keys
@@ -185,7 +183,7 @@ async def test_dead_letters_are_shown_retried_and_dropped(stored: Served) -> Non
     assert (wrong.status, wrong.form("/webhooks/sample")["url"]) == (503, url)
 
 
-async def test_doctor_shows_checks_and_repairs(browser: Browser) -> None:
+async def test_doctor_shows_checks_and_accepts_repair(browser: Browser) -> None:
     page = await browser.get("/doctor")
     assert '<th scope="row">service</th>' in page.text
     assert (await browser.submit("/doctor")).status == 200
@@ -217,9 +215,7 @@ async def test_post_is_scheduled_moved_and_cancelled(stored: Served) -> None:
     ("at", "zone", "field"),
     [("", "UTC", "at"), ("2099-01-01T00:00", "Mars/Base", "zone"), ("2001-01-01T00:00", "UTC", "at")],
 )
-async def test_time_that_cannot_be_used_is_shown_again_with_the_text(
-    at: str, zone: str, field: str, stored: Served
-) -> None:
+async def test_invalid_time_is_shown_again_with_the_text(at: str, zone: str, field: str, stored: Served) -> None:
     sent = await stored.browser().submit(COMPOSE, action="schedule", format="text", text="Later", at=at, zone=zone)
     assert sent.status == 422
     form = sent.form(COMPOSE)
@@ -227,7 +223,7 @@ async def test_time_that_cannot_be_used_is_shown_again_with_the_text(
     assert f'id="{field}-hint" class="wrong"' in sent.text
 
 
-async def test_test_is_sent_to_one_account_once_and_nothing_is_published(browser: Browser, served: Served) -> None:
+async def test_test_message_is_sent_once_to_one_account_and_not_published(browser: Browser, served: Served) -> None:
     form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Try", "user": "reader_1"}
     for _ in range(2):
         sent = await browser.post(COMPOSE, {**form, "action": "test"})
@@ -242,7 +238,7 @@ async def test_test_is_sent_to_one_account_once_and_nothing_is_published(browser
     assert [post async for post in served.adapter.posts.history(SLUG)] == []
 
 
-async def test_post_is_written_again_as_a_draft(stored: Served) -> None:
+async def test_post_is_copied_to_a_draft(stored: Served) -> None:
     browser = stored.browser()
     await stored.adapter.posts.publish(SLUG, Text("Tide"))
     sent = await browser.submit(POST, f"{POST}/copy")
@@ -250,7 +246,7 @@ async def test_post_is_written_again_as_a_draft(stored: Served) -> None:
     assert (await browser.post(f"/c/{SLUG}/p/9/copy", {})).status == 404
 
 
-async def test_draft_is_saved_opened_changed_and_published(stored: Served) -> None:
+async def test_draft_is_saved_edited_and_published(stored: Served) -> None:
     browser = stored.browser()
     sent = await browser.submit(COMPOSE, action="draft", format="text", text="First")
     assert sent.place == "/schedule?done=drafted"
@@ -266,7 +262,7 @@ async def test_draft_is_saved_opened_changed_and_published(stored: Served) -> No
     assert (await stored.adapter.posts.get(PostRef(ID, 1))).content == Text("Second")
 
 
-async def test_failed_post_is_on_every_page_until_it_was_seen(stored: Served) -> None:
+async def test_failed_post_is_reported_until_acknowledged(stored: Served) -> None:
     browser = stored.browser()
     at = datetime.now(UTC) + timedelta(days=1)
     post = await stored.adapter.posts.schedule(SLUG, Text("Later"), at=at)
@@ -279,7 +275,7 @@ async def test_failed_post_is_on_every_page_until_it_was_seen(stored: Served) ->
     assert "failed or is late" not in (await browser.get("/")).text
 
 
-async def test_staff_is_promoted_demoted_and_gets_the_channel(stored: Served) -> None:
+async def test_staff_is_promoted_demoted_and_ownership_transferred(stored: Served) -> None:
     browser = stored.browser()
     await stored.adapter.subscriptions.subscribe(SLUG, READERS[:2])
     for action in ("promote", "demote", "promote"):
@@ -295,7 +291,7 @@ async def test_staff_is_promoted_demoted_and_gets_the_channel(stored: Served) ->
     assert (await browser.submit(STAFF, action="transfer", user="reader_1 reader_2")).status == 422
 
 
-async def test_users_are_blocked_and_the_channel_is_suspended(stored: Served) -> None:
+async def test_users_are_blocked_and_channel_is_suspended(stored: Served) -> None:
     browser = stored.browser()
     assert (await browser.submit(STAFF, action="block", user="reader_1")).status == 303
     assert "<code>reader_1</code>" in (await browser.get(STAFF)).text
@@ -310,7 +306,7 @@ async def test_users_are_blocked_and_the_channel_is_suspended(stored: Served) ->
     assert refused.form(COMPOSE)["text"] == "Kept"
 
 
-async def test_insights_show_views_after_a_scan_and_are_downloaded(stored: Served) -> None:
+async def test_insights_show_views_after_scan_and_are_downloaded(stored: Served) -> None:
     browser, place = stored.browser(), f"/c/{SLUG}/insights"
     await stored.adapter.subscriptions.subscribe(SLUG, READERS[:4])
     await stored.adapter.posts.publish(SLUG, Text("Tide"))
@@ -360,7 +356,7 @@ async def test_message_is_sent_once_and_recalled(stored: Served) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault(drop=True), Fault(code=60012), Fault(code=10010), Fault(status=502)])
-async def test_composer_keeps_what_was_written_when_the_service_fails(fault: Fault, served: Served) -> None:
+async def test_composer_keeps_text_when_the_service_fails(fault: Fault, served: Served) -> None:
     browser = served.browser()
     form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Tide <b>"}
     served.stub.faults.add(fault)
@@ -373,7 +369,7 @@ async def test_composer_keeps_what_was_written_when_the_service_fails(fault: Fau
     assert len([post async for post in served.adapter.posts.history(SLUG)]) == 1
 
 
-async def test_pages_of_a_service_that_is_down_say_so(served: Served) -> None:
+async def test_pages_report_an_unavailable_service(served: Served) -> None:
     browser = served.browser()
     served.stub.faults.add(Fault(status=502))
     for place in ("/", f"/c/{SLUG}", COMPOSE, SETTINGS, SUBSCRIBERS):
@@ -384,7 +380,7 @@ async def test_pages_of_a_service_that_is_down_say_so(served: Served) -> None:
     assert (await browser.get("/doctor")).status == 503
 
 
-async def test_script_in_a_text_is_shown_as_text_wherever_it_is(stored: Served) -> None:
+async def test_script_in_text_is_escaped_on_every_page(stored: Served) -> None:
     script = "<script>alert(1)</script>"
     browser = stored.browser()
     await stored.adapter.channels.update(SLUG, name=script, introduction=script, organization=script)
@@ -405,7 +401,7 @@ async def test_script_in_a_text_is_shown_as_text_wherever_it_is(stored: Served) 
             assert sent.status < 500, (place, action, sent.status)
 
 
-async def test_list_of_channels_is_ordered_and_has_pages(browser: Browser, adapter: ChannelAdapter) -> None:
+async def test_channel_list_is_ordered_and_paginated(browser: Browser, adapter: ChannelAdapter) -> None:
     for number in range(55):
         await adapter.channels.create(slug=f"c{number:02}", name=f"Channel {number:02}", owner=OWNER)
     first = await browser.get("/?order=name")
@@ -416,7 +412,7 @@ async def test_list_of_channels_is_ordered_and_has_pages(browser: Browser, adapt
     assert re.findall(r'href="/c/(\w+)"', second.text) == [*(f"c{number:02}" for number in range(50, 55)), SLUG]
 
 
-async def test_posts_are_found_by_text_and_state_and_have_pages(browser: Browser, served: Served) -> None:
+async def test_posts_are_filtered_by_text_and_state_and_paginated(browser: Browser, served: Served) -> None:
     for number in range(1, 26):
         await served.adapter.posts.publish(SLUG, Text(f"Tide {number:02}"))
     await served.adapter.posts.recall(PostRef(ID, 3))

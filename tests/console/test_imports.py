@@ -1,4 +1,4 @@
-"""Imports of subscribers from files: checked whole, run in parts, and continued after a kill."""
+"""Imports of subscribers from files: checked completely, run in parts, and continued after a kill."""
 
 import asyncio
 import csv
@@ -36,7 +36,7 @@ async def uploaded(browser: Browser, text: str, name: str = "users.csv", place: 
 
 
 async def ended(browser: Browser, place: str) -> Answer:
-    """Wait until an import has ended, as an operator who loads the page again and again."""
+    """Load the page of an import repeatedly until the import has ended."""
     deadline = time.monotonic() + SECONDS
     while "<strong>running" in (page := await browser.get(place)).text:
         assert time.monotonic() < deadline
@@ -45,7 +45,7 @@ async def ended(browser: Browser, place: str) -> Answer:
 
 
 def counts(page: Answer) -> dict[str, int]:
-    """Return the users by outcome that a page shows."""
+    """Return the number of users by outcome on a page."""
     found = re.findall(r"<li>([\w ]+): ([\d,]+)</li>", page.text)
     return {kind: int(number.replace(",", "")) for kind, number in found}
 
@@ -54,7 +54,7 @@ async def failures(browser: Browser, place: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO((await browser.get(f"{place}/failed.csv")).text)))
 
 
-async def test_file_is_shown_before_anything_is_imported(browser: Browser, served: Served) -> None:
+async def test_file_is_checked_before_users_are_imported(browser: Browser, served: Served) -> None:
     sent = await uploaded(browser, "user,name\nreader_1,Ann\nnobody_9,Bo\n,Cy\nreader_2,Di\nreader_1,Ann\n=1+1é,X\n")
     assert sent.status == 303
     page = await browser.get(sent.place)
@@ -75,7 +75,7 @@ async def test_file_is_shown_before_anything_is_imported(browser: Browser, serve
     assert "'=1+1" in next(row[1] for row in rows if row[0] == "7")
 
 
-async def test_accounts_that_are_missing_are_imported_when_that_is_chosen(browser: Browser, served: Served) -> None:
+async def test_missing_accounts_are_imported_if_chosen(browser: Browser, served: Served) -> None:
     sent = await uploaded(browser, "reader_1\nnobody_9\n")
     await browser.submit(sent.place, import_missing="on")
     assert counts(await ended(browser, sent.place)) == {"added": 2}
@@ -91,7 +91,7 @@ async def test_accounts_that_are_missing_are_imported_when_that_is_chosen(browse
         ("", {}, "has no users"),
     ],
 )
-async def test_file_that_is_not_certain_is_refused_with_the_reason(
+async def test_ambiguous_file_is_refused_with_its_reason(
     text: str, fields: dict[str, str], says: str, browser: Browser
 ) -> None:
     sent = await uploaded(browser, text, **fields)
@@ -108,7 +108,7 @@ async def test_form_without_a_file_is_shown_again(browser: Browser) -> None:
     assert sent.form(UPLOAD)["column"] == "id"
 
 
-async def test_hundred_thousand_lines_with_one_percent_broken_are_checked(browser: Browser) -> None:
+async def test_100000_lines_with_one_percent_invalid_are_checked(browser: Browser) -> None:
     lines = [f"user_{n}" if n % 100 else f"user {n}é" for n in range(1, 100_001)]
     page = await browser.get((await uploaded(browser, "\n".join(lines))).place)
     assert counts(page) == {"line cannot be used": 1_000}
@@ -116,7 +116,7 @@ async def test_hundred_thousand_lines_with_one_percent_broken_are_checked(browse
     assert "1,000 lines cannot be used" in page.text or "1000 lines cannot be used" in page.text
 
 
-async def test_import_goes_on_when_the_service_fails_for_a_while(browser: Browser, served: Served) -> None:
+async def test_import_continues_after_temporary_service_failure(browser: Browser, served: Served) -> None:
     served.stub.faults.add(Fault(command="add_group_member", drop=True, times=3))
     sent = await uploaded(browser, "\n".join(READERS))
     await browser.submit(sent.place)
@@ -132,13 +132,13 @@ async def test_progress_is_sent_as_events_until_the_end(browser: Browser, served
     assert "12 of 12 users" in stream
 
 
-async def test_import_is_not_there_for_another_channel(browser: Browser, served: Served) -> None:
+async def test_import_is_not_found_under_another_channel(browser: Browser, served: Served) -> None:
     await served.adapter.channels.create(slug="other", name="Other", owner="editor_7")
     sent = await uploaded(browser, "reader_1\n")
     assert (await browser.get(sent.place.replace("harbor_news", "other"))).status == 404
 
 
-async def test_import_that_runs_or_is_done_is_not_started_again(browser: Browser) -> None:
+async def test_finished_import_cannot_be_started_again(browser: Browser) -> None:
     sent = await uploaded(browser, "reader_1\n")
     form = (await browser.get(sent.place)).form(sent.place)
     await browser.post(sent.place, form)
@@ -146,7 +146,9 @@ async def test_import_that_runs_or_is_done_is_not_started_again(browser: Browser
     assert (await browser.post(sent.place, form)).status == 409
 
 
-async def test_durable_import_is_done_by_a_job(stub: StubServer, adapter: ChannelAdapter, tmp_path: Path) -> None:
+async def test_import_with_database_is_completed_and_logged(
+    stub: StubServer, adapter: ChannelAdapter, tmp_path: Path
+) -> None:
     settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'a.db'}")
     async with ChannelAdapter.open(settings) as own:
         app = application(own, authorise)
@@ -159,7 +161,7 @@ async def test_durable_import_is_done_by_a_job(stub: StubServer, adapter: Channe
             assert "import started" in log
 
 
-async def test_import_goes_on_in_another_console_of_the_process_when_its_own_ends(
+async def test_import_continues_in_another_console_of_the_process(
     stub: StubServer, adapter: ChannelAdapter, tmp_path: Path
 ) -> None:
     settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'a.db'}")
@@ -220,7 +222,7 @@ async def test_sync_continues_when_the_console_is_started_again(
 
 
 class Console:
-    """A console in a process of its own."""
+    """A console in a separate process."""
 
     def __init__(self, config: Path, ready: Path) -> None:
         ready.unlink(missing_ok=True)
@@ -287,7 +289,7 @@ async def test_import_continues_after_a_kill_and_scheduled_posts_are_published(t
 
 
 async def finished(session: aiohttp.ClientSession, url: str, place: str) -> tuple[dict[str, int], list[list[str]]]:
-    """Wait until an import is done; return its counts and what failed."""
+    """Wait until an import is done; return its counts and its failed lines."""
     base = await signed_in(session, url)
     text = ""
     while "<strong>done" not in text:
@@ -300,14 +302,14 @@ async def finished(session: aiohttp.ClientSession, url: str, place: str) -> tupl
 
 
 async def signed_in(session: aiohttp.ClientSession, url: str) -> str:
-    """Open the link, and return the address of the console."""
+    """Open the sign-in link and return the address of the console."""
     async with session.get(url) as page:
         assert page.status == 200
     return url.partition("/?")[0]
 
 
 async def started(session: aiohttp.ClientSession, url: str, text: str) -> str:
-    """Upload a file and start its import; return the place of its page."""
+    """Upload a file and start its import; return the path of its page."""
     base = await signed_in(session, url)
     headers = {"Sec-Fetch-Site": "same-origin"}
     form = FormData()

@@ -29,7 +29,7 @@ def used() -> dict[str, str | tuple[str, ...]]:
     return {text if isinstance(text, str) else text[0]: text for text in texts}
 
 
-def test_every_text_has_a_translation_and_every_translation_is_used() -> None:
+def test_every_text_is_translated_and_every_translation_is_used() -> None:
     for language in LANGUAGES:
         if language == "en":
             continue
@@ -46,13 +46,13 @@ def test_every_text_has_a_translation_and_every_translation_is_used() -> None:
             assert sorted(re.findall(r"%\(\w+\)s", text)) == sorted(re.findall(r"%\(\w+\)s", one)), text
 
 
-def test_texts_are_found_in_python_and_in_templates() -> None:
+def test_texts_of_python_and_templates_are_extracted() -> None:
     assert len(used()) > 200
     assert translations("zh_CN").gettext("Channels") == "频道"
     assert translations("zh_CN").ngettext("%(num)s channel", "%(num)s channels", 3) == "%(num)s 个频道"
 
 
-async def test_every_page_has_one_heading_in_the_language_of_the_browser(browser: Browser, served: Served) -> None:
+async def test_every_page_has_one_heading_in_browser_language(browser: Browser, served: Served) -> None:
     await served.adapter.posts.publish("harbor_news", Text("First"))
     for route in TABLE:
         fragment = route.path.endswith((".csv", ".json", "events", "progress", "messages/to"))
@@ -67,7 +67,7 @@ async def test_every_page_has_one_heading_in_the_language_of_the_browser(browser
         assert '<html lang="zh-CN">' in chinese.text
 
 
-async def test_switch_of_languages_is_stronger_than_the_browser(served: Served) -> None:
+async def test_selected_language_overrides_browser_language(served: Served) -> None:
     browser = served.browser()
     page = await browser.get("/c/harbor_news?state=published")
     assert page.form("/language")["next"] == "/c/harbor_news?state=published"

@@ -1,4 +1,4 @@
-"""Pictures of this machine: stored without metadata, refused with a sentence, published and uploaded."""
+"""Local images: stored without metadata, refused with a sentence, published and uploaded."""
 
 import io
 import struct
@@ -37,9 +37,9 @@ def picture(kind: str = "JPEG", size: tuple[int, int] = (640, 360), **options: A
 
 
 def with_place() -> bytes:
-    """Return a photograph that lies on its side, with the place where it was taken."""
+    """Return a rotated photograph with the location where it was taken."""
     exif = Pictures.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
+    exif[0x0112] = 6  # must be rotated by 90 degrees
     exif[0x010F] = "Camera of Ada"
     exif.get_ifd(0x8825)[1] = "N"
     return picture(exif=exif, comment=b"At home")
@@ -83,7 +83,7 @@ async def with_media(stub: StubServer, adapter_with_media: ChannelAdapter) -> As
         yield Served(adapter_with_media, stub, client)
 
 
-async def test_picture_is_stored_upright_without_metadata(adapter_with_media: ChannelAdapter, tmp_path: Path) -> None:
+async def test_image_is_stored_upright_without_metadata(adapter_with_media: ChannelAdapter, tmp_path: Path) -> None:
     image = await adapter_with_media.media.add(with_place())
     assert image.url.startswith(f"{PUBLIC}/")
     assert (image.width, image.height) == (360, 640)
@@ -98,7 +98,7 @@ async def test_picture_is_stored_upright_without_metadata(adapter_with_media: Ch
     assert await adapter_with_media.media.add(io.BytesIO(with_place())) == image
 
 
-async def test_photograph_of_several_pictures_is_the_first_one(
+async def test_first_frame_of_multi_picture_photograph_is_stored(
     adapter_with_media: ChannelAdapter, tmp_path: Path
 ) -> None:
     first, second = (Pictures.new("RGB", (width, 16), (0, 0, 200)) for width in (64, 32))
@@ -109,7 +109,7 @@ async def test_photograph_of_several_pictures_is_the_first_one(
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
-async def test_moving_pictures_move(kind: str, adapter_with_media: ChannelAdapter, tmp_path: Path) -> None:
+async def test_animated_image_keeps_its_frames(kind: str, adapter_with_media: ChannelAdapter, tmp_path: Path) -> None:
     source = tmp_path / "source"
     frames = [Pictures.new("RGB", (32, 16), (each * 100, 0, 0)) for each in range(2)]
     frames[0].save(source, kind, save_all=True, append_images=frames[1:], duration=90)
@@ -119,7 +119,7 @@ async def test_moving_pictures_move(kind: str, adapter_with_media: ChannelAdapte
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_file_that_cannot_be_used_is_refused_with_a_sentence(
+async def test_invalid_image_is_refused_with_one_sentence(
     name: str, adapter_with_media: ChannelAdapter, tmp_path: Path
 ) -> None:
     data, message = REFUSED[name]
@@ -130,7 +130,7 @@ async def test_file_that_cannot_be_used_is_refused_with_a_sentence(
     assert not (tmp_path / "media").exists()
 
 
-async def test_files_that_are_missing_and_stores_that_fail(stub: StubServer, tmp_path: Path) -> None:
+async def test_missing_file_and_failing_store_are_reported(stub: StubServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     own = ConsoleSettings(media_dir=tmp_path / "file" / "media", media_public_url=PUBLIC)
     async with ChannelAdapter.open(settings_for(stub, console=own)) as opened:
@@ -142,7 +142,7 @@ async def test_files_that_are_missing_and_stores_that_fail(stub: StubServer, tmp
             application(opened, authorise)
 
 
-async def test_bucket_gets_the_picture(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_image_is_stored_in_bucket(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     found: dict[str, int] = {}
 
     async def put(request: web.Request) -> web.Response:
@@ -172,12 +172,12 @@ async def test_bucket_gets_the_picture(stub: StubServer, monkeypatch: pytest.Mon
         {"media_dir": "/m", "media_public_url": "pictures.example.org"},
     ],
 )
-def test_settings_that_do_not_fit_together(values: dict[str, Any]) -> None:
+def test_incompatible_media_settings_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="media_"):
         ConsoleSettings(**values)
 
 
-async def test_without_a_store_only_addresses_work(browser: Browser, served: Served) -> None:
+async def test_images_without_store_need_an_address(browser: Browser, served: Served) -> None:
     with pytest.raises(ConfigurationError, match=r"console\.media_public_url"):
         await served.adapter.media.add(picture())
     for place in (COMPOSE, "/new", "/c/harbor_news/settings"):
@@ -195,7 +195,7 @@ def form_with(fields: dict[str, str], name: str, data: bytes) -> FormData:
     return form
 
 
-async def test_form_with_a_picture_publishes_it_and_serves_it_to_all(with_media: Served) -> None:
+async def test_uploaded_image_is_published_and_served_publicly(with_media: Served) -> None:
     browser = with_media.browser("editor")
     fields = (await browser.get(COMPOSE)).form(COMPOSE) | {"text": "Ferries", "action": "publish"}
     sent = await browser.post(COMPOSE, form_with(fields, "image", picture()))
@@ -211,7 +211,7 @@ async def test_form_with_a_picture_publishes_it_and_serves_it_to_all(with_media:
 
 
 @pytest.mark.parametrize("name", ["bomb", "large"])
-async def test_refused_picture_leaves_the_form_as_it_was(name: str, with_media: Served) -> None:
+async def test_refused_image_keeps_fields_of_the_form(name: str, with_media: Served) -> None:
     data, message = REFUSED[name]
     browser = with_media.browser()
     fields = (await browser.get(COMPOSE)).form(COMPOSE) | {"text": "Ferries & tides", "action": "publish"}
@@ -241,14 +241,14 @@ async def test_avatar_is_uploaded_and_changed(with_media: Served) -> None:
     assert (await with_media.adapter.channels.get("night_bus")).avatar not in ("", first)
 
 
-async def test_session_that_ends_while_a_picture_is_written_keeps_the_text(with_media: Served) -> None:
+async def test_upload_without_session_keeps_the_text(with_media: Served) -> None:
     fields = {"text": "Ferries and tides", "format": "text"}
     sent = await with_media.browser("").post(COMPOSE, form_with(fields, "image", picture()))
     assert sent.status == 401
     assert "Ferries and tides" in sent.text
 
 
-async def test_sizes_of_the_form_count_for_their_picture_only(with_media: Served) -> None:
+async def test_image_sizes_of_form_apply_to_their_image_only(with_media: Served) -> None:
     browser = with_media.browser()
     fields = (await browser.get(COMPOSE)).form(COMPOSE)
     fields |= {"format": "image", "image_url": "https://example.org/a.png", "picture": f"9 9 9 {PUBLIC}/b.png"}

@@ -18,7 +18,7 @@ PICTURE = "https://example.org/a.png"
 COMPOSE = "/c/harbor_news/compose"
 
 
-async def test_list_links_to_channels_and_finds_them_by_name(browser: Browser, served: Served) -> None:
+async def test_channel_list_has_links_and_finds_channels_by_name(browser: Browser, served: Served) -> None:
     await served.adapter.channels.create(slug="market", name="市场大厅", owner=OWNER)
     page = await browser.get("/")
     main = page.text.partition("<main")[2]
@@ -29,14 +29,14 @@ async def test_list_links_to_channels_and_finds_them_by_name(browser: Browser, s
     assert "/c/harbor_news" not in found.text
 
 
-async def test_created_channel_has_what_the_form_said(browser: Browser, served: Served) -> None:
+async def test_created_channel_has_values_of_the_form(browser: Browser, served: Served) -> None:
     sent = await browser.submit("/new", name="Night Bus", slug="night_bus", owner=OWNER, introduction="Lines & times")
     assert (sent.status, sent.place) == (303, "/c/night_bus?done=created")
     assert "The channel is created." in (await browser.get(sent.place)).text
     assert (await served.adapter.channels.get("night_bus")).introduction == "Lines & times"
 
 
-async def test_form_with_a_wrong_field_is_shown_again_with_what_was_written(browser: Browser) -> None:
+async def test_invalid_form_is_shown_again_with_its_values(browser: Browser) -> None:
     sent = await browser.submit("/new", name="N" * 101, slug="night_bus", owner=OWNER)
     assert sent.status == 422
     assert sent.form("/new")["name"] == "N" * 101
@@ -60,7 +60,7 @@ CONTENTS = [
 
 
 @pytest.mark.parametrize(("fields", "content"), CONTENTS)
-async def test_published_post_is_what_the_preview_showed(
+async def test_published_post_equals_preview(
     fields: dict[str, str], content: object, browser: Browser, served: Served
 ) -> None:
     form = (await browser.get(COMPOSE)).form(COMPOSE)
@@ -82,14 +82,14 @@ async def test_form_sent_twice_publishes_once(browser: Browser, served: Served) 
     assert len([post async for post in served.adapter.posts.history("harbor_news")]) == 1
 
 
-async def test_two_clicks_at_the_same_time_publish_once(browser: Browser, served: Served) -> None:
+async def test_concurrent_clicks_publish_once(browser: Browser, served: Served) -> None:
     form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Once"}
     first, second = await asyncio.gather(browser.post(COMPOSE, form), browser.post(COMPOSE, form))
     assert first.place == second.place == "/c/harbor_news?done=published&number=1"
     assert len([post async for post in served.adapter.posts.history("harbor_news")]) == 1
 
 
-async def test_pages_of_official_accounts_leave_out_what_the_service_cannot_do(tmp_path: Path) -> None:
+async def test_pages_of_official_accounts_omit_unsupported_actions(tmp_path: Path) -> None:
     async with StubServer() as stub:
         settings = Settings(
             sdkappid=stub.sdkappid, key=SecretStr(stub.key), admin=stub.admin, base_url=stub.url, mode=Mode.OFFICIAL,

@@ -19,7 +19,7 @@ from tests.console.conftest import Browser, Served, authorise
 
 @pytest.fixture
 async def playground(tmp_path: Path) -> AsyncIterator[Playground]:
-    """A stub with one channel and two readers."""
+    """Yield a stub with one channel and three reader accounts."""
     async with open_playground(tmp_path) as opened:
         await opened.adapter.accounts.add(["editor_7", "reader_1", "reader_100", "reader_199"])
         await opened.adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
@@ -36,7 +36,7 @@ async def browser(playground: Playground) -> AsyncIterator[Browser]:
 
 
 async def press(browser: Browser, number: int, do: str, /, **fields: str) -> str:
-    """Press a button of a client app, without JavaScript, and return the page that follows."""
+    """Press a button of a client app without JavaScript and return the following page."""
     sent = await browser.post(f"/play/phones/{number}", {"do": do, **fields})
     assert (sent.status, sent.place) == (303, "/play")
     return (await browser.get("/play")).text
@@ -51,7 +51,7 @@ async def until(read: Callable[[], Awaitable[ScheduledPost]], state: str) -> boo
     return False
 
 
-async def test_playground_is_refused_on_other_services(served: Served) -> None:
+async def test_playground_is_not_found_on_other_services(served: Served) -> None:
     for role in ("viewer", "admin"):
         assert (await served.browser(role).get("/play")).status == 404
         assert (await served.browser(role).get("/play/events")).status == 404
@@ -61,7 +61,7 @@ async def test_playground_is_refused_on_other_services(served: Served) -> None:
     assert "/play" not in (await admin.get("/")).text
 
 
-async def test_reader_follows_reads_reacts_mutes_and_leaves(browser: Browser, playground: Playground) -> None:
+async def test_client_follows_reads_reacts_mutes_and_leaves(browser: Browser, playground: Playground) -> None:
     ref = PostRef.parse("harbor_news/1")
     assert (await playground.view(1)).others[0].slug == "harbor_news"
     await press(browser, 1, "join", channel="harbor_news")
@@ -86,7 +86,7 @@ async def test_reader_follows_reads_reacts_mutes_and_leaves(browser: Browser, pl
     assert await playground.adapter.subscriptions.count("harbor_news") == 1
 
 
-async def test_offline_phone_shows_what_was_there_before(browser: Browser, playground: Playground) -> None:
+async def test_offline_client_shows_earlier_state(browser: Browser, playground: Playground) -> None:
     assert "Offline" in await press(browser, 0, "offline")
     await playground.adapter.posts.publish("harbor_news", Text("Second"))
     assert (await playground.view(0)).followed[0].unread == 1
@@ -96,7 +96,7 @@ async def test_offline_phone_shows_what_was_there_before(browser: Browser, playg
     assert (await playground.view(0)).followed[0].unread == 2
 
 
-async def test_phone_of_another_account_recalls_and_chats(browser: Browser, playground: Playground) -> None:
+async def test_client_with_other_account_recalls_and_chats(browser: Browser, playground: Playground) -> None:
     assert "does not exist" in await press(browser, 2, "switch", user="stranger")
     assert "another phone" in await press(browser, 2, "switch", user="reader_1")
     await press(browser, 2, "switch", user="editor_7")
@@ -124,7 +124,7 @@ async def test_switches_throttle_the_service_and_move_its_clock(browser: Browser
     assert (await browser.post("/play/switches", {"step": "year"})).status == 404
 
 
-async def test_log_shows_calls_that_can_be_repeated_with_a_signature_of_ones_own(playground: Playground) -> None:
+async def test_log_shows_calls_as_curl_with_redacted_signature(playground: Playground) -> None:
     await playground.adapter.posts.publish("harbor_news", Text('It\'s "quoted"'))
     shown = next(each for each in playground.calls() if each.call.command == "send_group_msg")
     assert shown.curl.startswith("curl -X POST 'http://127.0.0.1:")

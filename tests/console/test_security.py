@@ -1,4 +1,4 @@
-"""Checks of every request: Host, cross-site, session, role; sessions, logins and headers."""
+"""Checks of every request: host, origin, session, role; sessions, logins and headers."""
 
 import asyncio
 import hashlib
@@ -32,25 +32,25 @@ COMPOSE = "/c/harbor_news/compose"
 
 
 def filled(path: str) -> str:
-    """Return an address of a route."""
+    """Return an address of a route with sample values."""
     found = path.replace("{slug}", "harbor_news").replace("{id}", "0" * 32).replace("{user}", "reader_1")
     return re.sub(r"\{number:[^/]*\}", "1", found)
 
 
-async def test_every_route_is_for_the_roles_of_the_table(served: Served) -> None:
+async def test_every_route_requires_role_of_the_table(served: Served) -> None:
     await served.adapter.posts.publish("harbor_news", Text("First"))
     for route in TABLE:
         for role in AccessRole:
             headers = {ROLE_HEADER: role, **SAME_SITE}
             allowed = route.role is None or role.includes(route.role)
             if allowed and route.method == "POST":
-                continue  # what an allowed form does is tested with its page
+                continue  # the effect of an allowed form is tested with its page
             place = filled(route.path)
             async with served.client.request(route.method, place, headers=headers, allow_redirects=False) as answer:
                 assert (answer.status != 403) is allowed, (route, role, answer.status)
 
 
-async def test_every_route_but_signing_in_needs_an_operator(served: Served) -> None:
+async def test_every_route_except_sign_in_needs_an_operator(served: Served) -> None:
     public = set()
     for route in TABLE:
         async with served.client.request(
@@ -80,7 +80,7 @@ async def test_forms_of_other_sites_are_refused(headers: dict[str, str], status:
         assert answer.status == status
 
 
-async def test_origin_counts_where_the_browser_sends_no_fetch_metadata(served: Served) -> None:
+async def test_origin_is_checked_without_fetch_metadata(served: Served) -> None:
     origin = str(served.client.make_url("/")).rstrip("/")
     headers = {ROLE_HEADER: "admin", "Origin": origin}
     fields = {"format": "text", "text": "Tide", "once": "one"}
@@ -88,7 +88,7 @@ async def test_origin_counts_where_the_browser_sends_no_fetch_metadata(served: S
         assert answer.status == 303
 
 
-async def test_checks_are_made_in_their_order_and_all_answers_have_the_headers(adapter: ChannelAdapter) -> None:
+async def test_checks_run_in_order_and_all_answers_have_security_headers(adapter: ChannelAdapter) -> None:
     sessions = Sessions()
     options = ConsoleOptions(host_headers(["console.example.org"], 443), sessions)
     good = {"Host": "console.example.org"}
@@ -116,7 +116,7 @@ async def test_checks_are_made_in_their_order_and_all_answers_have_the_headers(a
                 assert answer.headers["Cache-Control"] == ("max-age=3600" if status == 200 else "no-store")
 
 
-async def test_link_with_the_token_works_once_and_leads_to_the_clean_address(adapter: ChannelAdapter) -> None:
+async def test_sign_in_link_works_once_and_redirects_without_token(adapter: ChannelAdapter) -> None:
     sessions = Sessions()
     app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
     async with TestClient(TestServer(app)) as client:
@@ -150,7 +150,7 @@ class Later(SystemClock):
         return self.seconds
 
 
-async def test_session_ends_after_twelve_hours_and_what_was_written_is_kept(adapter: ChannelAdapter) -> None:
+async def test_session_ends_after_twelve_hours_and_form_text_is_kept(adapter: ChannelAdapter) -> None:
     clock = Later()
     sessions = Sessions(clock=clock)
     app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
@@ -170,7 +170,7 @@ async def test_session_ends_after_twelve_hours_and_what_was_written_is_kept(adap
         assert f'action="{COMPOSE}"' in text
 
 
-async def test_users_log_in_with_their_password_and_have_their_role(adapter: ChannelAdapter, tmp_path: Path) -> None:
+async def test_users_log_in_with_password_and_have_their_role(adapter: ChannelAdapter, tmp_path: Path) -> None:
     file = tmp_path / "users.toml"
     file.write_text(f'[[users]]\nname = "ada"\nrole = "viewer"\nhash = "{PasswordHasher().hash("correct horse")}"\n')
     sessions = Sessions(read_users(file))
@@ -213,7 +213,7 @@ async def test_users_log_in_with_their_password_and_have_their_role(adapter: Cha
         ('[[users]]\nname = "a"\nrole = "admin"', "name, role and hash are needed"),
     ],
 )
-def test_file_of_users_with_a_fault_is_refused_in_one_sentence(text: str, says: str, tmp_path: Path) -> None:
+def test_invalid_users_file_is_refused_without_its_secrets(text: str, says: str, tmp_path: Path) -> None:
     file = tmp_path / "users.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=re.escape(says)) as refused:
@@ -221,7 +221,7 @@ def test_file_of_users_with_a_fault_is_refused_in_one_sentence(text: str, says: 
     assert "secret" not in str(refused.value)
 
 
-async def test_header_of_a_proxy_is_believed_from_the_proxy_only(adapter: ChannelAdapter) -> None:
+async def test_proxy_header_is_accepted_from_trusted_proxy_only(adapter: ChannelAdapter) -> None:
     for proxies, status in ((["127.0.0.0/8"], 200), (["10.0.0.0/8"], 401)):
         trusted = TrustedHeader("X-User", "X-Role", proxies)
         async with TestClient(TestServer(application(adapter, trusted.authorise))) as client:
@@ -235,7 +235,7 @@ async def test_header_of_a_proxy_is_believed_from_the_proxy_only(adapter: Channe
         TrustedHeader("X-User", None, ["10.0.0.0/99"])
 
 
-def test_host_headers_of_names_have_the_port_of_the_console_too() -> None:
+def test_host_headers_include_port_of_the_console() -> None:
     assert host_headers(["Console.example.org", "[::1]", "a.example:8443"], 8800) == {
         "console.example.org", "console.example.org:8800", "[::1]", "[::1]:8800", "a.example:8443",
     }  # fmt: skip
@@ -244,7 +244,7 @@ def test_host_headers_of_names_have_the_port_of_the_console_too() -> None:
     ]  # fmt: skip
 
 
-async def test_console_below_a_path_of_another_application_links_to_itself(adapter: ChannelAdapter) -> None:
+async def test_console_in_subpath_links_to_its_own_pages(adapter: ChannelAdapter) -> None:
     outer = web.Application()
     outer.add_subapp("/channels-admin", application(adapter, authorise))
     async with TestClient(TestServer(outer)) as client:
@@ -267,14 +267,14 @@ async def test_authorise_may_be_a_coroutine(adapter: ChannelAdapter) -> None:
         assert (await client.get("/")).status == 401
 
 
-async def test_no_secret_is_on_a_page_or_in_the_file_for_support(served: Served, browser: Browser) -> None:
+async def test_pages_and_support_file_contain_no_secret(served: Served, browser: Browser) -> None:
     for place in ("/doctor", "/doctor/bundle.json", "/webhooks", "/log", "/"):
         text = (await browser.get(place)).text
         assert served.stub.key not in text
     assert "<code>key</code></dt><dd>set" in (await browser.get("/doctor")).text
 
 
-def test_vendored_files_are_those_that_were_checked() -> None:
+def test_vendored_files_match_their_checksums() -> None:
     found = {name: hashlib.sha256((STATIC / name).read_bytes()).hexdigest() for name in VENDORED}
     assert found == VENDORED
 

@@ -1,4 +1,4 @@
-"""Official accounts as a source, on the stub: profiles, posts in order, users, and a source that fails."""
+"""Official accounts as a source, against the stub: profiles, ordered posts, users, and a failing source."""
 
 import io
 
@@ -26,7 +26,7 @@ async def keys(at: System, account: str, after: str = "") -> list[str]:
     return [post.key async for post in source(at).posts(account, after=after)]
 
 
-async def test_profiles_come_in_the_order_of_the_ids_and_each_once() -> None:
+async def test_profiles_are_yielded_once_each_in_order_of_ids() -> None:
     async with system(Size(20, 6)) as at:
         asked = [worlds.LIMITS, worlds.FULL, worlds.LIMITS]
         found = [channel async for channel in source(at, *asked).channels()]
@@ -39,7 +39,7 @@ async def test_profiles_come_in_the_order_of_the_ids_and_each_once() -> None:
         assert full.created_at == at.server.world.state.official[worlds.FULL].create_time
 
 
-async def test_a_hundred_and_twenty_accounts_take_three_calls() -> None:
+async def test_120_accounts_are_read_in_three_calls() -> None:
     async with system(Size(3, 2)) as at:
         ids = [f"@TOA#_n{number}" for number in range(120)]
         worlds.build(at.server.world, Size(3, 2), tuple(ids))
@@ -48,7 +48,7 @@ async def test_a_hundred_and_twenty_accounts_take_three_calls() -> None:
         assert at.server.log.count("get_official_account_info") == 3
 
 
-async def test_every_account_that_is_gone_is_named() -> None:
+async def test_error_names_every_missing_account() -> None:
     async with system(Size(3, 2)) as at:
         with pytest.raises(NotFoundError) as refusal:
             await channels_by_id(source(at, worlds.FULL, "@TOA#_gone_1", worlds.BUSY, "@TOA#_gone_2"))
@@ -58,7 +58,7 @@ async def test_every_account_that_is_gone_is_named() -> None:
 
 @pytest.mark.parametrize("kept", [1, 3, 32])
 @pytest.mark.parametrize("inclusive", [False, True])
-async def test_posts_come_oldest_first_whatever_is_kept_of_them(
+async def test_posts_are_yielded_oldest_first_with_any_number_of_cached_pages(
     monkeypatch: pytest.MonkeyPatch, kept: int, inclusive: bool
 ) -> None:
     monkeypatch.setattr(history, "CACHED_PAGES", kept)
@@ -70,7 +70,7 @@ async def test_posts_come_oldest_first_whatever_is_kept_of_them(
 
 
 @pytest.mark.parametrize("after", [1, 19, 20, 21, 86, 106, 107])
-async def test_only_later_posts_are_read_again(after: int) -> None:
+async def test_resumed_read_yields_only_later_posts(after: int) -> None:
     async with system(Size(3, 107), ids=(worlds.BUSY,)) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         message = log.get(after)
@@ -82,7 +82,7 @@ async def test_only_later_posts_are_read_again(after: int) -> None:
         assert calls <= (107 - after) // 20 + 2
 
 
-async def test_what_is_posted_while_a_long_history_is_read_costs_nothing_of_it(
+async def test_posts_published_during_read_of_long_history_displace_no_earlier_post(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(history, "CACHED_PAGES", 1)
@@ -100,7 +100,7 @@ async def test_what_is_posted_while_a_long_history_is_read_costs_nothing_of_it(
         assert seen == sorted(set(seen))
 
 
-async def test_posts_say_what_is_left_of_them() -> None:
+async def test_posts_have_state_published_recalled_or_expired() -> None:
     async with system(Size(10, 60), ids=(worlds.GONE,)) as at:
         found = [post async for post in source(at).posts(worlds.GONE)]
         states = [post.state for post in found]
@@ -112,7 +112,7 @@ async def test_posts_say_what_is_left_of_them() -> None:
         assert first == SourcePost(first.key, 6, first.time, tuple(worlds.carried(0)[0]))
 
 
-async def test_what_others_wrote_to_an_account_is_nobodys_post() -> None:
+async def test_message_of_another_sender_is_foreign_and_has_no_body() -> None:
     async with system(Size(10, 10), ids=(worlds.TEXTS,)) as at:
         log = at.server.world.state.official[worlds.TEXTS].log
         first = log.get(1)
@@ -123,7 +123,7 @@ async def test_what_others_wrote_to_an_account_is_nobodys_post() -> None:
         assert found[0].body == ()
 
 
-async def test_people_come_page_by_page_with_their_options_and_times() -> None:
+async def test_subscribers_are_read_page_by_page_with_options_and_join_times() -> None:
     async with system(Size(450, 3), ids=(worlds.FULL, worlds.FLAGS)) as at:
         first = await source(at).subscribers(worlds.FULL)
         assert (len(first.subscribers), first.next is None) == (200, False)
@@ -143,7 +143,7 @@ async def test_people_come_page_by_page_with_their_options_and_times() -> None:
         assert readers[3].since == table.joined(table.find(readers[3].user) or 0)
 
 
-async def test_a_list_that_is_empty_against_its_own_count_is_an_error() -> None:
+async def test_empty_list_that_contradicts_its_count_raises_unavailable() -> None:
     async with system(Size(30, 3), ids=(worlds.FULL,)) as at:
         empty = {"Next": "", "SubscriberList": []}
         at.server.faults.replace([Fault(command="get_subscriber_info", extra=empty)])
@@ -151,13 +151,13 @@ async def test_a_list_that_is_empty_against_its_own_count_is_an_error() -> None:
             await source(at).subscribers(worlds.FULL)
 
 
-async def test_a_service_that_is_off_is_told_as_such() -> None:
+async def test_disabled_official_accounts_raise_configuration_error() -> None:
     async with system(Size(3, 3), stub={"app": {"official_accounts": False}}) as at:
         with pytest.raises(ConfigurationError):
             await channels_by_id(source(at))
 
 
-def test_a_list_of_ids_has_remarks_blanks_and_repetitions() -> None:
+def test_list_of_ids_may_contain_comments_blank_lines_and_repetitions() -> None:
     found = from_list(
         ["# ours", "", "  @TOA#_a ", "@TOA#_b c", "@TOA#_a", "#", "#note", "@TOA#_@TOA#K"], "accounts.txt"
     )
@@ -165,7 +165,7 @@ def test_a_list_of_ids_has_remarks_blanks_and_repetitions() -> None:
     assert found.repeated == 1
 
 
-def test_every_wrong_id_of_a_list_is_named_with_its_line() -> None:
+def test_error_names_every_invalid_id_of_list_with_its_line() -> None:
     lines = ["@TOA#_a", "#TOA#_123", "@TGS#_x", "@TOA#_", "@TOA#_ü", "@TOA#_" + "x" * 43, "harbour"]
     with pytest.raises(InvalidError) as refusal:
         from_list(lines, "accounts.txt")
@@ -176,7 +176,7 @@ def test_every_wrong_id_of_a_list_is_named_with_its_line() -> None:
 
 
 @pytest.mark.parametrize("lines", [[], ["", "# nothing"], ["\n"]])
-def test_a_list_without_ids_is_no_list(lines: list[str]) -> None:
+def test_list_without_ids_is_refused(lines: list[str]) -> None:
     with pytest.raises(InvalidError, match="names no official account"):
         from_list(lines, "accounts.txt")
 
@@ -185,7 +185,7 @@ def callback(command: str, account: str) -> str:
     return f'{{"CallbackCommand":"OfficialAccount.{command}","Official_Account":"{account}"}}'
 
 
-def test_callbacks_tell_what_was_created_and_is_still_there() -> None:
+def test_callbacks_list_accounts_that_were_created_and_still_exist() -> None:
     lines = [
         callback("CallbackAfterCreateOfficialAccount", "@TOA#_b"),
         f'{{"query":"x","body":{callback("CallbackAfterCreateOfficialAccount", "@TOA#_a")}}}',
@@ -207,7 +207,7 @@ def listed(lines: list[str]) -> UserList:
     return read_users(io.BytesIO("\n".join(lines).encode()), name="users.txt")
 
 
-async def test_people_lead_to_all_that_they_follow() -> None:
+async def test_users_lead_to_all_accounts_they_follow() -> None:
     async with system(Size(30, 3), ids=(worlds.FULL, worlds.BUSY, worlds.GENERATED, worlds.EMPTY)) as at:
         members = at.adapter.migration.context.official.members
         lines = ["# people", "reader_000000", "ghost", "reader_000000", "x" * 33, "reader_000020"]
@@ -218,7 +218,7 @@ async def test_people_lead_to_all_that_they_follow() -> None:
             await from_users(members, listed([worlds.OTHER_OWNER]), "users.txt", concurrency=4)
 
 
-async def test_people_who_follow_more_than_a_page() -> None:
+async def test_user_with_more_than_one_page_of_subscriptions_is_read_completely() -> None:
     async with system(Size(1, 0), ids=(worlds.FULL,), stub={"limits": {"official_subscriptions": 200}}) as at:
         ids = tuple(f"@TOA#_n{number:03}" for number in range(230))
         worlds.build(at.server.world, Size(10, 0), ids)

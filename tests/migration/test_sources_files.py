@@ -1,4 +1,4 @@
-"""Files of any other system as a source: what a line may hold, what is wrong with a line, and how little is held."""
+"""Files of any other system as a source: valid lines, errors of invalid lines, and memory use."""
 
 import asyncio
 import gzip
@@ -54,7 +54,7 @@ async def posts(source: FilesSource, channel: str = "harbour", after: str = "") 
     return [post async for post in source.posts(channel, after=after)]
 
 
-async def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
+async def test_jsonl_and_csv_are_read_as_same_records(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
@@ -126,7 +126,7 @@ async def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
         ({"channel": "harbour", "user": "ann", "since": float(BORN * 1000)}, "since", "milliseconds"),
     ],
 )  # fmt: skip
-async def test_a_broken_line_of_people_says_where_and_what_is_wrong(
+async def test_broken_line_of_subscribers_is_reported_with_line_field_and_reason(
     tmp_path: Path, row: Any, field: str, reason: str
 ) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
@@ -162,7 +162,7 @@ async def test_a_broken_line_of_people_says_where_and_what_is_wrong(
         ({"channel": "harbour", "id": "p", "time": BORN, "text": "x", "author": "x" * 33}, "author", "33 bytes"),
     ],
 )  # fmt: skip
-async def test_a_broken_line_of_posts_says_where_and_what_is_wrong(
+async def test_broken_line_of_posts_is_reported_with_line_field_and_reason(
     tmp_path: Path, row: dict[str, Any], field: str, reason: str
 ) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
@@ -177,7 +177,7 @@ async def test_a_broken_line_of_posts_says_where_and_what_is_wrong(
         await source.aclose()
 
 
-async def test_broken_lines_of_channels_and_of_csv(tmp_path: Path) -> None:
+async def test_broken_lines_of_channels_and_of_csv_are_reported_with_line_and_field(tmp_path: Path) -> None:
     write(tmp_path, "channels.jsonl", {"id": "x"}, CHANNEL, CHANNEL, CHANNEL | {"id": "y", "admins": 5},
           CHANNEL | {"id": "z", "max_subscribers": 0}, {"id": "w", "name": "W"})  # fmt: skip
     write(
@@ -199,14 +199,14 @@ async def test_broken_lines_of_channels_and_of_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("heading", ["channel,user,sinse", "channel,user,user", "kanal;user", "channel;usr"])
-async def test_a_heading_with_unknown_columns_refuses_the_file(tmp_path: Path, heading: str) -> None:
+async def test_heading_with_unknown_or_repeated_columns_refuses_file(tmp_path: Path, heading: str) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     write(tmp_path, "subscribers.csv", heading, "harbour,ann,1")
     with pytest.raises(InvalidError, match=r"subscribers\.csv, line 1: "):
         await opened(tmp_path)
 
 
-async def test_files_without_a_usable_channel_are_refused(tmp_path: Path) -> None:
+async def test_files_without_usable_channel_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match=r"no channels\.jsonl or channels\.csv"):
         find_files(str(tmp_path))
     write(tmp_path, "channels.jsonl", {"id": "x"})
@@ -226,7 +226,7 @@ async def test_files_without_a_usable_channel_are_refused(tmp_path: Path) -> Non
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["posts.jsonl", "posts.csv"])
-async def test_spellings_of_a_time(tmp_path: Path, time: float | str, name: str) -> None:
+async def test_time_is_read_in_every_supported_format(tmp_path: Path, time: float | str, name: str) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     rows: dict[str, list[Mapping[str, Any] | str]] = {
         "posts.jsonl": [{"channel": "harbour", "id": "p", "time": time, "text": "x"}],
@@ -258,7 +258,7 @@ LONG = "汉字 and\nmore " * 30_000
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-async def test_spellings_of_csv(tmp_path: Path, data: str, encoding: str) -> None:
+async def test_csv_is_read_in_every_supported_dialect_and_encoding(tmp_path: Path, data: str, encoding: str) -> None:
     (tmp_path / "channels.csv").write_bytes(data.encode(encoding))
     source = await opened(tmp_path, owner="editor_7")
     try:
@@ -271,7 +271,7 @@ async def test_spellings_of_csv(tmp_path: Path, data: str, encoding: str) -> Non
         await source.aclose()
 
 
-async def test_long_quoted_fields_are_read_whole(tmp_path: Path) -> None:
+async def test_long_quoted_fields_are_read_completely(tmp_path: Path) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     write(tmp_path, "posts.csv", "channel,id,time,text", f'harbour,p1,{BORN},"{LONG}"', f"harbour,p2,{BORN + 1},x")
     source = await opened(tmp_path)
@@ -283,7 +283,7 @@ async def test_long_quoted_fields_are_read_whole(tmp_path: Path) -> None:
         await source.aclose()
 
 
-async def test_each_record_that_cannot_be_read_is_reported_once(tmp_path: Path) -> None:
+async def test_each_unreadable_record_is_reported_once(tmp_path: Path) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     too_long = "x" * 300_000
     write(tmp_path, "posts.csv", "channel,id,time,text", f'harbour,p1,{BORN},"a', too_long, 'b",x,y', "",
@@ -312,7 +312,7 @@ def post(number: int) -> dict[str, Any]:
         "[" + json.dumps(post(0)) + "]\n[" + json.dumps(post(1)) + "," + json.dumps(post(2)) + "]",
     ],
 )
-async def test_posts_as_a_json_array(tmp_path: Path, data: str) -> None:
+async def test_posts_are_read_from_json_array(tmp_path: Path, data: str) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     (tmp_path / "posts.jsonl").write_text(data, encoding="utf-8")
     source = await opened(tmp_path)
@@ -323,7 +323,7 @@ async def test_posts_as_a_json_array(tmp_path: Path, data: str) -> None:
         await source.aclose()
 
 
-async def test_elements_of_a_long_json_array_have_their_lines(tmp_path: Path) -> None:
+async def test_errors_in_long_json_array_are_reported_with_their_lines(tmp_path: Path) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     rows: list[Any] = [post(number) for number in range(3_000)]
     rows[1_999] |= {"tine": 5}
@@ -350,7 +350,7 @@ async def test_elements_of_a_long_json_array_have_their_lines(tmp_path: Path) ->
         ("[" + json.dumps(post(0))[:-1], r"line 1: no JSON: "),
     ],
 )
-async def test_a_json_array_that_breaks_off_refuses_the_file(tmp_path: Path, data: str, reason: str) -> None:
+async def test_incomplete_json_array_refuses_file(tmp_path: Path, data: str, reason: str) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     (tmp_path / "posts.jsonl").write_text(data, encoding="utf-8")
     with pytest.raises(InvalidError, match=r"^posts\.jsonl, " + reason):
@@ -358,13 +358,13 @@ async def test_a_json_array_that_breaks_off_refuses_the_file(tmp_path: Path, dat
 
 
 @pytest.mark.parametrize("name", ["channels.csv", "channels.jsonl"])
-async def test_compressed_files_are_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+async def test_compressed_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(gzip.compress(b"id,name\nharbour,Harbour\n"))
     with pytest.raises(InvalidError, match=rf"^{name} is compressed with gzip"):
         await opened(tmp_path)
 
 
-async def test_numbers_of_posts_stay_when_the_file_grows(tmp_path: Path) -> None:
+async def test_numbers_of_posts_stay_when_file_grows(tmp_path: Path) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     rows = [{"channel": "harbour", "id": f"p{n}", "time": BORN + n, "text": "x"} for n in range(300)]
     write(tmp_path, "posts.jsonl", *rows[100:])
@@ -384,7 +384,7 @@ async def test_numbers_of_posts_stay_when_the_file_grows(tmp_path: Path) -> None
     await after.aclose()
 
 
-async def test_an_article_is_content_like_any_other(tmp_path: Path) -> None:
+async def test_article_is_read_as_content(tmp_path: Path) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     article = {"kind": "article", "title": "Ferries", "link": "https://example.org"}
     write(tmp_path, "posts.jsonl", {"channel": "harbour", "id": "p", "time": BORN, "content": article})
@@ -394,7 +394,7 @@ async def test_an_article_is_content_like_any_other(tmp_path: Path) -> None:
     await source.aclose()
 
 
-async def test_reading_ends_at_once_when_it_is_not_wanted_any_more(tmp_path: Path) -> None:
+async def test_cancelled_read_ends_within_three_seconds(tmp_path: Path) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     with (tmp_path / "subscribers.csv").open("w") as file:
         file.write("channel,user\n")
@@ -406,7 +406,7 @@ async def test_reading_ends_at_once_when_it_is_not_wanted_any_more(tmp_path: Pat
     assert time.monotonic() - began < 3
 
 
-async def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
+async def test_memory_does_not_grow_with_files(tmp_path: Path) -> None:
     peaks = []
     for count in (1_000, 8_000):
         folder = tmp_path / str(count)

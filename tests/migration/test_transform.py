@@ -1,4 +1,4 @@
-"""One source value as one request: what the stub takes of it, and what comes out on the other side."""
+"""Transforms of one source value into one request: the stub accepts the request and returns the value."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -76,7 +76,7 @@ def play() -> Play:
         ("@TGS#_as it is", "@TGS#_as it is"),
     ],
 )
-def test_an_id_moves(source_id: str, channel: str) -> None:
+def test_source_id_is_mapped_to_channel_id(source_id: str, channel: str) -> None:
     assert target_id(source_id) == channel
 
 
@@ -94,17 +94,17 @@ def test_an_id_moves(source_id: str, channel: str) -> None:
         "@TGS#_@TGS#c1",
     ],
 )
-def test_an_id_that_no_channel_can_have_is_refused(source_id: str) -> None:
+def test_id_that_no_channel_can_have_is_refused(source_id: str) -> None:
     with pytest.raises(InvalidError):
         target_id(source_id)
 
 
 @pytest.mark.parametrize("account", worlds.IDS)
-def test_the_way_back_from_an_id(account: str) -> None:
+def test_account_id_is_restored_from_channel_id(account: str) -> None:
     assert account_of_channel(target_id(account)) == account
 
 
-def test_a_profile_that_fits_goes_as_it_is() -> None:
+def test_profile_that_fits_is_mapped_unchanged() -> None:
     mapped = map_profile(source(name="汉" * 33 + "x", introduction="i" * 400, avatar="cos://face"), TARGET)
     assert not mapped.lost
     assert (mapped.profile.name, mapped.profile.avatar) == ("汉" * 33 + "x", "cos://face")
@@ -124,7 +124,7 @@ def test_a_profile_that_fits_goes_as_it_is() -> None:
         (TWO_KEYS, "custom_data", "汉" * 400, "汉" * 340, 1024),
     ],
 )  # fmt: skip
-def test_a_text_that_does_not_fit_is_cut_on_a_character_and_told(
+def test_oversized_profile_text_is_cut_between_characters_and_reported(
     target: TargetLimits, field: str, text: str, kept: str, limit: int
 ) -> None:
     mapped = map_profile(source(**{field: text}), target)
@@ -134,7 +134,7 @@ def test_a_text_that_does_not_fit_is_cut_on_a_character_and_told(
     channel_group.check_profile(mapped.profile, target.keys, target.sizes)
 
 
-def test_a_channel_is_imported_with_its_age_and_the_tag_of_its_migration() -> None:
+def test_imported_channel_has_its_creation_time_and_migration_tag() -> None:
     stub = play()
     stub.users(OWNER)
     mapped = map_profile(source(organization="Port", custom_data="汉" * 1000), TARGET)
@@ -150,7 +150,7 @@ def test_a_channel_is_imported_with_its_age_and_the_tag_of_its_migration() -> No
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: "+".join(element.msg_type for element in body))
-def test_every_body_is_taken_by_an_import_and_reads_back_as_it_was(body: list[Element]) -> None:
+def test_every_body_is_accepted_by_import_and_reads_back_unchanged(body: list[Element]) -> None:
     stub = play()
     stub.channel()
     stub.clock.advance(2000)
@@ -170,7 +170,7 @@ def test_every_body_is_taken_by_an_import_and_reads_back_as_it_was(body: list[El
     assert post_number("m1", ChannelId("@TGS#_harbour"), read["MsgRandom"]) == 1
 
 
-def test_a_picture_travels_in_a_card_that_stock_clients_draw() -> None:
+def test_picture_is_sent_in_card_that_stock_clients_display() -> None:
     [card] = map_post(post(worlds.media(3)[1]), TARGET).body or ()
     assert card.msg_type == CUSTOM
     data = card.msg_content["Data"]
@@ -182,7 +182,7 @@ def test_a_picture_travels_in_a_card_that_stock_clients_draw() -> None:
     assert isinstance(from_elements(map_post(post(worlds.media(3)[6]), TARGET).body or ())[0], Unrecognised)
 
 
-def test_a_text_over_the_limit_is_cut_to_it() -> None:
+def test_text_over_limit_is_cut_to_limit() -> None:
     mapped = map_post(post(worlds.huge()), TARGET)
     assert mapped.lost == (Incompatibility.POST_SIZE,)
     assert mapped.body is not None
@@ -194,7 +194,7 @@ def test_a_text_over_the_limit_is_cut_to_it() -> None:
     assert whole.startswith(part.text)
 
 
-def test_a_picture_with_a_text_over_the_limit_keeps_its_address() -> None:
+def test_picture_with_text_over_limit_keeps_its_url() -> None:
     body = [*worlds.huge(), worlds.picture("x")]
     mapped = map_post(post(body), TARGET)
     assert mapped.lost[0] is Incompatibility.POST_MEDIA
@@ -203,7 +203,7 @@ def test_a_picture_with_a_text_over_the_limit_keeps_its_address() -> None:
     assert "https://example.org/x_1.jpg" in mapped.body[0].msg_content["Data"]
 
 
-def test_what_cannot_be_cut_is_left_behind() -> None:
+def test_post_that_cannot_be_cut_is_not_moved() -> None:
     big = Element(msg_type=CUSTOM, msg_content={"Data": "x" * 13_000})
     assert map_post(post([big]), TARGET) == map_post(post([big], 2), TARGET)
     assert map_post(post([big]), TARGET).body is None
@@ -212,7 +212,7 @@ def test_what_cannot_be_cut_is_left_behind() -> None:
 
 @pytest.mark.parametrize("max_bytes", [200, 700, 1_500, 4_000, 12_000])
 @pytest.mark.parametrize("body", [*BODIES, worlds.huge(), [], [worlds.text('\x01"\\' * 300)]], ids=len)
-def test_counting_says_what_moving_will_do(body: list[Element], max_bytes: int) -> None:
+def test_assessment_of_post_equals_its_mapping(body: list[Element], max_bytes: int) -> None:
     target = TargetLimits(KEYS, limits.GROUP_PROFILE, max_bytes)
     for whole in (body, [*body, worlds.picture("x")]):
         mapped, judged = map_post(post(whole), target), assess_post(post(whole), target)
@@ -220,13 +220,13 @@ def test_counting_says_what_moving_will_do(body: list[Element], max_bytes: int) 
 
 
 @pytest.mark.parametrize("state", [SourceState.RECALLED, SourceState.EXPIRED])
-def test_a_post_that_is_gone_loses_nothing_by_staying_behind(state: SourceState) -> None:
+def test_recalled_or_expired_post_is_left_out_without_loss(state: SourceState) -> None:
     mapped = map_post(SourcePost("1_1_1", 1, 1, (), "", state), TARGET)
     assert (mapped.body, mapped.lost) == (None, ())
 
 
 @given(st.lists(st.integers(0, 300), max_size=40), st.integers(0, 50), st.integers(0, 100))
-def test_times_are_strictly_increasing_and_never_earlier_than_their_own(
+def test_send_times_are_strictly_increasing_and_never_before_source_times(
     times: list[int], created_at: int, latest: int
 ) -> None:
     stamps = SendTimes(created_at, latest)
@@ -238,7 +238,7 @@ def test_times_are_strictly_increasing_and_never_earlier_than_their_own(
 
 
 @given(st.sets(st.integers(0, 2**32 - 1), max_size=50), st.text("abc", min_size=1))
-def test_dedupe_numbers_are_one_for_each_post_and_lead_back(numbers: set[int], migration: str) -> None:
+def test_dedupe_numbers_are_unique_per_post_and_reversible(numbers: set[int], migration: str) -> None:
     randoms = {post_random(migration, CHANNEL, number) for number in numbers}
     assert len(randoms) == len(numbers)
     assert {post_number(migration, CHANNEL, random) for random in randoms} == numbers
@@ -246,7 +246,7 @@ def test_dedupe_numbers_are_one_for_each_post_and_lead_back(numbers: set[int], m
 
 
 @given(st.text(max_size=60), st.integers(0, 80))
-def test_a_cut_text_is_a_beginning_within_its_bytes(text: str, limit: int) -> None:
+def test_cut_text_is_prefix_within_byte_limit(text: str, limit: int) -> None:
     cut = cards.cut_text(text, limit)
     assert text.startswith(cut)
     assert len(cut.encode()) <= limit
@@ -258,18 +258,18 @@ def test_a_cut_text_is_a_beginning_within_its_bytes(text: str, limit: int) -> No
     [("👩‍🚀x", 11, "👩‍🚀"), ("ab👩‍🚀", 9, "ab"), ("e\u0301e\u0301", 5, "e\u0301"), ("🇩🇪🇫🇷", 12, "🇩🇪"),
      ("a🇩🇪🇫🇷", 13, "a🇩🇪"), ("👍🏽👍🏽", 12, "👍🏽"), ("👩‍🚀", 8, "👩‍")],
 )  # fmt: skip
-def test_no_character_is_taken_apart_that_fits_whole(text: str, limit: int, kept: str) -> None:
+def test_character_that_fits_is_not_split(text: str, limit: int, kept: str) -> None:
     assert cards.cut_text(text, limit) == kept
 
 
 @pytest.mark.parametrize(
     ("since", "expected"), [(None, None), (NOW - 500, NOW - 500), (NOW - 2000, NOW - 999), (NOW + 5, NOW - 1)]
 )
-def test_a_join_time_lies_between_birth_and_now(since: int | None, expected: int | None) -> None:
+def test_join_time_lies_between_creation_and_now(since: int | None, expected: int | None) -> None:
     assert join_time(since, NOW - 1000, NOW) == expected
 
 
-def test_people_come_with_their_times_and_options() -> None:
+def test_subscribers_are_imported_with_join_times_options_and_roles() -> None:
     stub = play()
     stub.users("ann", "ben", OWNER)
     profile = map_profile(source(), TARGET).profile
@@ -294,7 +294,7 @@ def test_people_come_with_their_times_and_options() -> None:
     assert (subscriber_losses(ann), subscriber_losses(ben)) == ((Incompatibility.SUBSCRIBER_DATA,), ())
 
 
-def test_policies_say_what_may_happen() -> None:
+def test_policies_determine_refused_and_stored_losses() -> None:
     policies = Resolutions.parse(["all=cut", "name=store", "post_media=refuse"])
     assert refused(Incompatibility, policies) == [Incompatibility.POST_MEDIA]
     assert to_store(Incompatibility, policies) == [Incompatibility.NAME]
@@ -303,7 +303,7 @@ def test_policies_say_what_may_happen() -> None:
 
 
 @pytest.mark.parametrize("word", ["name", "name=", "name=lose", "title=cut", "=cut"])
-def test_a_policy_that_is_none_is_refused(word: str) -> None:
+def test_invalid_policy_is_refused(word: str) -> None:
     with pytest.raises(InvalidError) as refusal:
         Resolutions.parse([word])
     assert word in refusal.value.message
@@ -319,14 +319,14 @@ def test_a_policy_that_is_none_is_refused(word: str) -> None:
         ("ch2", None), ("ch10", None), ("", None), ("ch1x;mig=a", None),
     ],
 )  # fmt: skip
-def test_a_tag_is_read(value: str, tag: Tag | None) -> None:
+def test_tag_is_parsed_and_formatted(value: str, tag: Tag | None) -> None:
     assert read_tag(value) == tag
     if tag is not None:
         assert read_tag(tag.text()) == tag
 
 
 @pytest.mark.parametrize("text", ["", "a b", "ü", "x" * 41, "a;b", "a=b"])
-def test_an_id_of_a_migration_fits_into_a_tag(text: str) -> None:
+def test_migration_id_that_does_not_fit_tag_is_refused(text: str) -> None:
     assert migration_id("spring-2026_a") == "spring-2026_a"
     with pytest.raises(InvalidError):
         migration_id(text)

@@ -1,4 +1,4 @@
-"""The transforms alone, in the order of decision 25, move the whole world: the stub refuses nothing of it."""
+"""Transforms alone, in the order of decision 25, move the whole state: the stub refuses no call."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -22,7 +22,7 @@ from tests.migration.worlds import Size
 
 
 async def move(at: System, source: Source, plan: Plan, channel: PlannedChannel) -> None:
-    """One channel, without any care for interruptions."""
+    """Move one channel, without handling of interruptions."""
     gateway, goal, target = at.adapter.migration.context.api, channel.target, plan.limits.target()
     made = channel_group.import_request(
         goal.channel, UserId(goal.owner), goal.profile, target.keys,
@@ -40,7 +40,7 @@ async def move(at: System, source: Source, plan: Plan, channel: PlannedChannel) 
 
 
 async def join(at: System, channel: PlannedChannel, group: Sequence[SourceSubscriber]) -> None:
-    """One call's worth of users, and their options."""
+    """Import the users of one call, and set their options."""
     gateway, goal, now = at.adapter.migration.context.api, channel.target, int(at.server.world.clock.now())
     new = [transform.import_subscriber(each, created_at=goal.created_at or 0, now=now) for each in group]
     added = await gateway.call(
@@ -54,7 +54,7 @@ async def join(at: System, channel: PlannedChannel, group: Sequence[SourceSubscr
 
 
 async def imported(source: Source, plan: Plan, channel: PlannedChannel) -> AsyncIterator[messages.ImportedMessage]:
-    """Posts as import takes them."""
+    """Yield posts in the form that import accepts."""
     goal, times = channel.target, transform.SendTimes(channel.target.created_at or 0)
     async for post in source.posts(channel.source.id):
         body = transform.map_post(post, plan.limits.target()).body
@@ -66,7 +66,7 @@ async def imported(source: Source, plan: Plan, channel: PlannedChannel) -> Async
 
 
 async def users(source: Source, channel: PlannedChannel) -> AsyncIterator[SourceSubscriber]:
-    """All users but the owner, who is a member already."""
+    """Yield all users except the owner, which is already a member."""
     cursor: str | None = ""
     while cursor is not None:
         page = await source.subscribers(channel.source.id, cursor)
@@ -76,7 +76,7 @@ async def users(source: Source, channel: PlannedChannel) -> AsyncIterator[Source
         cursor = page.next
 
 
-async def test_every_channel_post_and_subscriber_arrives_as_it_was() -> None:
+async def test_every_channel_post_and_subscriber_arrives_unchanged() -> None:
     async with system(Size(60, 40)) as at:
         options = PlanOptions(policies=Resolutions.parse(["all=cut"]), renamed=worlds.RENAMED)
         async with at.adapter.migration.accounts_source(Discovered(tuple(at.moving.ids))) as source:
@@ -87,7 +87,7 @@ async def test_every_channel_post_and_subscriber_arrives_as_it_was() -> None:
 
 
 async def compare(at: System, source: Source, plan: Plan, channel: PlannedChannel) -> None:
-    """The channel as the adapter and the stub show it, against the source."""
+    """Compare the channel in the adapter and in the stub with the source."""
     account = at.server.world.state.official[channel.source.id]
     found = await at.adapter.channels.get(channel.target.id)
     assert found.complete
@@ -120,6 +120,6 @@ async def compare(at: System, source: Source, plan: Plan, channel: PlannedChanne
 
 
 def _expected(post: SourcePost) -> list[Element]:
-    """The whole body; the one that is too large comes as far as it fits."""
+    """Return the whole body; a body that is too large is cut to the limit."""
     body = list(post.body)
     return list(transform.map_body(body, limits.MESSAGE_BYTES_SAFE).body or ()) if body == worlds.huge() else body

@@ -1,4 +1,4 @@
-"""What verify finds: every mark, in worlds that were damaged on purpose."""
+"""Findings of verify: every mark, for states that were damaged on purpose."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +39,7 @@ def account_of(at: System, account: str = worlds.FULL) -> OfficialAccount:
     return at.server.world.state.official[account]
 
 
-async def test_a_moved_world_is_clean_and_every_item_has_a_mark() -> None:
+async def test_moved_state_is_clean_and_every_item_has_mark() -> None:
     async with system(Size(60, 40)) as at:
         plan = await moved(at)
         verdict, findings = await found_in(at, plan)
@@ -59,7 +59,7 @@ async def test_a_moved_world_is_clean_and_every_item_has_a_mark() -> None:
         assert all(finding.settled for finding in findings)
 
 
-async def test_every_finding_reads_back_from_its_line() -> None:
+async def test_every_finding_is_restored_from_its_line() -> None:
     async with system(Size(20, 24)) as at:
         _, findings = await found_in(at, await moved(at))
         assert {finding.mark for finding in findings} >= {Mark.SAME, Mark.DIFFERS, Mark.UNREADABLE}
@@ -70,7 +70,7 @@ async def test_every_finding_reads_back_from_its_line() -> None:
             assert orjson.loads(line).get("settled", True) is finding.settled
 
 
-async def test_a_loss_that_a_policy_allows_is_told_and_explained() -> None:
+async def test_loss_that_policy_allows_is_reported_and_explained() -> None:
     async with system(SMALL, ids=(worlds.LIMITS, worlds.FLAGS)) as at:
         _, findings = await found_in(at, await moved(at))
         name = next(each for each in findings if each.key == "name" and each.mark is Mark.DIFFERS)
@@ -208,7 +208,7 @@ async def test_damage_is_found_and_named(damage: Damage, what: Subject, mark: Ma
         assert any(telling in str(finding) for finding in told)
 
 
-async def test_what_somebody_has_looked_at_is_explained_and_whatever_is_new_stays_open(tmp_path: Path) -> None:
+async def test_accepted_findings_are_explained_and_new_findings_stay_open(tmp_path: Path) -> None:
     async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         group, account = group_of(at, plan), account_of(at)
@@ -237,7 +237,7 @@ async def test_what_somebody_has_looked_at_is_explained_and_whatever_is_new_stay
         assert not verdict.clean
 
 
-async def test_what_differs_behind_the_part_that_is_shown_is_another_difference() -> None:
+async def test_text_that_differs_behind_its_excerpt_is_new_finding() -> None:
     async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         message = group_of(at, plan).log.get(1)
@@ -251,7 +251,7 @@ async def test_what_differs_behind_the_part_that_is_shown_is_another_difference(
             assert verdict.open == 1
 
 
-async def test_a_list_that_nobody_could_read_cannot_be_accepted() -> None:
+async def test_unreadable_list_cannot_be_accepted() -> None:
     async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, code=10007)])
@@ -261,14 +261,14 @@ async def test_a_list_that_nobody_could_read_cannot_be_accepted() -> None:
 
 
 @pytest.mark.parametrize("line", [b"{", b"[]", b"{}", b'{"channel": 1, "what": "person", "key": "", "mark": "="}'])
-def test_a_line_that_is_no_finding_is_named(line: bytes, tmp_path: Path) -> None:
+def test_error_names_line_that_is_no_finding(line: bytes, tmp_path: Path) -> None:
     reviewed = tmp_path / "reviewed.jsonl"
     reviewed.write_bytes(b"\n" + line + b"\n")
     with pytest.raises(InvalidError, match=r"reviewed\.jsonl, line 2: this is no line of a verification"):
         Baseline.read(reviewed)
 
 
-async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_source() -> None:
+async def test_items_of_missing_or_foreign_group_are_missing() -> None:
     async with system(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
         plan = await moved(at)
         state = at.server.world.state
@@ -288,7 +288,7 @@ async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_sour
         assert verdict.count(Mark.MISSING, Subject.POST) == 6 + 8
 
 
-async def test_an_account_that_is_gone_is_unreadable_and_the_others_are_compared() -> None:
+async def test_missing_account_is_unreadable_and_others_are_compared() -> None:
     async with system(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
         plan = await moved(at)
         del at.server.world.state.official[worlds.FULL]
@@ -298,7 +298,7 @@ async def test_an_account_that_is_gone_is_unreadable_and_the_others_are_compared
         assert verdict.open == 1
 
 
-async def test_what_the_service_refuses_to_show_is_unreadable() -> None:
+async def test_history_that_service_refuses_is_unreadable() -> None:
     async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GROUP_MSG_GET_SIMPLE.name, code=10007)])
@@ -309,7 +309,7 @@ async def test_what_the_service_refuses_to_show_is_unreadable() -> None:
         assert any("does not show" in finding.reason for finding in findings)
 
 
-async def test_a_service_that_is_away_is_no_finding() -> None:
+async def test_outage_raises_unavailable() -> None:
     async with system(SMALL, ids=ONE, total_seconds=3.0, call_seconds=1.5) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, status=503)])
@@ -317,7 +317,7 @@ async def test_a_service_that_is_away_is_no_finding() -> None:
             await found_in(at, plan)
 
 
-async def test_verifying_writes_nothing() -> None:
+async def test_verify_writes_nothing() -> None:
     async with system(SMALL, ids=ONE) as at:
         plan = await moved(at)
         before = at.server.world.dump()
@@ -325,7 +325,7 @@ async def test_verifying_writes_nothing() -> None:
         assert at.server.world.dump() == before
 
 
-async def test_a_plan_of_another_app_is_refused() -> None:
+async def test_plan_of_another_app_is_refused() -> None:
     async with system(SMALL, ids=ONE) as at:
         plan = (await moved(at)).model_copy(update={"sdkappid": 1})
         with pytest.raises(InvalidError, match="app 1"):

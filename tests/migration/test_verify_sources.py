@@ -1,4 +1,4 @@
-"""Verify beside what apply has written: originals that are kept, files, a network that loses calls."""
+"""Verify after apply: stored originals, files, a network that loses calls."""
 
 import json
 import sqlite3
@@ -30,7 +30,7 @@ from tests.migration.worlds import Size
 SCENARIO = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "flaky_network.toml")
 
 
-async def test_what_is_kept_whole_explains_a_loss_and_what_is_not_does_not(database: str) -> None:
+async def test_loss_is_explained_only_by_stored_original(database: str) -> None:
     async with system(Size(30, 14), ids=(worlds.LIMITS, worlds.FLAGS, worlds.FULL), database_url=database) as at:
         plan = await planned(at, policies=["all=store"])
         assert (await at.adapter.migration.apply(plan)).complete
@@ -46,7 +46,7 @@ async def test_what_is_kept_whole_explains_a_loss_and_what_is_not_does_not(datab
         assert {finding.what for finding in spoilt.named} == {Subject.PROFILE, Subject.POST, Subject.SUBSCRIBER}
 
 
-async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path: Path, database: str) -> None:
+async def test_files_are_compared_and_posts_beyond_history_are_unreadable(tmp_path: Path, database: str) -> None:
     async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as at:
         now = int(at.server.world.clock.now())
         old = now - (limits.ROAMING_DAYS + 30) * worlds.DAY
@@ -112,7 +112,7 @@ async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path:
             assert told in difference.explained
 
 
-async def test_a_network_that_loses_calls_changes_no_verdict() -> None:
+async def test_lost_calls_change_no_finding() -> None:
     async with system(Size(120, 24), ids=(worlds.FULL, worlds.TEXTS)) as at:
         plan = await moved(at)
         calm: list[Finding] = []

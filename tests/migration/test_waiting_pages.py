@@ -1,4 +1,4 @@
-"""Pages of history in the journal: whoever goes on reads only what no user had read, and gives every post once."""
+"""Pages of history in the journal: a resumed read reads only unread pages, and yields every post once."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -21,7 +21,7 @@ TO_THE_END = PAGES_OF_POSTS + 1
 
 
 class LaterClock(SystemClock):
-    """Goes ahead of the system's when told to."""
+    """System clock plus an adjustable offset."""
 
     ahead = 0.0
 
@@ -30,7 +30,7 @@ class LaterClock(SystemClock):
 
 
 class Reading:
-    """A history that is read by one process after the other, all with one journal."""
+    """History that is read by successive processes, all with one journal."""
 
     def __init__(self, at: System, journal: Journal) -> None:
         self.at, self.journal = at, journal
@@ -43,7 +43,7 @@ class Reading:
         return AccountsSource(official, (worlds.BUSY,), pages=pages)
 
     async def posts(self, most: int = 1_000, after: int = 0) -> tuple[list[int], int]:
-        """Numbers of the posts that one process reads until it is killed, and its calls."""
+        """Return the numbers of the posts that a process reads until it is killed, and its calls."""
         self.at.server.log.clear()
         found: list[int] = []
         async with aclosing(self.source().posts(worlds.BUSY, after=self._key(after))) as posts:  # type: ignore[type-var]
@@ -76,7 +76,7 @@ async def reading(folder: Path, **behaviour: bool) -> AsyncIterator[Reading]:
 
 @pytest.mark.parametrize("inclusive", [False, True])
 @pytest.mark.parametrize("moved", [1, 20, 55, 106])
-async def test_on_the_way_up_nothing_is_read_again(tmp_path: Path, moved: int, inclusive: bool) -> None:
+async def test_interrupted_upward_read_continues_without_calls(tmp_path: Path, moved: int, inclusive: bool) -> None:
     async with reading(tmp_path, official_history_inclusive=inclusive) as r:
         first, calls = await r.posts(moved)
         assert first == list(range(1, moved + 1))
@@ -87,7 +87,7 @@ async def test_on_the_way_up_nothing_is_read_again(tmp_path: Path, moved: int, i
 
 
 @pytest.mark.parametrize("pages", [1, 3, 5])
-async def test_on_the_way_down_the_way_is_gone_on_with(tmp_path: Path, pages: int) -> None:
+async def test_interrupted_downward_read_skips_saved_pages(tmp_path: Path, pages: int) -> None:
     async with reading(tmp_path) as r:
         source = r.source()
         waiting = JournalPageCache(r.journal, "move", r.clock).account(worlds.BUSY)
@@ -104,7 +104,7 @@ async def test_on_the_way_down_the_way_is_gone_on_with(tmp_path: Path, pages: in
         assert calls == TO_THE_END - pages
 
 
-async def test_what_was_published_meanwhile_comes_last(tmp_path: Path) -> None:
+async def test_posts_published_during_interruption_are_yielded_last(tmp_path: Path) -> None:
     async with reading(tmp_path) as r:
         await r.posts(30)
         r.publish(45)
@@ -114,7 +114,7 @@ async def test_what_was_published_meanwhile_comes_last(tmp_path: Path) -> None:
         assert calls <= 4
 
 
-async def test_old_pages_are_read_anew(tmp_path: Path) -> None:
+async def test_outdated_pages_are_read_again(tmp_path: Path) -> None:
     async with reading(tmp_path) as r:
         await r.posts(30)
         r.clock.ahead = FRESH_SECONDS + 1
@@ -123,7 +123,7 @@ async def test_old_pages_are_read_anew(tmp_path: Path) -> None:
         assert calls == 4
 
 
-async def test_without_the_journal_all_is_read_again(tmp_path: Path) -> None:
+async def test_all_pages_are_read_again_without_journal(tmp_path: Path) -> None:
     async with reading(tmp_path) as r:
         await r.posts(30)
         await r.journal.store.drop_pages("move", worlds.BUSY)

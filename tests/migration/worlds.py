@@ -1,8 +1,8 @@
-"""The world that a migration moves: twelve official accounts with everything that is hard about them.
+"""State that a migration moves: twelve official accounts that cover the difficult cases.
 
-`build` writes it straight into the state of a stub, since no user can broadcast a thousand posts two an hour. Sizes are
-parameters: the largest account has `subscribers` users, the busiest has `posts` posts, the others parts of that.
-Equal sizes and clocks give equal worlds.
+`build` writes it directly into the state of a stub, since no user can broadcast a thousand posts two an hour.
+Sizes are parameters: the largest account has `subscribers` users, the busiest has `posts` posts, the others
+fractions of that. Equal sizes and clocks result in equal states.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ FIELDS: Final = ("ch_tag", "ch_org", *(f"ch_data_{number}" for number in range(1
 """Custom group fields of the app when everything but the name is to fit."""
 
 DAY: Final = 86_400
-NAME: Final = "港" * 33 + "x"  # 100 bytes: what a group's name may have
-LONG_NAME: Final = "港湾新闻" * 12 + "号外"  # 150 bytes: what an account's name may have
+NAME: Final = "港" * 33 + "x"  # 100 bytes: limit of a group's name
+LONG_NAME: Final = "港湾新闻" * 12 + "号外"  # 150 bytes: limit of an account's name
 GENERATED: Final = "@TOA#_@TOA#KD73HXQ2MB9L"
 TAKEN: Final = "@TOA#_taken"
 
@@ -53,7 +53,7 @@ RENAMED: Final = {TAKEN: "taken_by_us"}
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large the world is. `days` is how far posts reach back; the stub keeps them for seven by default."""
+    """Size of the state. `days` is the age of the oldest post; the stub keeps seven days by default."""
 
     subscribers: int = 300
     posts: int = 60
@@ -70,26 +70,26 @@ class Size:
 
 @dataclass(slots=True)
 class Moving:
-    """What was built. `users` are all accounts that follow anything."""
+    """Result of `build`. `users` are all accounts that follow any account."""
 
     ids: list[str] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     stranger: str = str(target_id(TAKEN))
 
     def write_ids(self, path: Path) -> Path:
-        """A list of the accounts, with the remarks and blanks that such lists have."""
+        """Write a list of the accounts, with the comments and blank lines of a typical list."""
         lines = ["# accounts of the app", "", *self.ids, "", f"  {self.ids[0]}  "]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
 
     def write_people(self, path: Path) -> Path:
-        """A list of the users."""
+        """Write a list of the users."""
         path.write_text("\n".join(self.users) + "\n", encoding="utf-8")
         return path
 
 
 def build(world: StubState, size: Size | None = None, ids: tuple[str, ...] = IDS) -> Moving:
-    """Write the accounts `ids` into the world, with the stranger's group where one of them would go."""
+    """Write the accounts `ids` into the state, and a foreign group at the id of one of their channels."""
     size = size or Size()
     builder = _Builder(world, size)
     made = builder.moving
@@ -104,7 +104,7 @@ def build(world: StubState, size: Size | None = None, ids: tuple[str, ...] = IDS
 
 
 def save(world: StubState, path: Path) -> Path:
-    """The state as `channel-adapter stub --state` loads it."""
+    """Write the state as `channel-adapter stub --state` loads it."""
     path.write_bytes(orjson.dumps(world.dump(), option=orjson.OPT_NON_STR_KEYS))
     return path
 
@@ -122,7 +122,7 @@ def picture(name: str) -> w.Element:
 
 
 def carried(number: int) -> list[list[w.Element]]:
-    """One body of each kind that import takes."""
+    """Return one body of each kind that import accepts."""
     card = {"businessID": w.ARTICLE_BUSINESS_ID, "title": f"Ferries {number}", "content": "", "link": "", "version": 1}
     return [
         [text(f"Tide table {number}")],
@@ -135,7 +135,7 @@ def carried(number: int) -> list[list[w.Element]]:
 
 
 def media(number: int) -> list[list[w.Element]]:
-    """One body of each kind that import does not take."""
+    """Return one body of each kind that import does not accept."""
     url = f"https://example.org/{number}"
     film = {
         "VideoUrl": f"{url}.mp4", "VideoUUID": f"v{number}", "VideoFormat": "mp4", "VideoSize": 9, "VideoSecond": 3,
@@ -154,7 +154,7 @@ def media(number: int) -> list[list[w.Element]]:
 
 
 def huge() -> list[w.Element]:
-    """A text that the source takes and the target does not: within 12 KB as the service counts, over it as JSON."""
+    """Return a text that only the source accepts: within 12 KB as the service counts, over it as JSON."""
     return [text('"港"' * ((limits.MESSAGE_BYTES_SAFE - 200) // 5))]
 
 
@@ -163,7 +163,7 @@ def _element(kind: str, **content: Any) -> w.Element:
 
 
 class _Builder:
-    """Fills one world."""
+    """Fills one state."""
 
     def __init__(self, world: StubState, size: Size) -> None:
         self._world = world
@@ -178,7 +178,7 @@ class _Builder:
 
     @property
     def _began(self) -> int:
-        """Just before the oldest post."""
+        """Return a time just before the oldest post."""
         return self._now - int(self._size.days * DAY)
 
     def account(self, account_id: str) -> OfficialAccount:
@@ -194,7 +194,7 @@ class _Builder:
         return account
 
     def strangers_group(self) -> None:
-        """A group of another user's at the id where an account would go."""
+        """Make a group of another user at the id where an account would go."""
         state = self._world.state
         group = Group(self.moving.stranger, COMMUNITY, "Somebody else's", self._now - 400 * DAY, owner=OTHER_OWNER)
         state.add_group(group)
@@ -262,20 +262,20 @@ class _Builder:
         self._post(account, self._mixed(3))
 
     def _follow(self, account: OfficialAccount, count: int, since: int | None = None) -> None:
-        """The first `count` users, one every ten seconds."""
+        """Subscribe the first `count` users, one every ten seconds."""
         first = account.create_time + 100 if since is None else since
         step = 10 if since is None else 0
         for number, user in enumerate(self.moving.users[:count]):
             self._world.state.subscribe(account, user, min(first + step * number, self._now - 60))
 
     def _mixed(self, count: int) -> Iterator[list[w.Element]]:
-        """Bodies of every kind in turn."""
+        """Yield bodies of every kind in turn."""
         kinds = [*carried(0), *(media(0) if self._size.media else [])]
         for number, place in enumerate(islice(cycle(range(len(kinds))), count)):
             yield [*carried(number), *media(number)][place]
 
     def _post(self, account: OfficialAccount, bodies: Iterator[list[w.Element]]) -> None:
-        """Spread over the days, ending an hour ago."""
+        """Publish posts spread over the days, the last an hour ago."""
         listed = list(bodies)
         span = self._now - 3_600 - self._began
         for number, body in enumerate(listed):

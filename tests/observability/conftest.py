@@ -1,4 +1,4 @@
-"""An adapter on the embedded stub whose spans and metrics stay in memory."""
+"""Adapter on the embedded stub with spans and metrics in memory."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ TOKEN = "lighthouse-9d"
 
 @dataclass
 class Recorded:
-    """What was recorded so far."""
+    """Spans and metrics recorded so far."""
 
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
@@ -47,7 +47,7 @@ class Recorded:
         return span
 
     def children(self, parent: ReadableSpan) -> list[str]:
-        """The names of the spans directly below another one."""
+        """Return the names of the direct child spans of a span."""
         assert parent.context is not None
         return [
             span.name
@@ -67,14 +67,14 @@ class Recorded:
 
     @property
     def text(self) -> str:
-        """Everything that would be exported."""
+        """Return everything that would be exported."""
         data = self.reader.get_metrics_data()
         metrics = "" if data is None else data.to_json()
         return "\n".join([*(span.to_json() for span in self.spans), metrics])
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
-    """Attributes of ours, without the prefix."""
+    """Return the attributes of this package, without the prefix."""
     return {name.removeprefix("channel_adapter."): value for name, value in (span.attributes or {}).items()}
 
 
@@ -87,7 +87,7 @@ def recorded() -> Recorded:
 async def observed(
     recorded: Recorded, folder: Path, values: Mapping[str, Any] | None = None, **more: Any
 ) -> AsyncIterator[tuple[ChannelAdapter, StubServer]]:
-    """An adapter whose telemetry is in memory; `values` are settings of the stub."""
+    """Yield an adapter with telemetry in memory, and its stub; `values` are settings of the stub."""
     stub = StubSettings.model_validate({"app": {"group_fields": ["ch_tag"], "key": KEY}, **(values or {})})
     async with StubServer(stub) as server:
         settings = Settings(

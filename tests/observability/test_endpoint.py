@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz: of the functions, and of the commands that serve them."""
+"""/metrics, /healthz and /readyz: the functions, and the commands that serve them."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def fetch(url: str) -> requests.Response:
     return await asyncio.to_thread(get, url)
 
 
-async def test_readiness_is_that_of_every_check() -> None:
+async def test_endpoint_is_ready_only_if_every_check_succeeds() -> None:
     health = Health()
     answers: list[Exception | None] = [None]
 
@@ -58,7 +58,7 @@ async def test_readiness_is_that_of_every_check() -> None:
             assert posted.status_code == 405
 
 
-async def test_check_that_hangs_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_without_answer_in_time_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.observability.endpoint.CHECK_SECONDS", 0.05)
     health = Health()
     health.add("database", lambda: asyncio.sleep(60))
@@ -66,13 +66,13 @@ async def test_check_that_hangs_is_not_ready(monkeypatch: pytest.MonkeyPatch) ->
     assert await health.results() == {"start": "ok", "database": "no answer in time"}
 
 
-async def test_database_that_is_away_is_not_ready(tmp_path: Path) -> None:
+async def test_unreachable_database_raises_unavailable(tmp_path: Path) -> None:
     await ask_database(f"sqlite:///{tmp_path / 'there.db'}")
     with pytest.raises(UnavailableError):
         await ask_database(f"sqlite:///{tmp_path / 'no' / 'folder.db'}")
 
 
-async def test_metrics_are_those_of_the_prometheus_exporter() -> None:
+async def test_metrics_have_format_of_prometheus_exporter() -> None:
     with prometheus_telemetry() as telemetry:
         async with StubServer() as server, serve_metrics(telemetry, Health()) as url:
             from channel_adapter import Settings  # noqa: PLC0415
@@ -87,13 +87,13 @@ async def test_metrics_are_those_of_the_prometheus_exporter() -> None:
     assert float(number) == 1
     assert 'channel_adapter_command="account_check"' in labels
     assert "channel_adapter_limiter_wait_seconds_bucket" in answer.text
-    with prometheus_telemetry():  # another one, after the first
+    with prometheus_telemetry():  # a second one, after the first
         pass
 
 
 @contextmanager
 def command(folder: Path, *words: str) -> Iterator[tuple[Shell, "subprocess.Popen[bytes]", str]]:
-    """A command that serves metrics on a free port, against a stub; gives its process and the URL."""
+    """Start a command that serves metrics on a free port, with a stub; yield its shell, process and URL."""
     with StubServer().run_in_thread() as server:
         config = folder / "adapter.toml"
         config.write_text(
@@ -131,7 +131,7 @@ def test_receiver_serves_metrics_and_is_ready_when_it_listens(tmp_path: Path) ->
         shell("webhooks", "trigger", "Subscribed", "--url", about["url"])
         deadline = time.monotonic() + 60
         while "channel_adapter_call_duration" not in (text := get(f"{url}/metrics").text):
-            assert time.monotonic() < deadline  # the event is resolved by a call
+            assert time.monotonic() < deadline  # a call resolves the event
             time.sleep(0.05)
         for name in ("inbox_lag_seconds", "inbox_waiting", "inbox_dead", "call_duration_seconds_bucket"):
             assert re.search(rf"^channel_adapter_{name}\{{", text, re.MULTILINE), name
@@ -148,14 +148,14 @@ def test_worker_serves_metrics(tmp_path: Path) -> None:
         interrupted(process)
 
 
-def test_console_serves_metrics(tmp_path: Path) -> None:
+def test_console_reports_readiness_at_metrics_port(tmp_path: Path) -> None:
     with command(tmp_path, "console", "serve", "--port", "0") as (_, process, url):
         assert wait_until_ready(url) == {"start": "ok", "database": "ok"}
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
 
 
-def test_port_that_is_in_use_is_a_usage_error(tmp_path: Path) -> None:
+def test_port_in_use_is_usage_error(tmp_path: Path) -> None:
     with command(tmp_path, "webhooks", "serve", "--port", "0") as (shell, _, url):
         port = url.rpartition(":")[2]
         refused = shell("webhooks", "serve", "--port", "0", "--metrics-port", port, "--json", code=2)
@@ -163,7 +163,7 @@ def test_port_that_is_in_use_is_a_usage_error(tmp_path: Path) -> None:
         assert "Address already in use" in refused.error["message"]
 
 
-def test_missing_extra_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_is_usage_error_with_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys  # noqa: PLC0415
 
     for name in [name for name in sys.modules if name.startswith("channel_adapter.observability")]:

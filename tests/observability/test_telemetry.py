@@ -1,4 +1,4 @@
-"""Spans of operations, attempts and webhooks, and metrics: their names, numbers and parents; no secret, no body."""
+"""Spans of operations, attempts and webhooks, and metrics: names, values, parents; no secret, no body."""
 
 import asyncio
 import subprocess
@@ -43,7 +43,7 @@ async def with_channel(adapter: ChannelAdapter) -> str:
     return channel.id
 
 
-async def test_operation_is_a_span_with_its_calls_below(recorded: Recorded, tmp_path: Path) -> None:
+async def test_operation_is_span_with_its_calls_as_children(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, server):
         await with_channel(adapter)
         await adapter.posts.publish("harbor_news", Text(WRITTEN))
@@ -66,7 +66,7 @@ async def test_operation_is_a_span_with_its_calls_below(recorded: Recorded, tmp_
     assert "accounts.add" in {span.name for span in recorded.spans}
 
 
-async def test_every_attempt_is_a_span_with_its_code(recorded: Recorded, tmp_path: Path) -> None:
+async def test_every_attempt_is_span_with_its_code(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, server):
         await with_channel(adapter)
         server.faults.replace([Fault(command="send_group_msg", nth=(1,), code=60007)])
@@ -83,7 +83,7 @@ async def test_every_attempt_is_a_span_with_its_code(recorded: Recorded, tmp_pat
     assert refused.attributes["channel_adapter.code"] == 60007
 
 
-async def test_failed_operation_names_its_error_and_not_its_text(recorded: Recorded, tmp_path: Path) -> None:
+async def test_failed_operation_records_error_type_without_text(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, _):
         with pytest.raises(NotFoundError):
             await adapter.posts.publish("no_such_place", Text(WRITTEN))
@@ -96,7 +96,7 @@ async def test_failed_operation_names_its_error_and_not_its_text(recorded: Recor
     assert recorded.one("channels.subscribed").status.status_code is StatusCode.UNSET
 
 
-async def test_iteration_is_one_span_that_ends_with_it(recorded: Recorded, tmp_path: Path) -> None:
+async def test_iteration_is_one_span(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, _):
         await with_channel(adapter)
         for number in range(3):
@@ -106,7 +106,7 @@ async def test_iteration_is_one_span_that_ends_with_it(recorded: Recorded, tmp_p
         assert len([post async for post in posts]) == 3
         assert "group_open_http_svc/group_msg_get_simple" in recorded.children(recorded.one("posts.history"))
         async for _post in adapter.posts.history("harbor_news"):
-            break  # left, and collected
+            break  # ended early, and collected
         with pytest.raises(NotFoundError):
             [post async for post in adapter.posts.history("no_such_place")]
     spans = recorded.named("posts.history")
@@ -139,7 +139,7 @@ async def test_durations_and_waits_are_measured(recorded: Recorded, tmp_path: Pa
     assert "not_attempted" not in [each.attributes["channel_adapter.outcome"] for each in kicks]
 
 
-async def test_backlogs_are_measured(recorded: Recorded, tmp_path: Path) -> None:
+async def test_backlogs_are_measured_while_receiver_runs(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path, inbox={"attempts": 1}) as (adapter, _):
         await with_channel(adapter)
         post = await adapter.posts.publish("harbor_news", Text(WRITTEN))
@@ -168,7 +168,7 @@ async def test_backlogs_are_measured(recorded: Recorded, tmp_path: Path) -> None
     assert recorded.points("schedule.lag") == []
 
 
-async def test_backlog_that_cannot_be_read_has_no_value(recorded: Recorded, tmp_path: Path) -> None:
+async def test_unreadable_backlog_has_no_value(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, _), serve(adapter):
         await recorded.telemetry.refresh()
         assert recorded.value("inbox.waiting") == 0
@@ -180,7 +180,10 @@ async def test_backlog_that_cannot_be_read_has_no_value(recorded: Recorded, tmp_
 
 async def send(url: str, event: str, adapter: ChannelAdapter, **body: Any) -> None:
     settings = adapter.settings
-    token, now = settings.webhooks.tokens[0], 1_000.0 * int(adapter.clock.now() / 1_000)  # so that a second one repeats
+    token, now = (
+        settings.webhooks.tokens[0],
+        1_000.0 * int(adapter.clock.now() / 1_000),
+    )  # so that the second is a repetition
     members = {"GroupId": "@TGS#_harbor_news", "EventTime": now, **body}
     result = await trigger(
         url, event, members, sdkappid=settings.sdkappid, token=token, platform="iOS", now=adapter.clock.now()
@@ -188,7 +191,7 @@ async def send(url: str, event: str, adapter: ChannelAdapter, **body: Any) -> No
     assert result.accepted
 
 
-async def test_webhooks_are_spans_from_reception_to_handlers(recorded: Recorded, tmp_path: Path) -> None:
+async def test_webhooks_have_spans_from_reception_to_handlers(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, _):
         await with_channel(adapter)
 
@@ -213,7 +216,7 @@ async def test_webhooks_are_spans_from_reception_to_handlers(recorded: Recorded,
     assert recorded.named("webhooks.resolve")
 
 
-async def test_request_that_is_refused_has_no_span(recorded: Recorded, tmp_path: Path) -> None:
+async def test_refused_request_has_no_span(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, _), serve(adapter) as (_, url):
         result = await trigger(url, "Subscribed", {}, sdkappid=adapter.settings.sdkappid, token=None,
                                platform="iOS", now=adapter.clock.now())  # fmt: skip
@@ -221,7 +224,7 @@ async def test_request_that_is_refused_has_no_span(recorded: Recorded, tmp_path:
     assert recorded.named("webhooks.receive") == []
 
 
-async def test_spans_and_metrics_carry_no_secret_and_no_body(recorded: Recorded, tmp_path: Path) -> None:
+async def test_spans_and_metrics_contain_no_secret_and_no_body(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, server):
         await with_channel(adapter)
 
@@ -245,7 +248,7 @@ async def test_spans_and_metrics_carry_no_secret_and_no_body(recorded: Recorded,
         assert secret not in text, secret
 
 
-async def test_observer_of_the_app_still_gets_attempts(recorded: Recorded, tmp_path: Path) -> None:
+async def test_observer_of_app_still_receives_attempts(recorded: Recorded, tmp_path: Path) -> None:
     attempts: list[Attempt] = []
     async with observed(recorded, tmp_path) as (first, _):
         settings = first.settings
@@ -255,7 +258,7 @@ async def test_observer_of_the_app_still_gets_attempts(recorded: Recorded, tmp_p
     assert recorded.named("im_open_login_svc/account_check")
 
 
-async def test_call_and_doctor_are_operations(recorded: Recorded, tmp_path: Path) -> None:
+async def test_call_and_doctor_are_spans(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, _):
         await adapter.call("im_open_login_svc", "account_check", {"CheckItem": [{"UserID": "reader_1"}]})
         await adapter.doctor()
@@ -263,8 +266,8 @@ async def test_call_and_doctor_are_operations(recorded: Recorded, tmp_path: Path
     assert "im_open_login_svc/account_check" in recorded.children(recorded.one("doctor"))
 
 
-def test_every_part_of_the_adapter_is_traced(recorded: Recorded, tmp_path: Path) -> None:
-    """A new part of ChannelAdapter is made by `_part`, so that its methods are spans."""
+def test_every_part_of_adapter_is_traced(recorded: Recorded, tmp_path: Path) -> None:
+    """Every part of ChannelAdapter is made by `_part`, so that its methods are spans."""
     settings = Settings(
         sdkappid=1, key="k", region="seoul", database_url=f"sqlite:///{tmp_path / 'x.db'}", telemetry=False
     )
@@ -276,7 +279,7 @@ def test_every_part_of_the_adapter_is_traced(recorded: Recorded, tmp_path: Path)
     assert [name for name in parts if type(getattr(adapter, name)).__name__ != "TracedPart"] == []
 
 
-def test_setting_uses_the_providers_of_the_process() -> None:
+def test_setting_uses_providers_of_process() -> None:
     script = (
         "import asyncio\n"
         "from opentelemetry import trace\n"
@@ -300,7 +303,7 @@ def test_setting_uses_the_providers_of_the_process() -> None:
     assert result.stdout.strip() == "['im_open_login_svc/account_check', 'accounts.check']"
 
 
-def test_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_raises_configuration_error_with_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("channel_adapter.observability")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
@@ -310,7 +313,7 @@ def test_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         ChannelAdapter.open(Settings(sdkappid=1, key="k", region="seoul", telemetry=True))
 
 
-def test_nothing_of_opentelemetry_is_imported_without_it() -> None:
+def test_opentelemetry_is_not_imported_without_telemetry() -> None:
     script = (
         "import sys\nfrom channel_adapter import ChannelAdapter, Settings\n"
         "adapter = ChannelAdapter.open(Settings(sdkappid=1, key='k', region='seoul'))\nadapter.posts, adapter.events\n"
@@ -319,7 +322,7 @@ def test_nothing_of_opentelemetry_is_imported_without_it() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
-def test_blocking_adapter_is_traced_too(recorded: Recorded) -> None:
+def test_blocking_adapter_is_traced(recorded: Recorded) -> None:
     with StubServer().run_in_thread() as server:
         settings = Settings(sdkappid=server.sdkappid, key=server.key, admin=server.admin, base_url=server.url)
         with SyncChannelAdapter.open(settings, telemetry=recorded.telemetry) as adapter:
@@ -329,7 +332,7 @@ def test_blocking_adapter_is_traced_too(recorded: Recorded) -> None:
     assert "group_open_http_svc/get_joined_group_list" in recorded.children(recorded.one("channels.subscribed"))
 
 
-async def test_method_that_runs_until_it_is_stopped_is_no_span(recorded: Recorded, tmp_path: Path) -> None:
+async def test_method_that_runs_until_stopped_has_no_span(recorded: Recorded, tmp_path: Path) -> None:
     async with observed(recorded, tmp_path) as (adapter, _):
         await adapter.migration.work(limits=BudgetLimits(seconds=0.1))
     assert recorded.named("migration.work") == []

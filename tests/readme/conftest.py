@@ -1,4 +1,4 @@
-"""A stub for the blocks of the manuals."""
+"""Stub for the code blocks of the manuals."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The blocks of the manuals for FastAPI and Django run: under uvicorn, and with Django's test client."""
+"""Code blocks of the manuals for FastAPI and Django: run by uvicorn, and by the test client of Django."""
 
 import json
 import os
@@ -54,7 +54,7 @@ print("views agree")
 
 @pytest.fixture
 def project(stub: StubServer, tmp_path: Path) -> Path:
-    """A folder with the blocks as files, settings, and a Django project; the stub has a channel with a subscriber."""
+    """Return a folder with the blocks as files, settings, and a Django project; prepare a channel."""
     for text in blocks("python"):
         for name in ("fastapi_app.py", "asgi.py", "views.py"):
             if text.startswith(f"# {name}\n"):
@@ -81,7 +81,7 @@ def command(folder: Path, *words: str) -> None:
 
 @contextmanager
 def under_uvicorn(application: str, folder: Path) -> Iterator[str]:
-    """Run an application in a process, and yield its address once it answers."""
+    """Run an application in a process, and yield its address after its start."""
     port = free_port()
     words = [str(SCRIPTS / "uvicorn"), "--no-access-log", "--port", str(port), application]
     with (folder / "output.txt").open("wb") as output, subprocess.Popen(
@@ -100,7 +100,7 @@ def under_uvicorn(application: str, folder: Path) -> Iterator[str]:
 
 
 def receive(url: str, folder: Path) -> None:
-    """Send a webhook and wait until the block's handler has printed it; refuse one with a wrong token."""
+    """Send a webhook and wait for the output of the block's handler; check that a wrong token is refused."""
     command(folder, "webhooks", "trigger", "Subscribed", "--url", url, "--channel", "harbor_news")
     while "subscribed to @TGS#_harbor_news" not in (folder / "output.txt").read_text():
         time.sleep(0.05)
@@ -108,21 +108,21 @@ def receive(url: str, folder: Path) -> None:
     assert (answer.status_code, answer.json()) == (403, {"error": "stale"})
 
 
-def test_receiver_in_fastapi(project: Path) -> None:
+def test_fastapi_block_publishes_and_receives_webhooks(project: Path) -> None:
     with under_uvicorn("fastapi_app:app", project) as url:
         answer = requests.post(f"{url}/channels/harbor_news/posts", params={"text": "Tide table"}, timeout=30)
         assert (answer.status_code, answer.json()) == (201, {"number": 1})
         receive(f"{url}/hooks/", project)
 
 
-def test_receiver_beside_django(project: Path) -> None:
+def test_asgi_block_serves_django_and_receives_webhooks(project: Path) -> None:
     with under_uvicorn("asgi:application", project) as url:
         answer = requests.get(f"{url}/channels/harbor_news/subscribers", timeout=30)
         assert (answer.status_code, answer.json()) == (200, {"users": ["reader_1"]})
         receive(f"{url}/hooks", project)
 
 
-def test_views_of_django_with_its_test_client(project: Path) -> None:
+def test_django_views_pass_with_its_test_client(project: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", TESTS],
         cwd=project, env=environment(project), capture_output=True, text=True, check=False, timeout=120,
@@ -131,8 +131,8 @@ def test_views_of_django_with_its_test_client(project: Path) -> None:
     assert result.stdout.endswith("views agree\n")
 
 
-def test_stub_of_the_image_serves_other_languages(tmp_path: Path) -> None:
-    """Run the entry point of the Dockerfile with the variables of the CI service, its health check, and a client."""
+def test_stub_image_serves_client_with_documented_variables(tmp_path: Path) -> None:
+    """Run the entry point of the Dockerfile with variables of the CI service, its health check, a client."""
     (dockerfile,), (service,) = blocks("dockerfile"), blocks("yaml")
     base, install, entry = dockerfile.splitlines()
     assert base.startswith("FROM python:3.1")

@@ -1,4 +1,4 @@
-"""README and the manuals: their commands exist, their blocks run, and their settings, files and links are real."""
+"""README and the manuals: commands exist, code blocks run, and settings, files and links are valid."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 def blocks(language: str, text: str | None = None) -> list[str]:
-    """Return the fenced blocks of a language, of all manuals or of one text."""
+    """Return the code blocks of a language, of all manuals or of one text."""
     texts = [path.read_text(encoding="utf-8") for path in MANUALS] if text is None else [text]
     return [
         code
@@ -62,14 +62,14 @@ def settings_of(stub: StubServer) -> str:
     return f'sdkappid = {stub.sdkappid}\nkey = "{stub.key}"\nbase_url = "{stub.url}"\n'
 
 
-def test_readme_is_short() -> None:
+def test_readme_stays_within_length_limits() -> None:
     lines = README.splitlines()
     assert len(lines) <= 250
     assert len(README.split()) <= 2_500
     assert max(len(line) for line in lines) <= 160
 
 
-def test_links_lead_to_files_and_headings() -> None:
+def test_links_lead_to_existing_files_and_headings() -> None:
     for path in MANUALS:
         text = path.read_text(encoding="utf-8")
         headings = {
@@ -83,8 +83,8 @@ def test_links_lead_to_files_and_headings() -> None:
                 assert (path.parent / target).exists(), f"{path}: {target}"
 
 
-def test_list_of_played_commands_is_the_generated_one() -> None:
-    """Compare the two tables of the manual, row by row, with what `stub --commands` prints."""
+def test_table_of_played_commands_equals_generated_list() -> None:
+    """Compare the two tables of the manual, row by row, with the output of `stub --commands`."""
     tables = section(STUB_MANUAL, "Commands").split("| Service | Commands |\n")[1:]
     written = [
         [f"{service}/{name}" for service, names in re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE)
@@ -98,12 +98,12 @@ def test_list_of_played_commands_is_the_generated_one() -> None:
 
 
 @pytest.mark.parametrize("heading", ["Run it", "Test it"])
-def test_set_up_is_one_line_a_heading(heading: str) -> None:
+def test_set_up_is_one_line_per_heading(heading: str) -> None:
     (line,) = under(heading).strip().splitlines()
     assert line.startswith("python3 -m venv .venv && .venv/bin/pip install ")
 
 
-def test_run_it_ends_in_the_demo_and_the_demo_agrees() -> None:
+def test_run_it_section_ends_with_successful_demo() -> None:
     command = under("Run it").strip().split(" && ")[-1].removeprefix(".venv/bin/")
     assert command == "channel-adapter demo"
     result = subprocess.run([SCRIPTS / "channel-adapter", "demo"], capture_output=True, text=True, check=False)
@@ -111,7 +111,7 @@ def test_run_it_ends_in_the_demo_and_the_demo_agrees() -> None:
     assert re.search(r"all \d+ read-backs agree", result.stdout)
 
 
-def test_test_it_runs_this_suite() -> None:
+def test_test_it_section_ends_with_command_of_this_suite() -> None:
     assert under("Test it").strip().split(" && ")[-1] == ".venv/bin/pytest -q -n 6 --dist worksteal"
 
 
@@ -140,7 +140,7 @@ def test_python_examples_run(code: str, seen: str, stub: StubServer, tmp_path: P
     assert seen in result.stdout
 
 
-def test_the_pytest_example_passes(tmp_path: Path) -> None:
+def test_pytest_example_passes(tmp_path: Path) -> None:
     (code,) = [text for text in blocks("python") if "async def test_" in text]
     (tmp_path / "test_example.py").write_text(code, encoding="utf-8")
     words = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
@@ -168,7 +168,7 @@ def web_application(code: str, settings: str, folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-def test_the_web_application_publishes_and_receives_webhooks(stub: StubServer, tmp_path: Path) -> None:
+def test_web_application_publishes_and_receives_webhooks(stub: StubServer, tmp_path: Path) -> None:
     (code,) = [text for text in blocks("python") if text.startswith("# web_app.py\n")]
     environment = os.environ | {
         "CHANNEL_ADAPTER_SDKAPPID": str(stub.sdkappid),
@@ -188,7 +188,7 @@ def test_the_web_application_publishes_and_receives_webhooks(stub: StubServer, t
         while answer is None:
             try:
                 answer = requests.post(f"{url}/channels/harbor_news/posts", json={"text": "Tide table"}, timeout=30)
-            except requests.ConnectionError:  # the process starts
+            except requests.ConnectionError:  # process is still starting
                 time.sleep(0.1)
         assert (answer.status_code, answer.json()) == (201, {"number": 1})
         answer = requests.post(f"{url}/channels/unknown/posts", json={"text": "Tide table"}, timeout=30)
@@ -202,7 +202,7 @@ END_WHEN_READY = "until [ -s ready.json ]; do sleep 0.1; done; kill -TERM $!; wa
 
 
 def harbour_news(stub: StubServer) -> dict[str, str]:
-    """Do what the block of README's section Shell does, which the others continue; return its variables."""
+    """Apply the block of README's section Shell, which the others continue; return its variables."""
     with SyncChannelAdapter.open(Settings(sdkappid=stub.sdkappid, key=stub.key, base_url=stub.url)) as adapter:
         adapter.accounts.add(["editor_7"])
         adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
@@ -217,7 +217,7 @@ def harbour_news(stub: StubServer) -> dict[str, str]:
 
 @pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
 def test_shell_blocks_run(block: str, stub: StubServer, tmp_path: Path) -> None:
-    """Run a block as it stands, in a shell; a server that it leaves running is ended with the shell."""
+    """Run a block unchanged in a shell; a server that it leaves running is ended with the shell."""
     environment = os.environ | {"PATH": f"{SCRIPTS}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path)}
     for module in blocks("python"):
         if name := re.match(r"# (\w+\.py)\n", module):
@@ -234,7 +234,7 @@ def test_shell_blocks_run(block: str, stub: StubServer, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_command_of_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_of_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
     rows = re.findall(r"^\| (`[a-z].*?`(?:, `.*?`)*) \| ", section(README, "Shell"), re.MULTILINE)
     named = {tuple(text.replace("\\|", "|").split()[:2]) for row in rows for text in re.findall(r"`(.*?)`", row)}
     assert len(named) > 6
@@ -248,7 +248,7 @@ def test_every_command_of_the_table_exists(capsys: pytest.CaptureFixture[str]) -
                 assert re.search(rf"^  {name}\b", shown.out, re.MULTILINE), f"{group} has no {name}"
 
 
-def test_files_that_are_named_exist() -> None:
+def test_files_named_in_manuals_exist() -> None:
     for path in MANUALS:
         text = path.read_text(encoding="utf-8")
         for name in re.findall(r"`((?:config|tests|channel_adapter)/[\w./]+)`", text):

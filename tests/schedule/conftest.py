@@ -1,4 +1,4 @@
-"""A stub with two channels, a database, and adapters on both whose clocks can be moved."""
+"""Stub with two channels, a database, and adapters with adjustable clocks."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ OVER = (ScheduleState.PUBLISHED, ScheduleState.FAILED, ScheduleState.MISSED, Sch
 
 
 class MovedClock(SystemClock):
-    """The clock of this machine, `ahead` seconds fast."""
+    """Clock of this machine plus `ahead` seconds."""
 
     def __init__(self, ahead: float = 0.0) -> None:
         self.ahead = ahead
@@ -33,7 +33,7 @@ class MovedClock(SystemClock):
 
 @dataclass
 class Scene:
-    """A stub and a database. Adapters on it differ in their clocks only."""
+    """Stub and database. Adapters on them differ only in their clocks."""
 
     server: StubServer
     url: str
@@ -51,7 +51,7 @@ class Scene:
             yield adapter
 
     def texts(self, slug: str = CHANNELS[0]) -> list[str]:
-        """Return the texts of the posts of a channel as the stub has them, the oldest first."""
+        """Return the texts of the posts of a channel as the stub stores them, oldest first."""
         log = self.server.world.state.group(f"@TGS#_{slug}").log
         return [message.body_json()[0]["MsgContent"]["Text"] for message in log]
 
@@ -61,7 +61,7 @@ def soon(seconds: float = 1.0) -> datetime:
 
 
 async def ended(adapter: ChannelAdapter, post: ScheduledPost, seconds: float = 60.0) -> ScheduledPost:
-    """Wait until a scheduled post is over."""
+    """Wait until a scheduled post has reached a final state, and return it."""
 
     async def is_over() -> bool:
         return (await adapter.posts.get_scheduled(post.id)).state in OVER
@@ -96,14 +96,14 @@ async def scene_on(url: str) -> AsyncIterator[Scene]:
 
 @pytest.fixture
 async def scene(database: str) -> AsyncIterator[Scene]:
-    """Yields a scene on each kind of database."""
+    """Yield a scene on each kind of database."""
     async with scene_on(database) as made:
         yield made
 
 
 @pytest.fixture
 async def on_sqlite(tmp_path: Path) -> AsyncIterator[Scene]:
-    """Yields a scene on SQLite, where the clock of the process decides what is due."""
+    """Yield a scene on SQLite, where the clock of the process decides what is due."""
     async with scene_on(f"sqlite:///{tmp_path / 'adapter.db'}") as made:
         yield made
 

@@ -1,6 +1,6 @@
-"""A process that publishes scheduled posts, and can be made to kill itself at a named point: forked, with signal 9.
+"""Process that publishes scheduled posts, and can kill itself at a named point: forked, with signal 9.
 
-Children come from a server that has everything imported, so that one costs no second of its own.
+Child processes are forked from a server that has already imported everything, so that they start quickly.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ KILLED = -signal.SIGKILL
 
 @dataclass(frozen=True)
 class Orders:
-    """What a process does. It dies at the `nth` time that it passes `point`.
+    """Instructions for a process. It kills itself at the `nth` time that it reaches `point`.
 
-    `schedule` are posts to schedule first: channel, text, key, Unix seconds; `now` is the id of a post or of a draft to
-    publish immediately. Without either it publishes what is due until it is ended.
+    `schedule` are posts to schedule first: channel, text, key, Unix seconds; `now` is the id of a post and
+    `draft` of a draft to publish immediately. Without them it publishes due posts until it is ended.
     """
 
     settings: dict[str, Any]
@@ -49,7 +49,7 @@ def start(orders: Orders) -> ForkServerProcess:
 
 
 async def ended(process: ForkServerProcess, seconds: float = 90) -> int:
-    """Return its exit code, negative for a signal, once it has ended."""
+    """Wait for the end of a process and return its exit code, negative for a signal."""
     await asyncio.to_thread(process.join, seconds)
     code = process.exitcode
     if code is None:
@@ -61,7 +61,7 @@ async def ended(process: ForkServerProcess, seconds: float = 90) -> int:
 
 
 async def kill(process: ForkServerProcess) -> None:
-    """Kill it with signal 9."""
+    """Kill a process with signal 9."""
     process.kill()
     await asyncio.to_thread(process.join)
     process.close()

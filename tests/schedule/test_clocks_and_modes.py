@@ -1,4 +1,4 @@
-"""Scheduled posts while clocks are changed, in official-account mode with its posts an hour, and beside a receiver."""
+"""Scheduled posts with changed clocks, in official-account mode with its hourly limit, in a receiver."""
 
 import asyncio
 import json
@@ -17,8 +17,8 @@ NEWS = CHANNELS[0]
 HOUR = 3_600.0
 
 
-async def test_clock_that_is_set_back_and_forth_by_an_hour(on_sqlite: Scene) -> None:
-    """A post that is due by a clock is published once; the hour that comes again publishes nothing twice."""
+async def test_posts_are_published_once_when_clock_moves_by_one_hour(on_sqlite: Scene) -> None:
+    """A post due by the clock is published once; an hour that the clock repeats publishes nothing twice."""
     clock = MovedClock()
     async with ChannelAdapter.open(on_sqlite.settings(), clock=clock) as adapter, adapter.run_jobs():
         now = await adapter.posts.schedule(NEWS, Text("now"), at=soon(1))
@@ -37,26 +37,26 @@ async def test_clock_that_is_set_back_and_forth_by_an_hour(on_sqlite: Scene) -> 
 
 
 @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
-async def test_post_that_was_sent_by_a_process_with_another_clock(on_sqlite: Scene, ahead: float) -> None:
+async def test_post_sent_by_process_with_another_clock_is_not_sent_again(on_sqlite: Scene, ahead: float) -> None:
     async with on_sqlite.adapter(ahead=ahead) as adapter:
         post = await adapter.posts.schedule(NEWS, Text("sent"), at=soon(ahead + 0.5))
         async with adapter.run_jobs():
             await ended(adapter, post)
         await forget(adapter, post.id)
-    on_sqlite.server.world.clock.advance(600)  # the service does not recognise a repetition any more
+    on_sqlite.server.world.clock.advance(600)  # the service no longer recognises a repetition
     async with on_sqlite.adapter(ahead=600, schedule={"max_lateness": 7_200}) as adapter, adapter.run_jobs():
         assert (await ended(adapter, post)).state is ScheduleState.PUBLISHED
     assert on_sqlite.texts() == ["sent"]
 
 
 async def forget(adapter: ChannelAdapter, post: str) -> None:
-    """Make a post one whose end was not recorded, as after a kill."""
+    """Set a post to the state of a publication whose end was not recorded, as after a kill."""
     store = await adapter.posts._store()
     values = {"state": ScheduleState.PUBLISHING, "owner": "killed", "seq": None, "published": None, "due": 0.0}
     assert await store.change(post, [ScheduleState.PUBLISHED], **values)
 
 
-async def test_third_post_of_an_hour_waits_in_official_mode(tmp_path: Path) -> None:
+async def test_third_post_of_hour_waits_in_official_mode(tmp_path: Path) -> None:
     async with StubServer() as server:
         scene = Scene(server, f"sqlite:///{tmp_path / 'official.db'}")
         more: dict[str, Any] = {"mode": "official", "schedule": {"max_lateness": 7_200.0}}

@@ -1,4 +1,4 @@
-"""Export of a channel: files that a migration reads back, written once however often it is interrupted."""
+"""Export of a channel: files that a migration can read, with equal content after any interruptions."""
 
 import csv
 from collections.abc import AsyncIterator
@@ -38,12 +38,12 @@ FIELDS = ["ch_tag", "ch_org", "ch_data_1"]
 
 
 class StoppedError(Exception):
-    """Ends an export at a named point, as a kill would."""
+    """Ends an export at a named point, like a kill."""
 
 
 @pytest.fixture
 async def source(tmp_path: Path) -> AsyncIterator[Scene]:
-    """Yields a stub with a channel of 230 subscribers, posts of several kinds, and reactions."""
+    """Yield a stub with a channel of 230 subscribers, posts of several kinds, and reactions."""
     stub = StubSettings.model_validate({"app": {"group_fields": FIELDS}})
     async with StubServer(stub) as server:
         scene = Scene(server, f"sqlite:///{tmp_path / 'source.db'}")
@@ -97,7 +97,7 @@ def interrupt_at(point: str, nth: int) -> None:
     failpoints.hooks.append(passed)
 
 
-async def test_export_is_the_same_however_often_it_is_interrupted(source: Scene, tmp_path: Path) -> None:
+async def test_interrupted_export_continues_to_same_files(source: Scene, tmp_path: Path) -> None:
     async with adapter_on(source) as adapter:
         seen: list[tuple[int, int]] = []
         done = await adapter.export_channel(SLUG, tmp_path / "whole", on_progress=lambda *far: seen.append(far))
@@ -146,7 +146,7 @@ async def test_export_is_the_same_however_often_it_is_interrupted(source: Scene,
             assert caught.value.field == "folder"
 
 
-async def test_export_whose_folder_fails_meanwhile_says_how_to_continue(on_sqlite: Scene, tmp_path: Path) -> None:
+async def test_error_of_unwritable_folder_explains_how_to_continue(on_sqlite: Scene, tmp_path: Path) -> None:
     folder = tmp_path / "out"
 
     def replace(name: str) -> None:
@@ -170,7 +170,7 @@ async def test_export_whose_folder_fails_meanwhile_says_how_to_continue(on_sqlit
         assert (await adapter.export_channel(CHANNELS[0], folder)).resumed
 
 
-async def test_migration_reads_an_export_back(source: Scene, tmp_path: Path) -> None:
+async def test_migration_imports_export(source: Scene, tmp_path: Path) -> None:
     async with adapter_on(source) as adapter:
         await adapter.export_channel(SLUG, tmp_path / "files")
         before = await picture(adapter)
@@ -187,7 +187,7 @@ async def test_migration_reads_an_export_back(source: Scene, tmp_path: Path) -> 
             async with adapter.migration.source(spec) as files:
                 assert [line async for line in files.broken()] == []
                 assert [post.key async for post in files.posts(SLUG)] == [f"{seq:012}" for seq in range(1, 117)]
-                policies = Resolutions.parse(["post_media=cut"])  # an import carries no image
+                policies = Resolutions.parse(["post_media=cut"])  # an import contains no image
                 plan = await adapter.migration.plan(files, PlanOptions(policies=policies))
             assert plan.ready
             status = await adapter.migration.apply(plan)
@@ -200,14 +200,14 @@ def read(line: dict[str, Any]) -> tuple[object, ...]:
 
 
 async def picture(adapter: ChannelAdapter) -> tuple[object, ...]:
-    """Return what an export keeps of a channel."""
+    """Return a snapshot of the values of a channel that an export contains."""
     channel = await adapter.channels.get(SLUG)
     posts = [post async for post in adapter.posts.history(SLUG, oldest_first=True)]
     users = [each async for each in adapter.subscriptions.subscribers(SLUG)]
     kept = ("name", "owner", "introduction", "avatar", "organization", "custom_data", "max_subscribers", "created_at")
     return (
         {name: getattr(channel, name) for name in kept},
-        [(post.parts, post.author) for post in posts if len(post.parts) == 1],  # an import moves times by seconds
+        [(post.parts, post.author) for post in posts if len(post.parts) == 1],  # an import shifts times by seconds
         sorted(map(subscription, users)),
     )
 

@@ -1,4 +1,4 @@
-"""Kill -9 at every named point and at some instants: every post is published exactly once."""
+"""Kill -9 at every named point and at random times: every post is published exactly once."""
 
 import asyncio
 import random
@@ -32,7 +32,7 @@ def orders(scene: Scene, point: str = "", nth: int = 1) -> Orders:
 
 
 def secrets_of(scene: Scene) -> dict[str, str]:
-    """Return the values that a dump of settings hides."""
+    """Return the values that a dump of settings omits."""
     return {"key": scene.server.key, "database_url": scene.url}
 
 
@@ -62,7 +62,7 @@ async def all_over(scene: Scene, count: int) -> None:
 
 
 async def survives(url: str, kills: Sequence[tuple[str, int]]) -> None:
-    """Schedule posts, run processes that are killed one after the other, and a last one."""
+    """Schedule posts, run processes that are killed in sequence and a last one, and compare the posts."""
     async with scene_on(url) as scene:
         texts = await scheduled(scene, POSTS, spread=2)
         for point, nth in kills:
@@ -74,7 +74,7 @@ async def survives(url: str, kills: Sequence[tuple[str, int]]) -> None:
 
 
 async def survives_instants(url: str, seed: int) -> None:
-    """Kill one process after the other at random instants while posts are due."""
+    """Kill processes in sequence at random times while posts are due, and compare the posts."""
     rng = random.Random(seed)
     async with scene_on(url) as scene:
         texts = await scheduled(scene, POSTS, spread=3)
@@ -89,7 +89,7 @@ async def survives_instants(url: str, seed: int) -> None:
 
 
 async def two_workers(url: str) -> None:
-    """Two processes on one database; the one that publishes is killed, and the other one goes on."""
+    """Run two processes on one database, kill the one that publishes, and compare the posts of the other."""
     async with scene_on(url) as scene:
         texts = await scheduled(scene, POSTS, spread=6)
         victim = process.start(orders(scene))
@@ -107,19 +107,19 @@ async def two_workers(url: str) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_killed_at_every_named_point_and_at_some_instants(tmp_path: Path) -> None:
+async def test_posts_are_published_once_after_kills_at_every_point_and_at_random_times(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(survives(f"sqlite:///{tmp_path / 'points.db'}", [*WORKER_POINTS.items()]))
         tasks.create_task(survives_instants(f"sqlite:///{tmp_path / 'instants.db'}", 7))
 
 
 @pytest.mark.timeout(240)
-async def test_one_of_two_workers_is_killed(postgres_url: str) -> None:
+async def test_posts_are_published_once_when_one_of_two_workers_is_killed(postgres_url: str) -> None:
     await two_workers(postgres_url)
 
 
-async def test_caller_is_killed(tmp_path: Path) -> None:
-    """Scheduling and publishing a draft can be repeated; what was being sent is found by the next worker."""
+async def test_calls_can_be_repeated_after_kill_of_caller(tmp_path: Path) -> None:
+    """Scheduling and publishing a draft can be repeated; the next worker finds a post that was being sent."""
     async with scene_on(f"sqlite:///{tmp_path / 'caller.db'}") as scene:
         given = orders(scene).settings
         one = ((NEWS, "scheduled", "key", time.time() + 3_600),)
@@ -141,7 +141,7 @@ async def test_caller_is_killed(tmp_path: Path) -> None:
         assert scene.texts() == ["second draft", "first draft"]
 
 
-async def test_worker_is_killed_while_it_gives_a_post_up(tmp_path: Path) -> None:
+async def test_refused_post_is_failed_after_kill_of_its_worker(tmp_path: Path) -> None:
     async with scene_on(f"sqlite:///{tmp_path / 'refused.db'}") as scene:
         async with scene.adapter() as adapter:
             post = await adapter.posts.schedule(NEWS, Text("refused"), at=soon(1))

@@ -1,4 +1,4 @@
-"""Pinned posts: in their order, ten a channel, and gone with their posts."""
+"""Pinned posts: newest first, ten per channel, removed with their posts."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.schedule.conftest import CHANNELS, Scene
 NEWS, TIDES = CHANNELS
 
 
-async def test_pins_of_a_channel(scene: Scene) -> None:
+async def test_channel_has_ten_pinned_posts_newest_first(scene: Scene) -> None:
     async with scene.adapter() as adapter:
         posts = [await adapter.posts.publish(NEWS, Text(f"post {number}")) for number in range(11)]
         assert await adapter.posts.pinned(NEWS) == []
@@ -31,7 +31,7 @@ async def test_pins_of_a_channel(scene: Scene) -> None:
                 await adapter.posts.pin(gone)
 
 
-async def test_pin_does_not_pass_to_a_post_of_a_new_channel_with_the_same_id(on_sqlite: Scene) -> None:
+async def test_pin_does_not_apply_to_post_of_new_channel_with_same_id(on_sqlite: Scene) -> None:
     async with on_sqlite.adapter() as adapter:
         post = await adapter.posts.publish(NEWS, Text("a"))
         await adapter.posts.pin(post.ref)

@@ -1,4 +1,4 @@
-"""Scheduled posts: published once at their times, changed, cancelled, late, missed, and reported until acknowledged."""
+"""Scheduled posts: on time and once, changed, cancelled, late, missed, and reported until acknowledged."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ async def collected(adapter: ChannelAdapter, *, problems: bool = False, ended: b
     return [post async for post in adapter.posts.scheduled(problems=problems, ended=ended)]
 
 
-async def test_posts_are_published_once_at_their_times_in_their_order(scene: Scene) -> None:
+async def test_posts_are_published_once_on_time_and_in_order(scene: Scene) -> None:
     async with scene.adapter() as adapter, adapter.run_jobs():
         at = soon(4)
         later = await adapter.posts.schedule(NEWS, Text("second"), at=at + timedelta(seconds=0.2))
@@ -46,7 +46,7 @@ async def test_posts_are_published_once_at_their_times_in_their_order(scene: Sce
             assert not found.problem
             assert (await adapter.posts.get(found.ref)).parts == post.parts
         assert scene.texts() == ["first", "second"]
-        assert 0 <= adapter.posts.schedule_lag < 15  # the benchmark measures it: here other tests run meanwhile
+        assert 0 <= adapter.posts.schedule_lag < 15  # measured by the benchmark: here other tests run concurrently
         assert await collected(adapter) == []
         assert len(await collected(adapter, ended=True)) == 3
         status = await adapter.posts.schedule_status()
@@ -89,9 +89,7 @@ def at_berlin(text: str) -> datetime:
         ),
     ],
 )
-async def test_times_at_which_no_post_can_be_scheduled(
-    on_sqlite: Scene, at: Callable[[], object], message: str
-) -> None:
+async def test_invalid_time_is_refused(on_sqlite: Scene, at: Callable[[], object], message: str) -> None:
     async with on_sqlite.adapter() as adapter:
         with pytest.raises(InvalidError) as caught:
             await adapter.posts.schedule(NEWS, Text("a"), at=at())  # type: ignore[arg-type]
@@ -104,7 +102,7 @@ async def test_times_at_which_no_post_can_be_scheduled(
         assert [each async for each in adapter.posts.drafts()] == [draft]
 
 
-async def test_what_publish_refuses_is_not_scheduled(scene: Scene) -> None:
+async def test_invalid_post_is_not_scheduled(scene: Scene) -> None:
     async with scene.adapter() as adapter:
         with pytest.raises(NotFoundError):
             await adapter.posts.schedule("nowhere", Text("a"), at=soon())
@@ -133,7 +131,7 @@ async def test_what_publish_refuses_is_not_scheduled(scene: Scene) -> None:
                 pass
 
 
-async def test_post_is_moved_cancelled_and_published_early(scene: Scene) -> None:
+async def test_post_can_be_moved_cancelled_and_published_early(scene: Scene) -> None:
     async with scene.adapter() as adapter, adapter.run_jobs():
         moved, cancelled, early = [
             await adapter.posts.schedule(NEWS, Text(text), at=soon(3_600)) for text in ("moved", "cancelled", "early")
@@ -154,7 +152,7 @@ async def test_post_is_moved_cancelled_and_published_early(scene: Scene) -> None
             await adapter.posts.publish_now(cancelled.id)
 
 
-async def test_post_that_is_being_sent_is_not_changed(scene: Scene) -> None:
+async def test_change_of_post_that_is_being_sent_raises_conflict(scene: Scene) -> None:
     async with scene.adapter() as adapter:
         post = await adapter.posts.schedule(NEWS, Text("a"), at=soon(3_600))
         scene.server.faults.replace([Fault(command=SEND, delay=1.0)])
@@ -175,7 +173,7 @@ async def test_post_that_is_being_sent_is_not_changed(scene: Scene) -> None:
         assert scene.texts() == ["a"]
 
 
-async def test_late_post_is_sent_and_reported_a_missed_one_is_not_sent(on_sqlite: Scene) -> None:
+async def test_late_post_is_sent_and_missed_post_is_not_sent_and_both_are_reported(on_sqlite: Scene) -> None:
     async with on_sqlite.adapter() as adapter:
         late = await adapter.posts.schedule(NEWS, Text("late"), at=soon(7_200))
         missed = await adapter.posts.schedule(NEWS, Text("missed"), at=soon(60))
@@ -221,7 +219,7 @@ async def test_doctor_reports_posts_that_no_process_publishes(scene: Scene) -> N
             assert all(check.ok for check in await adapter.posts.check_schedule())
 
 
-async def test_refused_post_has_failed_and_can_be_scheduled_again(scene: Scene) -> None:
+async def test_refused_post_is_failed_and_can_be_scheduled_again(scene: Scene) -> None:
     async with scene.adapter() as adapter, adapter.run_jobs():
         scene.server.faults.replace([Fault(command=SEND, code=80001, info="rejected by moderation")])
         post = await adapter.posts.schedule(NEWS, Text("a"), at=soon(1))
@@ -238,7 +236,7 @@ async def test_refused_post_has_failed_and_can_be_scheduled_again(scene: Scene) 
         assert scene.texts() == ["a"]
 
 
-async def test_outage_is_waited_for_and_ends_at_the_largest_lateness(on_sqlite: Scene) -> None:
+async def test_post_is_retried_during_outage_and_missed_after_largest_lateness(on_sqlite: Scene) -> None:
     async with on_sqlite.adapter() as adapter:
         first = await adapter.posts.schedule(NEWS, Text("first"), at=soon(0.5))
         second = await adapter.posts.schedule(NEWS, Text("second"), at=soon(0.5))
@@ -261,7 +259,7 @@ async def test_outage_is_waited_for_and_ends_at_the_largest_lateness(on_sqlite: 
 
 
 class StoppedError(Exception):
-    """Ends a call at a named point, as a kill would."""
+    """Ends a call at a named point, like a kill."""
 
 
 def stop_at(point: str) -> None:
@@ -274,8 +272,8 @@ def stop_at(point: str) -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 10, 120])
-async def test_post_that_was_sent_before_is_found_in_history(on_sqlite: Scene, minutes: int) -> None:
-    """Behind the time in which the service recognises a repetition, and behind other posts."""
+async def test_sent_post_is_found_in_history(on_sqlite: Scene, minutes: int) -> None:
+    """The post is found although the service no longer recognises a repetition and other posts follow."""
     async with on_sqlite.adapter() as adapter:
         post = await adapter.posts.schedule(NEWS, Text("sent"), at=soon(3_600))
         stop_at("schedule.sent")
@@ -294,7 +292,7 @@ async def test_post_that_was_sent_before_is_found_in_history(on_sqlite: Scene, m
     assert on_sqlite.texts().count("sent") == 1
 
 
-async def test_drafts_are_stored_replaced_published_and_discarded(scene: Scene) -> None:
+async def test_drafts_can_be_stored_replaced_published_and_discarded(scene: Scene) -> None:
     async with scene.adapter() as adapter:
         draft = await adapter.posts.draft(NEWS, Text("one"), author=None, silent=True)
         changed = await adapter.posts.draft(NEWS, Text("two"), replace=draft.id)

@@ -1,6 +1,6 @@
-"""Processes of an app that call as fast as their limit lets them, whenever they are asked to.
+"""Processes of an app that call on request as fast as their limit allows.
 
-They are forked from a server that has everything imported, so that one costs no second of its own.
+They are forked from a server that has already imported everything, so that they start quickly.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ _context.set_forkserver_preload(["tests.store.caller_process"])
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What a process did: the Unix times at which calls were sent, and how others ended."""
+    """Result of a process: the Unix times at which calls were sent, and the outcomes of failed calls."""
 
     sent: tuple[float, ...]
     failed: tuple[str, ...]
 
 
 class CallerProcess:
-    """A running process."""
+    """Running process."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._ours, theirs = _context.Pipe()
@@ -46,16 +46,16 @@ class CallerProcess:
         assert self._ours.recv() == "ready"
 
     def start(self, seconds: float) -> None:
-        """Begin to call."""
+        """Start the calls."""
         self._ours.send(seconds)
 
     def result(self) -> Calls:
-        """Wait for the end of what `start` began."""
+        """Wait for the end of the calls, and return them."""
         found: Calls = self._ours.recv()
         return found
 
     def end(self) -> None:
-        """End the process as a program ends, closing its adapter."""
+        """End the process normally, and close its adapter."""
         self._ours.send(None)
         self._process.join(60)
         assert self._process.exitcode == 0
@@ -70,7 +70,7 @@ class CallerProcess:
 
 @contextmanager
 def callers(number: int, settings: Mapping[str, Any]) -> Iterator[list[CallerProcess]]:
-    """So many processes, each of which has opened an adapter and has called."""
+    """Yield `number` processes, each of which has opened an adapter and has called."""
     processes = [CallerProcess(settings) for _ in range(number)]
     try:
         for process in processes:
@@ -84,14 +84,14 @@ def callers(number: int, settings: Mapping[str, Any]) -> Iterator[list[CallerPro
 
 
 def run(processes: list[CallerProcess], seconds: float) -> list[Calls]:
-    """Let processes call at the same time."""
+    """Run the calls of all processes concurrently, and return them."""
     for process in processes:
         process.start(seconds)
     return [process.result() for process in processes]
 
 
 def busiest_second(sent: list[float]) -> int:
-    """The most calls in any window of one second."""
+    """Return the highest count of calls in any window of one second."""
     busiest = first = 0
     sent = sorted(sent)
     for last, moment in enumerate(sent):

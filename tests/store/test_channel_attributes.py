@@ -1,4 +1,4 @@
-"""Attributes of channels in the database: merged under concurrent changes, gone with the channel."""
+"""Attributes of channels in the database: merged after concurrent changes, deleted with the channel."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def rows(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield ChannelAttributeRows(database)
 
 
-async def test_concurrent_changes_of_different_attributes_are_all_kept(rows: ChannelAttributeRows) -> None:
+async def test_concurrent_changes_of_different_attributes_are_all_stored(rows: ChannelAttributeRows) -> None:
     await asyncio.gather(*(rows.write(HARBOUR, {f"name_{number}": "1"}) for number in range(10)))
     await rows.write(HARBOUR, {"name_0": "港口", "name_1": None})
     found = (await rows.read([HARBOUR, QUAY]))[HARBOUR]

@@ -1,4 +1,4 @@
-"""Rows of the console: the log, published forms, imports; in both databases."""
+"""Rows of the console: the log, published forms, imports, in both databases."""
 
 import time
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ async def test_log_is_read_newest_first_in_pages_and_by_operator(rows: ConsoleRo
     ]  # fmt: skip
 
 
-async def test_form_leads_where_it_led_first(rows: ConsoleRows) -> None:
+async def test_form_keeps_its_first_result(rows: ConsoleRows) -> None:
     assert await rows.led_to("form") is None
     await rows.remember("form", "/c/a?number=1")
     await rows.remember("form", "/c/a?number=2")

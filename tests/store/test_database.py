@@ -1,4 +1,4 @@
-"""Transactions: whole or absent when the caller is cancelled, 2 seconds for locks, errors that say what was stored."""
+"""Transactions: all or nothing after cancellation, 2 s for locks, errors that report what was stored."""
 
 import asyncio
 import os
@@ -47,13 +47,13 @@ def count(connection: Connection) -> int:
     return connection.scalar(select(func.count()).select_from(NUMBERS)) or 0
 
 
-async def test_write_returns_the_result_and_commits(database: Database, url: str) -> None:
+async def test_write_returns_result_and_commits(database: Database, url: str) -> None:
     assert await database.write(add, 1, 2) == 2
     async with Database(url) as other:
         assert await other.read(count) == 2
 
 
-async def test_error_of_the_function_rolls_back_and_reaches_the_caller(database: Database) -> None:
+async def test_error_of_function_rolls_back_and_is_raised(database: Database) -> None:
     def fail(connection: Connection) -> None:
         add(connection, 1)
         raise LookupError("no such number")
@@ -63,7 +63,7 @@ async def test_error_of_the_function_rolls_back_and_reaches_the_caller(database:
     assert await database.read(count) == 0
 
 
-async def test_error_of_the_driver_shows_no_statement_and_no_value(database: Database) -> None:
+async def test_error_of_driver_contains_no_statement(database: Database) -> None:
     await database.write(add, 7)
     with pytest.raises(UnavailableError, match="nothing was stored") as raised:
         await database.write(add, 8, 7)
@@ -71,7 +71,7 @@ async def test_error_of_the_driver_shows_no_statement_and_no_value(database: Dat
     assert await database.read(count) == 1
 
 
-async def test_transaction_of_a_cancelled_caller_is_committed_as_a_whole(database: Database, url: str) -> None:
+async def test_transaction_of_cancelled_caller_is_committed_completely(database: Database, url: str) -> None:
     running, go_on = threading.Event(), threading.Event()
 
     def slow(connection: Connection) -> None:
@@ -87,12 +87,12 @@ async def test_transaction_of_a_cancelled_caller_is_committed_as_a_whole(databas
     assert caller.cancelled()
     go_on.set()
     await database.write(add, 3)
-    await database.close()  # waits for the transaction, which PostgreSQL runs beside the other one
+    await database.close()  # waits for the transaction, which PostgreSQL runs concurrently
     async with Database(url) as other:
         assert await other.read(count) == 3
 
 
-async def test_transaction_of_a_caller_cancelled_in_the_queue_never_begins(tmp_path: Path) -> None:
+async def test_transaction_of_caller_cancelled_in_queue_does_not_start(tmp_path: Path) -> None:
     running, go_on = threading.Event(), threading.Event()
 
     def hold(_: Connection) -> None:
@@ -150,7 +150,7 @@ async def test_closing_waits_for_transactions_of_cancelled_callers(url: str) -> 
         assert await again.read(count) == 1
 
 
-async def test_locked_file_waits_for_two_seconds_in_all(tmp_path: Path) -> None:
+async def test_locked_file_delays_all_writes_by_two_seconds_in_total(tmp_path: Path) -> None:
     file = tmp_path / "numbers.db"
     async with Database(f"sqlite:///{file}") as database:
         await database.prepare(SCHEMA)
@@ -161,11 +161,11 @@ async def test_locked_file_waits_for_two_seconds_in_all(tmp_path: Path) -> None:
         took = time.monotonic() - began
         other.close()
         assert all(isinstance(each, UnavailableError) and "locked" in each.message for each in failed)
-        assert 1.9 <= took < 3.5  # five that wait one after the other, each for 2 seconds, would take 10
+        assert 1.9 <= took < 3.5  # five waits in sequence, each of 2 seconds, would last 10
         await database.write(add, 1)
 
 
-async def test_new_connection_to_a_locked_file_waits_for_two_seconds_in_all(tmp_path: Path) -> None:
+async def test_new_connection_to_locked_file_fails_after_two_seconds(tmp_path: Path) -> None:
     file = tmp_path / "numbers.db"
     other = sqlite3.connect(file)
     other.execute("CREATE TABLE mine (x)")
@@ -178,7 +178,7 @@ async def test_new_connection_to_a_locked_file_waits_for_two_seconds_in_all(tmp_
     other.close()
 
 
-async def test_locked_rows_of_postgresql_are_reported_after_two_seconds(postgres_url: str) -> None:
+async def test_locked_rows_of_postgresql_raise_unavailable(postgres_url: str) -> None:
     async with Database(postgres_url, lock_seconds=0.5) as database:
         await database.prepare(SCHEMA)
         with psycopg.connect(postgres_url) as other:
@@ -187,7 +187,7 @@ async def test_locked_rows_of_postgresql_are_reported_after_two_seconds(postgres
                 await database.write(add, 1)
 
 
-async def test_statement_that_takes_too_long_is_not_reported_as_a_lock(postgres_url: str) -> None:
+async def test_statement_timeout_is_not_reported_as_lock(postgres_url: str) -> None:
     def sleep(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 50")
         connection.exec_driver_sql("SELECT pg_sleep(60)")
@@ -198,7 +198,7 @@ async def test_statement_that_takes_too_long_is_not_reported_as_a_lock(postgres_
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-async def test_file_that_was_deleted_or_replaced_is_an_error(tmp_path: Path, replaced: bool) -> None:
+async def test_deleted_or_replaced_file_raises_unavailable(tmp_path: Path, replaced: bool) -> None:
     file = tmp_path / "numbers.db"
     async with Database(f"sqlite:///{file}") as database:
         await database.prepare(SCHEMA)
@@ -214,7 +214,7 @@ async def test_file_that_was_deleted_or_replaced_is_an_error(tmp_path: Path, rep
         assert file.exists() is replaced
 
 
-async def test_file_is_created_for_its_owner_alone(tmp_path: Path) -> None:
+async def test_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     file = tmp_path / "numbers.db"
     async with Database(f"sqlite:///{file}") as database:
         await database.prepare(SCHEMA)
@@ -223,7 +223,7 @@ async def test_file_is_created_for_its_owner_alone(tmp_path: Path) -> None:
     assert "numbers.db" in modes
 
 
-async def test_text_of_a_database_message_does_not_decide_what_it_means(database: Database) -> None:
+async def test_words_of_database_message_do_not_change_its_classification(database: Database) -> None:
     def fail(connection: Connection) -> None:
         connection.exec_driver_sql("SELECT * FROM full_and_locked")
 
@@ -231,7 +231,7 @@ async def test_text_of_a_database_message_does_not_decide_what_it_means(database
         await database.write(fail)
 
 
-async def test_full_disk_is_reported_as_such(tmp_path: Path) -> None:
+async def test_full_disk_is_reported(tmp_path: Path) -> None:
     def bound(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 10")
 
@@ -265,7 +265,7 @@ async def test_shared_database_is_closed_by_its_last_user(url: str) -> None:
     await third.close()
 
 
-async def test_looking_for_a_table_creates_nothing(tmp_path: Path, database: Database) -> None:
+async def test_lookup_of_table_creates_no_file(tmp_path: Path, database: Database) -> None:
     assert await database.has_table(NUMBERS)
     missing = tmp_path / "missing.db"
     async with Database(f"sqlite:///{missing}") as other:
@@ -276,7 +276,7 @@ async def test_looking_for_a_table_creates_nothing(tmp_path: Path, database: Dat
             await other.has_table(NUMBERS)
 
 
-async def test_longer_wait_shares_connections_and_applies_to_its_user_alone(postgres_url: str) -> None:
+async def test_longer_wait_shares_connections_and_applies_only_to_its_caller(postgres_url: str) -> None:
     async with Database(postgres_url, lock_seconds=0.2) as database:
         await database.prepare(SCHEMA)
         with psycopg.connect(postgres_url) as other:
@@ -290,18 +290,18 @@ async def test_longer_wait_shares_connections_and_applies_to_its_user_alone(post
             assert await patient == 1
 
 
-async def test_two_processes_may_prepare_concurrently(url: str) -> None:
+async def test_databases_can_be_prepared_concurrently(url: str) -> None:
     databases = [Database(url) for _ in range(6)]
     await asyncio.gather(*(each.prepare(SCHEMA) for each in databases))
     for each in databases:
         await each.close()
 
 
-def test_switch_to_a_write_ahead_log_waits_for_other_connections(tmp_path: Path) -> None:
+def test_switch_to_write_ahead_log_waits_for_other_connections(tmp_path: Path) -> None:
     reader = sqlite3.connect(tmp_path / "numbers.db", check_same_thread=False, isolation_level=None)
     reader.execute("CREATE TABLE number (value INTEGER)")
     reader.execute("BEGIN")
-    reader.execute("SELECT * FROM number").fetchall()  # holds a lock that the switch does not wait for by itself
+    reader.execute("SELECT * FROM number").fetchall()  # holds a lock for which the switch does not wait by itself
     release = threading.Timer(0.2, reader.execute, ["COMMIT"])
     release.start()
     connection = sqlite3.connect(tmp_path / "numbers.db", timeout=0)
@@ -312,7 +312,7 @@ def test_switch_to_a_write_ahead_log_waits_for_other_connections(tmp_path: Path)
         each.close()
 
 
-def test_database_serves_one_event_loop_after_another(url: str) -> None:
+def test_database_can_be_used_by_successive_event_loops(url: str) -> None:
     database = Database(url)
     asyncio.run(database.prepare(SCHEMA))
     assert asyncio.run(database.write(add, 1)) == 1
@@ -330,7 +330,7 @@ def test_database_serves_one_event_loop_after_another(url: str) -> None:
         ("nothing", "is not a database URL"),
     ],
 )
-def test_bad_url_is_a_configuration_error(bad: str, message: str) -> None:
+def test_bad_url_raises_configuration_error(bad: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Database(bad)
 
@@ -341,7 +341,7 @@ def test_password_is_not_shown() -> None:
     assert "sslmode=require" in repr(shown)
 
 
-async def test_server_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
+async def test_unreachable_server_raises_unavailable(tmp_path: Path) -> None:
     async with Database(f"postgresql:///name?host={tmp_path}") as database:
         with pytest.raises(UnavailableError, match="nothing was stored"):
             await database.read(count)
@@ -357,7 +357,7 @@ FOREIGN = Table(
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=[]), max_size=20), st.none() | st.text(max_size=20)))
 @example({"\x00": "\x1a0;", "\x1a": "\x00\x1a", "\ud800\udfff": "x\ud83d", "\x1ad800;": "\x1a1a;", "": None})
-def test_foreign_text_reads_back_as_it_was_written(rows: dict[str, str | None]) -> None:
+def test_foreign_text_reads_back_unchanged(rows: dict[str, str | None]) -> None:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         FOREIGN.create(connection)
@@ -368,7 +368,7 @@ def test_foreign_text_reads_back_as_it_was_written(rows: dict[str, str | None]) 
     engine.dispose()
 
 
-async def test_foreign_text_that_the_database_would_refuse_is_stored(database: Database) -> None:
+async def test_foreign_text_with_characters_unsupported_by_database_is_stored(database: Database) -> None:
     texts = ["nul \x00 end", "half \ud83d pair", "\x1a0;", "plain 潮汐"]
 
     def transaction(connection: Connection) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rows of insights: events once, the last scan of a day, views of posts that history has lost."""
+"""Rows of insights: each event once, last scan of a day, views of posts that history no longer has."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +21,7 @@ async def rows(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield InsightRows(database)
 
 
-async def test_event_that_is_reported_twice_counts_once(rows: InsightRows) -> None:
+async def test_repeated_event_counts_once(rows: InsightRows) -> None:
     events = [InsightEvent(HARBOUR, DAY, JOIN, f"u{number} 1", 10.0 + number) for number in range(3)]
     await rows.record([*events, InsightEvent(HARBOUR, NEXT, LEAVE, "u0 1", 90.0)])
     await rows.record(events)
@@ -31,7 +31,7 @@ async def test_event_that_is_reported_twice_counts_once(rows: InsightRows) -> No
     assert (await rows.read(HARBOUR, NEXT)).events == {(LEAVE, NEXT): 1}
 
 
-async def test_scan_replaces_that_of_its_day_and_keeps_views_of_posts_that_are_gone(rows: InsightRows) -> None:
+async def test_scan_replaces_earlier_scan_of_day_and_keeps_views_of_missing_posts(rows: InsightRows) -> None:
     await rows.store(ScanRows(HARBOUR, DAY, 10.0, 5, {DAY: 5}, {1: (2, 5), 2: (1, 5)}))
     await rows.store(ScanRows(HARBOUR, DAY, 20.0, 6, {DAY: 4, NEXT: 2}, {2: (3, 6)}))
     found = await rows.read(HARBOUR, DAY)
@@ -40,7 +40,7 @@ async def test_scan_replaces_that_of_its_day_and_keeps_views_of_posts_that_are_g
     assert found.scanned_at == 20.0
 
 
-async def test_old_rows_and_deleted_channels_leave_nothing(rows: InsightRows) -> None:
+async def test_pruned_days_and_deleted_channels_leave_no_rows(rows: InsightRows) -> None:
     for channel in (HARBOUR, QUAY):
         await rows.record(
             [InsightEvent(channel, DAY, JOIN, "u1 1", 1.0), InsightEvent(channel, NEXT, JOIN, "u2 1", 2.0)]

@@ -1,4 +1,4 @@
-"""Leases: one owner at a time, taken over when they end, renewed and released by their owner only."""
+"""Leases: one owner at a time, free after their end, renewed and released only by their owner."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,7 +31,7 @@ async def test_lease_has_one_owner(database: Database) -> None:
     assert await database.write(second.held, ["a", "c"]) == {"c"}
 
 
-async def test_lease_that_has_ended_is_acquired_by_another_owner(database: Database) -> None:
+async def test_expired_lease_can_be_acquired_by_another_owner(database: Database) -> None:
     first, second = Leases(database, "first", seconds=-1), Leases(database, "second", seconds=60)
     await database.write(first.acquire, ["a"], HERE)
     assert await database.write(second.acquire, ["a"], HERE) == {"a"}
@@ -40,7 +40,7 @@ async def test_lease_that_has_ended_is_acquired_by_another_owner(database: Datab
     assert await database.write(second.held, ["a"]) == {"a"}
 
 
-async def test_released_lease_is_free(database: Database) -> None:
+async def test_released_lease_can_be_acquired(database: Database) -> None:
     first, second = Leases(database, "first", seconds=60), Leases(database, "second", seconds=60)
     await database.write(first.acquire, ["a"], HERE)
     await database.write(first.release, ["a"])
@@ -55,7 +55,7 @@ async def test_delayed_lease_cannot_be_acquired_before_its_time(database: Databa
     assert await database.write(first.acquire, ["a"], HERE) == set()
 
 
-async def test_postgresql_compares_with_the_clock_of_the_server(postgres_url: str) -> None:
+async def test_postgresql_compares_leases_with_server_clock(postgres_url: str) -> None:
     async with Database(postgres_url) as database:
         await database.prepare(SCHEMA)
         first, second = Leases(database, "first", seconds=60), Leases(database, "second", seconds=60)
@@ -63,7 +63,7 @@ async def test_postgresql_compares_with_the_clock_of_the_server(postgres_url: st
         assert await database.write(second.acquire, ["a"], HERE + 1e12) == set()
 
 
-async def test_lease_changes_with_the_transaction_of_the_caller(database: Database) -> None:
+async def test_lease_is_rolled_back_with_transaction_of_caller(database: Database) -> None:
     leases = Leases(database, "first", seconds=60)
 
     def acquire_and_fail(connection: Connection) -> None:

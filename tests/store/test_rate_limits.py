@@ -1,4 +1,4 @@
-"""One rate limit for all processes of an app: slots of a database, real processes, and a database that is away."""
+"""One rate limit for all processes of an app: slots in a database, real processes, database outages."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def two(url: str) -> AsyncIterator[tuple[SharedRateLimits, SharedRateLimits]]:
-    """Two processes of one app."""
+    """Yield the limits of two processes of one app."""
     first, second = (SharedRateLimits(url, 1400000001, SystemClock()) for _ in range(2))
     yield first, second
     await first.close()
@@ -52,13 +52,13 @@ async def test_slots_of_two_processes_are_one_interval_apart(two: tuple[SharedRa
     assert await slot(second, "a/c") == 0
 
 
-async def test_slots_of_a_burst_follow_without_a_pause(two: tuple[SharedRateLimits, SharedRateLimits]) -> None:
+async def test_slots_of_burst_have_no_interval(two: tuple[SharedRateLimits, SharedRateLimits]) -> None:
     first, second = two
     waits = [await slot(each, burst=3) for each in (first, second, first, second)]
     assert waits == [0, 0, 0, pytest.approx(10, abs=2)]
 
 
-async def test_slot_beyond_the_longest_wait_is_not_reserved(two: tuple[SharedRateLimits, SharedRateLimits]) -> None:
+async def test_slot_beyond_longest_wait_is_not_reserved(two: tuple[SharedRateLimits, SharedRateLimits]) -> None:
     first, second = two
     await slot(first)
     for _ in range(3):
@@ -74,7 +74,7 @@ async def test_apps_do_not_share_slots(url: str) -> None:
         await each.close()
 
 
-async def test_processes_are_counted_while_they_call(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_open_processes_are_counted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.store.rate_limits.COUNT_SECONDS", 0.0)
     limits = [SharedRateLimits(url, 1400000001, SystemClock()) for _ in range(3)]
     counted = [(await slot(each), each.processes)[1] for each in limits]
@@ -82,15 +82,13 @@ async def test_processes_are_counted_while_they_call(url: str, monkeypatch: pyte
     await limits[2].close()
     await slot(limits[0])
     assert limits[0].processes == 2
-    await slot(limits[2])  # it opens again
+    await slot(limits[2])  # it reopens
     assert limits[2].processes == 3
     for each in limits:
         await each.close()
 
 
-async def test_process_that_was_killed_is_counted_until_its_lease_ends(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_inactive_process_is_counted_until_its_lease_ends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.store.rate_limits.COUNT_SECONDS", 0.0)
     monkeypatch.setattr("channel_adapter.store.rate_limits.LEASE_SECONDS", 0.5)
     killed, left = (SharedRateLimits(url, 1400000001, SystemClock()) for _ in range(2))
@@ -104,9 +102,7 @@ async def test_process_that_was_killed_is_counted_until_its_lease_ends(
     await left.close()
 
 
-async def test_process_that_is_alone_takes_no_slot_where_that_is_enough(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_single_process_reserves_no_slot_with_skip_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.store.rate_limits.COUNT_SECONDS", 0.0)
     first, second = (SharedRateLimits(url, 1400000001, SystemClock(), skip_alone=True) for _ in range(2))
     for _ in range(3):
@@ -119,8 +115,8 @@ async def test_process_that_is_alone_takes_no_slot_where_that_is_enough(
 
 
 @pytest.mark.timeout(240)
-async def test_two_four_and_eight_processes_keep_to_one_limit(postgres_url: str) -> None:
-    """Slots are counted from before the first call: on a busy machine calls may be late, and never early."""
+async def test_two_four_and_eight_processes_stay_within_one_limit(postgres_url: str) -> None:
+    """Slots are counted from before the first call: on a busy machine calls may be late, but never early."""
     limit = ACCOUNT_CHECK.calls_per_second
     with StubServer().run_in_thread() as server:
         settings = {
@@ -136,8 +132,8 @@ async def test_two_four_and_eight_processes_keep_to_one_limit(postgres_url: str)
                 assert all(each.sent for each in found)
 
 
-async def test_limits_of_the_process_alone_exceed_those_of_the_app(url: str) -> None:
-    """What `shared` is for: without it two processes take twice the slots."""
+async def test_shared_limit_makes_second_process_wait(url: str) -> None:
+    """Without `shared` two processes use twice the slots."""
     alone = [CommandLimiter({ACCOUNT_CHECK.path: 0.1}) for _ in range(2)]
     assert [limiter.reserve(ACCOUNT_CHECK, 0) for limiter in alone] == [0, 0]
     shared = [SharedRateLimits(url, 1, SystemClock()) for _ in range(2)]
@@ -149,14 +145,14 @@ async def test_limits_of_the_process_alone_exceed_those_of_the_app(url: str) -> 
         await limiter.close()
 
 
-async def test_refusal_of_the_service_slows_the_slots_of_all_processes(url: str) -> None:
+async def test_reduced_rate_of_one_process_delays_slots_of_others(url: str) -> None:
     shared = [SharedRateLimits(url, 1, SystemClock()) for _ in range(2)]
     first, second = (CommandLimiter({ACCOUNT_CHECK.path: 4}, shared=each) for each in shared)
     first.reduce_rate(ACCOUNT_CHECK)
     await first.acquire(ACCOUNT_CHECK, 5)
     began = time.monotonic()
     await second.acquire(ACCOUNT_CHECK, 5)
-    assert time.monotonic() - began > 0.4  # 2 a second, not 4
+    assert time.monotonic() - began > 0.4  # 2 per second instead of 4
     await first.close()
     await second.close()
 
@@ -168,13 +164,13 @@ def shared_settings(server: StubServer, database: str, **more: Any) -> Settings:
     )  # fmt: skip
 
 
-async def test_without_the_database_each_process_keeps_to_its_part(
+async def test_each_process_keeps_to_its_share_without_database(
     postgres_url: str,
     new_postgres_url: Callable[[], str],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Four processes are known when the database goes; its part of 8 calls a second is 2."""
+    """Four processes are counted before the outage of the database; each may make 2 of 8 calls a second."""
     monkeypatch.setattr("channel_adapter.store.rate_limits.RETRY_SECONDS", 0.5)
     attempts: list[Attempt] = []
     others = [SharedRateLimits(postgres_url, 1400000001, SystemClock()) for _ in range(3)]
@@ -204,7 +200,7 @@ async def test_without_the_database_each_process_keeps_to_its_part(
 
 
 async def _rename(server: str, old: str, new: str, users: list[SharedRateLimits]) -> None:
-    """Rename a database, which ends every connection to it: it is away under its old name."""
+    """Rename a database, which ends every connection to it and makes it unreachable under its old name."""
     import psycopg  # noqa: PLC0415
 
     for each in users:
@@ -215,7 +211,7 @@ async def _rename(server: str, old: str, new: str, users: list[SharedRateLimits]
         await connection.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"')
 
 
-async def test_database_that_does_not_answer_delays_one_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unresponsive_database_delays_only_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.store.rate_limits.OPEN_SECONDS", 0.3)
 
     async def stall(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -232,7 +228,7 @@ async def test_database_that_does_not_answer_delays_one_call_only(monkeypatch: p
             assert 0.3 <= time.monotonic() - began < 2.5
 
 
-async def test_call_with_little_time_does_not_spend_it_on_a_database_that_is_silent() -> None:
+async def test_call_with_short_time_limit_succeeds_with_unresponsive_database() -> None:
     async def stall(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(3)
         writer.close()
@@ -246,7 +242,7 @@ async def test_call_with_little_time_does_not_spend_it_on_a_database_that_is_sil
         assert len(list(server.log.calls())) == 2
 
 
-async def test_database_that_is_not_there_is_in_the_log_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unreachable_database_is_logged_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
     async with StubServer() as server, ChannelAdapter.open(shared_settings(server, NOWHERE)) as adapter:
         await adapter.call(*CHECK)
     assert "rate_limits.database_away" in caplog.text
@@ -254,7 +250,7 @@ async def test_database_that_is_not_there_is_in_the_log_without_its_password(cap
     assert "orchid" not in caplog.text
 
 
-async def test_a_call_without_a_slot_in_its_time_was_not_sent(postgres_url: str) -> None:
+async def test_call_without_slot_in_its_time_is_not_sent(postgres_url: str) -> None:
     async with StubServer() as server:
         settings = shared_settings(server, postgres_url, calls_per_second={GET_GROUP_INFO.path: 0.001})
         async with ChannelAdapter.open(settings) as first, ChannelAdapter.open(settings) as second:
@@ -276,18 +272,18 @@ def test_shared_limits_need_postgresql(database: str | None) -> None:
     ("value", "scope"),
     [(True, "process"), (False, "off"), ("process", "process"), ("off", "off"), ("true", "process"), ("0", "off")],
 )
-def test_true_and_false_keep_their_meaning(value: Any, scope: str) -> None:
+def test_scope_is_read_from_booleans_and_names(value: Any, scope: str) -> None:
     assert Settings(sdkappid=1, key="k", region="seoul", rate_limits=value).rate_limits == scope
 
 
-def test_other_scopes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_scope_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="must be 'process', 'shared' or 'off'"):
         Settings(sdkappid=1, key="k", region="seoul", rate_limits="app")  # type: ignore[arg-type]
     monkeypatch.setenv("CHANNEL_ADAPTER_RATE_LIMITS", "false")
     assert Settings.load(None, sdkappid=1, key="k", region="seoul").rate_limits == "off"
 
 
-async def test_tables_of_slots_are_not_logged(postgres_url: str) -> None:
+async def test_tables_of_slots_are_unlogged(postgres_url: str) -> None:
     limits = SharedRateLimits(postgres_url, 1, SystemClock())
     await slot(limits)
     async with Database(postgres_url) as database:

@@ -1,4 +1,4 @@
-"""Reactions in the store: batches of a fixed number of statements, reads by the primary key, removal of old posts."""
+"""Reactions in the store: fixed number of statements per batch, reads by primary key, removal of posts."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ def posts(number: int) -> list[PostRef]:
     return [PostRef(channel, seq) for channel in (NEWS, SPORT) for seq in range(1, number + 1)]
 
 
-async def test_batch_over_many_posts_is_a_fixed_number_of_statements(store: ReactionStore) -> None:
+async def test_batch_for_many_posts_uses_fixed_number_of_statements(store: ReactionStore) -> None:
     counted = []
     for number in (1, 100):
         replaced = [ReactionCommand(ref, ANN, "👍") for ref in posts(number)]
@@ -59,7 +59,7 @@ async def test_batch_over_many_posts_is_a_fixed_number_of_statements(store: Reac
     assert len(found) == 200
 
 
-async def test_commands_of_one_batch_are_applied_in_their_order(store: ReactionStore) -> None:
+async def test_commands_of_batch_are_applied_in_order(store: ReactionStore) -> None:
     ref = PostRef(NEWS, 1)
     commands = [
         ReactionCommand(ref, ANN, "👍"), ReactionCommand(ref, ANN, "👍"), ReactionCommand(ref, ANN, "❤️"),
@@ -80,7 +80,7 @@ async def test_dropped_post_accepts_no_reactions(store: ReactionStore) -> None:
     assert set(await store.get_many([ref, other], None)) == {other}
 
 
-async def test_reads_of_sqlite_use_the_primary_key(tmp_path: Path) -> None:
+async def test_sqlite_reads_use_primary_key(tmp_path: Path) -> None:
     async with Database(f"sqlite:///{tmp_path / 'store.db'}") as database:
         store = ReactionStore(database, 1, max_per_user=1)
         await store.prepare()
@@ -101,7 +101,7 @@ async def test_reads_of_sqlite_use_the_primary_key(tmp_path: Path) -> None:
     assert [step for step in tables if not step.startswith("SEARCH")] == []
 
 
-async def test_claims_and_ends_of_many_posts_are_a_fixed_number_of_statements(store: ReactionStore) -> None:
+async def test_claims_and_results_of_many_posts_use_fixed_number_of_statements(store: ReactionStore) -> None:
     publishing = PublishingStore(store, CAPACITY, lease_seconds=60)
     counted = []
     for number in (1, 100):
@@ -112,11 +112,11 @@ async def test_claims_and_ends_of_many_posts_are_a_fixed_number_of_statements(st
             outcomes = [ClaimResult(claim, ClaimEnd.WRITTEN, 0.0) for claim in claims]
             assert all(await publishing.finish(outcomes, 10.0 * number))
         counted.append(len(executed))
-    # The larger round has one more kind of row: counts of reactions that were replaced, which are removed.
+    # The larger round has one more kind of row: counts of replaced reactions, which are removed.
     assert counted[1] - counted[0] <= 1
 
 
-async def test_two_publishers_never_claim_the_same_post(store: ReactionStore) -> None:
+async def test_two_publishers_never_claim_same_post(store: ReactionStore) -> None:
     one, two = (PublishingStore(store, CAPACITY, lease_seconds=60) for _ in range(2))
     await store.apply([ReactionCommand(ref, ANN, "👍") for ref in posts(10)], 1.0)
     first, _ = await one.claim(15, 10.0)
@@ -126,7 +126,7 @@ async def test_two_publishers_never_claim_the_same_post(store: ReactionStore) ->
     assert {claim.ref for claim in first}.isdisjoint(claim.ref for claim in second)
 
 
-async def test_posts_whose_reactions_have_not_changed_are_removed_in_pieces(store: ReactionStore) -> None:
+async def test_posts_with_unchanged_reactions_are_removed_in_batches(store: ReactionStore) -> None:
     publishing = PublishingStore(store, CAPACITY, lease_seconds=60)
     old, pending, fresh = posts(150), PostRef(NEWS, 1_000), PostRef(NEWS, 1_001)
     await store.apply([ReactionCommand(ref, ANN, "👍") for ref in [*old, fresh]], 1.0)

@@ -1,6 +1,7 @@
-"""Bodies nearly right: an exchange of the golden files, and every place in it where something else can stand.
+"""Almost valid bodies: an exchange of the golden files, and every place where a value can be replaced.
 
-What a command documents is taken from its request type, so that fields that no golden file sends are bent as well.
+Documented fields are read from the request type of a command, so that fields without a golden file are
+changed too.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ NOW = 1_770_000_000
 
 
 class Stub:
-    """One stub that is asked without a socket, and can be put back into the state of a golden file."""
+    """Stub that is called without a socket, and can be reset to the state of a golden file."""
 
     def __init__(self) -> None:
         clock = StubClock()
@@ -44,11 +45,11 @@ class Stub:
         self._runner.close()
 
     def ask(self, path: str, raw: bytes) -> int:
-        """The code of the answer."""
+        """Return the code of the answer."""
         return self.ask_all(path, [raw])[0]
 
     def ask_all(self, path: str, bodies: Iterable[bytes], back_to: Mapping[str, Any] | None = None) -> list[int]:
-        """The codes of the answers; after a call that succeeds the stub goes `back_to` a state, if one is given."""
+        """Return the codes of the answers; after each success the stub returns to `back_to`, if set."""
         return self._runner.run(self._ask_all(f"/v4/{path}?{QUERY}", bodies, back_to))
 
     async def _ask_all(self, url: str, bodies: Iterable[bytes], back_to: Mapping[str, Any] | None) -> list[int]:
@@ -65,7 +66,7 @@ class Stub:
         return codes
 
     def enter(self, golden: Golden) -> dict[str, Any]:
-        """Put the stub into the state that the golden file is about; the state."""
+        """Put the stub into the initial state of the golden file, and return that state."""
         state = self._states.get(golden.name)
         if state is None:
             self.dispatcher.reset()
@@ -79,7 +80,7 @@ class Stub:
 
 @cache
 def exchanges() -> tuple[Golden, ...]:
-    """The golden files that a stub can be asked."""
+    """Return the golden files of commands that the stub handles."""
     return tuple(
         golden for golden in load_all() if golden.only_client is None and (golden.service, golden.command) in HANDLERS
     )
@@ -87,7 +88,7 @@ def exchanges() -> tuple[Golden, ...]:
 
 @cache
 def fullest() -> dict[str, Golden]:
-    """For every command the exchange that sends the most."""
+    """Return for every command the exchange with the longest request."""
     found: dict[str, Golden] = {}
     for golden in sorted(exchanges(), key=lambda golden: len(golden.request_bytes)):
         found[f"{golden.service}/{golden.command}"] = golden
@@ -95,7 +96,7 @@ def fullest() -> dict[str, Golden]:
 
 
 def nodes(value: Any, place: Place = ()) -> Iterator[Place]:
-    """Where something stands in a JSON value."""
+    """Yield the place of every value inside a JSON value."""
     if place:
         yield place
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -104,7 +105,7 @@ def nodes(value: Any, place: Place = ()) -> Iterator[Place]:
 
 
 def documented_fields(model: type[BaseModel], place: Place = ()) -> Iterator[Place]:
-    """Where something may stand in a request; of lists the first item."""
+    """Yield the place of every field of a request; for lists, that of the first item."""
     for name, field in model.model_fields.items():
         here = (*place, field.alias or name)
         yield here
@@ -121,14 +122,14 @@ def _models(annotation: Any, listed: bool = False) -> Iterator[tuple[type[BaseMo
 
 
 def places(path: str) -> list[Place]:
-    """Everything in the fullest exchange of a command, and everything that its request documents."""
+    """Return every place in the fullest exchange of a command, and every place that its request documents."""
     service, _, name = path.partition("/")
     known = documented_fields(HANDLERS[service, name].command.request)
     return list(dict.fromkeys((*nodes(fullest()[path].request), *known)))
 
 
 def with_value(body: Any, place: Place, value: Any) -> Any:
-    """The body with something else at one place; what leads there is made if it is missing."""
+    """Return the body with another value at one place; missing parents are created."""
     if not place:
         return value
     key, rest = place[0], place[1:]
@@ -144,7 +145,7 @@ def with_value(body: Any, place: Place, value: Any) -> Any:
 
 
 def without(body: Any, place: Place) -> Any:
-    """The body without what stands at one place; as it is when nothing does."""
+    """Return the body without the value at one place, or unchanged if there is none."""
     key, rest = place[0], place[1:]
     if isinstance(body, list) and isinstance(key, int) and key < len(body):
         return [*body[:key], *([without(body[key], rest)] if rest else []), *body[key + 1 :]]

@@ -1,4 +1,4 @@
-"""The server of an app that listens to webhooks, written from the documentation: hears, remembers, answers."""
+"""Webhook server of an app, written from the documentation: receives, records, answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ OK: Final = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
 
 class App:
-    """The app's own server: keeps what it is told, answers as a test wants."""
+    """Server of the app: records the webhooks it receives, and returns the answers that a test sets."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, str], dict[str, Any]]] = []

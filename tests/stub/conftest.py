@@ -1,4 +1,4 @@
-"""The stub as a stranger meets it: raw HTTP, signatures of the official package, nothing of client or models."""
+"""Stub for third-party callers: raw HTTP, signatures of the official package, no code of the adapter."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -26,19 +26,19 @@ IMPORT_MANY = f"{ACCOUNTS}/multiaccount_import"
 
 @dataclass
 class Caller:
-    """Someone who knows the documentation: builds URLs by hand and reads envelopes."""
+    """Caller written from the documentation: builds URLs by hand and reads envelopes."""
 
     server: StubServer
     session: aiohttp.ClientSession
 
     def signature(self, identifier: str | None = None, *, key: str | None = None, expire: int = 86_400) -> str:
-        """A UserSig as the official package makes it, by the machine's clock."""
+        """Return a UserSig as the official package makes it, by the clock of the machine."""
         maker = TLSSigAPIv2.TLSSigAPIv2(self.server.sdkappid, key or self.server.key)
         signature: str = maker.gen_sig(identifier or self.server.admin, expire)
         return signature
 
     def parameters(self, **changes: str | None) -> dict[str, str]:
-        """The query string of a good call, with changes; None leaves a name out."""
+        """Return the query string of a valid call, with changes; None omits a name."""
         good = {
             "sdkappid": str(self.server.sdkappid),
             "identifier": self.server.admin,
@@ -49,11 +49,11 @@ class Caller:
         return {name: value for name, value in (good | changes).items() if value is not None}
 
     async def send(self, path: str, body: bytes, /, **changes: str | None) -> dict[str, Any]:
-        """One request with a body of any bytes. Asserts what holds for every answer: status 200 and an envelope."""
+        """Send a POST request with any bytes; check status 200 and the envelope, and return the answer."""
         return await self.request("POST", path, body, **changes)
 
     async def request(self, method: str, path: str, body: bytes, /, **changes: str | None) -> dict[str, Any]:
-        """The same with another method."""
+        """Send a request with any method; check status 200 and the envelope, and return the answer."""
         url = self.server.url + path
         async with self.session.request(method, url, params=self.parameters(**changes), data=BytesIO(body)) as response:
             assert response.status == 200
@@ -65,11 +65,11 @@ class Caller:
         return answer
 
     async def call(self, command: str, body: Any, **changes: str | None) -> dict[str, Any]:
-        """A call of `service/command` with a JSON body."""
+        """Call `service/command` with a JSON body."""
         return await self.send(f"/v4/{command}", json.dumps(body).encode(), **changes)
 
     async def must(self, command: str, body: Any) -> dict[str, Any]:
-        """A call that has to succeed."""
+        """Call a command, and check that it succeeds."""
         answer = await self.call(command, body)
         assert answer["ErrorCode"] == 0, answer
         return answer
@@ -77,13 +77,13 @@ class Caller:
 
 @pytest.fixture
 def clock() -> StubClock:
-    """The world's clock; it runs until a test freezes or moves it."""
+    """Return the clock of the stub; it runs until a test freezes or moves it."""
     return StubClock()
 
 
 @pytest.fixture
 def settings() -> StubSettings:
-    """Settings of the stub under test; a module overrides this fixture to change them."""
+    """Return the settings of the stub under test; a module overrides this fixture to change them."""
     return StubSettings()
 
 
@@ -110,19 +110,19 @@ Start = Callable[[StubServer], Caller]
 
 @pytest.fixture
 def stranger(session: aiohttp.ClientSession) -> Start:
-    """A caller of a server that the test made by itself."""
+    """Return a function that makes a caller of a server which the test started itself."""
     return lambda server: Caller(server, session)
 
 
 @pytest.fixture
 async def app() -> App:
-    """The app's server, as a test asks what it heard and says what it answers."""
+    """Return the app's server; a test reads its received webhooks and sets its answers."""
     return App()
 
 
 @pytest.fixture
 async def hook_url(app: App) -> AsyncIterator[str]:
-    """Where the app listens."""
+    """Yield the URL at which the app receives webhooks."""
     listening = web.Application()
     listening.router.add_post("/hook", app.receive)
     runner = web.AppRunner(listening, access_log=None, shutdown_timeout=0.1)
@@ -134,7 +134,7 @@ async def hook_url(app: App) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def hooked(app: App, hook_url: str, clock: StubClock, session: aiohttp.ClientSession) -> AsyncIterator[Caller]:
-    """A caller of a stub with a group, whose app has been told of everything so far and forgot it."""
+    """Yield a caller of a stub with a group, whose app has received and cleared all webhooks so far."""
     async with StubServer(clock=clock, webhooks=CallbackSettings(url=hook_url), control=ControlSettings()) as server:
         caller = Caller(server, session)
         await caller.must(IMPORT_MANY, {"AccountList": [{"UserID": "editor"}, {"UserID": "reader_1"}]})

@@ -1,4 +1,4 @@
-"""Every command, whatever its body: always an envelope, a code of its family, and no change when it refuses."""
+"""Any body for every command: an envelope with a code of its family; a refusal changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ RAW = {
     "UTF-16": '{"GroupId":"x"}'.encode("utf-16"),
 }
 OF_ANY_GROUP = {10004, 10005, 10007, 10010, 10015, 10019, 10037, 10038}
-EXTRA = {  # codes that a family answers beside those on the pages of its commands
+EXTRA = {  # codes of a family besides those on the pages of its commands
     "group_open_http_svc": {*OF_ANY_GROUP, 10030, 80002},
     "group_open_attr_http_svc": OF_ANY_GROUP,
     "group_open_avchatroom_http_svc": OF_ANY_GROUP,
@@ -52,7 +52,7 @@ PER_COMMAND = documented_codes()
 
 
 def codes_of(service: str) -> set[int]:
-    """What the commands of a service may answer to a body."""
+    """Return the codes with which the commands of a service may answer a body."""
     own = {code for path, codes in PER_COMMAND.items() if path.startswith(f"{service}/") for code in codes}
     return own | EXTRA.get(service, set()) | {0, BAD_JSON, NUMBER_AS_ACCOUNT}
 
@@ -67,13 +67,13 @@ def stub() -> Iterator[Stub]:
     opened.close()
 
 
-def test_there_is_an_exchange_for_every_command() -> None:
+def test_every_command_has_exchange() -> None:
     assert set(PATHS) <= set(fullest())
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_something_wrong_in_every_documented_field(stub: Stub, path: str) -> None:
-    """First one at a time, to see what is refused; then all of that in a row, after which nothing has changed."""
+def test_wrong_value_in_any_documented_field_is_answered_and_refusal_changes_nothing(stub: Stub, path: str) -> None:
+    """Send the bodies one by one to find the refused ones; then send these in sequence: nothing changes."""
     golden = fullest()[path]
     state = stub.enter(golden)
     bodies = list(bent(path, golden.request))
@@ -93,7 +93,7 @@ def bent(path: str, body: dict[str, Any]) -> Iterator[bytes]:
 
 
 def account_places(path: str) -> list[Place]:
-    """Where the fullest exchange of a command has accounts."""
+    """Return the places of accounts in the fullest exchange of a command."""
     found = []
     for place in nodes(fullest()[path].request):
         name = next((key for key in reversed(place) if isinstance(key, str)), "")
@@ -104,20 +104,20 @@ def account_places(path: str) -> list[Place]:
 
 @pytest.mark.parametrize("path", [path for path in PATHS if account_places(path)])
 @pytest.mark.parametrize("number", [10086, -1, 0.5, 2**63])
-def test_a_number_in_the_place_of_every_account(stub: Stub, path: str, number: float) -> None:
+def test_number_in_place_of_account_is_refused(stub: Stub, path: str, number: float) -> None:
     golden = fullest()[path]
     state = stub.enter(golden)
     for place in account_places(path):
         code = stub.ask(path, json.dumps(with_value(golden.request, place, number)).encode())
         if isinstance(golden.request[str(place[0])], list) and len(place) == 1:
-            assert code != 0  # the list itself is no account
+            assert code != 0  # the list itself is not an account
         else:
             assert code == NUMBER_AS_ACCOUNT, place
     assert stub.world.dump() == state
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_what_is_no_object(stub: Stub, path: str) -> None:
+def test_body_that_is_no_object_is_refused(stub: Stub, path: str) -> None:
     golden = fullest()[path]
     state = stub.enter(golden)
     for name, raw in RAW.items():
@@ -144,7 +144,7 @@ VALUES = st.recursive(
 
 @settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_golden_bodies_bent_in_several_places(stub: Stub, data: st.DataObject) -> None:
+def test_golden_body_with_several_changes_is_answered_with_known_code(stub: Stub, data: st.DataObject) -> None:
     golden = data.draw(st.sampled_from(exchanges()))
     body: dict[str, Any] = golden.request
     for _ in range(data.draw(st.integers(1, 3))):
@@ -162,7 +162,7 @@ def test_golden_bodies_bent_in_several_places(stub: Stub, data: st.DataObject) -
 
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(PATHS), st.binary(max_size=300))
-def test_random_bytes(stub: Stub, path: str, raw: bytes) -> None:
+def test_refused_random_bytes_change_nothing(stub: Stub, path: str, raw: bytes) -> None:
     state = stub.enter(fullest()[path])
     if stub.ask(path, raw):
         assert stub.world.dump() == state

@@ -1,4 +1,4 @@
-"""Whatever arrives, the answer is HTTP 200 with an envelope, the stub does not break down, and nothing changes."""
+"""Any input: the answer is HTTP 200 with an envelope, the stub keeps running, and nothing changes."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ THOROUGH = effort(max_examples=300)
 
 
 def ask(dispatcher: RequestDispatcher, path: str, raw: bytes, query: str, method: str = "POST") -> dict[str, Any]:
-    """The envelope of a request, without a socket in between."""
+    """Return the envelope of the answer to a request, without a socket."""
     reply = asyncio.run(dispatcher.answer(method, f"{path}?{query}", "127.0.0.1", raw))
     answer: dict[str, Any] = json.loads(reply.body)
     assert set(answer) >= {"ActionStatus", "ErrorCode", "ErrorInfo"}
@@ -91,7 +91,7 @@ def query() -> str:
 
 @THOROUGH
 @given(st.sampled_from(PATHS), BODIES)
-def test_any_json_for_every_command(query: str, path: str, body: dict[str, Any]) -> None:
+def test_refused_json_changes_nothing_for_every_command(query: str, path: str, body: dict[str, Any]) -> None:
     world = StubState(UNLIMITED)
     before = world.dump()
     if ask(RequestDispatcher(world), path, json.dumps(body).encode(), query)["ErrorCode"] != 0:
@@ -100,11 +100,11 @@ def test_any_json_for_every_command(query: str, path: str, body: dict[str, Any])
 
 @THOROUGH
 @given(st.sampled_from(PATHS), st.binary(max_size=200))
-def test_random_bytes_change_nothing(query: str, path: str, raw: bytes) -> None:
+def test_refused_random_bytes_change_nothing(query: str, path: str, raw: bytes) -> None:
     world = StubState(UNLIMITED)
     before = world.dump()
     answer = ask(RequestDispatcher(world), path, raw, query)
-    if answer["ErrorCode"] == 0:  # an object by chance
+    if answer["ErrorCode"] == 0:  # a JSON object by chance
         assert raw.strip().startswith(b"{")
     else:
         assert world.dump() == before
@@ -116,18 +116,18 @@ def test_random_bytes_change_nothing(query: str, path: str, raw: bytes) -> None:
     st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
     st.sampled_from(["GET", "POST", "HEAD", "BREW"]),
 )
-def test_any_request_line(path: str, query: str, method: str) -> None:
+def test_any_request_line_is_refused_with_envelope(path: str, query: str, method: str) -> None:
     assert ask(RequestDispatcher(StubState(UNLIMITED)), "/v4/" + path, b"{}", query, method)["ErrorCode"] != 0
 
 
 @pytest.mark.parametrize("depth", [100, 10_000, 200_000])
-async def test_deep_json(caller: Caller, depth: int) -> None:
+async def test_deeply_nested_json_is_refused(caller: Caller, depth: int) -> None:
     deep = b'{"UserID":' + b"[" * depth + b"]" * depth + b"}"
     assert (await caller.send(f"/v4/{IMPORT}", deep))["ErrorCode"] != 0
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_ten_megabytes(caller: Caller, chunked: bool) -> None:
+async def test_body_of_ten_megabytes_is_refused(caller: Caller, chunked: bool) -> None:
     blob = b'{"UserID":"' + b"x" * 10_000_000 + b'"}'
 
     async def pieces() -> Any:
@@ -143,7 +143,7 @@ async def test_ten_megabytes(caller: Caller, chunked: bool) -> None:
     await caller.must(IMPORT, {"UserID": "still_there"})
 
 
-async def test_numbers_where_accounts_belong(caller: Caller) -> None:
+async def test_number_in_place_of_account_is_refused(caller: Caller) -> None:
     assert (await caller.call(IMPORT, {"UserID": 10086}))["ErrorCode"] == 60015
     owner = {"Type": "Community", "Name": "n", "Owner_Account": 10086}
     assert (await caller.call(f"{GROUPS}/create_group", owner))["ErrorCode"] == 60015
@@ -162,7 +162,7 @@ async def test_numbers_where_accounts_belong(caller: Caller) -> None:
     ],
     ids=["bytes", "version", "length", "long line", "chunks", "gzip", "not utf-8"],
 )
-async def test_what_is_hardly_http(caller: Caller, request_bytes: bytes) -> None:
+async def test_malformed_http_is_answered_with_envelope(caller: Caller, request_bytes: bytes) -> None:
     port = int(caller.server.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request_bytes)
@@ -193,7 +193,7 @@ async def test_malformed_requests_are_counted_and_logged_once_without_their_byte
     assert "usersig" not in caplog.text
 
 
-async def test_body_that_cannot_be_decompressed_leaves_no_traceback(
+async def test_body_that_cannot_be_decompressed_logs_no_traceback(
     caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = int(caller.server.url.rpartition(":")[2])
@@ -205,7 +205,7 @@ async def test_body_that_cannot_be_decompressed_leaves_no_traceback(
     assert all(record.exc_info is None for record in caplog.records)
 
 
-async def test_a_client_that_asks_before_it_sends(caller: Caller) -> None:
+async def test_client_that_expects_100_continue_is_answered(caller: Caller) -> None:
     await caller.must(IMPORT, {"UserID": "first"})
     async with caller.session.post(
         f"{caller.server.url}/v4/{IMPORT}", params=caller.parameters(), data=b'{"UserID":"u"}', expect100=True
@@ -213,7 +213,7 @@ async def test_a_client_that_asks_before_it_sends(caller: Caller) -> None:
         assert (await response.json())["ErrorCode"] == 0
 
 
-async def test_a_client_that_leaves_in_the_middle(caller: Caller) -> None:
+async def test_client_that_disconnects_mid_request_does_not_stop_stub(caller: Caller) -> None:
     port = int(caller.server.url.rpartition(":")[2])
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST /v4/a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n{")

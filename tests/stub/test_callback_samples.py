@@ -1,4 +1,4 @@
-"""Webhooks by hand: any command, with the body that the documents give it."""
+"""Triggered webhooks: any command, with the documented body."""
 
 import asyncio
 from typing import Any
@@ -64,7 +64,7 @@ WITHOUT_TIME = [
 ]
 
 
-def test_every_documented_command_has_a_sample() -> None:
+def test_every_documented_command_has_sample() -> None:
     assert sorted(samples()) == sorted(COMMANDS)
     assert all(sample.source and sample.body for sample in samples().values())
     assert [command for command, sample in samples().items() if "EventTime" not in sample.body] == sorted(
@@ -85,7 +85,7 @@ async def test_every_command_can_be_triggered(hooked: Caller, app: App, clock: S
     assert ("ClientIP" in query) == (command != "Alert.RequestOverLimit")
 
 
-async def test_changes_are_merged_into_the_sample(hooked: Caller, app: App, clock: StubClock) -> None:
+async def test_changes_are_merged_into_sample(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze(NOW)
     trigger = hooked.server.webhooks.trigger
     await trigger("Group.CallbackAfterSendMsg", GroupId=GROUP, MsgSeq=4, MsgBody=[], EventTime=None)
@@ -104,7 +104,7 @@ async def test_changes_are_merged_into_the_sample(hooked: Caller, app: App, cloc
     assert samples()["State.StateChange"].body["Info"]["Action"] == "Login"
 
 
-async def test_the_receiver_sees_commands_that_nobody_knows(hooked: Caller, app: App, clock: StubClock) -> None:
+async def test_unknown_command_can_be_triggered(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze(NOW)
     await hooked.server.webhooks.trigger("Group.CallbackAfterMoonrise", GroupId=GROUP, Moons=[{"Phase": 0.5}])
     await hooked.server.webhooks.trigger("Bare", EventTime=None)
@@ -119,7 +119,7 @@ async def test_the_receiver_sees_commands_that_nobody_knows(hooked: Caller, app:
     ]
 
 
-async def test_triggered_events_are_bent_and_signed_like_others(hooked: Caller, app: App) -> None:
+async def test_triggered_events_are_modified_and_signed_like_others(hooked: Caller, app: App) -> None:
     settings: dict[str, Any] = {
         "url": hooked.server.webhooks.settings.url,
         "token": "orchid-7f",
@@ -142,7 +142,7 @@ async def test_triggered_events_are_bent_and_signed_like_others(hooked: Caller, 
     assert "ClientIP" not in query
 
 
-async def test_what_the_app_answers_beforehand_can_be_seen(hooked: Caller, app: App) -> None:
+async def test_delivery_contains_answer_of_app(hooked: Caller, app: App) -> None:
     app.answers["Group.CallbackBeforeSendMsg"] = lambda body: {**OK, "ErrorCode": 1, "ErrorInfo": body["GroupId"]}
     delivery = await hooked.server.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId="@TGS#_x")
     assert delivery.answer == {**OK, "ErrorCode": 1, "ErrorInfo": "@TGS#_x"}
@@ -151,7 +151,7 @@ async def test_what_the_app_answers_beforehand_can_be_seen(hooked: Caller, app: 
     assert (delivery.answer, delivery.outcome) == (None, "the answer has no ErrorCode")
 
 
-async def test_it_takes_its_turn(hooked: Caller, app: App) -> None:
+async def test_triggered_events_are_delivered_in_order(hooked: Caller, app: App) -> None:
     app.answers["Group.CallbackAfterSendMsg"] = lambda _: 0.2
     element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "x"}}
     message = {"GroupId": GROUP, "From_Account": "editor", "Random": 5, "MsgBody": [element]}
@@ -162,7 +162,7 @@ async def test_it_takes_its_turn(hooked: Caller, app: App) -> None:
     assert [body["Number"] for body in app.bodies("Mine")] == [0, 1, 2]
 
 
-async def test_without_an_app_there_is_nothing_to_trigger(clock: StubClock) -> None:
+async def test_trigger_without_app_raises_webhooks_off(clock: StubClock) -> None:
     async with StubServer(clock=clock) as server:
         with pytest.raises(WebhooksOffError):
             await server.webhooks.trigger("State.StateChange")
@@ -171,7 +171,7 @@ async def test_without_an_app_there_is_nothing_to_trigger(clock: StubClock) -> N
         await stopped.webhooks.trigger("State.StateChange")
 
 
-async def test_what_json_does_not_know_is_refused_at_once(hooked: Caller, app: App) -> None:
+async def test_body_that_is_no_json_is_refused_before_delivery(hooked: Caller, app: App) -> None:
     with pytest.raises(TypeError):
         await hooked.server.webhooks.trigger("State.StateChange", Info={1, 2})
     await hooked.server.webhooks.trigger("State.StateChange")
@@ -179,7 +179,7 @@ async def test_what_json_does_not_know_is_refused_at_once(hooked: Caller, app: A
 
 
 @pytest.mark.parametrize("end", ["reset", "stop"])
-async def test_who_waits_hears_of_the_end(hooked: Caller, app: App, end: str) -> None:
+async def test_waiting_trigger_raises_webhooks_off_after_reset_or_stop(hooked: Caller, app: App, end: str) -> None:
     webhooks = hooked.server.webhooks
     webhooks.settings = webhooks.settings.model_copy(update={"delay": 30.0})
     waiting = [asyncio.create_task(webhooks.trigger("Mine")) for _ in range(2)]
@@ -195,8 +195,8 @@ async def test_who_waits_hears_of_the_end(hooked: Caller, app: App, end: str) ->
     assert app.told == []
 
 
-async def test_from_another_thread(hook_url: str, app: App) -> None:
-    """A stub in a thread of its own is used from any loop, or from none."""
+async def test_webhook_can_be_triggered_from_another_thread(hook_url: str, app: App) -> None:
+    """A stub in a thread of its own can be used from any event loop, or from none."""
 
     def plain() -> str:
         return asyncio.run(server.webhooks.trigger("Mine", Number=1)).outcome
@@ -211,7 +211,7 @@ async def test_from_another_thread(hook_url: str, app: App) -> None:
     assert [body["Number"] for body in app.bodies("Mine")] == [1, 2, 2]
 
 
-async def test_over_the_control_plane(hooked: Caller, app: App) -> None:
+async def test_webhook_can_be_triggered_over_control_plane(hooked: Caller, app: App) -> None:
     async def ask(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         url = f"{hooked.server.url}/_stub/webhooks/{path}"
         async with hooked.session.request(method, url, json=body) as response:
@@ -230,7 +230,7 @@ async def test_over_the_control_plane(hooked: Caller, app: App) -> None:
     assert (await ask("POST", "trigger", {"comand": "x"}))[0] == 400
 
 
-def test_an_event_is_made_without_a_server() -> None:
+def test_sample_event_is_made_without_server() -> None:
     event = sample_event("Group.CallbackAfterGroupFull", {}, now=NOW + 0.25)
     assert event.body == {
         "CallbackCommand": "Group.CallbackAfterGroupFull",
@@ -272,8 +272,8 @@ LIFE: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def test_what_happens_looks_like_the_samples(hooked: Caller, app: App) -> None:
-    """Names and types of every event that calls cause, beside the samples typed from the documents."""
+async def test_events_of_calls_have_shape_of_samples(hooked: Caller, app: App) -> None:
+    """Compare names and types of the events of calls with the samples typed from the documentation."""
     await hooked.must(IMPORT_MANY, {"AccountList": [{"UserID": "u"}]})
     for name, body in LIFE:
         row, asked = find(name), dict(body)

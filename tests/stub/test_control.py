@@ -1,4 +1,4 @@
-"""The control plane, as a test in another process and another language uses it."""
+"""Control plane as used by a test in another process and another language."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ TOKEN = "orchid-control"
 
 
 class Remote(Caller):
-    """A caller that also speaks to `/_stub/`."""
+    """Caller that also uses `/_stub/`."""
 
     async def control(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         url = f"{self.server.url}/_stub/{path}"
@@ -42,25 +42,25 @@ async def remote(session: aiohttp.ClientSession) -> AsyncIterator[Remote]:
         assert server.app.failures == 0
 
 
-async def test_it_is_closed_unless_opened(caller: Caller) -> None:
+async def test_control_plane_is_disabled_by_default(caller: Caller) -> None:
     async with caller.session.get(f"{caller.server.url}/_stub/health") as response:
         assert (await response.json())["ErrorCode"] == 60002
 
 
-async def test_health(remote: Remote) -> None:
+async def test_health_reports_status_app_calls_and_accounts(remote: Remote) -> None:
     await remote.must(IMPORT, {"UserID": "u"})
     health = await remote.good("GET", "health")
     assert (health["status"], health["sdkappid"], health["calls"], health["accounts"]) == ("ok", 1400000001, 1, 2)
 
 
-async def test_reset(remote: Remote) -> None:
+async def test_reset_deletes_accounts_and_calls(remote: Remote) -> None:
     await remote.must(IMPORT, {"UserID": "u"})
     assert await remote.good("POST", "reset") == {"ok": True}
     assert (await remote.good("GET", "health"))["accounts"] == 1  # the admin
     assert await remote.good("GET", "calls") == []
 
 
-async def test_clock(remote: Remote) -> None:
+async def test_clock_can_be_frozen_advanced_set_and_resumed(remote: Remote) -> None:
     assert await remote.good("POST", "clock", {"freeze": NOW}) == {"now": NOW, "frozen": True}
     assert (await remote.good("POST", "clock", {"advance": 3600}))["now"] == NOW + 3600
     assert (await remote.good("POST", "clock", {"set": NOW - 5}))["now"] == NOW - 5
@@ -69,7 +69,7 @@ async def test_clock(remote: Remote) -> None:
     assert (await remote.good("GET", "clock"))["now"] > NOW
 
 
-async def test_a_seed(remote: Remote) -> None:
+async def test_seed_adds_accounts_and_makes_calls(remote: Remote) -> None:
     users = [f"u{n}" for n in range(250)]
     calls = [
         {"command": "create_group", "body": {"Type": "Community", "Name": "n", "GroupId": "@TGS#_a"}},
@@ -83,14 +83,14 @@ async def test_a_seed(remote: Remote) -> None:
     assert [item["Role"] for item in roles["UserIdList"]] == ["Member", "NotMember"]
 
 
-async def test_a_seed_in_toml(remote: Remote) -> None:
+async def test_seed_is_accepted_as_toml(remote: Remote) -> None:
     text = 'accounts = ["a"]\n[[calls]]\ncommand = "account_import"\nbody = {UserID = "b"}\n'
     url = f"{remote.server.url}/_stub/seed"
     async with remote.session.post(url, data=text, headers={"Content-Type": "application/toml"}) as response:
         assert await response.json() == {"done": 2}
 
 
-async def test_a_seed_that_is_refused_says_where(remote: Remote) -> None:
+async def test_error_of_seed_names_refused_call(remote: Remote) -> None:
     calls = [{"command": "account_import", "body": {"UserID": "a"}}, {"command": "destroy_group", "body": {}}]
     status, answer = await remote.control("POST", "seed", {"calls": calls})
     assert status == 409
@@ -99,7 +99,7 @@ async def test_a_seed_that_is_refused_says_where(remote: Remote) -> None:
     assert (status, answer["error"]) == (400, "call 1, nothing: no such command")
 
 
-async def test_state_out_and_in(remote: Remote) -> None:
+async def test_state_can_be_exported_and_restored(remote: Remote) -> None:
     await remote.must(IMPORT, {"UserID": "u"})
     await remote.must(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n", "GroupId": "@TGS#_a"})
     state = await remote.good("GET", "state")
@@ -114,7 +114,7 @@ async def test_state_out_and_in(remote: Remote) -> None:
     assert (await remote.good("GET", "health"))["accounts"] == len(state["accounts"])
 
 
-async def test_people_with_phones(remote: Remote) -> None:
+async def test_client_app_actions_change_state(remote: Remote) -> None:
     async def do(user: str, what: str, **arguments: Any) -> tuple[int, Any]:
         return await remote.control("POST", "people", {"user": user, "do": what, "with": arguments})
 
@@ -145,12 +145,12 @@ async def test_people_with_phones(remote: Remote) -> None:
         ({"user": "u", "do": "post", "with": {"group_id": "@TGS#_none", "body": [{"MsgType": 1}]}}, 400),
     ],
 )
-async def test_people_who_cannot(remote: Remote, action: dict[str, Any], status: int) -> None:
+async def test_invalid_client_app_action_is_refused(remote: Remote, action: dict[str, Any], status: int) -> None:
     await remote.good("POST", "seed", {"accounts": ["u"]})
     assert (await remote.control("POST", "people", action))[0] == status
 
 
-async def test_faults_come_and_go(remote: Remote) -> None:
+async def test_faults_can_be_added_replaced_and_deleted(remote: Remote) -> None:
     await remote.good("POST", "faults", {"name": "first", "command": "account_import", "code": 60008, "nth": 1})
     assert (await remote.call(IMPORT, {"UserID": "u"}))["ErrorCode"] == 60008
     report = await remote.good("GET", "faults")
@@ -164,7 +164,7 @@ async def test_faults_come_and_go(remote: Remote) -> None:
     assert (await remote.call(IMPORT, {"UserID": "u"}))["ErrorCode"] == 0
 
 
-async def test_the_request_log(remote: Remote) -> None:
+async def test_calls_can_be_filtered_by_command_and_fields(remote: Remote) -> None:
     for number, user in enumerate(["a", "b", "123"]):
         await remote.call(IMPORT, {"UserID": user, "Number": number})
     await remote.call(f"{GROUPS}/create_grup", {})
@@ -177,7 +177,7 @@ async def test_the_request_log(remote: Remote) -> None:
     assert {"command": f"{ACCOUNTS}/account_import", "code": 0, "times": 3} in await remote.good("GET", "counters")
 
 
-async def test_what_came_nearest(remote: Remote) -> None:
+async def test_nearest_calls_are_listed_with_their_differences(remote: Remote) -> None:
     await remote.call(IMPORT, {"UserID": "a"})
     await remote.call(f"{ACCOUNTS}/account_check", {"CheckItem": []})
     await remote.call(IMPORT, {"UserID": "b", "Nick": "Bee"})
@@ -189,18 +189,18 @@ async def test_what_came_nearest(remote: Remote) -> None:
     assert await remote.good("POST", "calls/nearest", {"command": "send_group_msg"}) == []
 
 
-async def test_unknown_fields_seen(remote: Remote) -> None:
+async def test_unknown_fields_are_counted_by_command(remote: Remote) -> None:
     await remote.call(IMPORT, {"UserID": "a", "UserName": "typo"})
     assert await remote.good("GET", "unknown_fields") == [{"command": IMPORT, "field": "UserName", "times": 1}]
 
 
-async def test_latency(remote: Remote) -> None:
+async def test_latency_can_be_set(remote: Remote) -> None:
     await remote.good("PUT", "latency", {"base": 0.05})
     assert remote.server.app.latency.next() == 0.05
     await remote.good("PUT", "latency", {"base": 0})
 
 
-async def test_webhooks_over_the_wire(remote: Remote) -> None:
+async def test_webhooks_can_be_configured_triggered_and_redelivered(remote: Remote) -> None:
     status, answer = await remote.control("POST", "webhooks/trigger", {"command": "State.StateChange"})
     assert (status, answer["error"]) == (409, "webhooks are off: give them a url first")
     shown = await remote.good("PUT", "webhooks", {"url": "http://127.0.0.1:1/", "token": "hush", "timeout": 0.2})
@@ -237,17 +237,19 @@ async def test_webhooks_over_the_wire(remote: Remote) -> None:
         ("GET", "calls?limit=all", None, 400),
     ],
 )
-async def test_mistakes_are_told(remote: Remote, method: str, path: str, body: Any, status: int) -> None:
+async def test_invalid_request_is_refused_with_error(
+    remote: Remote, method: str, path: str, body: Any, status: int
+) -> None:
     got, answer = await remote.control(method, path, body)
     assert (got, list(answer)) == (status, ["error"])
 
 
-async def test_bytes_that_are_no_json(remote: Remote) -> None:
+async def test_body_that_is_no_json_is_refused(remote: Remote) -> None:
     async with remote.session.post(f"{remote.server.url}/_stub/faults", data=b"\xff{") as response:
         assert response.status == 400
 
 
-async def test_web_pages_are_refused(remote: Remote) -> None:
+async def test_requests_of_web_pages_are_refused(remote: Remote) -> None:
     assert (await remote.control("POST", "reset", Origin="http://evil.example"))[0] == 403
 
 
@@ -265,7 +267,9 @@ async def test_web_pages_are_refused(remote: Remote) -> None:
         (None, TOKEN, None, 401),
     ],
 )
-async def test_who_may(peer: str | None, token: str | None, sent: str | None, status: int) -> None:
+async def test_access_depends_on_address_and_token(
+    peer: str | None, token: str | None, sent: str | None, status: int
+) -> None:
     server = StubServer()
     settings = ControlSettings(token=None if token is None else SecretStr(token))
     control = ControlPlane(settings, server.dispatcher, server.webhooks, Latency(), server.reset)
@@ -299,7 +303,7 @@ async def test_who_may(peer: str | None, token: str | None, sent: str | None, st
         ("stub.internal", 200),
     ],
 )
-async def test_foreign_host_needs_the_token(host: str, status: int, session: aiohttp.ClientSession) -> None:
+async def test_foreign_host_needs_token(host: str, status: int, session: aiohttp.ClientSession) -> None:
     settings = ControlSettings(token=SecretStr(TOKEN))
     async with StubServer(control=settings, tls_names=["stub.internal"]) as server:
         remote = Remote(server, session)
@@ -308,7 +312,7 @@ async def test_foreign_host_needs_the_token(host: str, status: int, session: aio
         assert (await remote.control("GET", "state", Host=host, **token))[0] == 200
 
 
-async def test_foreign_host_is_refused_without_a_token_to_send(session: aiohttp.ClientSession) -> None:
+async def test_foreign_host_is_refused_when_no_token_is_set(session: aiohttp.ClientSession) -> None:
     async with StubServer(control=ControlSettings()) as server:
         status, answer = await Remote(server, session).control("GET", "state", Host="evil.example")
     assert (status, list(answer)) == (403, ["error"])
@@ -324,7 +328,7 @@ async def test_refused_caller_is_answered_before_its_body_arrives(remote: Remote
     await writer.wait_closed()
 
 
-async def test_body_over_the_limit_is_refused(remote: Remote) -> None:
+async def test_body_over_limit_is_refused(remote: Remote) -> None:
     port = int(remote.server.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"PUT /_stub/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000000\r\n\r\n{")
@@ -334,7 +338,7 @@ async def test_body_over_the_limit_is_refused(remote: Remote) -> None:
     await writer.wait_closed()
 
 
-async def test_no_secret_in_any_answer(remote: Remote) -> None:
+async def test_no_answer_contains_secret(remote: Remote) -> None:
     remote.server.webhooks.settings = CallbackSettings.model_validate({"url": None, "token": "hush-hush"})
     usersig = remote.signature()
     await remote.call(IMPORT, {"UserID": "u", "note": usersig}, usersig=usersig)
@@ -344,6 +348,6 @@ async def test_no_secret_in_any_answer(remote: Remote) -> None:
             assert not [s for s in (remote.server.key, usersig[:40], "hush-hush", TOKEN) if s in shown], path
 
 
-async def test_the_world_is_not_touched_by_control_calls_in_the_log(remote: Remote) -> None:
+async def test_control_calls_are_not_in_request_log(remote: Remote) -> None:
     await remote.good("GET", "health")
     assert await remote.good("GET", "calls") == []

@@ -1,4 +1,4 @@
-"""README shows one example of everything the control plane does, and each of them works as it stands."""
+"""Examples of README: one for every route of the control plane, each of which runs unchanged."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def block(heading: str, language: str) -> str:
 
 
 def asked() -> list[tuple[str, str]]:
-    """Method and path of every request in the block, without the query."""
+    """Return method and path of every request in the block, without the query."""
     words = shlex.split(block(CONTROL, "sh").partition("\n}\n")[2], comments=True)
     return [(words[n + 1], words[n + 2].partition("?")[0]) for n, word in enumerate(words) if word == "ask"]
 
@@ -57,7 +57,7 @@ def free_port() -> str:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The block run in a shell as it stands, on a free port: `METHOD path` and what was answered."""
+    """Run the block unchanged in a shell on a free port, and return the answer to each `METHOD path`."""
     folder = tmp_path_factory.mktemp("examples")
     definitions, end, examples = block(CONTROL, "sh").partition("\n}\n")
     lines = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", definitions + end, KEPT, examples]
@@ -76,18 +76,18 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {file.read_text(): orjson.loads(file.with_suffix(".json").read_bytes()) for file in requests}
 
 
-def test_everything_has_an_example() -> None:
+def test_every_route_has_example() -> None:
     shown = set(asked())
     assert {path for _, path in ROUTES} - {path for _, path in shown} == set()
     assert shown - set(ROUTES) == set()
 
 
-def test_every_example_is_carried_out(answers: dict[str, Any]) -> None:
+def test_every_example_succeeds(answers: dict[str, Any]) -> None:
     assert [tuple(request.partition("?")[0].split()) for request in answers] == asked()
     assert not [request for request, answer in answers.items() if isinstance(answer, dict) and "error" in answer]
 
 
-def test_the_examples_do_what_they_say(answers: dict[str, Any]) -> None:
+def test_examples_have_described_effects(answers: dict[str, Any]) -> None:
     assert answers["GET health"]["status"] == "ok"
     assert answers["POST seed"] == {"done": 2}
     assert answers["POST people"] == {"result": None}
@@ -99,7 +99,7 @@ def test_the_examples_do_what_they_say(answers: dict[str, Any]) -> None:
     assert len(answers["GET state"]["groups"]) == 1
 
 
-def test_the_examples_of_the_request_log(answers: dict[str, Any]) -> None:
+def test_examples_of_request_log_have_described_answers(answers: dict[str, Any]) -> None:
     calls = answers["GET calls?command=send_group_msg&Random=7&limit=10"]
     assert [call["code"] for call in calls] == [60008, 0]
     miss = answers["POST calls/nearest"][0]
@@ -109,7 +109,7 @@ def test_the_examples_of_the_request_log(answers: dict[str, Any]) -> None:
     assert [(seen["command"], seen["field"]) for seen in answers["GET unknown_fields"]] == [(path, "Colour")]
 
 
-def test_the_examples_of_webhooks(answers: dict[str, Any]) -> None:
+def test_examples_of_webhooks_have_described_answers(answers: dict[str, Any]) -> None:
     assert "orchid" not in str(answers)
     delivery = answers["POST webhooks/trigger"]
     assert delivery["number"] == 1
@@ -119,7 +119,7 @@ def test_the_examples_of_webhooks(answers: dict[str, Any]) -> None:
     assert 1 <= len(answers["GET webhooks/deliveries?command=Group.CallbackAfterSendMsg"]) <= 2
 
 
-def test_the_webhook_settings_are_settings() -> None:
+def test_example_of_webhook_settings_is_valid() -> None:
     scenario = Scenario.read(tomllib.loads(block(WEBHOOKS, "toml")))
     assert scenario.webhooks is not None
     assert scenario.webhooks.token is not None

@@ -1,4 +1,4 @@
-"""The list of divergences is whole: every doubtful setting has its entry, every id that an answer cites exists."""
+"""Completeness of the list of divergences: every doubtful setting has an entry, every cited id exists."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ SWITCHES = {entry.switch for entry in divergences() if entry.switch}
 
 
 def settings() -> Iterator[tuple[str, str]]:
-    """Every setting as `section.name`, with its description."""
+    """Yield every setting as `section.name`, with its description."""
     for section, name, _, description in StubSettings().entries():
         yield f"{section}.{name}", description
     for name, field in CallbackSettings.model_fields.items():
@@ -28,7 +28,7 @@ def settings() -> Iterator[tuple[str, str]]:
 
 
 def cited() -> Iterator[tuple[str, str]]:
-    """Every constant that is handed over as `guess`, or is a default of it, with the file that does so."""
+    """Yield every constant that is passed as `guess`, or is its default, with the file name."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             given: list[ast.expr | None] = []
@@ -43,7 +43,7 @@ def cited() -> Iterator[tuple[str, str]]:
                         yield part.value, path.name
 
 
-def test_the_file_has_nothing_empty_and_nothing_twice() -> None:
+def test_entries_are_complete_and_unique() -> None:
     assert len(IDS) == len(divergences()) > 100
     for entry in divergences():
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", entry.id)
@@ -53,27 +53,27 @@ def test_the_file_has_nothing_empty_and_nothing_twice() -> None:
     assert len(SWITCHES) == sum(entry.switch is not None for entry in divergences())
 
 
-def test_every_switch_is_a_setting() -> None:
+def test_every_switch_is_setting() -> None:
     assert SWITCHES - {name for name, _ in settings()} == set()
 
 
 @pytest.mark.parametrize("name", Behaviour.model_fields)
-def test_every_switch_of_behaviour_has_an_entry(name: str) -> None:
+def test_every_switch_of_behaviour_has_entry(name: str) -> None:
     assert f"behaviour.{name}" in SWITCHES
 
 
-def test_every_setting_that_is_in_doubt_has_an_entry() -> None:
+def test_every_doubtful_setting_has_entry() -> None:
     doubtful = {name for name, description in settings() if DOUBT.search(description)}
     assert doubtful - SWITCHES == set()
 
 
-def test_what_answers_cite_is_in_the_list() -> None:
+def test_every_cited_id_is_in_list() -> None:
     found = set(cited())
     assert [(guess, file) for guess, file in found if guess not in IDS] == []
     assert len({guess for guess, _ in found}) > 30
 
 
-async def test_a_caller_reads_the_id(caller: Caller) -> None:
+async def test_answer_contains_id_of_guess(caller: Caller) -> None:
     bad = {"Type": "Community", "Name": "n", "AppDefinedData": [{"Key": "colour", "Value": "red"}]}
     answer = await caller.call(f"{GROUPS}/create_group", bad)
     assert answer["ErrorCode"] == 10004
@@ -83,5 +83,5 @@ async def test_a_caller_reads_the_id(caller: Caller) -> None:
     assert "guess" not in certain["ErrorInfo"]
 
 
-def test_the_file_is_part_of_the_package() -> None:
+def test_file_of_divergences_is_in_package() -> None:
     assert DIVERGENCES_FILE.parent == Path(channel_adapter.stub.__file__).parent

@@ -1,4 +1,4 @@
-"""Every documented code of every command: shown in its situation, or by a fault where no situation can show it."""
+"""Every documented code of every command: returned in its situation, or else by a fault."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ QUERY = f"sdkappid={APP.sdkappid}&identifier={APP.admin}&random=1&contenttype=js
 
 
 class System:
-    """A stub that is asked without a socket; empty unless a state is given."""
+    """Stub that is called without a socket; empty unless a state is passed."""
 
     def __init__(
         self, runner: asyncio.Runner, settings: Mapping[str, Mapping[str, Any]], state: dict[str, Any] | None = None
@@ -42,7 +42,7 @@ class System:
         self._runner = runner
 
     def ask(self, path: str, body: Any) -> dict[str, Any]:
-        """The answer to one call."""
+        """Return the answer to one call."""
         given = self._runner.run(
             self.dispatcher.answer("POST", f"/v4/{path}?{QUERY}", "127.0.0.1", json.dumps(body).encode())
         )
@@ -62,7 +62,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="module")
 def state(runner: asyncio.Runner) -> dict[str, Any]:
-    """The world in which every row begins."""
+    """Return the initial state of every row."""
     system = System(runner, {})
     for path, body in standard():
         system.must(path, body)
@@ -70,7 +70,9 @@ def state(runner: asyncio.Runner) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", SITUATIONS, ids=str)
-def test_a_situation(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> None:
+def test_situation_returns_its_code_and_refusal_changes_nothing(
+    case: Case, state: dict[str, Any], runner: asyncio.Runner
+) -> None:
     system = System(runner, case.settings, state)
     for path, body in case.given:
         system.must(path, body)
@@ -89,7 +91,7 @@ def test_a_situation(case: Case, state: dict[str, Any], runner: asyncio.Runner) 
 
 
 def refused_by_the_app(world: StubState, case: Case) -> int:
-    """The code of a call that the app's webhook was asked about; without the webhook it succeeds."""
+    """Return the code of a call that the app's webhook refused; without the webhook the call succeeds."""
     command = find(case.path)
     assert command is not None
     assert case.app_says is not None
@@ -106,7 +108,9 @@ def refused_by_the_app(world: StubState, case: Case) -> int:
 
 
 @pytest.mark.parametrize("case", FAULTS, ids=str)
-def test_a_fault(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> None:
+def test_fault_returns_its_code_once_and_changes_nothing(
+    case: Case, state: dict[str, Any], runner: asyncio.Runner
+) -> None:
     system = System(runner, case.settings, state)
     service, _, command = case.path.partition("/")
     system.dispatcher.faults.add(
@@ -119,18 +123,18 @@ def test_a_fault(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> N
     assert system.ask(case.path, case.body)["ErrorInfo"] != case.fault
 
 
-def test_a_row_is_about_a_documented_code_and_stands_once() -> None:
+def test_rows_have_documented_codes_and_are_unique() -> None:
     pairs = [(case.path, case.code) for case in (*SITUATIONS, *FAULTS)]
     assert len(pairs) == len(set(pairs))
     documented = {(path, code) for path, codes in documented_codes().items() for code in codes}
     assert set(pairs) - documented == set()
 
 
-def test_the_file_of_the_package_says_what_the_table_says() -> None:
+def test_coverage_file_of_package_equals_table() -> None:
     assert json.loads(COVERAGE_FILE.read_bytes()) == content()
 
 
-def test_enough_is_shown() -> None:
+def test_coverage_of_documented_codes_is_at_least_90_percent() -> None:
     rows = coverage()
     assert all(row.implemented for row in rows)
     assert sum(row.exercised for row in rows) >= ENOUGH * sum(row.documented for row in rows)

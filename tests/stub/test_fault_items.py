@@ -1,4 +1,4 @@
-"""Items of a batch that fail on demand: each command that answers item by item, and what is left undone."""
+"""Injected failures of batch items: every command with results by item, and what is not carried out."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ CODE = 70500
 
 
 class Struck(Caller):
-    """A caller whose server lets every second item fail."""
+    """Caller of a server on which every second item fails."""
 
     def strike(self, every: int = 2) -> None:
         self.server.faults.replace(read_faults([{"fail_items": every, "item_code": CODE}]))
@@ -70,7 +70,7 @@ def contact(group_id: str) -> dict[str, Any]:
     return {"Type": 2, "ToGroupId": group_id}
 
 
-def test_which_commands_answer_item_by_item() -> None:
+def test_commands_with_results_by_item_are_listed() -> None:
     assert {path.rpartition("/")[2] for path in BATCHES} == {
         *("add_group_member", "import_group_member", "multiaccount_import", "account_check", "account_delete"),
         *("query_online_status", "portrait_get", "get_c2c_unread_msg_num", "get_group_info", "import_group_msg"),
@@ -80,7 +80,7 @@ def test_which_commands_answer_item_by_item() -> None:
     }
 
 
-async def test_imported_messages(struck: Struck) -> None:
+async def test_failed_items_of_message_import_are_not_stored(struck: Struck) -> None:
     old = {"Type": "Community", "Name": "n", "GroupId": "@TGS#_old", "CreateTime": NOW - 100}
     await struck.must(f"{GROUPS}/import_group", old)
     messages = [{"From_Account": "a", "SendTime": NOW - 50 + n, "MsgBody": TEXT} for n in range(5)]
@@ -91,7 +91,7 @@ async def test_imported_messages(struck: Struck) -> None:
     assert [message["MsgTimeStamp"] - NOW + 50 for message in page["RspMsgList"]] == [4, 2, 0]
 
 
-async def test_imported_members(struck: Struck) -> None:
+async def test_failed_items_of_member_import_are_reported(struck: Struck) -> None:
     members = [{"Member_Account": user, "Role": "Admin"} for user in ("a", "b", "ghost")]
     answer = await struck.failing(f"{GROUPS}/import_group_member", {"GroupId": GROUP, "MemberList": members})
     assert [(item["Member_Account"], item["Result"]) for item in answer["MemberList"]] == [
@@ -101,7 +101,7 @@ async def test_imported_members(struck: Struck) -> None:
     ]
 
 
-async def test_subscribers(struck: Struck) -> None:
+async def test_failed_items_of_subscribers_are_neither_added_nor_deleted(struck: Struck) -> None:
     users = [{"Subscriber_Account": user} for user in ("a", "b", "c")]
     body = {"Official_Account": GAZETTE, "SubscriberList": users}
     answer = await struck.failing(f"{OFFICIAL}/add_subscriber", body)
@@ -121,7 +121,7 @@ async def test_subscribers(struck: Struck) -> None:
     assert [item["Subscriber_Account"] for item in left["SubscriberList"]] == ["c"]
 
 
-async def test_one_to_one_messages(struck: Struck) -> None:
+async def test_failed_items_of_one_to_one_messages_are_not_sent(struck: Struck) -> None:
     body = {"From_Account": "a", "To_Account": ["b", "c"], "MsgRandom": 1, "MsgBody": TEXT}
     answer = await struck.failing("openim/batchsendmsg", body)
     assert answer["ErrorList"] == [{"To_Account": "c", "ErrorCode": CODE}]
@@ -138,7 +138,7 @@ async def test_one_to_one_messages(struck: Struck) -> None:
     ]
 
 
-async def test_message_extensions(struck: Struck) -> None:
+async def test_failed_items_of_message_extensions_keep_old_value(struck: Struck) -> None:
     await struck.say(1)
     message = {"GroupId": GROUP, "MsgSeq": 1}
     path = f"{EXTENSIONS}/group_set_key_values"
@@ -156,7 +156,7 @@ async def test_message_extensions(struck: Struck) -> None:
     assert cleared["ExtensionList"] == []
 
 
-async def test_extensions_of_a_message_that_is_not_there(struck: Struck) -> None:
+async def test_failed_items_of_extensions_of_missing_message_are_reported(struck: Struck) -> None:
     path, pair = f"{EXTENSIONS}/group_set_key_values", [{"Key": "k", "Value": "v"}]
     for message in ({"GroupId": "@TGS#_no", "MsgSeq": 1}, {"GroupId": [], "MsgSeq": "x"}, {"GroupId": GROUP}):
         answer = await struck.failing(path, {**message, "OperateType": 1, "ExtensionList": pair}, every=1)
@@ -164,7 +164,9 @@ async def test_extensions_of_a_message_that_is_not_there(struck: Struck) -> None
 
 
 @pytest.mark.parametrize(("every", "codes", "filed"), [(2, [0, CODE, 0], 2), (1, [CODE, CODE, CODE], 0)])
-async def test_a_new_conversation_group(struck: Struck, every: int, codes: list[int], filed: int) -> None:
+async def test_failed_items_of_new_conversation_group_are_not_added(
+    struck: Struck, every: int, codes: list[int], filed: int
+) -> None:
     await struck.join()
     items = [contact(GROUP), {"Type": 1, "To_Account": "b"}, contact(OTHER)]
     new = {"From_Account": "a", "GroupContactItem": [{"GroupName": "News", "ContactItem": items}]}
@@ -176,7 +178,7 @@ async def test_a_new_conversation_group(struck: Struck, every: int, codes: list[
     assert len(book["ContactItem"]) == filed
 
 
-async def test_a_changed_conversation_group(struck: Struck) -> None:
+async def test_failed_items_of_changed_conversation_group_are_not_changed(struck: Struck) -> None:
     await struck.join()
     new = {"From_Account": "a", "GroupContactItem": [{"GroupName": "News", "ContactItem": [contact(GROUP)]}]}
     await struck.must(f"{CONTACTS}/create_contact_group", new)
@@ -198,7 +200,7 @@ async def test_a_changed_conversation_group(struck: Struck) -> None:
     assert (result["GroupName"], "ContactResultItem" in result) == ("Old", False)
 
 
-async def test_marks(struck: Struck) -> None:
+async def test_failed_items_of_marks_are_not_marked(struck: Struck) -> None:
     await struck.join()
     items = [{"OptType": 1, "ContactItem": contact(group_id), "SetMark": [0]} for group_id in (GROUP, OTHER)]
     answer = await struck.failing(f"{CONTACTS}/mark_contact", {"From_Account": "a", "MarkItem": items})
@@ -212,7 +214,7 @@ async def test_marks(struck: Struck) -> None:
     assert ["StandardMark" in item for item in found["ContactResultItem"]] == [True, False]
 
 
-async def test_recalls(struck: Struck) -> None:
+async def test_failed_items_of_recalls_are_reported(struck: Struck) -> None:
     await struck.say(1, 2)
     body = {"GroupId": GROUP, "MsgSeqList": [{"MsgSeq": 2}, {"MsgSeq": 1}, {"MsgSeq": 99}]}
     answer = await struck.failing(f"{GROUPS}/group_msg_recall", body)
@@ -229,7 +231,7 @@ async def test_recalls(struck: Struck) -> None:
     assert answer["RecallRetList"] == [{"MsgKey": key, "RetCode": 0}]
 
 
-async def test_profiles_and_states(struck: Struck) -> None:
+async def test_failed_items_of_profiles_states_and_unread_counts_are_reported(struck: Struck) -> None:
     users = {"To_Account": ["a", "b", "ghost"]}
     answer = await struck.failing("profile/portrait_get", {**users, "TagList": ["Tag_Profile_IM_Nick"]})
     assert [item["ResultCode"] for item in answer["UserProfileItem"]][:2] == [0, CODE]
@@ -245,7 +247,7 @@ async def test_profiles_and_states(struck: Struck) -> None:
     assert answer["ErrorList"] == [{"Peer_Account": "c", "ErrorCode": CODE}]
 
 
-async def test_official_accounts_and_the_other_form_of_an_import(struck: Struck) -> None:
+async def test_failed_items_of_official_accounts_and_accounts_are_reported(struck: Struck) -> None:
     wanted = [{"Official_Account": GAZETTE}, {"Official_Account": GAZETTE}]
     answer = await struck.failing(f"{OFFICIAL}/get_official_account_info", {"OfficialAccountIdList": wanted})
     assert [item["ErrorCode"] for item in answer["OfficialAccountInfoList"]] == [0, CODE]
@@ -266,7 +268,7 @@ async def test_official_accounts_and_the_other_form_of_an_import(struck: Struck)
         (f"{OFFICIAL}/delete_subscriber", {"Official_Account": GAZETTE, "SubscriberToDel_Account": [None]}, 6017),
     ],
 )
-async def test_a_body_of_another_shape_is_refused_as_ever(
+async def test_malformed_batch_is_refused_with_usual_code(
     struck: Struck, path: str, body: dict[str, Any], code: int
 ) -> None:
     struck.strike(1)

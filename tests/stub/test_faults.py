@@ -1,4 +1,4 @@
-"""Trouble on demand: when it strikes, and what it does to the call and its answer."""
+"""Injected faults: when they apply, and their effect on the call and its answer."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ CHECK = f"{ACCOUNTS}/account_check"
 
 
 class Struck(Caller):
-    """A caller whose server has faults, and who sees HTTP as it is."""
+    """Caller of a server with faults; it can return raw HTTP answers."""
 
     async def raw(self, command: str, body: Any) -> tuple[int, str, bytes]:
         url = f"{self.server.url}/v4/{command}"
@@ -62,19 +62,19 @@ def struck(server: StubServer, session: aiohttp.ClientSession) -> Struck:
         ({"probability": 0.0}, [0, 0, 0, 0, 0, 0]),
     ],
 )
-async def test_when_it_strikes(struck: Struck, when: dict[str, Any], expected: list[int]) -> None:
+async def test_fault_applies_to_selected_calls(struck: Struck, when: dict[str, Any], expected: list[int]) -> None:
     struck.strike({**when, "code": 60008})
     assert await struck.codes(IMPORT, 6) == [60008 if hit else 0 for hit in expected]
 
 
-async def test_a_group_in_the_body(struck: Struck) -> None:
+async def test_fault_selects_calls_by_group_in_body(struck: Struck) -> None:
     struck.strike({"group": "@TGS#_a", "code": 10002})
     assert await struck.codes(f"{GROUPS}/destroy_group", 1, {"GroupId": "@TGS#_a"}) == [10002]
     assert await struck.codes(f"{GROUPS}/destroy_group", 1, {"GroupId": "@TGS#_b"}) == [10010]
     assert await struck.codes(f"{GROUPS}/get_group_info", 1, {"GroupIdList": ["@TGS#_b", "@TGS#_a"]}) == [10002]
 
 
-async def test_probability_follows_the_seed(stranger: Start) -> None:
+async def test_probability_depends_on_seed(stranger: Start) -> None:
     async def draw(seed: int) -> list[int]:
         async with StubServer(seed=seed, faults=[Fault(probability=0.4, code=60014)]) as server:
             caller = stranger(server)
@@ -85,7 +85,7 @@ async def test_probability_follows_the_seed(stranger: Start) -> None:
     assert 5 < drawn.count(60014) < 30
 
 
-async def test_above_a_rate(struck: Struck, clock: StubClock) -> None:
+async def test_fault_applies_to_calls_above_rate(struck: Struck, clock: StubClock) -> None:
     clock.freeze()
     struck.strike({"above_rate": 2, "code": 60007})
     assert await struck.codes(IMPORT, 4) == [0, 0, 60007, 60007]
@@ -93,7 +93,7 @@ async def test_above_a_rate(struck: Struck, clock: StubClock) -> None:
     assert await struck.codes(IMPORT, 2) == [0, 60007]
 
 
-async def test_the_first_fault_strikes_and_the_others_count(struck: Struck) -> None:
+async def test_first_matching_fault_applies_and_others_count(struck: Struck) -> None:
     struck.strike({"nth": 1, "code": 60001}, {"nth": [1, 2], "code": 60008})
     assert await struck.codes(IMPORT, 3) == [60001, 60008, 0]
     assert [(fault["matched"], fault["struck"]) for fault in struck.server.faults.report()] == [(3, 1), (3, 1)]
@@ -101,7 +101,7 @@ async def test_the_first_fault_strikes_and_the_others_count(struck: Struck) -> N
     assert await struck.codes(IMPORT, 1) == [60001]
 
 
-async def test_a_code_with_and_without_effect(struck: Struck) -> None:
+async def test_call_with_injected_code_is_carried_out_only_if_applied(struck: Struck) -> None:
     struck.strike({"code": 60008, "info": "slow today", "nth": 1}, {"code": 60008, "applied": True, "nth": 2})
     answer = await struck.call(IMPORT, {"UserID": "lost"})
     assert (answer["ErrorCode"], answer["ErrorInfo"]) == (60008, "slow today")
@@ -110,7 +110,7 @@ async def test_a_code_with_and_without_effect(struck: Struck) -> None:
 
 
 @pytest.mark.parametrize("applied", [False, True])
-async def test_a_page_of_a_proxy(struck: Struck, applied: bool) -> None:
+async def test_fault_with_status_returns_html_page(struck: Struck, applied: bool) -> None:
     struck.strike({"status": 502, "applied": applied})
     status, content_type, body = await struck.raw(IMPORT, {"UserID": "u"})
     assert (status, content_type) == (502, "text/html")
@@ -120,21 +120,21 @@ async def test_a_page_of_a_proxy(struck: Struck, applied: bool) -> None:
 
 
 @pytest.mark.parametrize("applied", [False, True])
-async def test_a_dropped_connection(struck: Struck, applied: bool) -> None:
+async def test_fault_can_drop_connection(struck: Struck, applied: bool) -> None:
     struck.strike({"drop": True, "applied": applied})
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await struck.raw(IMPORT, {"UserID": "u"})
     assert await struck.imported("u") == [applied]
 
 
-async def test_dropped_in_the_middle_of_the_answer(struck: Struck) -> None:
+async def test_fault_can_drop_connection_during_answer(struck: Struck) -> None:
     struck.strike({"drop": True, "cut": 0.5})
     with pytest.raises(aiohttp.ClientPayloadError):
         await struck.raw(IMPORT, {"UserID": "u"})
     assert await struck.imported("u") == [True]
 
 
-async def test_json_cut_in_half(struck: Struck) -> None:
+async def test_fault_can_truncate_answer(struck: Struck) -> None:
     struck.strike({"cut": 0.5})
     status, _, body = await struck.raw(IMPORT, {"UserID": "u"})
     assert status == 200
@@ -143,7 +143,7 @@ async def test_json_cut_in_half(struck: Struck) -> None:
     assert await struck.imported("u") == [True]
 
 
-async def test_late_and_slow_answers(struck: Struck) -> None:
+async def test_fault_can_delay_or_slow_answer(struck: Struck) -> None:
     struck.strike({"nth": 1, "delay": 0.1, "delay_spread": 0.05}, {"nth": 2, "slow": 200})
     for _ in range(2):
         started = time.perf_counter()
@@ -152,14 +152,14 @@ async def test_late_and_slow_answers(struck: Struck) -> None:
         assert (status, json.loads(body)["ErrorCode"]) == (200, 0)
 
 
-async def test_a_caller_that_gives_up_meets_an_applied_call(struck: Struck) -> None:
+async def test_call_is_carried_out_after_timeout_of_caller(struck: Struck) -> None:
     struck.strike({"delay": 30})
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(struck.raw(IMPORT, {"UserID": "u"}), 0.2)
     assert await struck.imported("u") == [True]
 
 
-async def test_unknown_fields_and_a_wrong_content_type(struck: Struck) -> None:
+async def test_fault_can_add_unknown_fields_and_wrong_content_type(struck: Struck) -> None:
     struck.strike({"extra": {"TraceId": "7f", "Nested": {"a": [1]}}, "content_type": "text/plain"})
     status, content_type, body = await struck.raw(IMPORT, {"UserID": "u"})
     assert (status, content_type) == (200, "text/plain")
@@ -172,7 +172,7 @@ async def test_unknown_fields_and_a_wrong_content_type(struck: Struck) -> None:
     }
 
 
-async def test_members_of_a_batch_fail(struck: Struck) -> None:
+async def test_every_second_member_of_batch_fails(struck: Struck) -> None:
     users = [f"u{n}" for n in range(5)]
     await struck.must(f"{ACCOUNTS}/multiaccount_import", {"AccountList": [{"UserID": user} for user in users]})
     await struck.must(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n", "GroupId": "@TGS#_a"})
@@ -184,7 +184,7 @@ async def test_members_of_a_batch_fail(struck: Struck) -> None:
     assert [item["Role"] == "Member" for item in roles["UserIdList"]] == [True, False, True, False, True]
 
 
-async def test_accounts_and_groups_of_a_batch_fail(struck: Struck) -> None:
+async def test_every_second_account_and_group_of_batch_fails(struck: Struck) -> None:
     struck.strike({"fail_items": 2, "item_code": 70500})
     body: dict[str, Any] = {"AccountList": [{"UserID": "a"}, {"UserID": "b"}, {"UserID": "c"}]}
     assert (await struck.must(f"{ACCOUNTS}/multiaccount_import", body))["FailAccounts"] == ["b"]
@@ -199,7 +199,7 @@ async def test_accounts_and_groups_of_a_batch_fail(struck: Struck) -> None:
     assert await struck.imported("a", "b", "c") == [True, False, True]
 
 
-async def test_every_item_of_a_batch_fails(struck: Struck) -> None:
+async def test_every_item_of_batch_fails(struck: Struck) -> None:
     struck.strike({"fail_items": 1})
     answer = await struck.must(f"{ACCOUNTS}/multiaccount_import", {"AccountList": [{"UserID": "a"}, {"UserID": "b"}]})
     assert answer["FailAccounts"] == ["a", "b"]
@@ -207,18 +207,18 @@ async def test_every_item_of_a_batch_fails(struck: Struck) -> None:
 
 
 @pytest.mark.parametrize("body", [{"AccountList": "a"}, {"AccountList": [None]}, {"AccountList": [{"UserID": []}]}, {}])
-async def test_a_batch_of_another_shape_is_refused_as_ever(struck: Struck, body: dict[str, Any]) -> None:
+async def test_malformed_batch_is_refused_with_usual_code(struck: Struck, body: dict[str, Any]) -> None:
     struck.strike({"fail_items": 1})
     assert (await struck.call(f"{ACCOUNTS}/multiaccount_import", body))["ErrorCode"] == 70402
 
 
-async def test_calls_that_the_gate_refuses_are_not_struck(struck: Struck) -> None:
+async def test_fault_does_not_apply_to_calls_refused_by_gate(struck: Struck) -> None:
     struck.strike({"code": 60008})
     assert (await struck.call(IMPORT, {"UserID": "u"}, usersig="x"))["ErrorCode"] == 70003
     assert struck.server.faults.report()[0]["matched"] == 0
 
 
-async def test_a_very_deep_body_is_searched_too(struck: Struck) -> None:
+async def test_fault_selects_account_in_deeply_nested_body(struck: Struck) -> None:
     struck.strike({"account": "deep", "code": 60008})
     depth = 500
     raw = b'{"From_Account":' + b"[" * depth + b'"deep"' + b"]" * depth + b"}"
@@ -238,7 +238,7 @@ async def test_a_very_deep_body_is_searched_too(struck: Struck) -> None:
         ({"cut": 1.0}, "cut"),
     ],
 )
-def test_a_fault_that_cannot_be(fault: dict[str, Any], named: str) -> None:
+def test_invalid_fault_is_refused(fault: dict[str, Any], named: str) -> None:
     with pytest.raises(SettingsError, match=named) as caught:
         read_faults([{"code": 60007}, fault])
     assert "fault 2" in str(caught.value)

@@ -1,4 +1,4 @@
-"""A Community from its creation to its end, call by call, as the documentation has it."""
+"""Community from creation to dissolution, call by call, as documented."""
 
 from channel_adapter.stub.world.clock import StubClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
@@ -30,9 +30,9 @@ async def with_group(caller: Caller) -> None:
     )
 
 
-async def test_create_and_read_back(caller: Caller, clock: StubClock) -> None:
+async def test_created_group_reads_back(caller: Caller, clock: StubClock) -> None:
     clock.freeze(NOW)
-    usersig = caller.signature()  # of today; the frozen past accepts it, because only its end is checked
+    usersig = caller.signature()  # of today; the frozen clock accepts it, because only the expiry is checked
     await with_group(caller)
     body = {
         "GroupIdList": [GROUP, "@TGS#_none"],
@@ -59,13 +59,13 @@ async def test_create_and_read_back(caller: Caller, clock: StubClock) -> None:
     assert missing["ErrorCode"] != 0
 
 
-async def test_an_id_is_taken_once(caller: Caller) -> None:
+async def test_id_of_existing_group_is_refused(caller: Caller) -> None:
     await with_group(caller)
     again = {"Type": "Community", "Name": "x", "GroupId": GROUP, "Owner_Account": "editor"}
     assert (await caller.call(f"{GROUPS}/create_group", again))["ErrorCode"] in (10021, 10025)
 
 
-async def test_members_come_post_and_go(caller: Caller) -> None:
+async def test_members_can_be_added_post_and_be_removed(caller: Caller) -> None:
     await with_group(caller)
     members = [{"Member_Account": f"reader_{n}"} for n in range(3)]
     added = await caller.must(f"{GROUPS}/add_group_member", {"GroupId": GROUP, "MemberList": members})
@@ -98,7 +98,7 @@ async def test_members_come_post_and_go(caller: Caller) -> None:
     assert [item["Role"] for item in roles["UserIdList"]] == ["Owner", "Member", "NotMember"]
 
 
-async def test_an_unknown_account_adds_nobody(caller: Caller) -> None:
+async def test_unknown_account_prevents_addition_of_all_members(caller: Caller) -> None:
     await with_group(caller)
     members = [{"Member_Account": "reader_0"}, {"Member_Account": "ghost"}]
     assert (await caller.call(f"{GROUPS}/add_group_member", {"GroupId": GROUP, "MemberList": members}))[
@@ -108,14 +108,14 @@ async def test_an_unknown_account_adds_nobody(caller: Caller) -> None:
     assert roles["UserIdList"][0]["Role"] == "NotMember"
 
 
-async def test_a_dissolved_group_is_gone(caller: Caller) -> None:
+async def test_dissolved_group_is_not_found(caller: Caller) -> None:
     await with_group(caller)
     await caller.must(f"{GROUPS}/destroy_group", {"GroupId": GROUP})
     message = {"GroupId": GROUP, "Random": 7, "MsgBody": text("anyone?")}
     assert (await caller.call(f"{GROUPS}/send_group_msg", message))["ErrorCode"] == 10010
 
 
-async def test_two_servers_share_nothing(caller: Caller) -> None:
+async def test_two_servers_share_no_state(caller: Caller) -> None:
     await with_group(caller)
     other = Caller(type(caller.server)(), caller.session)
     async with other.server:

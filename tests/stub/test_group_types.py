@@ -21,7 +21,7 @@ ONLY_ADMINS_CHANGE = "modify_group_member_info"
 
 @pytest.fixture
 async def world(caller: Caller) -> Caller:
-    """Accounts, and one group of each type that these tests need; ann and ben are in all but the live room."""
+    """Return a caller of a stub with one group of each type; ann and ben are in all groups."""
     users = ("editor", "ann", "ben")
     await caller.must(IMPORT_MANY, {"AccountList": [{"UserID": user, "Nick": user.title()} for user in users]})
     members = [{"Member_Account": user} for user in users[1:]]
@@ -52,7 +52,7 @@ async def test_delete_subscriber_accepts_both_spellings(world: Caller) -> None:
     assert (await world.call(f"{OFFICIAL}/delete_subscriber", account))["ErrorCode"] == 6017
 
 
-async def test_online_status_names_platforms_if_asked(world: Caller) -> None:
+async def test_online_status_names_platforms_on_request(world: Caller) -> None:
     for platform in ("iOS", "Web"):
         world.server.world.client("ann", platform).login()
     asked = {"To_Account": ["ann", "ben"]}
@@ -74,7 +74,7 @@ async def test_online_status_names_platforms_if_asked(world: Caller) -> None:
     }
 
 
-async def test_after_send_webhook_carries_mentions(hooked: Caller, app: App) -> None:
+async def test_after_send_webhook_contains_mentions(hooked: Caller, app: App) -> None:
     mentions = [{"GroupAtAllFlag": 0, "GroupAt_Account": "reader_1"}, {"GroupAtAllFlag": 1}]
     message = {"GroupId": GROUP, "From_Account": "editor", "MsgBody": TEXT}
     await hooked.must(f"{GROUPS}/send_group_msg", {**message, "Random": 1, "GroupAtInfo": mentions})
@@ -85,7 +85,7 @@ async def test_after_send_webhook_carries_mentions(hooked: Caller, app: App) -> 
     assert "GroupAtInfo" not in without
 
 
-async def test_after_create_webhook_lists_initial_members_without_the_owner(hooked: Caller, app: App) -> None:
+async def test_after_create_webhook_lists_initial_members_without_owner(hooked: Caller, app: App) -> None:
     group = {"Type": "Community", "Name": "n", "Owner_Account": "editor"}
     initial = [{"Member_Account": "reader_1"}, {"Member_Account": "editor"}, {"Member_Account": "reader_1"}]
     await hooked.must(f"{GROUPS}/create_group", {**group, "GroupId": "@TGS#_a", "MemberList": initial})
@@ -107,7 +107,7 @@ NOT_FOR_LIVE_ROOMS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("command", "body"), NOT_FOR_LIVE_ROOMS, ids=[name for name, _ in NOT_FOR_LIVE_ROOMS])
-async def test_live_room_is_refused(world: Caller, command: str, body: dict[str, Any]) -> None:
+async def test_command_refuses_live_room(world: Caller, command: str, body: dict[str, Any]) -> None:
     refused = await world.call(f"{GROUPS}/{command}", {"GroupId": "live", **body})
     assert (refused["ErrorCode"], "AVChatRoom" in refused["ErrorInfo"]) == (10007, True)
     assert (await world.call(f"{GROUPS}/{command}", {"GroupId": "town", **body}))["ErrorCode"] == 0
@@ -119,13 +119,15 @@ async def test_live_room_cannot_be_imported(world: Caller) -> None:
     await world.must(f"{GROUPS}/import_group", {**group, "Type": "Public"})
 
 
-async def test_owner_of_a_live_room_can_be_changed(world: Caller) -> None:
+async def test_owner_of_live_room_can_be_modified_as_member(world: Caller) -> None:
     body = {"GroupId": "live", "Member_Account": "editor", "NameCard": "Keeper"}
     await world.must(f"{GROUPS}/{ONLY_ADMINS_CHANGE}", body)
 
 
 @pytest.mark.parametrize(("service", "right", "wrong"), [(COMMUNITIES, GROUP, "live"), (GROUPS, "live", GROUP)])
-async def test_online_count_is_for_one_kind_of_group(world: Caller, service: str, right: str, wrong: str) -> None:
+async def test_online_count_is_refused_for_other_type_of_group(
+    world: Caller, service: str, right: str, wrong: str
+) -> None:
     world.server.world.client("ann").login()
     path = f"{service}/get_online_member_num"
     assert (await world.must(path, {"GroupId": right}))["OnlineMemberNum"] == 1
@@ -135,7 +137,7 @@ async def test_online_count_is_for_one_kind_of_group(world: Caller, service: str
 
 
 @pytest.mark.parametrize("group", [GROUP, "live"])
-async def test_list_of_online_members(world: Caller, group: str) -> None:
+async def test_list_of_online_members_is_newest_first_and_refuses_invalid_calls(world: Caller, group: str) -> None:
     path = f"{LIVE_ROOMS}/get_members"
     for user in ("ben", "ann"):
         world.server.world.client(user).login()
@@ -170,7 +172,7 @@ async def test_list_of_online_members_is_paged(world: Caller) -> None:
     assert (calls, found) == (2, users[:1:-1])
 
 
-async def test_get_members_may_exclude_communities(session: aiohttp.ClientSession, clock: StubClock) -> None:
+async def test_get_members_refuses_communities_if_disabled(session: aiohttp.ClientSession, clock: StubClock) -> None:
     settings = StubSettings().changed(behaviour={"get_members_on_community": False})
     async with StubServer(settings, clock=clock) as server:
         caller = Caller(server, session)
@@ -180,7 +182,7 @@ async def test_get_members_may_exclude_communities(session: aiohttp.ClientSessio
         ] == 10007
 
 
-async def test_msg_settings_is_a_profile_field(world: Caller, session: aiohttp.ClientSession) -> None:
+async def test_msg_settings_is_profile_field_unless_disabled(world: Caller, session: aiohttp.ClientSession) -> None:
     tag = "Tag_Profile_IM_MsgSettings"
     written = {"From_Account": "ann", "ProfileItem": [{"Tag": tag, "Value": 1}]}
     await world.must("profile/portrait_set", written)

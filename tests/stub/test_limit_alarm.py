@@ -1,4 +1,4 @@
-"""The webhook that warns before a command is refused for being called too often."""
+"""Webhook that warns before a command is refused because of too many calls."""
 
 import pytest
 
@@ -19,7 +19,9 @@ BODY = {"CheckItem": [{"UserID": "administrator"}]}
 TEN_A_SECOND = StubSettings.model_validate({"rates": {"overrides": {CHECK: 10, IMPORT: 10}}})
 
 
-async def test_one_alarm_a_minute_for_each_command(hook_url: str, app: App, clock: StubClock, stranger: Start) -> None:
+async def test_one_alarm_per_minute_is_sent_for_each_command(
+    hook_url: str, app: App, clock: StubClock, stranger: Start
+) -> None:
     clock.freeze(NOW)
     async with StubServer(TEN_A_SECOND, clock=clock, webhooks=CallbackSettings(url=hook_url)) as server:
         caller = stranger(server)
@@ -53,7 +55,9 @@ async def test_one_alarm_a_minute_for_each_command(hook_url: str, app: App, cloc
     assert [body["Command"] for body in app.bodies(ALARM)] == ["account_check", "account_import", "account_check"]
 
 
-async def test_calls_of_nobody_do_not_count(hook_url: str, app: App, clock: StubClock, stranger: Start) -> None:
+async def test_calls_with_invalid_signature_do_not_count(
+    hook_url: str, app: App, clock: StubClock, stranger: Start
+) -> None:
     clock.freeze(NOW)
     async with StubServer(TEN_A_SECOND, clock=clock, webhooks=CallbackSettings(url=hook_url)) as server:
         for _ in range(20):
@@ -62,7 +66,7 @@ async def test_calls_of_nobody_do_not_count(hook_url: str, app: App, clock: Stub
     assert app.told == []
 
 
-async def test_it_is_a_switch_like_others(hook_url: str, app: App, clock: StubClock, stranger: Start) -> None:
+async def test_alarm_can_be_disabled(hook_url: str, app: App, clock: StubClock, stranger: Start) -> None:
     clock.freeze(NOW)
     settings = CallbackSettings(url=hook_url, commands=("Group.*",))
     async with StubServer(TEN_A_SECOND, clock=clock, webhooks=settings) as server:
@@ -76,7 +80,7 @@ async def test_it_is_a_switch_like_others(hook_url: str, app: App, clock: StubCl
     ("limit", "times", "told"),
     [(200.0, 160, []), (200.0, 161, [(161, 200)]), (1.0, 1, [(1, 1)]), (0.5, 2, [(1, 1)]), (None, 500, [])],
 )
-def test_from_eighty_per_cent_on(limit: float | None, times: int, told: list[tuple[int, int]]) -> None:
+def test_alarm_is_sent_above_80_percent_of_limit(limit: float | None, times: int, told: list[tuple[int, int]]) -> None:
     command, heard = find(CHECK), list[CallbackEvent]()
     assert command is not None
     alarm = RateLimitAlarm({} if limit is None else {CHECK: limit}, heard.append)
@@ -85,7 +89,7 @@ def test_from_eighty_per_cent_on(limit: float | None, times: int, told: list[tup
     assert [(event.body["Request"], event.body["Limit"]) for event in heard] == told
 
 
-def test_a_clock_that_is_set_back_silences_nothing() -> None:
+def test_alarm_is_sent_again_after_clock_is_set_back() -> None:
     command, heard = find(CHECK), list[CallbackEvent]()
     assert command is not None
     alarm = RateLimitAlarm({CHECK: 1.0}, heard.append)

@@ -1,4 +1,4 @@
-"""Commands that the stub does not carry out: 60002, in words, and no client sends them again."""
+"""Commands that the stub does not implement: code 60002 with an explanation, not repeated by clients."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def said_so(answer: dict[str, Any], path: str) -> bool:
 
 
 @pytest.mark.parametrize(("path", "body"), UNKNOWN, ids=[path for path, _ in UNKNOWN])
-async def test_unknown_command_is_refused_in_words(caller: Caller, path: str, body: dict[str, Any]) -> None:
+async def test_unknown_command_is_refused_with_explanation(caller: Caller, path: str, body: dict[str, Any]) -> None:
     answer = await caller.call(path, body)
     assert said_so(answer, f"/v4/{path}"), answer
     assert "stub --commands" in answer["ErrorInfo"]
@@ -44,7 +44,7 @@ async def test_unknown_command_is_refused_in_words(caller: Caller, path: str, bo
 
 
 @pytest.mark.parametrize(("path", "group", "body"), ELSEWHERE, ids=[path for path, _, _ in ELSEWHERE])
-async def test_command_for_a_type_that_is_not_played(
+async def test_command_for_unsupported_group_type_is_refused_with_explanation(
     caller: Caller, path: str, group: str, body: dict[str, Any]
 ) -> None:
     await caller.must(f"{GROUPS}/create_group", {"Type": "AVChatRoom", "Name": "n", "GroupId": "live"})
@@ -58,7 +58,7 @@ async def test_command_for_a_type_that_is_not_played(
 
 
 @pytest.mark.parametrize("command", ["openim/querystate", f"{GROUPS}/no_such_command", "no_such_service/get"])
-async def test_client_does_not_send_it_again(caller: Caller, command: str) -> None:
+async def test_client_does_not_repeat_unsupported_command(caller: Caller, command: str) -> None:
     server = caller.server
     service, _, name = command.partition("/")
     settings = Settings(sdkappid=server.sdkappid, key=server.world.settings.app.key, base_url=server.url)

@@ -1,4 +1,4 @@
-"""One-to-one messages over sockets: webhooks of calls and of clients, the app's answers, what is kept in a file."""
+"""One-to-one messages over sockets: webhooks of calls and client apps, answers of the app, stored state."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ BEFORE, AFTER = "C2C.CallbackBeforeSendMsg", "C2C.CallbackAfterSendMsg"
 
 @pytest.fixture
 async def followed(hooked: Caller, app: App) -> Caller:
-    """An official account with one subscriber; the webhooks begin afterwards."""
+    """Return a caller of a stub with an official account and one subscriber; earlier webhooks are cleared."""
     hooked.server.world.clock.freeze(NOW)
     users = [{"UserID": user} for user in ("editor", "reader", "stranger")]
     await hooked.must(IMPORT_MANY, {"AccountList": users})
@@ -48,7 +48,7 @@ def refuse(app: App, code: int, info: str = "") -> None:
     app.answers[BEFORE] = lambda _: {**OK, "ErrorCode": code, "ErrorInfo": info}
 
 
-async def test_call_has_both_webhooks_and_one_key(followed: Caller, app: App) -> None:
+async def test_call_sends_both_webhooks_with_same_key(followed: Caller, app: App) -> None:
     answer = await send(followed)
     assert (answer["MsgKey"], answer["MsgTime"]) == (f"7_8_{NOW}", NOW)
     assert app.commands() == [BEFORE, AFTER]
@@ -65,7 +65,7 @@ async def test_call_has_both_webhooks_and_one_key(followed: Caller, app: App) ->
 
 
 @pytest.mark.parametrize(("code", "seen"), [(1, 20006), (120_500, 120_500), (2, 0)])
-async def test_app_refuses_or_drops_a_message(followed: Caller, app: App, code: int, seen: int) -> None:
+async def test_app_can_refuse_or_drop_message(followed: Caller, app: App, code: int, seen: int) -> None:
     refuse(app, code, "the galley is closed")
     answer = await send(followed)
     assert (answer["ErrorCode"], answer["ErrorInfo"]) == (seen, "the galley is closed" if seen else "")
@@ -73,7 +73,7 @@ async def test_app_refuses_or_drops_a_message(followed: Caller, app: App, code: 
     assert "one_to_one" not in followed.server.world.dump()
 
 
-async def test_silent_app_blocks_where_it_should(followed: Caller, app: App) -> None:
+async def test_silent_app_blocks_message_if_configured(followed: Caller, app: App) -> None:
     webhooks = followed.server.webhooks
     webhooks.settings = webhooks.settings.model_copy(update={"timeout": 0.1, "block": (BEFORE,)})
     app.answers[BEFORE] = lambda _: 5.0
@@ -87,7 +87,7 @@ async def test_batch_has_no_webhooks(followed: Caller, app: App) -> None:
     assert (answer["ErrorList"], app.told) == ([{"To_Account": "stranger", "ErrorCode": 130002}], [])
 
 
-async def test_clients_write_read_and_recall(followed: Caller, app: App) -> None:
+async def test_client_apps_can_send_read_edit_and_recall_messages(followed: Caller, app: App) -> None:
     status, answer = await act(followed, "reader", "send", peer=HARBOUR, body="when does the ferry leave?")
     assert status == 200
     key = answer["result"]["MsgKey"]
@@ -122,7 +122,7 @@ async def test_clients_write_read_and_recall(followed: Caller, app: App) -> None
     assert app.commands()[-1] == "C2C.CallbackAfterC2CMsgExtension"
 
 
-async def test_webhooks_can_be_switched_off_for_messages(followed: Caller, app: App) -> None:
+async def test_webhooks_can_be_disabled_for_messages(followed: Caller, app: App) -> None:
     webhooks = followed.server.webhooks
     webhooks.settings = CallbackSettings(url=webhooks.settings.url, commands=("Group.*",))
     await send(followed)

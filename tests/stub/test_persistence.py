@@ -1,6 +1,6 @@
-"""The state of a stub in a file: what survives which end, and files that cannot be used."""
+"""State of a stub in a file: what survives each kind of end, and unusable files."""
 
-# ruff: noqa: ASYNC240 - small files, and no user else in the loop
+# ruff: noqa: ASYNC240 - small files, and no other task in the loop
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "state.jsonl"
 
 
-LEFT = [".state.jsonl.lock", "state.jsonl"]  # what a stub leaves in a folder
+LEFT = [".state.jsonl.lock", "state.jsonl"]  # files that a stub leaves in a folder
 
 
 def names_in(folder: Path) -> list[str]:
@@ -58,7 +58,7 @@ def accounts_in(file: Path) -> list[str]:
     return accounts
 
 
-async def test_the_next_stub_goes_on_where_the_last_one_ended(file: Path, stranger: Start) -> None:
+async def test_next_stub_continues_with_saved_state(file: Path, stranger: Start) -> None:
     async with StubServer(state=file) as one:
         caller = stranger(one)
         await caller.must(IMPORT, {"UserID": "ann"})
@@ -68,7 +68,7 @@ async def test_the_next_stub_goes_on_where_the_last_one_ended(file: Path, strang
     assert names_in(file.parent) == LEFT
     async with StubServer(state=file) as two:
         caller = stranger(two)
-        assert await caller.must(f"{GROUPS}/send_group_msg", SEND) == first  # a repeat of the other life's message
+        assert await caller.must(f"{GROUPS}/send_group_msg", SEND) == first  # a repetition of the first stub's message
         history = await caller.must(f"{GROUPS}/group_msg_get_simple", {"GroupId": "@TGS#_news", "ReqMsgNumber": 5})
         assert [message["MsgSeq"] for message in history["RspMsgList"]] == [1]
         assert two.log.count("create_group") == 0
@@ -79,9 +79,9 @@ async def test_the_next_stub_goes_on_where_the_last_one_ended(file: Path, strang
     assert "account_import" not in said
 
 
-async def test_nothing_is_written_when_nothing_changed(file: Path, stranger: Start) -> None:
+async def test_unchanged_state_is_not_written(file: Path, stranger: Start) -> None:
     async with StubServer(state=file):
-        assert accounts_in(file) == ["administrator"]  # a first file: that it can be written is known from the start
+        assert accounts_in(file) == ["administrator"]  # the first file is written at the start, as a check of the path
     before = file.stat().st_ino
     async with StubServer(state=file, save_every=0.01) as server:
         await stranger(server).must(f"{ACCOUNTS}/account_check", {"CheckItem": [{"UserID": "ann"}]})
@@ -89,7 +89,7 @@ async def test_nothing_is_written_when_nothing_changed(file: Path, stranger: Sta
     assert file.stat().st_ino == before
 
 
-async def test_it_is_saved_in_between(file: Path, stranger: Start) -> None:
+async def test_state_is_saved_periodically(file: Path, stranger: Start) -> None:
     async with StubServer(state=file, save_every=0.02) as server:
         await stranger(server).must(IMPORT, {"UserID": "ann"})
         async with asyncio.timeout(5):
@@ -97,14 +97,14 @@ async def test_it_is_saved_in_between(file: Path, stranger: Start) -> None:
                 await asyncio.sleep(0.01)
 
 
-async def test_it_is_saved_before_every_answer(file: Path, stranger: Start) -> None:
+async def test_state_is_saved_before_every_answer(file: Path, stranger: Start) -> None:
     async with StubServer(state=file, save_every=0) as server:
         for number in range(20):
             await stranger(server).must(IMPORT, {"UserID": f"user_{number}"})
             assert accounts_in(file)[-1] == f"user_{number}"
 
 
-async def test_a_stub_that_is_started_again_keeps_its_world(file: Path) -> None:
+async def test_restarted_stub_keeps_its_state(file: Path) -> None:
     server = StubServer(state=file)
     async with server:
         server.world.client("administrator").login()
@@ -115,7 +115,7 @@ async def test_a_stub_that_is_started_again_keeps_its_world(file: Path) -> None:
     assert read_document(file)["online"] == {}
 
 
-async def test_a_document_is_a_state_too(file: Path, stranger: Start) -> None:
+async def test_json_document_is_accepted_as_state(file: Path, stranger: Start) -> None:
     async with StubServer() as server:
         await stranger(server).must(IMPORT, {"UserID": "ann"})
         document = server.world.dump()
@@ -125,7 +125,7 @@ async def test_a_document_is_a_state_too(file: Path, stranger: Start) -> None:
     assert read_document(file) == document
 
 
-async def test_a_state_may_be_larger_than_a_request(session: aiohttp.ClientSession) -> None:
+async def test_state_may_be_larger_than_request_limit(session: aiohttp.ClientSession) -> None:
     small = StubSettings.model_validate({"limits": {"request_bytes": 100}})
     async with StubServer(small, control=ControlSettings()) as server:
         users = [f"reader_{number}" for number in range(10_000)]
@@ -135,12 +135,12 @@ async def test_a_state_may_be_larger_than_a_request(session: aiohttp.ClientSessi
         assert list(server.world.state.accounts())[-1] == users[-1]
 
 
-async def test_an_older_file(file: Path) -> None:
+async def test_older_file_is_read_and_rewritten_after_change(file: Path) -> None:
     older = Path(__file__).parents[1] / "unit" / "state_version_1.json"
     shutil.copy(older, file)
     async with StubServer(state=file) as server:
         assert len(server.world.state.groups) == 2
-        assert file.read_bytes() == older.read_bytes()  # nothing has changed yet
+        assert file.read_bytes() == older.read_bytes()  # no change so far
         server.world.client("a").logout()
     assert file.read_text().startswith(HEADER)
 
@@ -163,7 +163,7 @@ async def test_an_older_file(file: Path) -> None:
         (HEADER + '["end",0]\n', "the state is damaged: it is empty"),
     ],
 )
-async def test_a_file_that_cannot_be_used_stays_as_it_is(file: Path, content: str, complaint: str) -> None:
+async def test_unusable_file_is_refused_and_left_unchanged(file: Path, content: str, complaint: str) -> None:
     file.write_text(content)
     server = StubServer(state=file)
     with pytest.raises(StateFileError) as refused:
@@ -175,14 +175,14 @@ async def test_a_file_that_cannot_be_used_stays_as_it_is(file: Path, content: st
     assert server.world.state.account_count() == 1
 
 
-async def test_places_where_no_file_can_be(tmp_path: Path) -> None:
+async def test_directory_or_missing_folder_is_refused_as_state(tmp_path: Path) -> None:
     with pytest.raises(StateFileError, match="Is a directory"):
         await StubServer(state=tmp_path).start()
     with pytest.raises(StateFileError, match="No such file or directory"):
         await StubServer(state=tmp_path / "nowhere" / "state").start()
 
 
-async def test_a_save_that_fails_is_told_and_tried_again(
+async def test_failed_save_is_logged_and_raised_at_stop(
     tmp_path: Path, stranger: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "folder"
@@ -201,7 +201,7 @@ async def test_a_save_that_fails_is_told_and_tried_again(
         _ = server.url
 
 
-def test_a_save_that_fails_at_the_end_leaves_no_thread(tmp_path: Path) -> None:
+def test_failed_save_at_stop_leaves_no_thread(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     server = StubServer(state=folder / "state")
@@ -215,7 +215,7 @@ def test_a_save_that_fails_at_the_end_leaves_no_thread(tmp_path: Path) -> None:
     assert threading.active_count() == before
 
 
-async def test_second_stub_on_one_state_is_refused(file: Path, stranger: Start) -> None:
+async def test_second_stub_on_same_state_is_refused(file: Path, stranger: Start) -> None:
     link = file.with_name("link")
     async with StubServer(state=file, save_every=0) as first:
         link.symlink_to(file)
@@ -231,7 +231,7 @@ async def test_second_stub_on_one_state_is_refused(file: Path, stranger: Start) 
         assert third.world.state.account("ann") == "ann"
 
 
-async def test_stub_that_cannot_start_leaves_its_state_to_others(file: Path) -> None:
+async def test_failed_start_releases_state(file: Path) -> None:
     async with StubServer() as other:
         taken = int(other.url.rpartition(":")[2])
         with pytest.raises(OSError, match="address already in use"):
@@ -240,7 +240,7 @@ async def test_stub_that_cannot_start_leaves_its_state_to_others(file: Path) -> 
         pass
 
 
-def test_state_of_a_killed_stub_is_free(file: Path) -> None:
+def test_state_of_killed_stub_can_be_used(file: Path) -> None:
     with process(file, 0) as (running, ready):
         import_account(ready, "ann")
         with (
@@ -254,7 +254,7 @@ def test_state_of_a_killed_stub_is_free(file: Path) -> None:
         assert server.world.state.account("ann") == "ann"
 
 
-async def test_a_link_stays_a_link(tmp_path: Path, stranger: Start) -> None:
+async def test_link_to_state_stays_link(tmp_path: Path, stranger: Start) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     link.symlink_to(real)
     for _ in range(2):
@@ -266,7 +266,7 @@ async def test_a_link_stays_a_link(tmp_path: Path, stranger: Start) -> None:
 
 @contextlib.contextmanager
 def process(file: Path, save_every: float) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
-    """A stub with a state in a process of its own, and what its ready file says."""
+    """Yield a process with a stub that has a state file, and the content of its ready file."""
     ready = file.with_name("ready.json")
     ready.unlink(missing_ok=True)
     running = subprocess.Popen([sys.executable, "-c", SERVE, str(ready), str(file), str(save_every)])
@@ -290,7 +290,7 @@ def import_account(ready: dict[str, Any], user: str) -> None:
         assert json.load(answer)["ErrorCode"] == 0
 
 
-def test_sigterm_saves(file: Path) -> None:
+def test_sigterm_saves_state(file: Path) -> None:
     with process(file, 1_000) as (running, ready):
         import_account(ready, "ann")
         running.send_signal(signal.SIGTERM)
@@ -298,8 +298,8 @@ def test_sigterm_saves(file: Path) -> None:
     assert "ann" in accounts_in(file)
 
 
-def test_sigkill_loses_what_came_after_the_last_save(file: Path) -> None:
-    (file.parent / f".{file.name}.half.new").write_text("{")  # of a stub that was killed while it saved
+def test_sigkill_loses_only_changes_after_last_save(file: Path) -> None:
+    (file.parent / f".{file.name}.half.new").write_text("{")  # left by a stub that was killed during a save
     with process(file, 0) as (running, ready):
         for number in range(50):
             import_account(ready, f"user_{number}")

@@ -1,4 +1,4 @@
-"""The pytest plugin as a project meets it that installed the package: pytest runs in processes of their own."""
+"""Pytest plugin in a project that has installed the package: pytest runs in processes of its own."""
 
 import subprocess
 import sys
@@ -64,14 +64,14 @@ MISSES = """
 
 
 def run(pytester: pytest.Pytester, source: str, *args: str, ini: str = "") -> pytest.RunResult:
-    """Run tests that may `from raw import *`."""
+    """Run tests that may `from raw import *`, and return the result."""
     pytester.makepyfile(raw=RAW, test_inner=dedent(source))
     pytester.makeini(f"[pytest]\npythonpath = .\n{INI}{ini}")
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *args)
 
 
-def test_a_suite_without_our_client(pytester: pytest.Pytester) -> None:
-    """Plain tests: one server for all; each has an empty world, its own calls, no faults, and the real time."""
+def test_plain_tests_share_server_and_have_separate_states(pytester: pytest.Pytester) -> None:
+    """One server serves all tests; each has an empty state, its own calls, no faults, and the real time."""
     source = """
         import sys
         from channel_adapter.stub.faults.faults import Fault
@@ -102,7 +102,7 @@ def test_a_suite_without_our_client(pytester: pytest.Pytester) -> None:
     run(pytester, source).assert_outcomes(passed=2)
 
 
-def test_async_tests_with_the_adapter(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_async_tests_can_use_adapter(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_REGION", "seoul")  # of the developer's own app
     source = """
         import pytest
@@ -129,7 +129,7 @@ def test_async_tests_with_the_adapter(pytester: pytest.Pytester, monkeypatch: py
     run(pytester, source).assert_outcomes(passed=3)
 
 
-def test_workers_have_a_server_each(pytester: pytest.Pytester) -> None:
+def test_each_worker_has_its_own_server(pytester: pytest.Pytester) -> None:
     source = """
         import pytest
         from raw import *
@@ -144,7 +144,7 @@ def test_workers_have_a_server_each(pytester: pytest.Pytester) -> None:
     run(pytester, source, "-n2", "--channel-adapter-stub-strict").assert_outcomes(passed=8)
 
 
-def test_the_report_of_an_assertion_that_fails(pytester: pytest.Pytester) -> None:
+def test_failed_assertion_reports_nearest_call(pytester: pytest.Pytester) -> None:
     result = run(pytester, MISSES)
     result.assert_outcomes(failed=6, passed=2, errors=1)
     said = [line.removeprefix("E").strip() for line in result.outlines if line.startswith("E  ")]
@@ -165,8 +165,8 @@ def test_the_report_of_an_assertion_that_fails(pytester: pytest.Pytester) -> Non
     )
 
 
-def test_strict(pytester: pytest.Pytester) -> None:
-    """What the service does not know fails the test that sent it, unless a marker says otherwise."""
+def test_strict_mode_reports_unknown_field_and_command_as_error(pytester: pytest.Pytester) -> None:
+    """An unknown field or command is an error of the test that sent it, unless a marker allows it."""
     source = """
         import pytest
         from raw import *
@@ -197,7 +197,7 @@ def test_strict(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_a_config_file_and_https(pytester: pytest.Pytester) -> None:
+def test_plugin_supports_config_file_and_https(pytester: pytest.Pytester) -> None:
     source = """
         import ssl
         import pytest
@@ -224,7 +224,7 @@ def test_a_config_file_and_https(pytester: pytest.Pytester) -> None:
     wrong.stdout.fnmatch_lines(["*nowhere.toml: No such file or directory"])
 
 
-def test_it_costs_nothing_where_it_is_not_used() -> None:
+def test_unused_plugin_imports_neither_adapter_nor_its_libraries() -> None:
     code = (
         "import sys, pytest, channel_adapter.testing.adapter_plugin, channel_adapter.testing.stub_plugin\n"
         "print({'aiohttp', 'pydantic', 'orjson', 'structlog', 'channel_adapter.adapter'} & set(sys.modules))"
@@ -248,7 +248,7 @@ def pytest_configure(config):
 
 
 @pytest.mark.parametrize("position", ["before", "after"])
-def test_plugin_with_equal_options_loads_beside_ours(pytester: pytest.Pytester, position: str) -> None:
+def test_another_plugin_with_equal_options_can_be_loaded(pytester: pytest.Pytester, position: str) -> None:
     """Plugins named with `-p` load before those of installed packages; a conftest file loads after them."""
     if position == "before":
         pytester.makepyfile(other_stub=OTHER)
@@ -271,7 +271,7 @@ def test_plugin_with_equal_options_loads_beside_ours(pytester: pytest.Pytester, 
 
 
 @pytest.mark.parametrize(("scope", "passed"), [("function", 0), ("session", 2)])
-def test_the_adapter_fixture_names_the_setting_for_tests_on_another_event_loop(
+def test_error_of_adapter_fixture_on_another_event_loop_names_setting(
     pytester: pytest.Pytester, scope: str, passed: int
 ) -> None:
     source = """

@@ -1,4 +1,4 @@
-"""60007: calls per second by command, on the world's clock."""
+"""60007: calls per second by command, by the clock of the stub."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ LIST = f"{GROUPS}/get_appid_group_list"
 CHECK = f"{ACCOUNTS}/account_check"
 
 
-async def test_the_list_of_all_groups_once_a_second(caller: Caller, clock: StubClock) -> None:
+async def test_list_of_all_groups_is_limited_to_one_call_per_second(caller: Caller, clock: StubClock) -> None:
     clock.freeze()
     assert (await caller.call(LIST, {}))["ErrorCode"] == 0
     assert (await caller.call(LIST, {}))["ErrorCode"] == 60007
@@ -31,7 +31,7 @@ async def test_each_command_has_its_own_window(caller: Caller, clock: StubClock)
     assert (await caller.call(f"{ACCOUNTS}/account_import", {"UserID": "u"}))["ErrorCode"] == 0
 
 
-async def test_a_refused_call_changes_nothing(stranger: Start, clock: StubClock) -> None:
+async def test_refused_call_changes_nothing(stranger: Start, clock: StubClock) -> None:
     clock.freeze()
     settings = StubSettings.model_validate({"rates": {"overrides": {f"{ACCOUNTS}/account_import": 1}}})
     async with StubServer(settings, clock=clock) as server:
@@ -42,13 +42,13 @@ async def test_a_refused_call_changes_nothing(stranger: Start, clock: StubClock)
         assert [item["AccountStatus"] for item in found] == ["Imported", "NotImported"]
 
 
-async def test_rates_can_be_switched_off(stranger: Start, clock: StubClock) -> None:
+async def test_rates_can_be_disabled(stranger: Start, clock: StubClock) -> None:
     clock.freeze()
     async with StubServer(StubSettings.model_validate({"rates": {"enabled": False}}), clock=clock) as server:
         assert {(await stranger(server).call(LIST, {}))["ErrorCode"] for _ in range(5)} == {0}
 
 
-async def test_a_reset_fills_the_windows(caller: Caller, clock: StubClock) -> None:
+async def test_reset_refills_windows(caller: Caller, clock: StubClock) -> None:
     clock.freeze()
     await caller.must(LIST, {})
     caller.server.reset()
@@ -56,7 +56,7 @@ async def test_a_reset_fills_the_windows(caller: Caller, clock: StubClock) -> No
 
 
 @given(st.integers(1, 50), st.lists(st.floats(0, 0.5), min_size=1, max_size=300))
-def test_never_more_than_a_burst_and_the_rate(per_second: int, gaps: list[float]) -> None:
+def test_calls_never_exceed_burst_and_rate(per_second: int, gaps: list[float]) -> None:
     window, now, taken = RateWindow(per_second, 0.0), 0.0, 0
     for gap in gaps:
         now += gap
@@ -65,11 +65,11 @@ def test_never_more_than_a_burst_and_the_rate(per_second: int, gaps: list[float]
 
 
 @given(st.integers(1, 200), st.integers(1, 400))
-def test_a_caller_within_the_rate_is_never_refused(per_second: int, calls: int) -> None:
+def test_caller_within_rate_is_never_refused(per_second: int, calls: int) -> None:
     window = RateWindow(per_second, 0.0)
     assert all(window.acquire(number / per_second) for number in range(calls))
 
 
-def test_a_clock_set_back_gives_nothing() -> None:
+def test_clock_set_back_allows_no_additional_calls() -> None:
     window = RateWindow(1, 100.0)
     assert [window.acquire(at) for at in (100.0, 50.0, 50.5, 51.5)] == [True, False, False, True]

@@ -1,4 +1,4 @@
-"""What the stub remembers of its callers, and what it never remembers."""
+"""Request log of the stub: what is recorded, and what is never recorded."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def call(number: int = 0, *, raw: bytes = b"{}", code: int = 0) -> RecordedCall:
     return RecordedCall(float(number), GROUPS, "create_group", "administrator", code, 0.001, raw)
 
 
-async def test_a_call_is_recorded_with_its_answer(caller: Caller, clock: StubClock) -> None:
+async def test_call_is_recorded_with_its_answer(caller: Caller, clock: StubClock) -> None:
     clock.freeze(NOW)
     await caller.call(IMPORT, {"UserID": "editor"})
     await caller.call(IMPORT, {"UserID": "x" * 33})
@@ -36,7 +36,7 @@ async def test_calls_are_found_by_command_and_fields(caller: Caller) -> None:
     assert (len(log), log.count()) == (0, 0)
 
 
-async def test_refusals_at_the_gate_are_recorded_too(caller: Caller) -> None:
+async def test_refusals_by_gate_are_recorded(caller: Caller) -> None:
     await caller.call(IMPORT, {"UserID": "u"}, usersig=caller.signature(key="0" * 64))
     await caller.send("/v4/nowhere/nothing", b"{")
     await caller.send("/elsewhere", b"{}")
@@ -51,7 +51,7 @@ async def test_refusals_at_the_gate_are_recorded_too(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "1" * 64])
-async def test_no_signature_is_kept(caller: Caller, key: str | None) -> None:
+async def test_no_signature_is_recorded(caller: Caller, key: str | None) -> None:
     usersig = caller.signature(key=key)
     await caller.call(IMPORT, {"UserID": "u", "note": f"my {usersig}"}, usersig=usersig)
     await caller.call(f"{GROUPS}/{usersig}", {"UserID": "u"}, usersig=usersig)
@@ -61,7 +61,7 @@ async def test_no_signature_is_kept(caller: Caller, key: str | None) -> None:
     assert "[redacted]" in kept
 
 
-def test_the_ring_is_bounded_and_the_counters_are_not() -> None:
+def test_log_is_bounded_and_counters_are_not() -> None:
     log = RequestLog(max_calls=10)
     for number in range(25):
         log.add(call(number, code=number % 2), known=True)
@@ -70,17 +70,17 @@ def test_the_ring_is_bounded_and_the_counters_are_not() -> None:
     assert log.answers[f"{GROUPS}/create_group", 1] == 12
 
 
-def test_large_bodies_push_older_ones_out() -> None:
+def test_large_bodies_displace_older_calls() -> None:
     log = RequestLog(max_bytes=1_000)
     for number in range(5):
         log.add(call(number, raw=b'"' + b"x" * 398 + b'"'), known=True)
     assert [kept.at for kept in log] == [3.0, 4.0]
 
 
-def test_a_body_that_is_no_object_has_no_fields() -> None:
+def test_body_that_is_no_object_has_no_fields() -> None:
     assert [call(raw=raw).body for raw in (b"", b"[1]", b"{", b"\xff", b'{"A":1}')] == [{}, {}, {}, {}, {"A": 1}]
 
 
-async def test_unknown_names_are_cut(caller: Caller) -> None:
+async def test_long_unknown_names_are_truncated(caller: Caller) -> None:
     await caller.send(f"/v4/{'s' * 999}/{'c' * 999}", b"{}")
     assert max(len(kept.service) + len(kept.command) for kept in caller.server.log) < 200

@@ -1,4 +1,4 @@
-"""Scenario files: the ready ones do what they say, broken ones say what is wrong."""
+"""Scenario files: effects of the shipped files, errors of broken files."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def text(words: str) -> list[dict[str, Any]]:
     return [{"MsgType": "TIMTextElem", "MsgContent": {"Text": words}}]
 
 
-def test_every_ready_scenario_is_tested_here() -> None:
+def test_every_shipped_scenario_is_tested() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.toml")) == NAMES
 
 
@@ -39,8 +39,8 @@ def test_scenario_is_found_by_name(name: str) -> None:
     assert Scenario.named(name) == Scenario.load(FOLDER / f"{name}.toml")
 
 
-def test_scenarios_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
-    """A wheel has no `config` folder: its layout is made here from what pyproject.toml adds to the package."""
+def test_scenarios_are_found_in_installed_wheel(tmp_path: Path) -> None:
+    """A wheel has no `config` folder: its layout is made from what pyproject.toml adds to the package."""
     root = FOLDER.parents[1]
     included = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     package = tmp_path / "channel_adapter"
@@ -59,19 +59,19 @@ def test_scenarios_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "flaky", "strict.toml", "../scenarios/strict", "/etc/passwd"])
-def test_names_are_listed_when_there_is_no_such_scenario(name: str) -> None:
+def test_error_of_unknown_scenario_lists_names(name: str) -> None:
     with pytest.raises(SettingsError, match=", ".join(NAMES)) as unknown:
         Scenario.named(name)
     assert repr(name) in str(unknown.value)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_differs_from_the_default(name: str) -> None:
+def test_each_scenario_differs_from_default(name: str) -> None:
     scenario = Scenario.load(FOLDER / f"{name}.toml")
     assert scenario.settings != StubSettings() or scenario.faults
 
 
-async def test_flaky_network(stranger: Start) -> None:
+async def test_flaky_network_drops_connections_and_returns_other_status_codes(stranger: Start) -> None:
     seen: Counter[str] = Counter()
     async with server("flaky_network") as running:
         caller = stranger(running)
@@ -84,7 +84,7 @@ async def test_flaky_network(stranger: Start) -> None:
     assert {"ServerDisconnectedError", "AssertionError"} <= set(seen)
 
 
-async def test_busy_day(stranger: Start) -> None:
+async def test_busy_day_refuses_some_calls_with_60008(stranger: Start) -> None:
     async with server("busy_day") as running:
         answers = Counter(
             [(await stranger(running).call(IMPORT, {"UserID": f"u{n}"}))["ErrorCode"] for n in range(102)]
@@ -93,12 +93,12 @@ async def test_busy_day(stranger: Start) -> None:
     assert answers[0] >= 90
 
 
-async def test_edition_too_low(stranger: Start) -> None:
+async def test_edition_too_low_refuses_community(stranger: Start) -> None:
     async with server("edition_too_low") as running:
         assert (await stranger(running).call(f"{GROUPS}/create_group", COMMUNITY))["ErrorCode"] == 11000
 
 
-async def test_extensions_refused(stranger: Start) -> None:
+async def test_extensions_refused_refuses_message_extensions(stranger: Start) -> None:
     async with server("extensions_refused") as running:
         caller = stranger(running)
         await caller.must(f"{GROUPS}/create_group", COMMUNITY)
@@ -110,13 +110,13 @@ async def test_extensions_refused(stranger: Start) -> None:
 
 
 @pytest.mark.parametrize(("size", "code"), [(30, 0), (31, 10004)])
-async def test_legacy_limits(stranger: Start, size: int, code: int) -> None:
+async def test_legacy_limits_refuse_name_over_30_bytes(stranger: Start, size: int, code: int) -> None:
     async with server("legacy_limits") as running:
         answer = await stranger(running).call(f"{GROUPS}/create_group", {**COMMUNITY, "Name": "n" * size})
         assert answer["ErrorCode"] == code
 
 
-async def test_strict(stranger: Start) -> None:
+async def test_strict_refuses_repeated_message(stranger: Start) -> None:
     async with server("strict") as running:
         caller = stranger(running)
         await caller.must(f"{GROUPS}/create_group", COMMUNITY)
@@ -125,7 +125,7 @@ async def test_strict(stranger: Start) -> None:
         assert (await caller.call(f"{GROUPS}/send_group_msg", message))["ErrorCode"] == 10004
 
 
-def test_settings_faults_and_webhooks_in_one_file(tmp_path: Path) -> None:
+def test_file_may_contain_settings_faults_and_webhooks(tmp_path: Path) -> None:
     path = tmp_path / "all.toml"
     path.write_text(
         '[app]\nsdkappid = 1400000009\n[[fault]]\ncode = 60008\n[webhooks]\nurl = "http://127.0.0.1:9/h"\ntoken = "t"\n'
@@ -150,7 +150,7 @@ def test_settings_faults_and_webhooks_in_one_file(tmp_path: Path) -> None:
         ('[webhooks]\nurl = "http://h/"\ntoken = 5\n', "webhooks: token"),
     ],
 )
-def test_a_broken_file_says_what_is_wrong(tmp_path: Path, content: str | None, named: str) -> None:
+def test_error_of_broken_file_names_file_and_problem(tmp_path: Path, content: str | None, named: str) -> None:
     path = tmp_path / "broken.toml"
     if content is not None:
         path.write_text(content)

@@ -1,4 +1,4 @@
-"""The server around the world: addresses, TLS, start and stop, threads, processes, latency."""
+"""Server of the stub: addresses, TLS, start and stop, threads, processes, latency."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ asyncio.run(serve(ready_file=Path(sys.argv[1]), tls=sys.argv[2] == "tls"))
 
 
 def wait_for(ready_file: Path, process: subprocess.Popen[bytes]) -> str:
-    """What the file says once it is not the stale one any more."""
+    """Wait until the stale ready file has been replaced, and return its content."""
     deadline = time.monotonic() + 30
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError):
@@ -47,7 +47,7 @@ def wait_for(ready_file: Path, process: subprocess.Popen[bytes]) -> str:
     raise AssertionError("the stub did not become ready")
 
 
-def test_stopping_leaves_no_task_of_a_client_that_has_disconnected(caplog: pytest.LogCaptureFixture) -> None:
+def test_stop_leaves_no_task_of_disconnected_client(caplog: pytest.LogCaptureFixture) -> None:
     server = StubServer()
 
     async def disconnect() -> None:
@@ -66,14 +66,14 @@ def test_stopping_leaves_no_task_of_a_client_that_has_disconnected(caplog: pytes
     assert "Task was destroyed" not in caplog.text
 
 
-async def test_a_free_port_each(stranger: Start) -> None:
+async def test_each_server_uses_its_own_free_port(stranger: Start) -> None:
     async with StubServer() as one, StubServer() as two:
         assert one.url != two.url
         for server in (one, two):
             await stranger(server).must(IMPORT, {"UserID": "u"})
 
 
-async def test_a_chosen_port_and_a_taken_one(stranger: Start) -> None:
+async def test_chosen_port_is_used_and_port_in_use_is_refused(stranger: Start) -> None:
     async with StubServer() as one:
         port = int(one.url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"):
@@ -82,7 +82,7 @@ async def test_a_chosen_port_and_a_taken_one(stranger: Start) -> None:
         assert two.url == f"http://127.0.0.1:{port}"
 
 
-async def test_tls_with_the_ca_file(caller: Caller) -> None:
+async def test_tls_is_trusted_only_with_ca_file(caller: Caller) -> None:
     async with StubServer(tls=True) as server:
         assert server.url.startswith("https://")
         assert server.ca_file is not None
@@ -98,7 +98,7 @@ async def test_tls_with_the_ca_file(caller: Caller) -> None:
     assert server.ca_file is None
 
 
-async def test_tls_for_other_names() -> None:
+async def test_tls_certificate_covers_additional_names() -> None:
     async with StubServer(tls=True, tls_names=["stub.example"]) as server:
         context = ssl.create_default_context(cafile=server.ca_file)
         port = int(server.url.rpartition(":")[2])
@@ -108,7 +108,7 @@ async def test_tls_for_other_names() -> None:
             await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="other.example")
 
 
-async def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+async def test_tls_uses_supplied_certificate(tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
@@ -123,8 +123,8 @@ async def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
             await Caller(server, session).must(IMPORT, {"UserID": "u"})
 
 
-async def test_stop_waits_for_nobody(stranger: Start) -> None:
-    """Idle keep-alive connections and a call that would take a minute."""
+async def test_stop_does_not_wait_for_clients(stranger: Start) -> None:
+    """Clients are idle keep-alive connections and calls that would last a minute."""
     server = StubServer(latency=60)
     await server.start()
     caller = stranger(server)
@@ -143,7 +143,7 @@ async def test_stop_waits_for_nobody(stranger: Start) -> None:
         writer.close()
 
 
-async def test_stop_twice_start_again(stranger: Start) -> None:
+async def test_server_can_be_stopped_twice_and_restarted(stranger: Start) -> None:
     server = StubServer()
     await server.stop()
     async with server:
@@ -158,7 +158,7 @@ async def test_stop_twice_start_again(stranger: Start) -> None:
         assert found["ResultItem"][0]["AccountStatus"] == "Imported"
 
 
-async def test_reset_forgets_people_and_calls(caller: Caller) -> None:
+async def test_reset_deletes_accounts_and_calls(caller: Caller) -> None:
     await caller.must(IMPORT, {"UserID": "u"})
     caller.server.reset()
     assert caller.server.log.count() == 0
@@ -166,7 +166,7 @@ async def test_reset_forgets_people_and_calls(caller: Caller) -> None:
     assert found["ResultItem"][0]["AccountStatus"] == "NotImported"
 
 
-async def test_every_answer_is_late(stranger: Start) -> None:
+async def test_latency_delays_every_answer(stranger: Start) -> None:
     async with StubServer(latency=0.05, latency_spread=0.05) as server:
         for command in (IMPORT, "nowhere/nothing"):
             started = time.perf_counter()
@@ -174,20 +174,20 @@ async def test_every_answer_is_late(stranger: Start) -> None:
             assert time.perf_counter() - started >= 0.05
 
 
-def test_latency_follows_the_seed() -> None:
+def test_latency_depends_on_seed() -> None:
     one, two, other = (StubServer(latency=0.01, latency_spread=1.0, seed=seed).app.latency for seed in (1, 1, 2))
     drawn = [one.next() for _ in range(5)]
     assert drawn == [two.next() for _ in range(5)] != [other.next() for _ in range(5)]
     assert all(0.01 <= seconds < 1.01 for seconds in drawn)
 
 
-def test_repr_tells_no_secret() -> None:
+def test_repr_contains_no_secret() -> None:
     server = StubServer(StubSettings.model_validate({"app": {"key": "5" * 64}}))
     assert server.key == "5" * 64
     assert "5555" not in f"{server!r} {server} {vars(server)} {server.world.settings!r}"
 
 
-def test_in_a_thread_for_plain_tests() -> None:
+def test_server_runs_in_thread_for_plain_tests() -> None:
     with StubServer(tls=False).run_in_thread() as server:
         request = urllib.request.Request(f"{server.url}/v4/{IMPORT}", b"{}", method="POST")  # noqa: S310 - loopback
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
@@ -197,7 +197,7 @@ def test_in_a_thread_for_plain_tests() -> None:
         _ = server.url
 
 
-def test_a_failed_start_in_a_thread_is_told() -> None:
+def test_failed_start_in_thread_raises_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"), StubServer(port=port).run_in_thread():
@@ -205,7 +205,7 @@ def test_a_failed_start_in_a_thread_is_told() -> None:
 
 
 @pytest.mark.parametrize("transport", ["plain", "tls"])
-def test_a_process_until_sigterm(tmp_path: Path, transport: str) -> None:
+def test_process_writes_ready_file_and_ends_at_sigterm(tmp_path: Path, transport: str) -> None:
     ready_file = tmp_path / "ready.json"
     ready_file.write_text("stale")
     process = subprocess.Popen([sys.executable, "-c", SERVE, str(ready_file), transport])
@@ -217,7 +217,7 @@ def test_a_process_until_sigterm(tmp_path: Path, transport: str) -> None:
         assert list(ready) == ["url", "sdkappid", "admin", "key", "ca_file"]
         assert (ready["ca_file"] is not None) == (transport == "tls")
         host, _, port = ready["url"].partition("://")[2].partition(":")
-        with socket.create_connection((host, int(port)), timeout=5):  # an idle client keeps no user
+        with socket.create_connection((host, int(port)), timeout=5):  # an idle client does not delay the end
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0
         assert list(tmp_path.iterdir()) == [ready_file]
@@ -226,7 +226,7 @@ def test_a_process_until_sigterm(tmp_path: Path, transport: str) -> None:
         process.wait()
 
 
-async def test_the_date_of_an_answer_is_the_worlds() -> None:
+async def test_date_of_answer_is_from_clock_of_stub() -> None:
     async with StubServer() as server, aiohttp.ClientSession() as session:
         for moment, date in ((1_773_990_000, "Fri, 20 Mar 2026 07:00:00 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT")):
             server.world.clock.freeze(moment)
@@ -247,12 +247,12 @@ async def test_the_date_of_an_answer_is_the_worlds() -> None:
         ("1.0", "Connection: keep-alive\r\n", True),
     ],
 )
-async def test_connection_stays_open_as_the_client_asks(
+async def test_connection_stays_open_on_request_of_client(
     caller: Caller, version: str, header: str, stays_open: bool
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(caller.server.url.rpartition(":")[2]))
     request = f"POST /v4/openim/x HTTP/{version}\r\nHost: localhost\r\n{header}Content-Length: 2\r\n\r\n{{}}".encode()
-    writer.write(request * 2)  # the second one is sent before the first is answered
+    writer.write(request * 2)  # the second request is sent before the first answer
     found = await asyncio.wait_for(reader.read() if not stays_open else read_answers(reader, 2), 10)
     assert found.count(b" 200 OK\r\n") == (2 if stays_open else 1)
     for name in (b"Content-Type: application/json\r\n", b"Date: ", b"Server: ", b"Content-Length: "):
@@ -268,7 +268,7 @@ async def read_answers(reader: asyncio.StreamReader, number: int) -> bytes:
     return found
 
 
-def test_package_imports_its_server_when_it_is_used() -> None:
+def test_package_imports_server_on_first_use() -> None:
     script = "import sys; import channel_adapter.stub as s; print('aiohttp' in sys.modules, s.StubServer.__name__)"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert found.split() == ["False", "StubServer"]
@@ -276,7 +276,7 @@ def test_package_imports_its_server_when_it_is_used() -> None:
         channel_adapter.stub.no_such_name  # noqa: B018
 
 
-async def test_stub_server_is_a_public_name_of_the_package() -> None:
+async def test_stub_server_is_public_name_of_package() -> None:
     async with channel_adapter.stub.StubServer() as server:
         assert server.url.startswith("http://127.0.0.1:")
         assert (server.sdkappid, server.admin) == (1400000001, "administrator")

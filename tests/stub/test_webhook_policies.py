@@ -1,4 +1,4 @@
-"""What the app may decide, and who is asked and told: over sockets, from REST calls and from client apps."""
+"""Decisions of the app, and webhooks sent to it: over sockets, from REST calls and from client apps."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def send(caller: Caller, **more: Any) -> dict[str, Any]:
 
 
 async def client(caller: Caller, user: str, what: str, platform: str = "iOS", **arguments: Any) -> tuple[int, Any]:
-    """What a user does on a client app; HTTP status and answer."""
+    """Carry out an action of a user on a client app; return HTTP status and answer."""
     action = {"user": user, "do": what, "platform": platform, "with": arguments}
     async with caller.session.post(f"{caller.server.url}/_stub/people", json=action) as response:
         answer = await response.json()
@@ -50,7 +50,7 @@ def refuse(app: App, command: str, code: int = 1, info: str = "") -> None:
 
 
 @pytest.mark.parametrize("block", [False, True], ids=["proceed", "block"])
-async def test_the_service_waits_two_seconds(hooked: Caller, app: App, block: bool) -> None:
+async def test_call_waits_two_seconds_for_answer_of_app(hooked: Caller, app: App, block: bool) -> None:
     app.answers[BEFORE_SEND] = lambda _: 30.0
     change(hooked, block=(BEFORE_SEND,) if block else ())
     started = time.perf_counter()
@@ -61,13 +61,13 @@ async def test_the_service_waits_two_seconds(hooked: Caller, app: App, block: bo
 
 
 @pytest.mark.parametrize("code", [10100, 10150, 10200])
-async def test_codes_of_the_app_reach_the_caller(hooked: Caller, app: App, code: int) -> None:
+async def test_codes_of_app_are_returned_to_caller(hooked: Caller, app: App, code: int) -> None:
     refuse(app, BEFORE_SEND, code, "the dispatcher is closed")
     answer = await send(hooked)
     assert (answer["ErrorCode"], answer["ErrorInfo"]) == (code, "the dispatcher is closed")
 
 
-async def test_the_app_rewrites_the_custom_data_alone(hooked: Caller, app: App) -> None:
+async def test_app_can_rewrite_only_custom_data(hooked: Caller, app: App) -> None:
     app.answers[BEFORE_SEND] = lambda _: {**OK, "CloudCustomData": "checked"}
     await send(hooked, CloudCustomData="raw")
     (before,), (after,) = app.bodies(BEFORE_SEND), app.bodies(AFTER_SEND)
@@ -76,7 +76,7 @@ async def test_the_app_rewrites_the_custom_data_alone(hooked: Caller, app: App) 
 
 
 @pytest.mark.parametrize("answer", [{"MsgBody": "text"}, {"MsgBody": []}, {"MsgBody": [{"MsgType": 7}]}])
-async def test_a_rewrite_that_is_no_message_leaves_it(hooked: Caller, app: App, answer: dict[str, Any]) -> None:
+async def test_invalid_rewrite_leaves_message_unchanged(hooked: Caller, app: App, answer: dict[str, Any]) -> None:
     app.answers[BEFORE_SEND] = lambda _: {**OK, **answer}
     assert (await send(hooked))["ErrorCode"] == 0
     assert app.bodies(AFTER_SEND)[0]["MsgBody"] == TEXT
@@ -98,7 +98,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("path", "body", "command", "refused", "silent"), ASKED, ids=[row[2] for row in ASKED])
-async def test_what_the_app_may_refuse(
+async def test_refusal_or_silence_of_app_refuses_call_without_after_event(
     hooked: Caller, app: App, path: str, body: dict[str, Any], command: str, refused: int, silent: int
 ) -> None:
     await open_gazette(hooked)
@@ -118,7 +118,7 @@ async def test_what_the_app_may_refuse(
     assert ".CallbackAfter" in app.commands()[3]
 
 
-async def test_some_subscribers_are_refused(hooked: Caller, app: App) -> None:
+async def test_subscriber_refused_by_app_has_result_0(hooked: Caller, app: App) -> None:
     await open_gazette(hooked)
     app.answers["OfficialAccount.CallbackBeforeAddSubscriber"] = lambda _: {
         **OK,
@@ -129,7 +129,7 @@ async def test_some_subscribers_are_refused(hooked: Caller, app: App) -> None:
     assert [item["Result"] for item in answer["SubscriberList"]] == [1, 0]
 
 
-async def test_a_broadcast_is_dropped_rewritten_and_kept_from_the_app(hooked: Caller, app: App) -> None:
+async def test_broadcast_can_be_dropped_rewritten_and_sent_without_webhooks(hooked: Caller, app: App) -> None:
     hooked.server.world.clock.freeze(NOW)
     await open_gazette(hooked)
     before, after = "OfficialAccount.CallbackBeforeSendMsg", "OfficialAccount.CallbackAfterSendMsg"
@@ -149,7 +149,7 @@ async def test_a_broadcast_is_dropped_rewritten_and_kept_from_the_app(hooked: Ca
     assert [message["MsgBody"] for message in page["RspMsgList"]] == [TEXT, other]
 
 
-async def test_imports_of_every_kind_tell_nobody(hooked: Caller, app: App) -> None:
+async def test_imports_of_every_kind_send_no_webhooks(hooked: Caller, app: App) -> None:
     created = NOW - 10_000
     old = {"Type": "Community", "Name": "Old", "GroupId": "@TGS#_old", "Owner_Account": "editor", "CreateTime": created}
     await hooked.must(f"{ACCOUNTS}/account_import", {"UserID": "late"})
@@ -165,7 +165,7 @@ async def test_imports_of_every_kind_tell_nobody(hooked: Caller, app: App) -> No
     assert app.told == []
 
 
-async def test_a_dropped_post_is_a_before_without_an_after(hooked: Caller, app: App) -> None:
+async def test_throttled_post_has_exception_event_and_no_after_event(hooked: Caller, app: App) -> None:
     hooked.server.world.clock.freeze(NOW)
     change(hooked, commands=("Group.*",))
     for number in range(42):
@@ -182,7 +182,7 @@ async def test_a_dropped_post_is_a_before_without_an_after(hooked: Caller, app: 
 
 
 @pytest.mark.parametrize("platform", ["Android", "iOS", "Web"])
-async def test_a_life_on_a_phone(hooked: Caller, app: App, platform: str) -> None:
+async def test_client_app_actions_send_webhooks_with_their_platform(hooked: Caller, app: App, platform: str) -> None:
     async def do(what: str, **arguments: Any) -> Any:
         status, answer = await client(hooked, "reader_1", what, platform, **arguments)
         assert status == 200, answer
@@ -213,7 +213,7 @@ async def test_a_life_on_a_phone(hooked: Caller, app: App, platform: str) -> Non
     assert app.bodies(AFTER_SEND)[0]["Operator_Account"] == "reader_1"
 
 
-async def test_the_app_decides_about_phones_too(hooked: Caller, app: App) -> None:
+async def test_app_can_refuse_client_app_actions(hooked: Caller, app: App) -> None:
     refuse(app, "Group.CallbackBeforeApplyJoinGroup", 10120, "members only")
     status, answer = await client(hooked, "reader_1", "join", group_id=GROUP)
     assert (status, answer["error"]) == (409, "10120: members only")
@@ -233,7 +233,7 @@ async def test_the_app_decides_about_phones_too(hooked: Caller, app: App) -> Non
     assert (status, answer["error"].partition(":")[0]) == (409, "20006")
 
 
-async def test_a_muted_user_on_a_phone(hooked: Caller, app: App) -> None:
+async def test_post_of_muted_user_is_refused_and_reported(hooked: Caller, app: App) -> None:
     await client(hooked, "reader_1", "join", group_id=GROUP)
     mute = {"GroupId": GROUP, "Members_Account": ["reader_1"], "MuteTime": 60}
     await hooked.must(f"{GROUPS}/forbid_send_msg", mute)
@@ -244,7 +244,7 @@ async def test_a_muted_user_on_a_phone(hooked: Caller, app: App) -> None:
     assert [body["ErrorCode"] for body in told] == [10017]
 
 
-async def test_calls_are_answered_before_the_app_is_told(hooked: Caller, app: App) -> None:
+async def test_call_is_answered_before_after_event_is_sent(hooked: Caller, app: App) -> None:
     change(hooked, delay=0.3)
     message = {"GroupId": GROUP, "From_Account": "editor", "Random": 1, "MsgBody": TEXT}
     await hooked.must(f"{GROUPS}/send_group_msg", message)
@@ -253,8 +253,8 @@ async def test_calls_are_answered_before_the_app_is_told(hooked: Caller, app: Ap
     assert app.commands() == [BEFORE_SEND, AFTER_SEND]
 
 
-async def test_one_event_is_told_while_another_waits(hooked: Caller, app: App) -> None:
-    """A call does not stand behind the before-event of another one."""
+async def test_call_does_not_wait_for_before_event_of_another_call(hooked: Caller, app: App) -> None:
+    """The second call is answered although the before-event of the first is still waiting."""
     asked = asyncio.Event()
 
     def answer(body: dict[str, Any]) -> Any:
@@ -270,7 +270,7 @@ async def test_one_event_is_told_while_another_waits(hooked: Caller, app: App) -
     assert second["MsgSeq"] < (await slow)["MsgSeq"]
 
 
-async def test_the_delivery_log_keeps_no_secret(hooked: Caller, app: App) -> None:
+async def test_delivery_log_contains_no_secret(hooked: Caller, app: App) -> None:
     url = hooked.server.webhooks.settings.url
     hooked.server.webhooks.settings = CallbackSettings.model_validate({"url": url, "token": "orchid-7f"})
     await send(hooked)
@@ -287,7 +287,7 @@ async def test_the_delivery_log_keeps_no_secret(hooked: Caller, app: App) -> Non
     assert sign not in shown
 
 
-async def test_the_other_spelling_of_the_changed_member(hooked: Caller, app: App) -> None:
+async def test_member_account_setting_renames_field_of_changed_member(hooked: Caller, app: App) -> None:
     await hooked.must(f"{GROUPS}/add_group_member", MEMBERS)
     command = "Group.CallbackAfterMemberFieldChanged"
     changed = {"GroupId": GROUP, "Member_Account": "reader_1"}
@@ -303,14 +303,14 @@ async def test_the_other_spelling_of_the_changed_member(hooked: Caller, app: App
     assert "Modified_Account" not in second
 
 
-async def test_the_end_of_a_group(hooked: Caller, app: App) -> None:
+async def test_dissolved_group_sends_event_without_members(hooked: Caller, app: App) -> None:
     await hooked.must(f"{GROUPS}/destroy_group", {"GroupId": GROUP})
     await hooked.server.webhooks.idle()
     assert app.commands() == ["Group.CallbackAfterGroupDestroyed"]
     assert "MemberList" not in app.told[0][2]
 
 
-async def test_after_a_reset_the_past_is_not_told(hooked: Caller, app: App) -> None:
+async def test_reset_discards_waiting_events(hooked: Caller, app: App) -> None:
     change(hooked, delay=0.2)
     message = {"GroupId": GROUP, "From_Account": "editor", "Random": 1, "MsgBody": TEXT}
     await hooked.must(f"{GROUPS}/send_group_msg", message)

@@ -1,4 +1,4 @@
-"""Webhooks that the stub sends, seen by an app's server that was written from the documentation."""
+"""Webhooks that the stub sends, received by an app's server that was written from the documentation."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ async def history(caller: Caller) -> list[dict[str, Any]]:
     return messages
 
 
-async def test_a_message_asks_before_and_tells_after(hooked: Caller, app: App, clock: StubClock) -> None:
+async def test_message_sends_before_and_after_event(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze()
     sent = await send(hooked, 771203)
     assert app.commands() == [BEFORE_SEND, AFTER_SEND]
@@ -53,7 +53,7 @@ async def test_a_message_asks_before_and_tells_after(hooked: Caller, app: App, c
     assert (query["contenttype"], query["ClientIP"], query["OptPlatform"]) == ("json", "127.0.0.1", "RESTAPI")
 
 
-async def test_subscribing_tells_who_came_and_who_left(hooked: Caller, app: App) -> None:
+async def test_added_and_removed_members_are_named_in_webhooks(hooked: Caller, app: App) -> None:
     members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
     await hooked.must(f"{GROUPS}/add_group_member", members)
     await hooked.must(f"{GROUPS}/delete_group_member", {"GroupId": GROUP, "MemberToDel_Account": ["reader_1"]})
@@ -67,7 +67,7 @@ async def test_subscribing_tells_who_came_and_who_left(hooked: Caller, app: App)
     assert app.told[2][2]["ExitMemberList"] == [{"Member_Account": "reader_1"}]
 
 
-async def test_imports_tell_nobody(hooked: Caller, app: App) -> None:
+async def test_imports_send_no_webhooks(hooked: Caller, app: App) -> None:
     await hooked.must(IMPORT_MANY, {"AccountList": [{"UserID": "late"}]})
     await hooked.must(f"{GROUPS}/import_group", {"Type": "Community", "Name": "Old", "GroupId": "@TGS#_old"})
     await hooked.server.webhooks.idle()
@@ -75,21 +75,21 @@ async def test_imports_tell_nobody(hooked: Caller, app: App) -> None:
 
 
 @pytest.mark.parametrize(("code", "seen"), [(1, 10016), (10150, 10150)])
-async def test_the_app_refuses_a_message(hooked: Caller, app: App, code: int, seen: int) -> None:
+async def test_message_refused_by_app_is_not_stored(hooked: Caller, app: App, code: int, seen: int) -> None:
     app.answers[BEFORE_SEND] = lambda _: {**OK, "ErrorCode": code, "ErrorInfo": "not today"}
     assert (await send(hooked))["ErrorCode"] == seen
     assert AFTER_SEND not in app.commands()
     assert await history(hooked) == []
 
 
-async def test_the_app_drops_a_message_silently(hooked: Caller, app: App) -> None:
+async def test_message_dropped_by_app_succeeds_and_is_not_stored(hooked: Caller, app: App) -> None:
     app.answers[BEFORE_SEND] = lambda _: {**OK, "ErrorCode": 2}
     assert (await send(hooked))["ErrorCode"] == 0
     assert AFTER_SEND not in app.commands()
     assert await history(hooked) == []
 
 
-async def test_the_app_rewrites_a_message(hooked: Caller, app: App) -> None:
+async def test_message_rewritten_by_app_is_stored_rewritten(hooked: Caller, app: App) -> None:
     other = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "rewritten"}}]
     app.answers[BEFORE_SEND] = lambda _: {**OK, "MsgBody": other}
     await send(hooked)
@@ -97,7 +97,7 @@ async def test_the_app_rewrites_a_message(hooked: Caller, app: App) -> None:
     assert app.bodies(AFTER_SEND)[0]["MsgBody"] == other
 
 
-async def test_the_app_refuses_some_members(hooked: Caller, app: App) -> None:
+async def test_member_refused_by_app_has_result_0(hooked: Caller, app: App) -> None:
     app.answers["Group.CallbackBeforeInviteJoinGroup"] = lambda _: {**OK, "RefusedMembers_Account": ["reader_1"]}
     members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
     answer = await hooked.must(f"{GROUPS}/add_group_member", members)
@@ -115,7 +115,7 @@ async def test_the_app_refuses_some_members(hooked: Caller, app: App) -> None:
     ],
     ids=["both", "documented", "prose", "different", "neither"],
 )
-async def test_the_app_refuses_some_subscribers(
+async def test_refused_subscribers_are_read_from_either_field(
     hooked: Caller, app: App, names: dict[str, Any], results: list[int]
 ) -> None:
     app.answers["OfficialAccount.CallbackBeforeAddSubscriber"] = lambda _: {**OK, **names}
@@ -128,7 +128,7 @@ async def test_the_app_refuses_some_subscribers(
     assert [item["Result"] for item in answer["SubscriberList"]] == results
 
 
-async def test_names_of_refused_subscribers_mean_nothing_for_groups(hooked: Caller, app: App) -> None:
+async def test_field_of_refused_subscribers_is_ignored_for_groups(hooked: Caller, app: App) -> None:
     app.answers["Group.CallbackBeforeInviteJoinGroup"] = lambda _: {**OK, "RefusedSubscribers_Account": ["reader_1"]}
     members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
     answer = await hooked.must(f"{GROUPS}/add_group_member", members)
@@ -148,33 +148,35 @@ async def test_names_of_refused_subscribers_mean_nothing_for_groups(hooked: Call
     ids=["timeout", "500", "not json", "no status", "FAIL", "array"],
 )
 @pytest.mark.parametrize("block", [False, True])
-async def test_an_app_that_gives_no_answer(hooked: Caller, app: App, answer: Any, block: bool) -> None:
+async def test_message_passes_or_is_blocked_without_valid_answer_of_app(
+    hooked: Caller, app: App, answer: Any, block: bool
+) -> None:
     app.answers[BEFORE_SEND] = lambda _: answer
     change(hooked, timeout=0.1, block=("*",) if block else ())
     assert (await send(hooked))["ErrorCode"] == (80003 if block else 0)
     assert len(await history(hooked)) == (0 if block else 1)
 
 
-async def test_an_app_that_is_gone(hooked: Caller, app: App) -> None:
+async def test_message_is_sent_when_app_is_unreachable(hooked: Caller, app: App) -> None:
     change(hooked, url="http://127.0.0.1:1/hook")
     assert (await send(hooked))["ErrorCode"] == 0
     outcomes = [delivery.outcome for delivery in hooked.server.webhooks.deliveries][-2:]
     assert all(outcome.startswith("not reached") for outcome in outcomes)
 
 
-async def test_forbidden_for_one_message(hooked: Caller, app: App) -> None:
+async def test_webhooks_can_be_forbidden_for_one_message(hooked: Caller, app: App) -> None:
     await send(hooked, 1, ForbidCallbackControl=["ForbidBeforeSendMsgCallback"])
     await send(hooked, 2, ForbidCallbackControl=["ForbidAfterSendMsgCallback"])
     assert [(told, body["Random"]) for told, _, body in app.told] == [(AFTER_SEND, 1), (BEFORE_SEND, 2)]
 
 
-async def test_switched_on_by_command(hooked: Caller, app: App) -> None:
+async def test_webhooks_can_be_enabled_by_command(hooked: Caller, app: App) -> None:
     change(hooked, commands=("Group.CallbackAfter*",))
     await send(hooked)
     assert app.commands() == [AFTER_SEND]
 
 
-async def test_signed_with_the_token(hooked: Caller, app: App, clock: StubClock) -> None:
+async def test_webhooks_are_signed_with_token(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze(NOW)
     settings = CallbackSettings.model_validate({"url": hooked.server.webhooks.settings.url, "token": "orchid-7f"})
     hooked.server.webhooks.settings = settings
@@ -199,11 +201,11 @@ async def test_signed_with_the_token(hooked: Caller, app: App, clock: StubClock)
         ("xxxxyyyy", "1669872112", "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"),
     ],
 )
-def test_published_signatures(token: str, at: str, expected: str) -> None:
+def test_signatures_equal_published_examples(token: str, at: str, expected: str) -> None:
     assert sign(token, at) == expected
 
 
-async def test_oddities_on_demand(hooked: Caller, app: App) -> None:
+async def test_webhooks_can_have_text_time_unknown_field_and_no_client_ip(hooked: Caller, app: App) -> None:
     change(hooked, event_time_text=True, unknown_field=True, client_ip=False)
     await send(hooked)
     _, query, body = app.told[1]
@@ -212,13 +214,13 @@ async def test_oddities_on_demand(hooked: Caller, app: App) -> None:
     assert "ClientIP" not in query
 
 
-async def test_an_event_twice(hooked: Caller, app: App) -> None:
+async def test_after_event_can_be_sent_twice(hooked: Caller, app: App) -> None:
     change(hooked, duplicate=1.0)
     await send(hooked)
     assert app.commands() == [BEFORE_SEND, AFTER_SEND, AFTER_SEND]
 
 
-async def test_events_out_of_order(hooked: Caller, app: App) -> None:
+async def test_delay_spread_changes_order_of_events(hooked: Caller, app: App) -> None:
     change(hooked, delay_spread=0.2, commands=(AFTER_SEND,))
     for number in range(8):
         element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "x"}}
@@ -230,7 +232,7 @@ async def test_events_out_of_order(hooked: Caller, app: App) -> None:
     assert numbers != sorted(numbers)
 
 
-async def test_retries_when_switched_on(hooked: Caller, app: App) -> None:
+async def test_failed_event_is_retried_if_configured(hooked: Caller, app: App) -> None:
     failing = iter([True, True, False])
     app.answers[AFTER_SEND] = lambda _: web.Response(status=503) if next(failing) else OK
     change(hooked, retries=5, retry_delay=0.01)
@@ -240,7 +242,7 @@ async def test_retries_when_switched_on(hooked: Caller, app: App) -> None:
     assert outcomes == ["HTTP 503", "HTTP 503", "answered"]
 
 
-async def test_no_retry_by_default_and_redelivery_by_hand(hooked: Caller, app: App) -> None:
+async def test_failed_event_is_not_retried_by_default_and_can_be_redelivered(hooked: Caller, app: App) -> None:
     app.answers[AFTER_SEND] = lambda _: web.Response(status=503)
     await send(hooked)
     webhooks = hooked.server.webhooks
@@ -253,7 +255,7 @@ async def test_no_retry_by_default_and_redelivery_by_hand(hooked: Caller, app: A
     assert app.bodies(AFTER_SEND) == [lost[0].body] * 2
 
 
-async def test_a_slow_app_does_not_hold_up_callers(hooked: Caller, app: App) -> None:
+async def test_slow_app_does_not_delay_callers(hooked: Caller, app: App) -> None:
     app.answers[AFTER_SEND] = lambda _: 0.5
     element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "x"}}
     body = {"GroupId": GROUP, "From_Account": "editor", "Random": 5, "MsgBody": [element]}
@@ -267,12 +269,12 @@ async def test_a_slow_app_does_not_hold_up_callers(hooked: Caller, app: App) -> 
     "url",
     ["ftp://host/", "http://host/?a=b", "http://host/a b", "http:///x", "host", f"http://{'h' * 64}/", "http://a/$"],
 )
-def test_urls_that_the_console_refuses(url: str) -> None:
+def test_url_that_console_refuses_is_invalid(url: str) -> None:
     with pytest.raises(ValueError, match="webhook URL"):
         CallbackSettings(url=url)
 
 
-def test_deliveries_are_plain_data(clock: StubClock) -> None:
+def test_stub_without_webhooks_has_no_deliveries(clock: StubClock) -> None:
     server = StubServer(clock=clock)
     assert json.dumps(list(server.webhooks.deliveries)) == "[]"
     assert not server.webhooks.on

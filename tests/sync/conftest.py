@@ -1,4 +1,4 @@
-"""A blocking adapter on a stub."""
+"""Blocking adapter on a stub."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Writes `channel_adapter/sync.pyi`, the interface of SyncChannelAdapter, from the asynchronous classes.
+"""Writer of `channel_adapter/sync.pyi`, the interface of SyncChannelAdapter, from asynchronous classes.
 
 Run `python -m tests.sync.interface` after a public method or part of ChannelAdapter was added or changed.
 """
@@ -52,7 +52,7 @@ def methods(kind: type) -> dict[str, Any]:
 
 
 class Interface:
-    """Declarations of blocking classes, and the imports that they need."""
+    """Declarations of blocking classes, and their imports."""
 
     def __init__(self) -> None:
         self._imports: dict[str, str] = {"SyncIterator": BLOCKING, "SyncPages": BLOCKING}
@@ -129,7 +129,7 @@ class Interface:
         return declared
 
     def _learn(self, module: str) -> None:
-        """Learn where the names of a module come from."""
+        """Add the modules of the names that a module uses."""
         self._imports = {**imports_of(module), **self._imports}
 
     def _note(self, node: ast.AST) -> None:
@@ -199,7 +199,7 @@ def _documentation(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stm
 
 
 def _indented(text: str, by: int = 4) -> str:
-    """Return a docstring as it stands in a source: later lines indented, the last quotes on a line of their own."""
+    """Return a docstring as in source code: later lines indented, closing quotes on their own line."""
     if "\n" not in text:
         return text
     return textwrap.indent(text, " " * by).strip() + "\n" + " " * by

@@ -1,4 +1,4 @@
-"""SyncChannelAdapter on a stub: results, iterators, threads, processes, webhooks, and how it ends."""
+"""SyncChannelAdapter on a stub: results, iterators, threads, processes, webhooks, and closing."""
 
 import asyncio
 import inspect
@@ -35,12 +35,12 @@ USERS = [f"reader_{number}" for number in range(250)]
 
 @pytest.fixture
 def channel(sync_adapter: SyncChannelAdapter) -> str:
-    """The id of a channel, whose owner is editor_7."""
+    """Return the id of a channel whose owner is editor_7."""
     assert sync_adapter.accounts.add(["editor_7", *USERS]).complete
     return sync_adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7").id
 
 
-def test_whole_job_of_a_script(sync_adapter: SyncChannelAdapter, channel: str) -> None:
+def test_typical_script_succeeds(sync_adapter: SyncChannelAdapter, channel: str) -> None:
     assert sync_adapter.subscriptions.subscribe(channel, USERS).complete
     first = sync_adapter.posts.publish(channel, Text("Tide table"))
     sync_adapter.posts.edit(first.ref, Text("Tide table, corrected"))
@@ -56,7 +56,7 @@ def test_whole_job_of_a_script(sync_adapter: SyncChannelAdapter, channel: str) -
     assert reply["GroupInfo"][0]["Name"] == "Harbour News"
 
 
-def test_errors_are_those_of_the_asynchronous_adapter(sync_adapter: SyncChannelAdapter) -> None:
+def test_errors_equal_those_of_asynchronous_adapter(sync_adapter: SyncChannelAdapter) -> None:
     with pytest.raises(NotFoundError, match="there is no channel"):
         sync_adapter.channels.get("unknown")
     with pytest.raises(ChannelAdapterError, match="users must be a list of ids; got one string"):
@@ -71,20 +71,20 @@ def test_errors_are_those_of_the_asynchronous_adapter(sync_adapter: SyncChannelA
         sync_adapter.backend  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_methods_document_themselves(sync_adapter: SyncChannelAdapter) -> None:
+def test_methods_have_documentation_and_signatures(sync_adapter: SyncChannelAdapter) -> None:
     assert (inspect.getdoc(sync_adapter.posts.publish) or "").startswith("Publish")
     assert "idempotency_key" in inspect.signature(sync_adapter.posts.publish).parameters
     assert {"publish", "history"} <= {*dir(sync_adapter.posts)}
     assert repr(sync_adapter) == "SyncChannelAdapter(sdkappid=1400000001, admin='administrator')"
 
 
-def test_iterables_are_read_in_the_calling_thread_and_no_further_than_needed(
+def test_iterables_are_read_in_calling_thread_and_no_further_than_needed(
     sync_adapter: SyncChannelAdapter, channel: str
 ) -> None:
     read: list[str] = []
 
     def rows() -> Iterator[str]:
-        """Yield ids as a database cursor does, which belongs to a thread and refuses event loops."""
+        """Yield ids like a database cursor that is bound to a thread and refuses event loops."""
         for number in range(100_000):
             assert threading.current_thread() is threading.main_thread()
             with pytest.raises(RuntimeError):
@@ -99,7 +99,7 @@ def test_iterables_are_read_in_the_calling_thread_and_no_further_than_needed(
     assert len(sync_adapter.subscriptions.is_subscribed(channel, (user for user in USERS[:7]))) == 7
 
 
-def test_exception_of_an_iterable_is_raised_by_the_call(sync_adapter: SyncChannelAdapter, channel: str) -> None:
+def test_exception_of_iterable_is_raised_by_call(sync_adapter: SyncChannelAdapter, channel: str) -> None:
     def rows() -> Iterator[str]:
         yield "reader_1"
         raise LookupError("the file ends here")
@@ -121,12 +121,12 @@ def test_list_can_be_resumed_at_its_cursor(sync_adapter: SyncChannelAdapter, cha
     assert [counts.badge for counts in sync_adapter.unread.get_many(USERS[:3])] == [0, 0, 0]
 
 
-def test_first_item_of_a_list_reads_one_page(settings: Settings) -> None:
+def test_first_item_of_list_reads_one_page(settings: Settings) -> None:
     calls: list[str] = []
     with SyncChannelAdapter.open(settings, observer=lambda attempt: calls.append(attempt.command)) as adapter:
         adapter.accounts.add(["editor_7"])
         channel = adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
-        for number in range(45):  # a page has 20
+        for number in range(45):  # a page has 20 posts
             adapter.posts.publish(channel.id, Text(f"{number}"))
         del calls[:]
         for _ in range(3):
@@ -137,7 +137,7 @@ def test_first_item_of_a_list_reads_one_page(settings: Settings) -> None:
         assert list(posts) == []
 
 
-def test_list_that_failed_goes_on(settings: Settings, stub: StubServer) -> None:
+def test_failed_list_can_be_continued(settings: Settings, stub: StubServer) -> None:
     with SyncChannelAdapter.open(settings) as adapter:
         adapter.accounts.add(["editor_7", *USERS])
         adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
@@ -153,7 +153,7 @@ def test_list_that_failed_goes_on(settings: Settings, stub: StubServer) -> None:
         assert sorted(found) == sorted(USERS)
 
 
-def test_iterator_that_was_closed_has_no_items(sync_adapter: SyncChannelAdapter, channel: str) -> None:
+def test_closed_iterator_has_no_items(sync_adapter: SyncChannelAdapter, channel: str) -> None:
     sync_adapter.subscriptions.subscribe(channel, USERS)
     for stream in (sync_adapter.subscriptions.subscribe_stream(channel, USERS), sync_adapter.events.stream(Subscribed)):
         with stream:
@@ -172,8 +172,8 @@ def test_many_threads_share_one_adapter(sync_adapter: SyncChannelAdapter, channe
         assert sorted(threads.map(publish, range(40))) == list(range(1, 41))
 
 
-def test_use_inside_a_running_event_loop(settings: Settings) -> None:
-    """Notebooks have a loop in the main thread."""
+def test_adapter_can_be_used_inside_running_event_loop(settings: Settings) -> None:
+    """Notebooks run an event loop in the main thread."""
 
     async def cell() -> bool:
         with SyncChannelAdapter.open(settings) as adapter:
@@ -182,7 +182,7 @@ def test_use_inside_a_running_event_loop(settings: Settings) -> None:
     assert asyncio.run(cell())
 
 
-def test_call_from_its_own_thread_is_refused(settings: Settings) -> None:
+def test_call_from_event_loop_thread_is_refused(settings: Settings) -> None:
     raised: list[str] = []
 
     def observe(_: Attempt) -> None:
@@ -195,7 +195,7 @@ def test_call_from_its_own_thread_is_refused(settings: Settings) -> None:
     assert len(raised) == 1
 
 
-def test_calls_run_in_the_context_of_the_caller(settings: Settings) -> None:
+def test_calls_run_in_context_of_caller(settings: Settings) -> None:
     request: ContextVar[str] = ContextVar("request", default="none")
     seen: list[str] = []
     with SyncChannelAdapter.open(settings, observer=lambda _: seen.append(request.get())) as adapter:
@@ -208,7 +208,7 @@ def test_calls_run_in_the_context_of_the_caller(settings: Settings) -> None:
     assert {*seen} == {"GET /channels"}
 
 
-def test_closing_ends_the_calls_of_other_threads(settings: Settings) -> None:
+def test_close_ends_calls_of_other_threads(settings: Settings) -> None:
     adapter = SyncChannelAdapter.open(settings)
     stream = adapter.events.stream(Subscribed)
     with ThreadPoolExecutor(1) as other:
@@ -223,7 +223,7 @@ def test_closing_ends_the_calls_of_other_threads(settings: Settings) -> None:
     assert not [each.name for each in threading.enumerate() if each.name == "SyncChannelAdapter"]
 
 
-def test_settings_that_cannot_be_used_are_reported_where_it_is_opened(settings: Settings, tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_when_adapter_is_opened(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         SyncChannelAdapter.open(tmp_path / "missing.toml")
     (tmp_path / "ca.pem").write_text("no certificate")
@@ -235,7 +235,7 @@ def test_settings_that_cannot_be_used_are_reported_where_it_is_opened(settings: 
 
 
 def run(script: str, settings: Settings, *, code: int = 0) -> str:
-    """Run a script that has `settings`, and return what it printed."""
+    """Run a script that has `settings`, and return its output."""
     key = settings.key.get_secret_value()
     variables = {"SDKAPPID": str(settings.sdkappid), "KEY": key, "BASE_URL": str(settings.base_url)}
     environment = os.environ | {f"CHANNEL_ADAPTER_{name}": value for name, value in variables.items()}
@@ -246,7 +246,7 @@ def run(script: str, settings: Settings, *, code: int = 0) -> str:
     return result.stdout + result.stderr
 
 
-def test_process_ends_without_close_and_writes_nothing(settings: Settings) -> None:
+def test_process_ends_without_close_and_prints_nothing(settings: Settings) -> None:
     assert run("adapter.accounts.add(['editor_7'])\n", settings) == ""
 
 
@@ -268,7 +268,7 @@ child("after")
 """
 
 
-def test_processes_that_fork_before_the_first_use_have_adapters_of_their_own(settings: Settings) -> None:
+def test_forked_process_can_use_adapter_only_if_parent_has_not_used_it(settings: Settings) -> None:
     shown = run(FORK, settings).splitlines()
     assert shown == [
         "before {'editor_7': False}",
@@ -276,7 +276,7 @@ def test_processes_that_fork_before_the_first_use_have_adapters_of_their_own(set
     ]
 
 
-def test_interruption_ends_a_call(settings: Settings) -> None:
+def test_interruption_ends_call(settings: Settings) -> None:
     script = (
         "import os, signal, threading\n"
         f"threading.Timer(0.5, os.kill, (os.getpid(), {int(signal.SIGINT)})).start()\n"
@@ -286,7 +286,7 @@ def test_interruption_ends_a_call(settings: Settings) -> None:
     assert run(script, settings, code=-signal.SIGINT).endswith("KeyboardInterrupt\n")
 
 
-def test_handlers_may_block_and_use_the_adapter(sync_adapter: SyncChannelAdapter, stub: StubServer) -> None:
+def test_handlers_may_block_and_use_adapter(sync_adapter: SyncChannelAdapter, stub: StubServer) -> None:
     sync_adapter.accounts.add(["editor_7", "reader_1"])
     channel = sync_adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
     seen: list[object] = []
@@ -320,7 +320,7 @@ def test_handlers_may_block_and_use_the_adapter(sync_adapter: SyncChannelAdapter
     assert seen[2] is True
 
 
-def test_missing_library_is_named_when_an_adapter_is_opened(settings: Settings) -> None:
+def test_missing_library_is_named_when_adapter_is_opened(settings: Settings) -> None:
     script = (
         "import sys\nsys.modules['anyio'] = None\n"
         "from channel_adapter import *\n"

@@ -1,4 +1,4 @@
-"""Batches and concurrent work: order, bounds, failures, and nothing left running."""
+"""Batches and concurrent work: order, limits, failures, and no tasks left running."""
 
 import asyncio
 from collections import defaultdict
@@ -27,7 +27,7 @@ def others() -> set[asyncio.Task[object]]:
 
 
 class Gauge:
-    """Counts how much work is under way."""
+    """Counter of work that is running concurrently."""
 
     def __init__(self) -> None:
         self.now = self.most = self.cancelled = 0
@@ -46,7 +46,7 @@ class Gauge:
 
 
 class Turns:
-    """Work that ends in the order of the numbers, whatever order it began in."""
+    """Work that ends in the order of the numbers, in whatever order it was started."""
 
     def __init__(self) -> None:
         self._ended: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
@@ -66,7 +66,7 @@ def test_batches_keep_items_and_order(items: list[int], size: int) -> None:
     assert all(1 <= len(batch) <= size for batch in found[-1:])  # type: ignore[arg-type]
 
 
-async def test_batches_of_an_async_source() -> None:
+async def test_batches_accept_async_source() -> None:
     assert await collect(batches(numbers(5), 2)) == [[0, 1], [2, 3], [4]]
     assert await collect(batches(numbers(0), 2)) == []
 
@@ -86,7 +86,7 @@ async def test_batches_consume_no_more_items_than_needed() -> None:
         assert taken == [0, 1, 2]
 
 
-async def test_closing_batches_closes_the_source() -> None:
+async def test_closing_batches_closes_source() -> None:
     closed = []
 
     async def source() -> AsyncGenerator[int, None]:
@@ -102,7 +102,7 @@ async def test_closing_batches_closes_the_source() -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_sizes_below_one_are_refused_before_anything_runs(size: int) -> None:
+def test_sizes_below_one_are_refused_before_start(size: int) -> None:
     with pytest.raises(ValueError, match="at least one"):
         batches([1], size)
     with pytest.raises(ValueError, match="at least one"):
@@ -111,7 +111,7 @@ def test_sizes_below_one_are_refused_before_anything_runs(size: int) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_every_item_is_processed_once_within_the_limit(limit: int, ordered: bool) -> None:
+async def test_every_item_is_processed_once_within_limit(limit: int, ordered: bool) -> None:
     gauge = Gauge()
     found = await collect(concurrently(numbers(40), gauge.double, limit=limit, ordered=ordered))
     expected = [number * 2 for number in range(40)]
@@ -127,7 +127,7 @@ async def test_results_are_yielded_as_they_finish() -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_slow_consumer_bounds_the_items_consumed(ordered: bool) -> None:
+async def test_slow_consumer_limits_items_consumed(ordered: bool) -> None:
     taken = []
 
     def source() -> Iterator[int]:
@@ -147,7 +147,7 @@ async def test_slow_consumer_bounds_the_items_consumed(ordered: bool) -> None:
     assert not others()
 
 
-async def test_a_slow_source_does_not_hold_results_back() -> None:
+async def test_slow_source_does_not_delay_results() -> None:
     async def source() -> AsyncGenerator[int, None]:
         yield 1
         await asyncio.sleep(60)
@@ -158,7 +158,7 @@ async def test_a_slow_source_does_not_hold_results_back() -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_an_exception_of_the_work_cancels_the_rest(ordered: bool) -> None:
+async def test_exception_of_work_cancels_other_work(ordered: bool) -> None:
     cancelled = []
 
     async def work(number: int) -> int:
@@ -177,7 +177,7 @@ async def test_an_exception_of_the_work_cancels_the_rest(ordered: bool) -> None:
     assert not others()
 
 
-async def test_results_before_a_failure_are_yielded() -> None:
+async def test_results_before_failure_are_yielded() -> None:
     async def work(number: int) -> int:
         if number == 2:
             raise LookupError("two")
@@ -190,7 +190,7 @@ async def test_results_before_a_failure_are_yielded() -> None:
     assert found == [0, 1]
 
 
-async def test_an_exception_of_the_source_is_raised() -> None:
+async def test_exception_of_source_is_raised() -> None:
     gauge = Gauge()
 
     async def source() -> AsyncGenerator[int, None]:
@@ -203,7 +203,7 @@ async def test_an_exception_of_the_source_is_raised() -> None:
     assert not others()
 
 
-async def test_leaving_early_cancels_and_closes() -> None:
+async def test_early_exit_cancels_work_and_closes_source() -> None:
     gauge, closed = Gauge(), []
 
     async def source() -> AsyncGenerator[int, None]:
@@ -220,7 +220,7 @@ async def test_leaving_early_cancels_and_closes() -> None:
     assert not others()
 
 
-async def test_cancelling_the_consumer_cancels_all_tasks() -> None:
+async def test_cancelled_consumer_cancels_all_tasks() -> None:
     full, ended = asyncio.Barrier(5), []
 
     async def forever(number: int) -> int:
@@ -241,7 +241,7 @@ async def test_cancelling_the_consumer_cancels_all_tasks() -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_after_the_last_result_running_work_ends_and_no_item_is_consumed(ordered: bool) -> None:
+async def test_running_work_ends_after_last_result_and_no_item_is_consumed(ordered: bool) -> None:
     taken, asked, turns = [], asyncio.Event(), Turns()
 
     async def source() -> AsyncGenerator[int, None]:
@@ -262,7 +262,7 @@ async def test_after_the_last_result_running_work_ends_and_no_item_is_consumed(o
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_running_work_ends_after_an_error_of_the_source(ordered: bool) -> None:
+async def test_running_work_ends_after_error_of_source(ordered: bool) -> None:
     async def source() -> AsyncGenerator[int, None]:
         yield 0
         yield 1

@@ -1,4 +1,4 @@
-"""Channels as groups: byte limits at the edge, custom data over several fields, and the tag."""
+"""Channels as groups: byte limits, custom data over several fields, and the tag."""
 
 import dataclasses
 
@@ -30,52 +30,52 @@ EDITOR = UserId("editor_7")
 
 
 def text_of(size: int, piece: str) -> str:
-    """Text of exactly `size` bytes, made of `piece` and filled up with ASCII."""
+    """Return a text of exactly `size` bytes, made of `piece` and filled up with ASCII."""
     count = size // byte_size(piece)
     return piece * count + "x" * (size - count * byte_size(piece))
 
 
 @pytest.mark.parametrize(("field", "limit"), [("name", 100), ("introduction", 400), ("notification", 400)])
 @pytest.mark.parametrize("piece", ["a", "港", "🚢", "👩‍👩‍👧"])
-def test_multi_byte_text_fits_to_the_byte(field: str, limit: int, piece: str) -> None:
+def test_multi_byte_text_is_accepted_up_to_exact_limit(field: str, limit: int, piece: str) -> None:
     check_profile(ChannelProfile(**{field: text_of(limit, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
     with pytest.raises(InvalidError) as refused:
         check_profile(ChannelProfile(**{field: text_of(limit + 1, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
     assert (refused.value.field, refused.value.limit, refused.value.size) == (field, limit, limit + 1)
 
 
-def test_the_legacy_limits_are_smaller() -> None:
+def test_legacy_limits_are_smaller() -> None:
     with pytest.raises(InvalidError) as refused:
         check_profile(ChannelProfile(name="港" * 11), KEYS, GROUP_PROFILE_LEGACY)
     assert (refused.value.limit, refused.value.size) == (30, 33)
 
 
 @pytest.mark.parametrize("avatar", ["ftp://x/y", "harbour.png", "https://" + "x" * 500])
-def test_avatars_are_urls_of_500_bytes(avatar: str) -> None:
+def test_avatar_that_is_no_url_of_at_most_500_bytes_is_refused(avatar: str) -> None:
     with pytest.raises(InvalidError) as refused:
         check_profile(ChannelProfile(avatar=avatar), KEYS, GROUP_PROFILE)
     assert refused.value.field == "avatar"
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\n"])
-def test_a_name_says_something(name: str) -> None:
+def test_blank_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidError) as refused:
         check_profile(ChannelProfile(name=name), KEYS, GROUP_PROFILE)
     assert refused.value.field == "name"
 
 
-def test_half_a_surrogate_is_no_text() -> None:
+def test_unpaired_surrogate_is_refused() -> None:
     with pytest.raises(InvalidError, match="surrogate"):
         check_profile(ChannelProfile(name="\ud83d"), KEYS, GROUP_PROFILE)
 
 
-def test_an_organization_needs_a_declared_key() -> None:
+def test_organization_needs_declared_key() -> None:
     with pytest.raises(InvalidError, match="organization_key") as refused:
         check_profile(ChannelProfile(organization="Harbour Office"), TAG_ALONE, GROUP_PROFILE)
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("organization", 0, 14)
 
 
-def test_custom_data_says_how_many_keys_it_needs() -> None:
+def test_error_of_custom_data_reports_number_of_keys_needed() -> None:
     keys = FieldKeys("ch_tag", None, ("one",))
     with pytest.raises(InvalidError, match=r"needs 2 custom group fields.*declare 1 more") as refused:
         check_profile(ChannelProfile(custom_data="x" * 513), keys, GROUP_PROFILE)
@@ -85,7 +85,7 @@ def test_custom_data_says_how_many_keys_it_needs() -> None:
 
 
 @pytest.mark.parametrize("piece", ["x", "港", "🚢"])
-def test_custom_data_has_3000_bytes_over_six_keys(piece: str) -> None:
+def test_custom_data_is_limited_to_3000_bytes_in_six_keys(piece: str) -> None:
     check_profile(ChannelProfile(custom_data=text_of(3000, piece)), KEYS, GROUP_PROFILE)
     with pytest.raises(InvalidError) as refused:
         check_profile(ChannelProfile(custom_data=text_of(3001, piece)), KEYS, GROUP_PROFILE)
@@ -93,14 +93,14 @@ def test_custom_data_has_3000_bytes_over_six_keys(piece: str) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=800), st.integers(4, 600))
-def test_split_text_is_whole_again_and_every_piece_fits(text: str, size: int) -> None:
+def test_split_text_is_complete_and_every_piece_fits(text: str, size: int) -> None:
     pieces = split_text(text, size)
     assert "".join(pieces) == text
     assert all(0 < byte_size(piece) <= size for piece in pieces)
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=700), st.text(st.characters(codec="utf-8"), max_size=100))
-def test_what_is_created_reads_back(custom_data: str, organization: str) -> None:
+def test_created_channel_reads_back(custom_data: str, organization: str) -> None:
     wanted = ChannelProfile(
         name="Harbour News 港口",
         introduction="Tides",
@@ -137,12 +137,12 @@ def channel_with(fields: dict[str, str], keys: FieldKeys = KEYS) -> Channel:
 
 
 def written(custom_data: str, keys: FieldKeys = KEYS) -> dict[str, str]:
-    """The custom fields of a channel that is created with this."""
+    """Return the custom fields of a channel that is created with this data."""
     request = create_request(HARBOUR, EDITOR, ChannelProfile(name="Tides", custom_data=custom_data), keys)
     return {item.key: item.value for item in request.app_defined_data or ()}
 
 
-def test_the_owner_takes_up_room_that_is_not_the_subscribers() -> None:
+def test_owner_is_not_counted_as_subscriber() -> None:
     wanted = ChannelProfile(name="Tides", max_subscribers=500)
     assert create_request(HARBOUR, EDITOR, wanted, KEYS).max_member_count == 501
     channel = channel_with({"ch_tag": "ch1"})
@@ -155,7 +155,7 @@ def test_the_owner_takes_up_room_that_is_not_the_subscribers() -> None:
 
 @pytest.mark.parametrize("declared", range(7))
 @pytest.mark.parametrize("size", [0, 1, 512, 513, 1500, 3000])
-def test_data_that_is_cut_for_want_of_keys_says_so(declared: int, size: int) -> None:
+def test_data_cut_because_of_missing_keys_is_incomplete(declared: int, size: int) -> None:
     data = text_of(size, "港")
     fields = written(data)
     keys = dataclasses.replace(KEYS, custom_data=KEYS.custom_data[:declared])
@@ -167,7 +167,7 @@ def test_data_that_is_cut_for_want_of_keys_says_so(declared: int, size: int) -> 
     )
 
 
-def test_what_an_adapter_with_more_keys_left_behind_is_no_part_of_the_data() -> None:
+def test_fields_left_by_adapter_with_more_keys_are_not_read() -> None:
     fields = written("x" * 1500)
     narrow = dataclasses.replace(KEYS, custom_data=KEYS.custom_data[:1])
     for data in ("short", ""):
@@ -178,12 +178,12 @@ def test_what_an_adapter_with_more_keys_left_behind_is_no_part_of_the_data() -> 
 
 
 @pytest.mark.parametrize("tag", ["ch1", "ch1;data=", "ch1;data=many"])
-def test_data_without_a_count_is_taken_as_it_is(tag: str) -> None:
+def test_data_without_valid_count_is_complete(tag: str) -> None:
     channel = channel_with(written("x" * 600) | {"ch_tag": tag})
     assert (channel.custom_data, channel.custom_data_complete) == ("x" * 600, True)
 
 
-def test_an_update_names_only_what_changed_and_empties_unused_fields() -> None:
+def test_update_contains_only_changes_and_empties_unused_fields() -> None:
     request = update_request(HARBOUR, ChannelProfile(custom_data="short"), KEYS, tag=Tag(others=("later=1",)))
     assert request.to_wire() == {
         "GroupId": HARBOUR,
@@ -196,24 +196,24 @@ def test_an_update_names_only_what_changed_and_empties_unused_fields() -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], [{"Key": "other", "Value": "ch1"}], [{"Key": "ch_tag", "Value": ""}]])
-def test_an_absent_tag_in_every_form_means_no_channel(data: list[dict[str, str]] | None) -> None:
+def test_group_without_tag_is_no_channel(data: list[dict[str, str]] | None) -> None:
     group = groups.GroupProfile.model_validate({"AppDefinedData": data})
     assert not is_channel(fields_of(group), KEYS)
 
 
 @pytest.mark.parametrize(("tag", "ours"), [("ch1", True), ("ch1;m=42", True), ("ch12", False), ("CH1", False)])
-def test_the_tag_is_a_kind_a_version_and_perhaps_more(tag: str, ours: bool) -> None:
+def test_tag_consists_of_kind_version_and_optional_parts(tag: str, ours: bool) -> None:
     assert is_channel({"ch_tag": tag}, KEYS) is ours
 
 
-def test_mute_all_is_read_under_its_old_name_too() -> None:
+def test_mute_all_is_read_under_its_old_name() -> None:
     group = groups.GroupProfile.model_validate({"ShutUpAllMember": "On", "MemberNum": 3})
     channel = to_channel(HARBOUR, group, {}, KEYS)
     assert channel.complete
-    assert channel.subscriber_count == 3  # no user owns it, so all users counts
+    assert channel.subscriber_count == 3  # without an owner every member counts
 
 
-def test_attributes_with_every_character_are_read_back_and_the_longest_leave_room() -> None:
+def test_attributes_with_special_characters_read_back_and_longest_take_128_bytes() -> None:
     contact = ";%=%3B~" + "%;" * 12 + "~"
     tag = Tag(migration="m1", others=("later",)).with_attributes(
         {"verified": "1", "suspended": "1", "contact": contact}

@@ -1,4 +1,4 @@
-"""Conversation groups on the wire: the bytes of the golden files, the traps of the family, a count by its inputs."""
+"""Conversation groups on the wire: bytes of the golden files, special cases, limits in bytes."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ FILED = wire.GetContactGroupReply.model_validate(
         ),
     ],
 )
-def test_requests_are_those_of_the_golden_files(name: str, request_: Any) -> None:
+def test_requests_equal_golden_files(name: str, request_: Any) -> None:
     golden = load(HERE / "recentcontact" / f"{name}.json")
     assert request_.to_json() == golden.request_bytes
 
@@ -71,13 +71,13 @@ def test_failures_are_reported_item_by_item() -> None:
 @pytest.mark.parametrize(
     ("bits", "text", "kind"), [({0: True}, None, 1), ({}, "x", 2), ({}, "", 2), ({0: False}, "x", 3)]
 )
-def test_type_of_a_mark_follows_its_contents(bits: dict[int, bool], text: str | None, kind: int) -> None:
+def test_type_of_mark_depends_on_its_contents(bits: dict[int, bool], text: str | None, kind: int) -> None:
     item = mapping.mark_request(ANN, NEWS, bits, text).to_wire()["MarkItem"][0]
     assert (item["OptType"], "CustomMark" in item) == (kind, text is not None)
     assert ("SetMark" in item, "ClearMark" in item) == (bits == {0: True}, bits == {0: False})
 
 
-def test_snapshot_is_made_of_pages() -> None:
+def test_snapshot_combines_pages() -> None:
     snapshot = ConversationGroupsSnapshot()
     snapshot.add(FILED)
     names = snapshot.names.values()
@@ -93,7 +93,7 @@ def test_snapshot_is_made_of_pages() -> None:
     ]
 
 
-def test_marks_are_read_from_the_right() -> None:
+def test_marks_are_read_from_right() -> None:
     reply = wire.SearchContactGroupReply.model_validate(
         {"ContactResultItem": [{"Type": 2, "ToGroupId": NEWS.id, "StandardMark": "111101001", "CustomMark": "vip"}]}
     )
@@ -104,7 +104,7 @@ def test_marks_are_read_from_the_right() -> None:
 
 
 @given(bits=st.sets(st.integers(0, 63)), zeros=st.integers(0, 5))
-def test_mark_has_the_bits_that_were_set(bits: set[int], zeros: int) -> None:
+def test_mark_has_bits_that_were_set(bits: set[int], zeros: int) -> None:
     text = "0" * zeros + f"{sum(1 << bit for bit in bits):b}"
     assert {bit for bit in range(64) if mapping.has_bit(text, bit)} == bits
 
@@ -112,7 +112,7 @@ def test_mark_has_the_bits_that_were_set(bits: set[int], zeros: int) -> None:
 @pytest.mark.parametrize(
     ("name", "size"), [("", 0), ("   ", 3), ("x" * 33, 33), ("频道" * 5 + "频", 33), ("\ud800", None)]
 )
-def test_illegal_group_names_are_refused(name: str, size: int | None) -> None:
+def test_invalid_group_names_are_refused(name: str, size: int | None) -> None:
     with pytest.raises(InvalidError) as refused:
         mapping.group_name(name)
     assert (refused.value.field, refused.value.size) == ("name", size)

@@ -1,4 +1,4 @@
-"""What an answer means: HTTP status, JSON, shape, ErrorCode, in this order."""
+"""Classification of an answer: HTTP status, JSON, shape, ErrorCode, in this order."""
 
 import orjson
 import pytest
@@ -30,7 +30,7 @@ def test_api_error_has_code_and_text() -> None:
     assert classify(Reply, 200, body) == ApiError(10010, "group not exist")
 
 
-def test_api_error_may_lack_fields_of_a_success() -> None:
+def test_api_error_may_lack_fields_of_success() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10021,"ErrorInfo":"id taken"}'
     assert classify(CreateGroupReply, 200, body) == ApiError(10021, "id taken")
 
@@ -46,11 +46,11 @@ def test_success_without_its_fields_is_ambiguous() -> None:
     assert "not documented" in outcome.reason
 
 
-def test_an_error_code_counts_even_beside_ok() -> None:
+def test_error_code_with_status_ok_is_api_error() -> None:
     assert classify(Reply, 200, b'{"ActionStatus":"OK","ErrorCode":10007,"ErrorInfo":"no"}') == ApiError(10007, "no")
 
 
-def test_fail_with_code_zero_is_no_success() -> None:
+def test_fail_with_code_zero_is_api_error() -> None:
     assert classify(Reply, 200, b'{"ActionStatus":"FAIL","ErrorCode":0,"ErrorInfo":"odd"}') == ApiError(0, "odd")
 
 
@@ -69,7 +69,7 @@ def test_fail_with_code_zero_is_no_success() -> None:
         b"\xff\xfe\x00",
     ],
 )
-def test_body_without_an_envelope_is_ambiguous(body: bytes) -> None:
+def test_body_without_envelope_is_ambiguous(body: bytes) -> None:
     outcome = classify(Reply, 200, body)
     assert isinstance(outcome, Ambiguous)
     assert outcome.http_status is None
@@ -82,7 +82,7 @@ def test_any_other_status_is_ambiguous_with_any_body(status: int) -> None:
     assert classify(Reply, status, body) == Ambiguous(f"HTTP {status}", status)
 
 
-def test_the_reason_names_the_place_and_never_quotes_the_body() -> None:
+def test_reason_names_field_and_does_not_quote_body() -> None:
     outcome = classify(GetRoleInGroupReply, 200, b'{"ErrorCode":"secret-in-the-body"}')
     assert isinstance(outcome, Ambiguous)
     assert "ErrorCode" in outcome.reason
@@ -96,8 +96,8 @@ def test_undocumented_fields_are_kept() -> None:
     assert outcome.reply.model_extra == {"Fresh": {"a": 1}}
 
 
-def test_items_of_a_reply_are_not_classified() -> None:
-    """The call is OK while one of its items failed: that stays with the item."""
+def test_items_of_reply_are_not_classified() -> None:
+    """A call is OK although one of its items failed: the failure belongs to the item."""
     body = (
         b'{"ActionStatus":"OK","ErrorCode":0,"GroupInfo":[{"GroupId":"@TGS#_x","ErrorCode":10010,"ErrorInfo":"gone"}]}'
     )
@@ -107,17 +107,17 @@ def test_items_of_a_reply_are_not_classified() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_it_raise(body: bytes) -> None:
+def test_any_bytes_are_classified_without_exception(body: bytes) -> None:
     assert isinstance(classify(GetGroupInfoReply, 200, body), Success | ApiError | Ambiguous)
 
 
 @given(st.integers(min_value=1, max_value=140_000), st.text(max_size=60))
-def test_every_code_and_text_comes_back_as_they_were(code: int, text: str) -> None:
+def test_every_code_and_text_is_returned_unchanged(code: int, text: str) -> None:
     body = orjson.dumps({"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": text})
     assert classify(CreateGroupReply, 200, body) == ApiError(code, text)
 
 
-def test_absent_members_are_left_out_of_a_request_and_empty_ones_are_sent() -> None:
+def test_absent_members_are_omitted_from_request_and_empty_members_are_sent() -> None:
     request = ModifyGroupBaseInfoRequest(group_id="@TGS#_x", introduction="")
     assert request.to_json() == b'{"GroupId":"@TGS#_x","Introduction":""}'
     assert request.to_wire() == {"GroupId": "@TGS#_x", "Introduction": ""}
@@ -128,7 +128,7 @@ def test_text_is_utf8_and_not_escaped() -> None:
     assert request.to_json() == '{"GroupId":"@TGS#_x","Name":"港口新闻👍"}'.encode()
 
 
-def test_a_reply_is_written_with_its_json_names() -> None:
+def test_reply_is_written_with_its_json_names() -> None:
     class PairReply(Reply):
         roles: list[MemberRoleItem] = Field(alias="UserIdList")
 
@@ -140,17 +140,17 @@ def test_a_reply_is_written_with_its_json_names() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 413, 429])
-def test_rejecting_status_means_not_carried_out(status: int) -> None:
+def test_rejecting_status_is_http_rejected(status: int) -> None:
     assert classify(Reply, status, b"<html></html>") == HttpRejected(f"HTTP {status}", status)
 
 
-def test_null_where_a_list_is_documented_is_an_empty_list() -> None:
+def test_null_in_place_of_list_is_empty_list() -> None:
     outcome = classify(GetGroupInfoReply, 200, b'{"ErrorCode":0,"GroupInfo":null}')
     assert isinstance(outcome, Success)
     assert outcome.reply.group_info == []
 
 
-def test_nested_null_lists_do_not_invalidate_the_reply() -> None:
+def test_nested_null_lists_do_not_invalidate_reply() -> None:
     body = (
         b'{"ErrorCode":0,"GroupId":"@TGS#_x","RspMsgList":[{"MsgSeq":2,"MsgBody":null},'
         b'{"MsgSeq":1,"MsgBody":[{"MsgType":"TIMTextElem","MsgContent":{"Text":"tide"}}]}]}'
@@ -161,12 +161,12 @@ def test_nested_null_lists_do_not_invalidate_the_reply() -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"ErrorCode":0,"GroupInfo":7}', b'{"ErrorCode":0,"GroupInfo":[null]}'])
-def test_other_shapes_are_no_lists(body: bytes) -> None:
+def test_other_value_in_place_of_list_is_ambiguous(body: bytes) -> None:
     assert isinstance(classify(GetGroupInfoReply, 200, body), Ambiguous)
 
 
 @pytest.mark.parametrize("content", [b'"just text"', b"[1,2]", b"null", b"7"])
-def test_a_message_element_of_an_unknown_shape_is_kept(content: bytes) -> None:
+def test_message_element_of_unknown_shape_is_kept(content: bytes) -> None:
     body = b'{"ErrorCode":0,"RspMsgList":[{"MsgSeq":1,"MsgBody":[{"MsgType":"TIMNewElem","MsgContent":%b}]}]}' % content
     outcome = classify(GroupMsgGetSimpleReply, 200, body)
     assert isinstance(outcome, Success)

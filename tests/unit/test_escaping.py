@@ -1,4 +1,4 @@
-"""Texts of other parties as a terminal, a JSON document and a Markdown file show them."""
+"""Foreign texts as displayed by a terminal, a JSON document and a Markdown file."""
 
 import json
 import re
@@ -26,13 +26,13 @@ def test_printable_text_is_one_line_and_stable(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Ebb & flow", "港口 ⚓️", "👩‍🚀", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "می‌خواهم", "a\\nb"])
-def test_what_is_harmless_stays_as_it_is(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     assert printable(text) == text
     assert printable_json(orjson.dumps(text)) == orjson.dumps(text)
 
 
 @given(st.recursive(TEXTS.filter(lambda text: not re.search("[\ud800-\udfff]", text)), st.lists, max_leaves=5))
-def test_printable_json_has_the_same_value(value: object) -> None:
+def test_printable_json_has_same_value(value: object) -> None:
     for option in (0, orjson.OPT_INDENT_2):
         document = printable_json(orjson.dumps(value, option=option)).decode()
         assert UNSAFE.findall(document.replace("\n", "")) == []
@@ -40,7 +40,7 @@ def test_printable_json_has_the_same_value(value: object) -> None:
 
 
 def texts_in(source: str, kind: str) -> tuple[list[str], set[str]]:
-    """The text of every token of one kind, and the types of all tokens inside them."""
+    """Return the text of every token of one kind, and the types of all tokens inside them."""
     inside = [token for token in RENDERER.parse(source) if token.type == "inline"]
     types = {child.type for token in inside for child in token.children or ()}
     shown = ["".join(child.content for child in token.children or ()) for token in inside]
@@ -55,7 +55,7 @@ def texts_in(source: str, kind: str) -> tuple[list[str], set[str]]:
 @example("# heading #")
 @example("1. one")
 @example("__init__ @TGS#_news _x_ a_b_")
-def test_markdown_shows_a_text_literally(text: str) -> None:
+def test_markdown_displays_text_literally(text: str) -> None:
     literal = printable(" ".join(text.split()))
     shown = markdown(text)
     expected = ["a", "b", literal, "end"]
@@ -68,6 +68,6 @@ def test_markdown_shows_a_text_literally(text: str) -> None:
         assert types <= {"text", "text_special", "code_inline"}
 
 
-def test_ids_stay_legible_in_markdown() -> None:
+def test_ids_stay_readable_in_markdown() -> None:
     assert markdown("@TGS#_harbor_news") == "@TGS#_harbor_news"
     assert markdown("a | b <i>") == "a \\| b \\<i\\>"

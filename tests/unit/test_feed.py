@@ -1,4 +1,4 @@
-"""Feeds as entries, and entries as posts that are published once."""
+"""Feeds read as entries, and entries published once as posts."""
 
 import gzip
 import io
@@ -32,7 +32,7 @@ def one(item: str, head: str = "<link>https://site.example/</link>", **options: 
     return entry
 
 
-def test_an_atom_entry() -> None:
+def test_atom_entry_is_read() -> None:
     feed = read_feed(
         b'<feed xmlns="http://www.w3.org/2005/Atom"><title>News</title><link rel="self" href="https://s.example/a/feed"/>'
         b'<entry><id>tag:1</id><title type="html">Fish &amp;amp; &lt;b&gt;chips&lt;/b&gt;</title><link href="../fish"/>'
@@ -53,7 +53,7 @@ def test_an_atom_entry() -> None:
     )
 
 
-def test_oldest_first_by_date() -> None:
+def test_entries_are_sorted_by_date_oldest_first() -> None:
     dates = {
         "b": "Tue, 03 Mar 2026 10:00:00 GMT",
         "a": "Mon, 02 Mar 2026 10:00:00 GMT",
@@ -65,19 +65,19 @@ def test_oldest_first_by_date() -> None:
     assert [entry.key for entry in feed.entries] == ["a", "b", "c"]
 
 
-def test_entries_of_one_second_are_turned_round_because_files_run_from_new_to_old() -> None:
+def test_entries_of_same_second_are_read_in_reverse_file_order() -> None:
     date = "<pubDate>Tue, 03 Mar 2026 10:00:00 GMT</pubDate>"
     feed = read_feed(rss(f"<item><guid>new</guid>{date}</item><item><guid>old</guid>{date}</item>"))
     assert [entry.key for entry in feed.entries] == ["old", "new"]
 
 
-def test_without_dates_the_last_in_the_file_is_the_oldest() -> None:
+def test_last_entry_in_file_is_oldest_without_dates() -> None:
     feed = read_feed(rss("<item><guid>x</guid></item><item><guid>y</guid></item>"))
     assert [(entry.key, entry.published) for entry in feed.entries] == [("y", None), ("x", None)]
 
 
 @pytest.mark.parametrize("date", ["", "<pubDate>Sep 23, 2019</pubDate>", "<pubDate>soon</pubDate>"])
-def test_entry_without_readable_date_keeps_its_place_in_the_file(date: str) -> None:
+def test_entry_without_readable_date_keeps_its_place_in_file(date: str) -> None:
     items = [
         "<item><guid>d</guid><pubDate>Wed, 04 Mar 2026 10:00:00 GMT</pubDate></item>",
         f"<item><guid>c</guid>{date}</item>",
@@ -87,7 +87,7 @@ def test_entry_without_readable_date_keeps_its_place_in_the_file(date: str) -> N
     assert [entry.key for entry in read_feed(rss("".join(items))).entries] == ["a", "b", "c", "d"]
 
 
-def test_unreadable_date_is_noted_and_its_entry_is_older_than_every_since() -> None:
+def test_unreadable_date_is_noted_and_its_entry_is_left_out_by_since() -> None:
     feed = read_feed(
         rss(
             "<item><guid>new</guid><pubDate>Mon, 01 Jun 2026 10:00:00 GMT</pubDate></item>"
@@ -103,13 +103,13 @@ def test_unreadable_date_is_noted_and_its_entry_is_older_than_every_since() -> N
     assert recent.warnings == ("2 entries have no readable date and are left out because of --since",)
 
 
-def test_the_key_is_the_id_or_the_link_or_the_content() -> None:
+def test_key_is_id_or_link_or_content() -> None:
     assert one("<guid>g</guid><link>/l</link>").key == "g"
     assert one("<link>/l</link>").key == "https://site.example/l"
     assert one("<title>t</title>").key == one("<title>t</title>").key != one("<title>u</title>").key
 
 
-def test_the_same_entry_twice_is_one_entry_and_is_reported() -> None:
+def test_repeated_entry_is_read_once_and_reported() -> None:
     item = "<item><guid>g</guid><title>t</title><description>{}</description></item>"
     feed = read_feed(rss(item.format("first") + item.format("second")))
     assert [(entry.key, entry.text) for entry in feed.entries] == [("g", "first")]
@@ -138,7 +138,7 @@ LINK = "https://site.example/"
         (("N/A",), ("N/A",), ("N/A",), [None, None, None]),
     ],
 )
-def test_an_id_or_link_of_different_entries_identifies_none_of_them(
+def test_id_or_link_shared_by_different_entries_is_not_used_as_key(
     first: tuple[str, ...], second: tuple[str, ...], third: tuple[str, ...], keys: list[str | None]
 ) -> None:
     items = [item(number, *each) for number, each in enumerate((first, second, third), start=1)]
@@ -150,7 +150,7 @@ def test_an_id_or_link_of_different_entries_identifies_none_of_them(
     assert feed.repeated == ()
 
 
-def test_a_relative_link_without_anything_to_be_relative_to_is_left_out_and_noted() -> None:
+def test_relative_link_without_base_is_left_out_and_noted() -> None:
     entry = one("<title>t</title><link>/l</link>", head="")
     assert (entry.link, entry.notes) == ("", ("link left out: '/l' is relative, and the feed does not say to what",))
     (told,) = read_feed(rss("<item><link>/l</link></item>", ""), base_url="https://other.example/x/").entries
@@ -158,10 +158,10 @@ def test_a_relative_link_without_anything_to_be_relative_to_is_left_out_and_note
 
 
 @pytest.mark.parametrize("link", ["ftp://site.example/x", "javascript:alert(1)", "http://[broken"])
-def test_a_link_that_is_no_http_address_is_left_out_and_noted(link: str) -> None:
+def test_link_that_is_no_http_address_is_left_out(link: str) -> None:
     entry = one(f"<title>t</title><guid isPermaLink='false'>g</guid><link>{link}</link>")
     assert entry.link == ""
-    assert len(entry.notes) <= 1  # the parser may drop a dangerous link by itself
+    assert len(entry.notes) <= 1  # the parser may already drop a dangerous link
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_link_that_is_no_http_address_is_left_out_and_noted(link: str) -> None
         '<description>&lt;p&gt;x&lt;img alt="" src="/p.png"/&gt;&lt;img src="/second.png"/&gt;&lt;/p&gt;</description>',
     ],
 )
-def test_the_picture_of_an_entry(picture: str) -> None:
+def test_picture_of_entry_is_found(picture: str) -> None:
     assert one(f"<title>t</title>{picture}").image_url == "https://site.example/p.png"
 
 
@@ -223,7 +223,7 @@ def test_pixels_buttons_smileys_and_placeholders_are_no_picture(html: str) -> No
         'src="/photo.jpg" class="wp-image-7 alignnone"',
     ],
 )
-def test_picture_that_a_page_loads_later_or_scales_is_found(attributes: str) -> None:
+def test_lazily_loaded_or_scaled_picture_is_found(attributes: str) -> None:
     entry = one(f"<title>t</title><description><![CDATA[<img {attributes}>]]></description>")
     assert (entry.image_url, entry.notes) == ("https://site.example/photo.jpg", ())
 
@@ -237,13 +237,13 @@ def test_picture_that_a_page_loads_later_or_scales_is_found(attributes: str) -> 
         '<enclosure url="data:image/png;base64,R0" type="image/png" length="1"/>',
     ],
 )
-def test_attached_images_that_are_no_picture_are_passed_over(attached: str) -> None:
+def test_attached_images_that_are_no_picture_are_skipped(attached: str) -> None:
     assert one(f"<title>t</title>{attached}").image_url == ""
     photo = '<media:thumbnail url="/photo.jpg" width="75"/>'
     assert one(f"<title>t</title>{attached}{photo}").image_url == "https://site.example/photo.jpg"
 
 
-def test_podcast_entry_without_link_leads_to_its_recording() -> None:
+def test_podcast_entry_without_link_links_to_its_recording() -> None:
     recording = '<enclosure url="/17.mp3" type="audio/mpeg" length="1"/>'
     guid = "<guid isPermaLink='false'>17</guid>"
     entry = one(f"<title>Episode 17</title>{guid}{recording}")
@@ -254,11 +254,11 @@ def test_podcast_entry_without_link_leads_to_its_recording() -> None:
     assert one(f"<title>t</title>{guid}{cover}{recording}").link == "https://site.example/17.mp3"
 
 
-def test_an_enclosure_that_is_no_picture_is_none() -> None:
+def test_enclosure_that_is_no_picture_is_ignored() -> None:
     assert one('<title>t</title><enclosure url="/talk.mp3" type="audio/mpeg" length="1"/>').image_url == ""
 
 
-def test_an_entry_without_a_title_borrows_its_first_line() -> None:
+def test_entry_without_title_uses_its_first_line() -> None:
     assert one("<description>&lt;p&gt;First&lt;/p&gt;&lt;p&gt;Second&lt;/p&gt;</description>").title == "First"
     assert one("<enclosure url='/i.png' type='image/png'/>").title == "(untitled)"
 
@@ -277,12 +277,12 @@ def test_long_body_is_shortened_and_marked() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"{}", b"\x00\xff\xfe", b"<html><body>no feed</body></html>", b"<x/>"])
-def test_what_is_no_feed_is_refused_in_one_sentence(data: bytes) -> None:
+def test_data_that_is_no_feed_is_refused(data: bytes) -> None:
     with pytest.raises(UsageError, match=r"^news\.xml is neither RSS nor Atom"):
         read_feed(data, name="news.xml")
 
 
-def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_is_named_in_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "feedparser", None)
     with pytest.raises((ConfigurationError, UsageError), match=r"pip install 'channel-adapter\[feeds\]'"):
         read_feed(rss(""))
@@ -305,7 +305,7 @@ REFERENCE = "<item><guid>g</guid><title>a {} b</title></item>"
         ("&#0000065;&#x1;", "A\ufffd"),
     ],
 )
-def test_references_to_no_character_are_repaired(reference: str, shown: str) -> None:
+def test_invalid_character_references_are_repaired(reference: str, shown: str) -> None:
     feed = read_feed(rss("<item><guid>good</guid><title>good</title></item>" + REFERENCE.format(reference)))
     assert [entry.title for entry in feed.entries] == [f"a {shown} b", "good"]
     body = one(f"<title>t</title><description><![CDATA[<p>a {reference} b</p>]]></description>")
@@ -325,12 +325,12 @@ GEO = 'xmlns:georss="http://www.georss.org/georss" xmlns:gml="http://www.opengis
         b'<!DOCTYPE rss [\n<!ENTITY x "C:\\quay">\n]>\n' + rss("<item><guid>g</guid><title>Quay</title></item>"),
     ],
 )
-def test_places_and_doctypes_that_feedparser_fails_on_are_passed_over(data: bytes) -> None:
+def test_places_and_doctypes_that_break_feedparser_are_skipped(data: bytes) -> None:
     feed = read_feed(data)
     assert [(entry.key, entry.title) for entry in feed.entries] == [("g", "Quay")]
 
 
-def test_entry_that_feedparser_fails_on_is_left_out_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_that_breaks_feedparser_is_left_out_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     items = "".join(f"<item><guid>{number}</guid><title>t{number}</title></item>" for number in range(3))
     parse = feedparser.parse
 
@@ -356,7 +356,9 @@ FEED = rss("<item><guid>g</guid><title>Schönes Wetter 你好</title></item>").d
 @pytest.mark.parametrize("declared", ["", "utf-8", "utf-16", "UTF-16LE", "ISO-10646-UCS-2"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_encodings_and_compression(encoding: str, declared: str, pack: Callable[[bytes], bytes]) -> None:
+def test_feed_is_read_in_every_encoding_and_compressed(
+    encoding: str, declared: str, pack: Callable[[bytes], bytes]
+) -> None:
     declaration = f'<?xml version="1.0" encoding="{declared}"?>\n' if declared else ""
     feed = read_feed(pack((declaration + FEED).encode(encoding)))
     assert [entry.title for entry in feed.entries] == ["Schönes Wetter 你好"]
@@ -364,30 +366,30 @@ def test_encodings_and_compression(encoding: str, declared: str, pack: Callable[
 
 
 @pytest.mark.parametrize("damaged", [gzip.compress(FEED.encode(), mtime=0)[:-9], b"\x1f\x8bnothing", b"\x1f\x8b"])
-def test_damaged_gzip_is_named_as_such(damaged: bytes) -> None:
+def test_damaged_gzip_is_reported(damaged: bytes) -> None:
     with pytest.raises(UsageError, match=r"^news\.gz is compressed with gzip and cannot be decompressed: "):
         read_feed(damaged, name="news.gz")
 
 
-def test_a_feed_with_a_bad_place_is_read_with_a_warning() -> None:
+def test_malformed_feed_is_read_with_warning() -> None:
     feed = read_feed(rss("<item><guid>a</guid><title>x & y</title></item><item><guid>b</guid></item>"), name="news.xml")
     assert [entry.key for entry in feed.entries] == ["b", "a"]
     assert feed.warnings
     assert feed.warnings[0].startswith("news.xml is not well-formed XML")
 
 
-def test_truncated_feed_loses_its_last_entry_with_a_warning() -> None:
+def test_truncated_feed_loses_its_last_entry_with_warning() -> None:
     whole = rss("<item><guid>a</guid></item><item><guid>b</guid><description>half a sentence</description></item>")
     feed = read_feed(whole[: whole.index(b" a sentence")], name="news.xml")
     assert [entry.key for entry in feed.entries] == ["a"]
     assert feed.warnings[0].endswith("its last entry may be half and is left out")
 
 
-def test_a_feed_without_entries_is_no_error() -> None:
+def test_feed_without_entries_is_valid() -> None:
     assert read_feed(rss("")) == Feed(title="T", entries=())
 
 
-def test_five_thousand_entries() -> None:
+def test_five_thousand_entries_are_read_in_30_seconds() -> None:
     items = "".join(
         f"<item><guid>{n}</guid><title>t{n}</title><description>d</description></item>" for n in range(5_000)
     )
@@ -398,7 +400,7 @@ def test_five_thousand_entries() -> None:
 
 @settings(max_examples=50)
 @given(st.binary(max_size=200))
-def test_bytes_inside_a_feed_never_break_the_reader(junk: bytes) -> None:
+def test_any_bytes_inside_feed_are_read_or_refused(junk: bytes) -> None:
     with suppress(UsageError):
         feed = read_feed(b"<rss version='2.0'><channel><item><title>" + junk + b"</title></item></channel></rss>")
         assert len(feed.entries) <= 1 or b"<item" in junk
@@ -417,19 +419,19 @@ def test_bytes_inside_a_feed_never_break_the_reader(junk: bytes) -> None:
         ("plain", "plain"),
     ],
 )
-def test_html_as_text(html: str, text: str) -> None:
+def test_html_is_converted_to_text(html: str, text: str) -> None:
     assert html_to_text(html)[0] == text
 
 
 @given(st.text(max_size=200), st.integers(min_value=4, max_value=300))
-def test_an_excerpt_fits_and_is_the_beginning(text: str, most: int) -> None:
+def test_excerpt_fits_and_is_prefix_of_text(text: str, most: int) -> None:
     short, shortened = excerpt(text, most)
     assert len(short.encode()) <= most
     assert shortened == (len(text.encode()) > most)
     assert text.startswith(short.removesuffix(ELLIPSIS) if shortened else short)
 
 
-def test_an_excerpt_of_chinese_ends_behind_a_character() -> None:
+def test_excerpt_of_chinese_text_ends_after_whole_character() -> None:
     assert excerpt("码头维修首班渡轮", 12) == ("码头维…", True)
 
 
@@ -437,7 +439,7 @@ CHANNEL = ChannelId("@TGS#_news")
 
 
 class Shelf:
-    """A channel's posts, for the importer: `numbers` says which dedupe number a key has."""
+    """Posts of a channel for the importer: `numbers` maps keys to their dedupe numbers."""
 
     def __init__(self, numbers: dict[str, int] | None = None) -> None:
         self.posts: list[Post] = []
@@ -492,14 +494,14 @@ def states(done: list[Imported]) -> list[str]:
     return [each.state.value for each in done]
 
 
-async def test_a_second_run_publishes_only_what_is_new() -> None:
+async def test_second_run_publishes_only_new_entries() -> None:
     shelf = Shelf()
     assert states(await imported(shelf, entry("a"), entry("b"))) == ["published", "published"]
     assert states(await imported(shelf, entry("a"), entry("b"), entry("c"))) == ["already", "already", "published"]
     assert shelf.keys == ["a", "b", "c"]
 
 
-async def test_two_entries_with_one_dedupe_number_are_both_published_and_only_once() -> None:
+async def test_entries_with_same_dedupe_number_are_both_published_once() -> None:
     shelf = Shelf({"a": 7, "b": 7})
     for _ in range(2):
         await imported(shelf, entry("a"), entry("b"))
@@ -510,10 +512,10 @@ async def test_two_entries_with_one_dedupe_number_are_both_published_and_only_on
     ]
 
 
-async def test_feed_whose_entries_share_an_id_publishes_only_the_new_entry_of_the_next_run() -> None:
+async def test_next_run_publishes_only_new_entry_of_feed_with_shared_id() -> None:
     shelf = Shelf()
     runs = [
-        [item(1, "N/A", f"{LINK}1")],  # alone in the feed, and known by its id then
+        [item(1, "N/A", f"{LINK}1")],  # the only entry, which has its id as key
         [item(2, "N/A", f"{LINK}2"), item(1, "N/A", f"{LINK}1")],
         [item(4, "N/A", f"{LINK}4"), item(3, "N/A", f"{LINK}3"), item(2, "N/A", f"{LINK}2")],
         [item(4, "N/A", f"{LINK}4")],
@@ -529,52 +531,52 @@ async def test_feed_whose_entries_share_an_id_publishes_only_the_new_entry_of_th
     ]
 
 
-async def test_feed_with_one_link_for_all_publishes_only_the_new_entry_of_the_next_run() -> None:
+async def test_next_run_publishes_only_new_entry_of_feed_with_shared_link() -> None:
     shelf = Shelf()
     await imported(shelf, *read_feed(rss(item(2, "", LINK) + item(1, "", LINK))).entries)
     later = read_feed(rss(item(3, "", LINK) + item(2, "", LINK) + item(1, "", LINK))).entries
     assert states(await imported(shelf, *later)) == ["already", "already", "published"]
 
 
-async def test_an_edited_title_or_link_is_still_the_same_entry() -> None:
+async def test_entry_with_edited_title_is_not_published_again() -> None:
     shelf = Shelf({"a": 7})
     shelf.put(Article(title="edited", link="https://s.example/a"), 7)
     assert states(await imported(shelf, entry("a"))) == ["already"]
 
 
-async def test_an_entry_whose_title_and_link_changed_is_known_by_its_id() -> None:
+async def test_entry_with_changed_title_and_link_is_recognised_by_its_id() -> None:
     shelf = Shelf({"a": 7, "b": 8})
     shelf.put(Article(title="an old title", link="https://s.example/old"), 7)
     assert states(await imported(shelf, entry("a"), entry("b"))) == ["already", "published"]
     assert shelf.keys == ["b"]
 
 
-async def test_a_recalled_entry_does_not_come_back() -> None:
+async def test_recalled_entry_is_not_published_again() -> None:
     shelf = Shelf({"a": 7})
     shelf.put(None, 7)
     assert states(await imported(shelf, entry("a"))) == ["already"]
 
 
-async def test_an_entry_that_was_edited_by_hand_into_a_text_is_not_published_again() -> None:
+async def test_entry_edited_into_text_is_not_published_again() -> None:
     shelf = Shelf({"a": 7})
     shelf.put(Text("corrected by hand"), 7)
     assert states(await imported(shelf, entry("a"))) == ["already"]
     assert shelf.keys == []
 
 
-async def test_a_dry_run_writes_nothing() -> None:
+async def test_dry_run_publishes_nothing() -> None:
     shelf = Shelf()
     assert states(await imported(shelf, entry("a"), dry_run=True)) == ["planned"]
     assert shelf.posts == []
 
 
-async def test_the_limit_counts_what_is_published() -> None:
+async def test_limit_counts_only_published_entries() -> None:
     shelf = Shelf()
     await imported(shelf, entry("a"))
     assert states(await imported(shelf, entry("a"), entry("b"), entry("c"), limit=1)) == ["already", "published"]
 
 
-async def test_a_refused_entry_does_not_stop_the_others() -> None:
+async def test_refused_entry_does_not_stop_other_entries() -> None:
     shelf = Shelf()
     shelf.fail["a"] = InvalidError("title has 900 bytes; 300 are allowed")
     done = await imported(shelf, entry("a"), entry("b"), author="ed")
@@ -583,7 +585,7 @@ async def test_a_refused_entry_does_not_stop_the_others() -> None:
     assert shelf.posts[0].author == "ed"
 
 
-async def test_a_failing_service_stops_the_import_because_order_matters() -> None:
+async def test_unavailable_service_stops_import() -> None:
     shelf = Shelf()
     shelf.fail["b"] = UnavailableError("gone")
     with pytest.raises(UnavailableError):

@@ -1,4 +1,4 @@
-"""Regions and base URLs, and the choice between primary and backup."""
+"""Regions, base URLs and the choice between the primary and the backup host."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ def switched() -> HostChooser:
     return chosen
 
 
-def test_documented_regions() -> None:
+def test_regions_have_documented_hosts() -> None:
     assert {region: (pair.primary, pair.backup) for region, pair in REGIONS.items()} == {
         "china": ("https://console.tim.qq.com", "https://adminapi.my-imcloud.com"),
         "singapore": ("https://adminapisgp.im.qcloud.com", "https://adminapisgp.my-imcloud.com"),
@@ -43,7 +43,7 @@ def test_documented_regions() -> None:
         ("http://[::1]:8900", "http://[::1]:8900"),
     ],
 )
-def test_any_base_url(url: str, base: str) -> None:
+def test_valid_base_url_is_accepted_without_its_last_slash(url: str, base: str) -> None:
     assert HostPair.of_base_url(url) == HostPair(base)
     assert HostPair.of_base_url(url, backup=url) == HostPair(base, base)
 
@@ -71,7 +71,7 @@ def test_malformed_base_url_is_refused(url: str) -> None:
         HostPair.of_base_url("http://h", backup=url)
 
 
-def test_three_failures_in_a_row_switch_to_the_backup() -> None:
+def test_three_failures_in_a_row_switch_to_backup() -> None:
     chosen = chooser()
     chosen.failed(PRIMARY, 0.0)
     chosen.failed(PRIMARY, 0.0)
@@ -83,14 +83,14 @@ def test_three_failures_in_a_row_switch_to_the_backup() -> None:
     assert chosen.choose(1.0) == BACKUP == chosen.active
 
 
-def test_late_failures_of_the_primary_do_not_count_against_the_backup() -> None:
+def test_late_failures_of_primary_do_not_count_against_backup() -> None:
     chosen = switched()
     for _ in range(5):
         assert chosen.failed(PRIMARY, 0.5) is False
     assert chosen.choose(1.0) == BACKUP
 
 
-def test_one_attempt_probes_the_primary_after_the_cool_down() -> None:
+def test_one_attempt_probes_primary_after_cool_down() -> None:
     chosen = switched()
     assert chosen.choose(COOL_DOWN - 0.1) == BACKUP
     assert chosen.choose(COOL_DOWN) == PRIMARY
@@ -99,7 +99,7 @@ def test_one_attempt_probes_the_primary_after_the_cool_down() -> None:
     assert chosen.choose(COOL_DOWN + 1) == PRIMARY == chosen.active
 
 
-def test_a_failed_probe_waits_for_another_cool_down() -> None:
+def test_failed_probe_waits_for_another_cool_down() -> None:
     chosen = switched()
     assert chosen.choose(COOL_DOWN) == PRIMARY
     chosen.failed(PRIMARY, COOL_DOWN + 5)
@@ -107,7 +107,7 @@ def test_a_failed_probe_waits_for_another_cool_down() -> None:
     assert chosen.choose(2 * COOL_DOWN) == PRIMARY
 
 
-def test_failing_backup_is_replaced_by_the_primary() -> None:
+def test_failing_backup_is_replaced_by_primary() -> None:
     chosen = switched()
     for _ in range(FAILURES_BEFORE_SWITCH):
         assert chosen.choose(1.0) == BACKUP
@@ -123,7 +123,7 @@ def test_primary_without_backup_stays_active() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ok", "fail"]), st.floats(0, 30)), max_size=60))
-def test_working_primary_is_active_again_after_a_cool_down(steps: list[tuple[str, float]]) -> None:
+def test_working_primary_is_active_again_after_cool_down(steps: list[tuple[str, float]]) -> None:
     chosen, now = chooser(), 0.0
     for step, pause in steps:
         now += pause

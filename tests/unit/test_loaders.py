@@ -10,7 +10,7 @@ from channel_adapter.concurrency.single_flight import SingleFlight
 
 
 class SharedDraw:
-    """Counts its executions; they end when `open` is set."""
+    """Record executions, which end when `open` is set."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -30,7 +30,7 @@ class SharedDraw:
 
     async def tasks(self, *keys: str) -> list[asyncio.Task[int]]:
         tasks = [asyncio.create_task(self.shared.get(key)) for key in keys]
-        for _ in range(10):  # until all of them wait
+        for _ in range(10):  # until all tasks wait
             await asyncio.sleep(0)
         return tasks
 
@@ -45,7 +45,7 @@ async def test_concurrent_callers_share_one_result_or_exception() -> None:
     assert all(isinstance(result, LookupError) for result in results[3:])
 
 
-async def test_caller_after_the_end_or_after_forget_starts_a_new_execution() -> None:
+async def test_caller_after_end_or_forget_starts_new_execution() -> None:
     draw = SharedDraw()
     tasks = await draw.tasks("a")
     draw.shared.forget("a")
@@ -87,7 +87,7 @@ async def test_drain_returns_while_a_finished_worker_is_still_listed() -> None:
     await loader.drain()
 
 
-async def test_items_that_arrive_during_a_batch_are_in_the_next_one() -> None:
+async def test_items_added_during_a_batch_are_in_the_next_one() -> None:
     batches: list[list[int]] = []
     may_end = asyncio.Event()
 
@@ -114,7 +114,7 @@ async def test_items_that_arrive_during_a_batch_are_in_the_next_one() -> None:
     assert (len(loader), loader.oldest_seconds, discarded) == (0, 0.0, [])
 
 
-async def test_spacing_is_the_time_between_batches_and_shorter_after_a_small_one() -> None:
+async def test_spacing_separates_batches_and_is_shorter_after_small_batch() -> None:
     begun: list[float] = []
     loop = asyncio.get_running_loop()
 
@@ -131,7 +131,7 @@ async def test_spacing_is_the_time_between_batches_and_shorter_after_a_small_one
     assert second >= 0.2
 
 
-async def test_stopped_loader_drops_what_waits() -> None:
+async def test_stopped_loader_drops_waiting_items() -> None:
     async def never(_: None, items: Sequence[int]) -> list[int | Exception]:
         await asyncio.Event().wait()
         return []

@@ -1,4 +1,4 @@
-"""Log lines: as the app configures structlog, else one line with date and level once."""
+"""Log lines: formatted as the app configures structlog, otherwise with one date and one level per line."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ def test_line_has_date_and_level_once(configuration: str) -> None:
     assert "attempts=3" in line
 
 
-def test_processors_of_the_app_are_used() -> None:
+def test_structlog_processors_of_the_app_are_used() -> None:
     configuration = (
         "import structlog\n"
         "structlog.configure(processors=[structlog.stdlib.add_log_level, structlog.processors.JSONRenderer()])"
@@ -42,7 +42,7 @@ def test_processors_of_the_app_are_used() -> None:
     assert line == '{"reason": "no route", "attempts": 3, "event": "call.failed", "level": "warning"}'
 
 
-def test_exception_follows_its_event() -> None:
+def test_traceback_follows_its_log_event() -> None:
     lines = logged(LOGGER, "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('broken')").splitlines()
     assert lines[0].endswith(" ERROR broken")
     assert lines[1].startswith("Traceback ")

@@ -1,4 +1,4 @@
-"""The outage guard on results that carry their error, as batches do; tests/faults/test_patience.py has it on calls."""
+"""Outage guard for results that carry their error, as batches do; for calls see tests/faults/test_patience.py."""
 
 import asyncio
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def unanswered_error(result: Result) -> ScriptedError | None:
 
 
 class ScriptedBatch:
-    """Returns its results one after the other."""
+    """Return the given results one after the other."""
 
     def __init__(self, *results: Result) -> None:
         self._results = list(results)
@@ -55,7 +55,7 @@ def guard(clock: FakeClock) -> OutageGuard[ScriptedError]:
 
 
 @pytest.mark.parametrize("status", [AttemptStatus.NOT_SENT, AttemptStatus.THROTTLED])
-async def test_result_that_was_held_back_is_repeated(
+async def test_unsent_or_throttled_result_is_repeated(
     guard: OutageGuard[ScriptedError], clock: FakeClock, status: AttemptStatus
 ) -> None:
     batch = ScriptedBatch(*[Result(0, ScriptedError(status))] * 3, Result(7))
@@ -71,14 +71,14 @@ async def test_partial_result_is_returned_and_not_repeated(guard: OutageGuard[Sc
 
 
 @pytest.mark.parametrize("status", [AttemptStatus.UNANSWERED, AttemptStatus.ANSWERED])
-async def test_result_with_a_verdict_is_returned_with_its_error(
+async def test_result_with_conclusive_error_is_returned(
     guard: OutageGuard[ScriptedError], status: AttemptStatus
 ) -> None:
     failed = Result(0, ScriptedError(status))
     assert await guard.run(ScriptedBatch(failed), unanswered_error) is failed
 
 
-async def test_guard_opens_after_the_stall_timeout_and_makes_no_attempt_from_then_on(
+async def test_guard_opens_after_stall_timeout_and_stops_further_attempts(
     guard: OutageGuard[ScriptedError], clock: FakeClock
 ) -> None:
     error = ScriptedError(AttemptStatus.UNANSWERED)
@@ -93,15 +93,13 @@ async def test_guard_opens_after_the_stall_timeout_and_makes_no_attempt_from_the
     assert batch.timeouts == []
 
 
-async def test_attempt_that_is_only_held_back_never_opens_the_guard(
-    guard: OutageGuard[ScriptedError], clock: FakeClock
-) -> None:
+async def test_unsent_attempts_never_open_the_guard(guard: OutageGuard[ScriptedError], clock: FakeClock) -> None:
     batch = ScriptedBatch(*[Result(0, ScriptedError(AttemptStatus.NOT_SENT))] * 1000, Result(1))
     assert await guard.run(batch, unanswered_error) == Result(1)
     assert clock.elapsed > 10 * STALL_TIMEOUT
 
 
-async def test_timeout_is_handed_to_every_attempt_and_ends_the_repetitions(
+async def test_timeout_is_passed_to_every_attempt_and_ends_repetitions(
     guard: OutageGuard[ScriptedError],
 ) -> None:
     throttled = Result(0, ScriptedError(AttemptStatus.THROTTLED))
@@ -110,7 +108,7 @@ async def test_timeout_is_handed_to_every_attempt_and_ends_the_repetitions(
     assert batch.timeouts == [3.5, 2.5, 1.5, 0.5]
 
 
-async def test_timeout_bounds_the_wait_for_the_probe(guard: OutageGuard[ScriptedError]) -> None:
+async def test_timeout_limits_the_wait_for_the_probe(guard: OutageGuard[ScriptedError]) -> None:
     await guard.run(ScriptedBatch(Result(0, ScriptedError(AttemptStatus.UNANSWERED))), unanswered_error)
     probing = asyncio.Event()
 

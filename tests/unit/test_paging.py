@@ -10,7 +10,7 @@ from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages, rea
 
 
 class Book:
-    """Pages of given sizes; the cursor is the number of the page."""
+    """Pages of the given sizes; the cursor is the page number."""
 
     def __init__(self, sizes: list[int]) -> None:
         self.sizes = sizes
@@ -33,7 +33,7 @@ books = st.lists(st.integers(0, 4), min_size=1, max_size=8)
 
 
 @given(books)
-def test_every_item_once_and_every_page_once(sizes: list[int]) -> None:
+def test_pages_yield_every_item_once_and_fetch_every_page_once(sizes: list[int]) -> None:
     async def read() -> None:
         book = Book(sizes)
         pages = Pages(book.fetch, 0)
@@ -46,7 +46,7 @@ def test_every_item_once_and_every_page_once(sizes: list[int]) -> None:
 
 
 @given(books, st.integers(0, 32))
-def test_a_resumed_reading_misses_nothing_and_repeats_a_page_at_most(sizes: list[int], stop_after: int) -> None:
+def test_resumed_reading_misses_no_item_and_repeats_one_page_at_most(sizes: list[int], stop_after: int) -> None:
     async def read() -> None:
         book = Book(sizes)
         pages = Pages(book.fetch, 0)
@@ -70,7 +70,7 @@ async def _first(pages: Pages[tuple[int, int], int], count: int):  # type: ignor
             return
 
 
-async def test_a_page_is_fetched_when_its_first_item_is_needed() -> None:
+async def test_page_is_fetched_when_its_first_item_is_needed() -> None:
     book = Book([2, 2])
     pages = Pages(book.fetch, 0)
     assert book.asked == []
@@ -82,7 +82,7 @@ async def test_a_page_is_fetched_when_its_first_item_is_needed() -> None:
     assert book.asked == [0, 1]
 
 
-async def test_a_failed_fetch_can_be_asked_again() -> None:
+async def test_failed_fetch_can_be_repeated() -> None:
     book = Book([1, 1, 1])
     book.fail_at = 1
     pages = Pages(book.fetch, 0)
@@ -93,7 +93,7 @@ async def test_a_failed_fetch_can_be_asked_again() -> None:
     assert [line async for line in pages] == [(1, 0), (2, 0)]
 
 
-async def test_pages_are_read_up_to_the_last_one() -> None:
+async def test_read_pages_yields_pages_up_to_the_last_one() -> None:
     pages: dict[int, Page[int, int]] = {0: Page([1, 2], 2), 2: Page([], 5), 5: Page([3], None)}
 
     async def fetch(cursor: int) -> Page[int, int]:
@@ -102,7 +102,7 @@ async def test_pages_are_read_up_to_the_last_one() -> None:
     assert [list(items) async for items in read_pages(fetch, 0)] == [[1, 2], [], [3]]
 
 
-async def test_list_that_returns_to_a_page_is_an_error() -> None:
+async def test_list_that_returns_to_a_read_page_raises_error() -> None:
     pages = {0: Page([1], 1), 1: Page([2], 0)}
 
     async def fetch(cursor: int) -> Page[int, int]:

@@ -1,4 +1,4 @@
-"""Posts as message elements: every kind reads back as it was written, and what cannot be said is refused."""
+"""Posts as message elements: every kind reads back as written, and invalid content is refused."""
 
 import orjson
 import pytest
@@ -63,13 +63,13 @@ def test_several_parts_read_back_in_order(parts: list[Content]) -> None:
     assert from_elements(elements) == expected
 
 
-def test_a_text_and_a_picture_are_one_thing() -> None:
+def test_text_followed_by_image_is_one_part() -> None:
     elements, parts = to_elements([Text("Low tide"), Image(URL)], LIMIT)
     assert parts == (TextAndImage("Low tide", Image(URL)),)
     assert [element.msg_type for element in elements] == ["TIMTextElem", "TIMImageElem"]
 
 
-def test_an_article_is_the_element_that_stock_clients_draw() -> None:
+def test_article_is_written_as_custom_element_of_stock_clients() -> None:
     elements, _ = to_elements(Article("Tides", "Low at noon", "https://example.org/t", URL, 640, 480), LIMIT)
     assert elements[0].to_wire() == {
         "MsgType": "TIMCustomElem",
@@ -106,13 +106,13 @@ def test_an_article_is_the_element_that_stock_clients_draw() -> None:
         ("just text", "content"),
     ],
 )
-def test_what_cannot_be_said_is_refused_by_field(content: Content, field: str) -> None:
+def test_invalid_content_is_refused_with_its_field(content: Content, field: str) -> None:
     with pytest.raises(InvalidError) as refused:
         to_elements(content, LIMIT)
     assert refused.value.field == field
 
 
-def test_a_body_over_its_bytes_is_told_its_size() -> None:
+def test_body_over_the_limit_is_refused_with_its_size() -> None:
     envelope = len('[{"MsgType":"TIMTextElem","MsgContent":{"Text":""}}]')
     to_elements(Text("港" * ((LIMIT - envelope) // 3)), LIMIT)
     with pytest.raises(InvalidError) as refused:
@@ -123,7 +123,7 @@ def test_a_body_over_its_bytes_is_told_its_size() -> None:
 @pytest.mark.parametrize(
     "content", [Text("x" * 2 * LIMIT), Article("x" * 2 * LIMIT), Image("https://s.example/" + "x" * 2 * LIMIT)]
 )
-def test_there_is_one_limit_and_it_is_that_of_the_body(content: Content) -> None:
+def test_limit_applies_to_the_whole_body_with_its_json(content: Content) -> None:
     with pytest.raises(InvalidError, match="as a message body, with the JSON around it") as refused:
         to_elements(content, LIMIT)
     assert (refused.value.field, refused.value.limit) == ("content", LIMIT)
@@ -138,13 +138,13 @@ def test_there_is_one_limit_and_it_is_that_of_the_body(content: Content) -> None
         {"MsgType": "AppElem", "MsgContent": {}},
     ],
 )
-def test_foreign_elements_stay_whole(element: dict[str, object]) -> None:
+def test_foreign_elements_are_kept_as_unrecognised_parts(element: dict[str, object]) -> None:
     (part,) = from_elements([Element.model_validate(element)])
     assert isinstance(part, Unrecognised)
     assert part.type == element["MsgType"]
 
 
-def test_custom_json_of_others_is_not_an_article() -> None:
+def test_foreign_custom_json_is_not_an_article() -> None:
     element = Element(msg_type="TIMCustomElem", msg_content={"Data": '{"businessID":"order","title":"x"}', "Desc": "d"})
     assert from_elements([element]) == (Custom('{"businessID":"order","title":"x"}', "d"),)
 
@@ -160,7 +160,7 @@ def test_custom_json_of_others_is_not_an_article() -> None:
         Video(URL, format="\ud83d"),
     ],
 )
-def test_values_of_a_wrong_kind_are_refused_in_one_sentence(content: Content) -> None:
+def test_values_of_wrong_type_are_refused_with_one_line_message(content: Content) -> None:
     with pytest.raises(InvalidError) as refused:
         to_elements(content, LIMIT)
     assert refused.value.field
@@ -175,21 +175,21 @@ def test_values_of_a_wrong_kind_are_refused_in_one_sentence(content: Content) ->
         (Custom('{"businessID":"official_account_tweet","title":"t"}', "t"), Article("t")),
     ],
 )
-def test_two_ways_to_say_the_same_give_back_what_will_be_read(content: Content, read: Content) -> None:
+def test_equivalent_content_is_returned_as_it_reads_back(content: Content, read: Content) -> None:
     elements, parts = to_elements(content, LIMIT)
     assert parts == from_elements(elements) == (read,)
 
 
 @pytest.mark.parametrize("content", ["just text", [1, 2], None, 7])
 @pytest.mark.parametrize("kind", ["TIMNewElem", "TIMTextElem", "TIMCustomElem"])
-def test_an_element_of_an_unknown_shape_stays_whole(kind: str, content: object) -> None:
+def test_element_of_unknown_shape_keeps_its_content(kind: str, content: object) -> None:
     element = ReceivedElement(msg_type=kind, msg_content=content)
     assert from_elements([element]) == (Unrecognised(kind, orjson.dumps(content).decode()),)
 
 
 @pytest.mark.parametrize("character", ["a", "\x01", "港", "👍", '"'])
-def test_the_limit_of_a_lone_text_is_that_of_its_json(character: str) -> None:
-    """Short texts are not measured, because they fit however they are written: the two must agree at the edge."""
+def test_limit_of_single_text_is_that_of_its_json(character: str) -> None:
+    """Short texts are not measured, because they always fit; measured and unmeasured texts have the same limit."""
     for length in range(1, 80):
         size = len(to_elements(Text(character * length), LIMIT)[0][0].to_json()) + 2
         to_elements(Text(character * length), size)

@@ -22,7 +22,7 @@ FOREVER = float("inf")
 
 
 class SteppedClock:
-    """Time that only passes while all users sleeps."""
+    """Time that passes only while all tasks sleep."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -54,7 +54,7 @@ class SteppedClock:
 
 
 def busiest_window(moments: list[float], seconds: float = 1.0) -> int:
-    """The most moments in any half-open window of that length."""
+    """Return the largest number of moments in any half-open window of that length."""
     busiest = first = 0
     for last, moment in enumerate(moments):
         while moment - moments[first] >= seconds:
@@ -108,7 +108,7 @@ def test_slot_beyond_the_deadline_is_not_reserved() -> None:
     assert 1.0 <= bucket.reserve(0.0, 2.0) < 1.1
 
 
-def test_reduction_halves_the_rate_once_a_second() -> None:
+def test_reduction_halves_rate_at_most_once_a_second() -> None:
     bucket = Bucket(200)
     full = bucket.rate
     for moment in (0.0, 0.1, 0.5, 0.9):
@@ -120,7 +120,7 @@ def test_reduction_halves_the_rate_once_a_second() -> None:
     assert busiest_window(turns) <= full / 4 + 2
 
 
-def test_the_rate_never_falls_below_one_a_second() -> None:
+def test_rate_never_falls_below_one_per_second() -> None:
     bucket = Bucket(200)
     for moment in range(20):
         bucket.reduce_rate(float(moment))
@@ -131,7 +131,7 @@ def test_the_rate_never_falls_below_one_a_second() -> None:
     assert slow.rate == unpressed
 
 
-def test_the_rate_recovers_in_steps_of_a_quarter() -> None:
+def test_rate_recovers_in_steps_of_a_quarter() -> None:
     bucket = Bucket(200)
     full = bucket.rate
     bucket.reduce_rate(0.0)
@@ -156,12 +156,12 @@ def test_recovery_steps_of_a_pause_are_applied_together() -> None:
 
 
 @pytest.mark.parametrize("ceiling", [0, -1, float("nan")])
-def test_a_ceiling_must_be_above_zero(ceiling: float) -> None:
+def test_ceiling_of_zero_or_less_is_refused(ceiling: float) -> None:
     with pytest.raises(ValueError, match="above zero"):
         Bucket(ceiling)
 
 
-async def test_workers_share_one_bucket_in_order() -> None:
+async def test_concurrent_workers_stay_within_the_limit_of_one_bucket() -> None:
     clock = SteppedClock()
     limiter = CommandLimiter(clock=clock)
     turns: list[float] = []
@@ -188,7 +188,7 @@ def test_each_command_has_its_own_bucket_with_its_own_ceiling() -> None:
         assert expected * 0.97 < limiter.rate(row) <= expected
 
 
-def test_reserving_raises_without_waiting_when_the_deadline_would_pass() -> None:
+def test_reserving_beyond_deadline_raises_without_waiting() -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, clock=SteppedClock())
     limiter.reserve(GET_GROUP_INFO, 0)
     with pytest.raises(RateLimitTimeout, match=r"the next slot is 1\.0 s away"):
@@ -229,7 +229,7 @@ async def test_keys_do_not_share_slots() -> None:
         await limiter.acquire("c", timeout=0)
 
 
-async def test_only_the_latest_keys_are_remembered() -> None:
+async def test_limiter_remembers_only_the_latest_keys() -> None:
     limiter = KeyedLimiter(1, keys=2, clock=SteppedClock())
     await limiter.acquire("a", timeout=0)
     await limiter.acquire("b", timeout=0)
@@ -240,14 +240,14 @@ async def test_only_the_latest_keys_are_remembered() -> None:
 
 
 class AdvancingClock(SteppedClock):
-    """Time that passes as soon as one task sleeps."""
+    """Time that advances as soon as a task sleeps."""
 
     async def sleep(self, seconds: float) -> None:
         self.time += seconds
 
 
 @pytest.mark.parametrize("sizes", [[500] * 80, [500, 1, 499, 20] * 60, [25] * 800], ids=["full", "mixed", "small"])
-async def test_window_limiter_keeps_to_its_units_and_close_to_them(sizes: list[int]) -> None:
+async def test_window_limiter_never_exceeds_its_units_and_uses_95_percent(sizes: list[int]) -> None:
     clock = AdvancingClock()
     limiter = WindowLimiter(12_000, seconds=60, portion=500, clock=clock)
     sent: list[tuple[float, int]] = []

@@ -1,4 +1,4 @@
-"""Claims of one message that are overtaken: by a change of mode, or by another process after their lease."""
+"""Claims of one message that are overtaken by a mode change or, after their lease, by another process."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -72,12 +72,12 @@ async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
     await database.close()
 
 
-async def test_counts_that_a_late_write_put_into_custom_data_are_taken_out_again(rows: Rows) -> None:
+async def test_counts_written_late_into_custom_data_are_removed_again(rows: Rows) -> None:
     await rows.mode(DisplayMode.CUSTOM_DATA)
     late = await rows.begin()
     assert late.plan.data == {"👍": 1}
     await rows.mode(DisplayMode.EXTENSIONS)
-    assert await rows.next() is None  # no process writes beside it
+    assert await rows.next() is None  # no concurrent claim
     assert not await rows.done(late)
     assert (claim := await rows.begin()).plan.sets == {"👍": 1}
     assert await rows.done(claim)
@@ -89,7 +89,7 @@ async def test_counts_that_a_late_write_put_into_custom_data_are_taken_out_again
 
 
 @pytest.mark.parametrize("changes", [1, 2])
-async def test_a_writer_that_was_killed_is_waited_for_no_longer_than_its_lease(rows: Rows, changes: int) -> None:
+async def test_claim_of_killed_writer_blocks_until_its_lease_ends(rows: Rows, changes: int) -> None:
     await rows.mode(DisplayMode.CUSTOM_DATA)
     await rows.begin()
     for mode in (DisplayMode.EXTENSIONS, DisplayMode.STORE)[:changes]:
@@ -100,11 +100,11 @@ async def test_a_writer_that_was_killed_is_waited_for_no_longer_than_its_lease(r
     rows.now = NOW + LEASE
     assert (claim := await rows.begin()).plan.sets == {"👍": 1}
     assert await rows.done(claim)
-    assert (await rows.begin()).plan.data == {}  # it may have written before it was killed
+    assert (await rows.begin()).plan.data == {}  # possibly written before the kill
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_write_after_its_lease_is_written_again(rows: Rows, answered: bool) -> None:
+async def test_write_after_its_lease_is_repeated(rows: Rows, answered: bool) -> None:
     late = await rows.begin()
     rows.now += LEASE
     await rows.react("ben")
@@ -121,7 +121,7 @@ async def test_write_after_its_lease_is_written_again(rows: Rows, answered: bool
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_write_beside_a_late_one_is_written_again(rows: Rows, answered: bool) -> None:
+async def test_write_concurrent_with_a_late_one_is_repeated(rows: Rows, answered: bool) -> None:
     late = await rows.begin()
     rows.now += LEASE
     await rows.react("ben")
@@ -131,8 +131,8 @@ async def test_write_beside_a_late_one_is_written_again(rows: Rows, answered: bo
     else:
         await rows.failed(late, pause=PACE)
     rows.now += PACE
-    assert await rows.next() is None  # the newer one is still at it
-    assert not await rows.done(newer)  # its numbers may have been written over
+    assert await rows.next() is None  # the newer claim is held
+    assert not await rows.done(newer)  # possibly overwritten by the late one
     claim = await rows.begin()
     assert claim.plan.sets == {"👍": 2}
     assert await rows.done(claim)
@@ -140,7 +140,7 @@ async def test_write_beside_a_late_one_is_written_again(rows: Rows, answered: bo
 
 
 @pytest.mark.parametrize("overtaken", [True, False])
-async def test_what_was_read_before_a_change_of_mode_counts_for_nothing_after_it(rows: Rows, overtaken: bool) -> None:
+async def test_snapshot_read_before_mode_change_is_ignored_after_it(rows: Rows, overtaken: bool) -> None:
     await rows.mode(DisplayMode.EXTENSIONS)
     assert await rows.done(await rows.begin())
     reading = await rows.claims.claim_for_reading(REF, rows.now)
@@ -155,7 +155,7 @@ async def test_what_was_read_before_a_change_of_mode_counts_for_nothing_after_it
     assert (claim.plan.data if claim else None) == ({"👍": 1} if overtaken else None)
 
 
-async def test_a_pause_after_failures_ends_with_a_change_of_mode(rows: Rows) -> None:
+async def test_mode_change_ends_the_pause_after_failures(rows: Rows) -> None:
     await rows.failed(await rows.begin(), pause=30.0)
     assert await rows.next() is None
     await rows.mode(DisplayMode.EXTENSIONS)

@@ -1,4 +1,4 @@
-"""Deletions of users' keys that were begun and never recorded: they are finished, and remove no reaction."""
+"""Unrecorded deletions of users' keys: they are finished and remove no reaction."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -36,13 +36,13 @@ class Rows:
         await self.merge.events(REF, [change], cleared=0, now=self.now)
 
     async def begin(self) -> Claim:
-        """The next claim, when the lease of the last one has ended."""
+        """Return the next claim after the lease of the last one."""
         self.now += LEASE + 1
         [claim], _ = await self.claims.claim(1, self.now)
         return claim
 
     async def publish(self, counts: dict[str, int]) -> Claim:
-        """Write these counts, and return the next claim."""
+        """Write these counts and return the next claim."""
         claim = await self.begin()
         assert claim.plan.sets == counts
         await self.done(claim)
@@ -52,7 +52,7 @@ class Rows:
         await self.claims.finish([ClaimResult(claim, ClaimEnd.WRITTEN, 0.0, versions)], self.now)
 
     async def absent(self, *present: tuple[UserId, int]) -> int:
-        """A read that finds these keys and no others; return how many reactions changed."""
+        """Merge a read that finds only these keys; return how many reactions changed."""
         changes = {user: ReactionChange(user, ("👍",), seq) for user, seq in present}
         users = [FilteredChange(change) for change in changes.values()]
         known = await self.merge.known(REF)
@@ -79,9 +79,9 @@ async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
     await database.close()
 
 
-async def test_a_deletion_that_was_begun_is_finished_though_there_is_room_now(rows: Rows) -> None:
-    assert (await rows.begin()).plan.users == (A,)  # and its process is killed
-    await rows.event(B, 4)  # a client app removes its reaction: two keys are left
+async def test_begun_deletion_is_finished_after_room_became_free(rows: Rows) -> None:
+    assert (await rows.begin()).plan.users == (A,)  # then its process is killed
+    await rows.event(B, 4)  # a client app removes its reaction; two keys remain
     claim = await rows.publish({"👍": 2})
     assert claim.plan.users == (A,)
     await rows.done(claim, {A: 5})
@@ -97,20 +97,18 @@ async def test_finished_deletion_removes_no_reaction(rows: Rows) -> None:
 
 
 async def test_deletion_that_found_no_key_removes_no_reaction(rows: Rows) -> None:
-    await rows.begin()  # its process deletes the key and is killed
+    await rows.begin()  # the key is deleted, then the process is killed
     claim = await rows.begin()
     assert claim.plan.users == (A,)
-    await rows.done(claim, {A: 0})  # the service reports that there is no such key
+    await rows.done(claim, {A: 0})  # the service returned that the key does not exist
     assert await rows.absent((B, 2), (C, 3)) == 0
     assert await rows.total() == 3
     assert (await rows.begin()).plan.users == ()
 
 
 @pytest.mark.parametrize("emoji", [("❤️",), ()])
-async def test_a_deletion_that_was_begun_is_finished_though_its_user_wrote_again(
-    rows: Rows, emoji: tuple[str, ...]
-) -> None:
-    assert (await rows.begin()).plan.users == (A,)  # and its process is killed
+async def test_begun_deletion_is_finished_after_its_user_wrote_again(rows: Rows, emoji: tuple[str, ...]) -> None:
+    assert (await rows.begin()).plan.users == (A,)  # then its process is killed
     await rows.event(A, 4, *emoji, from_client=True)
     claim = await rows.publish({"👍": 2, **dict.fromkeys(emoji, 1)})
     assert claim.plan.users == (A,)

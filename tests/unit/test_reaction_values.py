@@ -1,4 +1,4 @@
-"""Emoji, keys, policies, custom data, plans and merging of reactions: everything pure."""
+"""Pure functions of reactions: emoji, keys, policies, custom data, plans and merging."""
 
 import random
 
@@ -25,7 +25,7 @@ ids = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1,
 chosen = st.sampled_from(WHOLE)
 
 
-def test_every_emoji_of_the_library_has_one_spelling_which_is_whole() -> None:
+def test_every_library_emoji_has_one_fully_qualified_spelling() -> None:
     for each, about in emoji.EMOJI_DATA.items():
         if about["status"] != emoji.STATUS["component"]:
             assert emoji.EMOJI_DATA[one_emoji(each)]["status"] == emoji.STATUS["fully_qualified"]
@@ -47,7 +47,7 @@ def test_every_emoji_of_the_library_has_one_spelling_which_is_whole() -> None:
         ("1\u20e3", "1\ufe0f\u20e3"),
     ],
 )
-def test_superfluous_or_missing_variation_selectors_are_normalised_everywhere(spelled: str, emoji: str) -> None:
+def test_wrong_variation_selectors_are_normalised(spelled: str, emoji: str) -> None:
     assert one_emoji(spelled) == emoji
     assert values.to_policy(spelled).emoji == (emoji,)
     assert values.parse_policy(f"{spelled} {emoji} 🎉").emoji == (
@@ -57,22 +57,22 @@ def test_superfluous_or_missing_variation_selectors_are_normalised_everywhere(sp
     pairs = [Extension(key="r|reader_1", value=f"{spelled} {emoji}", seq=1), Extension(key=f"n|{spelled}", value="2")]
     parsed = values.parse_extensions(pairs)
     assert parsed.users[USER].emoji == (emoji,)
-    assert (parsed.counts, parsed.other) == ({spelled: 2}, 0)  # as it is, so that exactly this key can be removed
+    assert (parsed.counts, parsed.other) == ({spelled: 2}, 0)  # unchanged, so that exactly this key can be removed
 
 
 @pytest.mark.parametrize("text", ["\ufe0f", "1\ufe0f", "🏽\ufe0f", "a\ufe0f"])
-def test_variation_selector_makes_no_emoji_of_other_text(text: str) -> None:
+def test_other_text_with_variation_selector_is_refused(text: str) -> None:
     with pytest.raises(InvalidError, match="is not an emoji"):
         one_emoji(text)
 
 
-def test_two_emoji_with_variation_selectors_are_counted_as_two() -> None:
+def test_two_emoji_with_variation_selectors_are_refused() -> None:
     with pytest.raises(InvalidError, match="contains 2 emoji"):
         one_emoji("👍\ufe0f❤\ufe0f")
 
 
 @given(ids, chosen, st.integers(0, 2**40))
-def test_keys_and_values_fit_for_every_person_and_emoji(user: str, each: str, count: int) -> None:
+def test_keys_and_values_fit_for_every_user_and_emoji(user: str, each: str, count: int) -> None:
     pairs = [values.user_pair(UserId(user), [each] * 20), values.count_pair(each, count)]
     for pair in pairs:
         assert len(pair.key.encode()) <= limits.EXTENSION_KEY_BYTES
@@ -82,7 +82,7 @@ def test_keys_and_values_fit_for_every_person_and_emoji(user: str, each: str, co
     assert (parsed.counts, parsed.other) == ({each: count}, 1)
 
 
-def test_what_is_no_reaction_counts_as_none() -> None:
+def test_invalid_reaction_pairs_are_not_counted() -> None:
     strange = {
         "r|reader_1": "hello",
         "r|" + "x" * 33: "👍",
@@ -98,7 +98,7 @@ def test_what_is_no_reaction_counts_as_none() -> None:
 
 
 @given(st.sampled_from(["all", "basic", "none"]) | st.lists(chosen, min_size=1, max_size=10))
-def test_a_policy_comes_back_out_of_the_tag_and_leaves_the_rest_of_it(wanted: str | list[str]) -> None:
+def test_policy_reads_back_from_the_tag_and_keeps_other_attributes(wanted: str | list[str]) -> None:
     policy = values.to_policy(wanted)
     before = Tag("m1", ("posts",), ("later=x", "reactions=none"), 2)
     written = read_tag(before.with_attributes({values.POLICY: values.policy_text(policy)}).text())
@@ -107,14 +107,14 @@ def test_a_policy_comes_back_out_of_the_tag_and_leaves_the_rest_of_it(wanted: st
     assert (written.migration, written.kept, written.others[0], written.data) == ("m1", ("posts",), "later=x", 2)
 
 
-def test_policies_that_cannot_be() -> None:
+def test_invalid_policies_are_refused() -> None:
     for wrong in ("", "some", [], ["👍👍"], ["all"]):
         with pytest.raises(InvalidError):
             values.to_policy(wrong)
     assert values.parse_policy("words of a later version").allowed == ()
 
 
-def test_custom_data_of_others_stays() -> None:
+def test_foreign_custom_data_is_kept() -> None:
     held = orjson.dumps({"v": 1, "isEdited": True, "channel_adapter": {"v": 1, "reactions": {"👎": 3}}}).decode()
     written = values.with_counts(held, {"👍": 41})
     assert written is not None
@@ -133,7 +133,7 @@ ROOM = MessageCapacity(keys=300, keys_per_call=20, users=200, counts=80, users_w
 
 
 def written_out(counts: list[Count], readers: int, *, foreign: int = 0) -> tuple[dict[str, int], int, int]:
-    """Carry plans out until one is whole; gives what stands there, users' keys and calls. Never over the room."""
+    """Execute plans until one is complete, within the room; return the counts, users' keys and number of calls."""
     standing = {each.emoji: each.published for each in counts if each.published}
     begun = readers
     for calls in range(100):
@@ -153,7 +153,7 @@ def written_out(counts: list[Count], readers: int, *, foreign: int = 0) -> tuple
 
 
 @given(st.integers(0, 300), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=120))
-def test_plans_end_with_the_most_frequent_counts_and_room_for_phones(
+def test_plans_publish_most_frequent_counts_and_free_room_for_clients(
     readers: int, numbers: list[tuple[int, int]]
 ) -> None:
     standing = max(0, min(len(numbers), 300 - readers))
@@ -167,14 +167,16 @@ def test_plans_end_with_the_most_frequent_counts_and_room_for_phones(
     assert left == min(readers, ROOM.users)
 
 
-def test_a_plan_for_custom_data_is_all_or_nothing() -> None:
+def test_custom_data_plan_writes_all_counts_or_none() -> None:
     assert plan_data([Count("👍", 2, 2), Count("👎", 0, 0)], ROOM).empty
     assert plan_data([Count("👍", 2, 2), Count("👎", 1, None)], ROOM).data == {"👍": 2, "👎": 1}
     assert plan_data([Count("👍", 0, 2)], ROOM).data == {}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["👍", "❤️", ""]), st.booleans()), max_size=8), st.randoms())
-def test_events_in_any_order_and_number_end_alike(writes: list[tuple[str, bool]], order: random.Random) -> None:
+def test_repeated_and_reordered_events_merge_to_the_same_reaction(
+    writes: list[tuple[str, bool]], order: random.Random
+) -> None:
     changes = [
         ReactionChange(USER, (each,) if each else (), seq, from_client=not (ours and not each))
         for seq, (each, ours) in enumerate(writes, start=1)
@@ -194,9 +196,9 @@ def test_events_in_any_order_and_number_end_alike(writes: list[tuple[str, bool]]
     assert folded(changes) == folded(shuffled) == expected
 
 
-def test_a_deletion_of_our_own_takes_nothing_back() -> None:
+def test_deletion_by_the_adapter_removes_no_reaction() -> None:
     gone = ReactionChange(USER, (), 9)
-    assert merge_event(KeyRow(merged=5, deleted=9), gone)[1] is Effect.NONE  # noted already
+    assert merge_event(KeyRow(merged=5, deleted=9), gone)[1] is Effect.NONE  # recorded already
     assert merge_event(KeyRow(merged=5, present=True, deleting=True), gone)[1] is Effect.NONE  # under way
     assert merge_event(KeyRow(merged=5, present=True), ReactionChange(USER, (), 9, from_client=False))[1] is Effect.NONE
     assert merge_event(KeyRow(merged=5, present=True), gone) == (KeyRow(merged=9), Effect.UNSET)
@@ -206,7 +208,7 @@ def test_a_deletion_of_our_own_takes_nothing_back() -> None:
     )
 
 
-def test_reads_see_what_is_new_and_what_is_gone() -> None:
+def test_reads_add_new_reactions_and_remove_missing_ones() -> None:
     there = KeyRow(merged=5, present=True)
     assert merge_read(there, ReactionChange(USER, ("👍",), 5)) == (there, Effect.NONE)
     assert merge_read(KeyRow(merged=7), ReactionChange(USER, ("👍",), 6)) == (
@@ -214,6 +216,6 @@ def test_reads_see_what_is_new_and_what_is_gone() -> None:
         Effect.SET,
     )
     assert merge_absence(there, 8, 0) == (KeyRow(merged=8), Effect.UNSET)
-    assert merge_absence(there, 8, 6) == (KeyRow(merged=5, deleted=6), Effect.NONE)  # all keys were cleared at once
-    assert merge_absence(KeyRow(merged=5, deleted=6), 8, 0)[1] is Effect.NONE  # we deleted it
+    assert merge_absence(there, 8, 6) == (KeyRow(merged=5, deleted=6), Effect.NONE)  # all keys were cleared together
+    assert merge_absence(KeyRow(merged=5, deleted=6), 8, 0)[1] is Effect.NONE  # deleted by the adapter
     assert merge_absence(KeyRow(merged=5, present=True, deleting=True), 8, 0)[1] is Effect.NONE

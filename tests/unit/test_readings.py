@@ -1,4 +1,4 @@
-"""What members and messages of the service become: every value has its own meaning, and an unknown one a safe one."""
+"""Conversion of members and messages of the service: each value has its meaning, unknown values a safe one."""
 
 import pytest
 
@@ -22,14 +22,14 @@ def message(**values: object) -> messages.HistoryMessage:
     ("place", "state"),
     [(0, PostState.PUBLISHED), (1, PostState.EXPIRED), (2, PostState.RECALLED), (9, PostState.EXPIRED)],
 )
-def test_the_state_of_a_post(place: int, state: PostState) -> None:
+def test_post_state_follows_place_flag(place: int, state: PostState) -> None:
     post = to_post(CHANNEL, message(IsPlaceMsg=place))
     assert post.state is state
     assert post.parts == ((Text("x"),) if state is PostState.PUBLISHED else ())
 
 
 @pytest.mark.parametrize(("values", "post"), [({}, True), ({"IsSystemMsg": 0}, True), ({"IsSystemMsg": 1}, False)])
-def test_system_messages_are_no_posts(values: dict[str, int], post: bool) -> None:
+def test_system_messages_are_not_posts(values: dict[str, int], post: bool) -> None:
     assert is_post(message(**values)) is post
 
 
@@ -45,7 +45,7 @@ ROLES = [("Owner", Role.OWNER), ("Admin", Role.ADMIN), ("Member", Role.SUBSCRIBE
 
 @pytest.mark.parametrize(("flag", "notifications"), FLAGS)
 @pytest.mark.parametrize(("told", "role"), ROLES)
-def test_a_member_as_subscriber_and_as_subscription(
+def test_member_is_converted_to_subscriber_and_subscription(
     flag: str, notifications: Notifications, told: str, role: Role
 ) -> None:
     row = to_subscriber(
@@ -57,12 +57,12 @@ def test_a_member_as_subscriber_and_as_subscription(
     assert (mine.role, mine.notifications, mine.since) == (role, notifications, row.since)
 
 
-def test_a_row_without_details() -> None:
+def test_row_without_details_has_default_values() -> None:
     mine = to_subscription(UserId("ann"), a_channel(), None)
     assert (mine.role, mine.since, mine.notifications) == (Role.SUBSCRIBER, None, Notifications.ALL)
 
 
-def test_the_results_of_adding() -> None:
+def test_results_of_adding_members_have_their_outcomes() -> None:
     assert ADD_OUTCOMES == {
         1: OutcomeKind.ADDED,
         2: OutcomeKind.ALREADY,

@@ -1,4 +1,4 @@
-"""Secrets leave no trace in text and events; everything else stays as it was."""
+"""Secrets are removed from text and events; everything else is unchanged."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def processed(**event: Any) -> Any:
         "https://abc123@h.example",
     ],
 )
-def test_secrets_in_text(text: str) -> None:
+def test_secrets_in_text_are_hidden(text: str) -> None:
     hidden = redact_text(text)
     assert HIDDEN in hidden
     for secret in (USERSIG, USERSIG[:20], KEY, "abc123"):
@@ -56,7 +56,7 @@ def test_secrets_in_text(text: str) -> None:
         "eJxavier_of_harbour",
     ],
 )
-def test_harmless_text_stays(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     assert redact_text(text) == text
 
 
@@ -70,12 +70,12 @@ def test_harmless_text_stays(text: str) -> None:
         ("", ""),
     ],
 )
-def test_user_of_a_url_is_hidden(url: str, shown: str) -> None:
+def test_credentials_in_url_are_hidden(url: str, shown: str) -> None:
     assert shown_url(url) == shown
 
 
 @given(st.text(min_size=1, max_size=32), st.integers(1, 2**31), st.integers(0, 2**31))
-def test_every_signature_is_found_by_its_shape(identifier: str, sdkappid: int, now: int) -> None:
+def test_every_signature_is_recognised_by_its_shape(identifier: str, sdkappid: int, now: int) -> None:
     try:
         usersig = sign(sdkappid, KEY, identifier, now=now)
     except UnicodeEncodeError:
@@ -83,7 +83,7 @@ def test_every_signature_is_found_by_its_shape(identifier: str, sdkappid: int, n
     assert usersig not in redact_text(f"seen {usersig} here")
 
 
-def test_an_event_is_searched_through() -> None:
+def test_secrets_in_event_values_are_hidden() -> None:
     event = processed(
         event="call.failed",
         usersig=USERSIG,
@@ -111,13 +111,13 @@ def test_harmless_values_keep_their_type() -> None:
     assert (event["group"], event["seconds"], event["done"]) == ("@TGS#_a", 0.5, True)
 
 
-def test_a_cycle_does_not_hang_it() -> None:
+def test_cyclic_value_does_not_hang_redaction() -> None:
     loop: list[Any] = []
     loop.append(loop)
     processed(loop=loop)
 
 
-def test_it_works_as_a_processor() -> None:
+def test_redaction_works_as_structlog_processor() -> None:
     lines: list[str] = []
 
     class Sink:
@@ -136,7 +136,7 @@ def test_it_works_as_a_processor() -> None:
     assert KEY not in lines[0]
 
 
-def test_traceback_of_text_that_is_not_unicode_can_be_written_to_a_file() -> None:
+def test_traceback_with_invalid_unicode_can_be_encoded() -> None:
     shown = shown_traceback(ValueError("half a character: \udcff"))
     assert "half a character: \\udcff" in shown
     assert shown.encode()

@@ -1,4 +1,4 @@
-"""What a refusal of a channel's profile means: which custom field, which limit, which account."""
+"""Meaning of a refused channel profile: the custom field, limit or account that it concerns."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def refused(text: str, code: int = codes.BAD_PARAMETER) -> InvalidError:
         ("no such key (ch_data).", "ch_data"),
     ],
 )
-def test_a_key_that_the_service_names_is_a_matter_of_the_console(text: str, key: str) -> None:
+def test_key_named_by_the_service_is_a_configuration_error(text: str, key: str) -> None:
     error = explained(refused(text), KEYS, PROFILE)
     assert isinstance(error, ConfigurationError)
     assert error.field == key
@@ -37,7 +37,7 @@ def test_a_key_that_the_service_names_is_a_matter_of_the_console(text: str, key:
 
 
 @pytest.mark.parametrize("text", ["xch_org is bad", "ch_data_3 is bad", "ch_tags", "invalid request", ""])
-def test_a_part_of_a_word_names_no_key_and_all_in_the_request_are_suspects(text: str) -> None:
+def test_refusal_without_a_full_key_lists_all_sent_keys(text: str) -> None:
     error = explained(refused(text), KEYS, PROFILE)
     assert isinstance(error, InvalidError)
     assert error.field is None
@@ -47,7 +47,7 @@ def test_a_part_of_a_word_names_no_key_and_all_in_the_request_are_suspects(text:
     )
 
 
-def test_keys_that_were_not_sent_are_no_suspects() -> None:
+def test_keys_that_were_not_sent_are_not_listed() -> None:
     error = explained(refused("invalid request"), ["ch_org"], PROFILE)
     assert error.message.endswith(
         "; perhaps the custom group field ch_org is not declared in the app's console,"
@@ -58,7 +58,7 @@ def test_keys_that_were_not_sent_are_no_suspects() -> None:
 
 
 @pytest.mark.parametrize(("text", "field"), [("Name is too long", "name"), ("FaceUrl: 300 bytes at most", "avatar")])
-def test_a_parameter_that_the_service_names_is_told_by_our_name(text: str, field: str) -> None:
+def test_parameter_named_by_the_service_is_reported_by_adapter_name(text: str, field: str) -> None:
     error = explained(refused(text), KEYS, PROFILE)
     assert isinstance(error, InvalidError)
     assert error.field == field
@@ -71,14 +71,14 @@ LONG = ChannelProfile(name="x" * 30, introduction="ü" * 121, avatar="https://ex
 @pytest.mark.parametrize(("text", "field", "limit", "size"), [
     ("Introduction is too long", "introduction", 240, 242), ("FaceUrl: 100 bytes at most", "avatar", 100, 101),
 ])  # fmt: skip
-def test_a_text_over_the_older_limits_names_the_setting(text: str, field: str, limit: int, size: int) -> None:
+def test_text_over_the_older_limits_names_the_setting(text: str, field: str, limit: int, size: int) -> None:
     error = explained(refused(text), KEYS, LONG)
     assert isinstance(error, InvalidError)
     assert (error.field, error.limit, error.size) == (field, limit, size)
     assert f'{field} has {size} bytes, over the older limit of {limit}; set profile_limits = "legacy"' in error.message
 
 
-def test_texts_over_the_older_limits_are_listed_when_the_service_names_nothing() -> None:
+def test_texts_over_the_older_limits_are_listed_if_the_service_names_none() -> None:
     error = explained(refused("invalid request"), [], LONG)
     assert error.message.endswith(
         "; perhaps introduction has 242 bytes, over the older limit of 240, avatar has 101 bytes, over the older limit"
@@ -97,14 +97,14 @@ def test_texts_over_the_older_limits_are_listed_when_the_service_names_nothing()
         ("whatever", codes.MEMBERS_OVER_PLAN),
     ],
 )
-def test_more_subscribers_than_the_plan_has(text: str, code: int) -> None:
+def test_more_subscribers_than_the_plan_allows_raises_limit_reached(text: str, code: int) -> None:
     error = explained(refused(text, code), KEYS, ChannelProfile(max_subscribers=2_000_000))
     assert isinstance(error, LimitReachedError)
     assert (error.field, error.size) == ("max_subscribers", 2_000_000)
     assert error.message == "max_subscribers: the service does not take 2,000,000; the app's plan has fewer"
 
 
-def test_an_owner_and_a_person_the_app_does_not_know() -> None:
+def test_unknown_owner_account_raises_not_found() -> None:
     unknown = refused("", codes.NO_SUCH_ACCOUNT)
     owner = without_account(unknown, "nobody", "owner")
     assert isinstance(owner, NotFoundError)

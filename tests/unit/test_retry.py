@@ -1,4 +1,4 @@
-"""The decision to send again: by outcome, by command, by code, within limits."""
+"""Decision to repeat a call: by outcome, command and code, within limits."""
 
 from collections import Counter
 from typing import Any
@@ -83,7 +83,7 @@ def after(
     latest: float = 1000.0,
     jitter: float = 0.0,
 ) -> Decision:
-    """What follows an attempt that ended like this, as others of the call did before: `times` in all."""
+    """Return the decision after `times` attempts with this outcome."""
     return decide(failure_class(command, outcome), times, elapsed=elapsed, latest=latest, jitter=jitter)
 
 
@@ -111,7 +111,7 @@ def test_ambiguous_outcome_of_an_unsafe_command_is_not_repeated(outcome: Failure
 
 @pytest.mark.parametrize("command", ALL)
 @pytest.mark.parametrize("outcome", [TOO_OFTEN, Throttled("MsgFreqCtrl"), HttpRejected("HTTP 429", 429)])
-def test_throttled_call_waits_a_second_and_longer(command: Command[Any, Any], outcome: Failure) -> None:
+def test_throttled_call_waits_longer_after_each_attempt(command: Command[Any, Any], outcome: Failure) -> None:
     waits = []
     for attempt in range(1, THROTTLED_ATTEMPTS):
         decision = after(attempt, command, outcome, jitter=0.5)
@@ -123,7 +123,7 @@ def test_throttled_call_waits_a_second_and_longer(command: Command[Any, Any], ou
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_call_that_was_not_sent_is_always_repeated_and_reaches_the_backup(command: Command[Any, Any]) -> None:
+def test_unsent_call_is_repeated_up_to_the_connect_attempts(command: Command[Any, Any]) -> None:
     for attempt in range(1, CONNECT_ATTEMPTS):
         assert isinstance(after(attempt, command, UNREACHABLE), Retry)
     assert after(CONNECT_ATTEMPTS, command, UNREACHABLE) == GiveUp(StopReason.ATTEMPTS)
@@ -131,7 +131,7 @@ def test_call_that_was_not_sent_is_always_repeated_and_reaches_the_backup(comman
 
 @pytest.mark.parametrize("command", ALL)
 @pytest.mark.parametrize("code", [70001, 70002, 70003, 70005, 70052, 70101, 60025])
-def test_a_refused_signature_is_renewed_once(command: Command[Any, Any], code: int) -> None:
+def test_refused_signature_is_renewed_once(command: Command[Any, Any], code: int) -> None:
     assert after(1, command, ApiError(code, "")) == Retry(0.0, new_signature=True)
     assert after(2, command, ApiError(code, "")) == GiveUp(StopReason.SIGNATURE)
 
@@ -153,14 +153,14 @@ def test_other_http_statuses_are_permanent(outcome: Failure) -> None:
     assert after(1, GET_GROUP_INFO, outcome) == GiveUp(StopReason.PERMANENT)
 
 
-def test_one_number_means_different_things() -> None:
+def test_meaning_of_a_code_depends_on_the_command() -> None:
     quota = ApiError(10006, "")
     assert isinstance(after(1, ADD_GROUP_MEMBER, quota), Retry)
     assert after(1, CREATE_GROUP, quota) == GiveUp(StopReason.PERMANENT)
 
 
 @given(commands, failures, st.integers(1, 20), st.floats(0, 60), st.floats(0.1, 60), st.floats(0, 1))
-def test_no_wait_ends_after_the_latest_start(
+def test_no_wait_ends_after_latest_start(
     command: Command[Any, Any], outcome: Failure, times: int, elapsed: float, latest: float, jitter: float
 ) -> None:
     decision = after(times, command, outcome, elapsed=elapsed, latest=latest, jitter=jitter)
@@ -173,7 +173,7 @@ def test_no_wait_ends_after_the_latest_start(
 
 @given(commands, st.lists(failures, max_size=30), st.floats(0, 1))
 def test_every_mixture_of_failures_ends(command: Command[Any, Any], outcomes: list[Failure], jitter: float) -> None:
-    """Each kind has its own number of attempts, so that there is an end to all of them together."""
+    """Each kind of failure has its own number of attempts, so that any mixture is limited."""
     troubles = Counter[FailureClass | StopReason]()
     for outcome in outcomes:
         trouble = failure_class(command, outcome)
@@ -184,7 +184,7 @@ def test_every_mixture_of_failures_ends(command: Command[Any, Any], outcomes: li
 
 
 @pytest.mark.parametrize(("total", "attempt", "latest"), [(30.0, 10.0, 27.0), (5.0, 10.0, 4.5), (200.0, 10.0, 190.0)])
-def test_latest_start_leaves_a_tenth_of_the_time_or_the_timeout_of_an_attempt(
+def test_latest_start_leaves_a_tenth_of_the_total_or_one_attempt_timeout(
     total: float, attempt: float, latest: float
 ) -> None:
     assert latest_start(total, attempt) == pytest.approx(latest)
@@ -197,7 +197,7 @@ def test_unsafe_command_is_repeated_only_if_it_was_not_applied(outcome: Failure,
 
 
 @given(st.integers(1, 7), st.floats(0, 1))
-def test_jitter_adds_a_fifth_to_a_half_at_every_length(attempt: int, between: float) -> None:
+def test_jitter_adds_a_fifth_to_a_half_of_every_wait(attempt: int, between: float) -> None:
     def wait(jitter: float) -> float:
         decision = after(attempt, GET_GROUP_INFO, TOO_OFTEN, jitter=jitter)
         assert isinstance(decision, Retry)
@@ -224,12 +224,12 @@ def test_read_is_never_possibly_applied() -> None:
 
 
 @pytest.mark.parametrize("outcome", [TOO_OFTEN, ApiError(60011, ""), ApiError(60018, ""), HttpRejected("", 429)])
-def test_general_frequency_code_concerns_the_whole_command(outcome: Failure) -> None:
+def test_general_frequency_code_reduces_the_whole_command(outcome: Failure) -> None:
     assert exceeds_command_limit(SEND_GROUP_MSG, outcome)
 
 
 @pytest.mark.parametrize(
     "outcome", [ApiError(10023, ""), Throttled("MsgFreqCtrl"), INTERNAL, UNREACHABLE, Ambiguous("", 502)]
 )
-def test_limit_of_one_group_does_not_concern_the_command(outcome: Failure) -> None:
+def test_limit_of_one_group_does_not_reduce_the_command(outcome: Failure) -> None:
     assert not exceeds_command_limit(SEND_GROUP_MSG, outcome)

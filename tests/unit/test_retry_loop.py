@@ -1,4 +1,4 @@
-"""The loop around attempts, and the waits between them."""
+"""Loop around attempts, and the waits between them."""
 
 import pytest
 
@@ -32,13 +32,13 @@ async def test_exception_of_an_attempt_is_raised() -> None:
         await retry("", attempt, lambda _: 0.0, sleep)
 
 
-def test_waits_double_up_to_the_longest() -> None:
+def test_waits_double_up_to_the_maximum() -> None:
     backoff = Backoff(0.5, 3.0)
     assert [backoff.wait_after(attempt) for attempt in range(1, 6)] == [0.5, 1.0, 2.0, 3.0, 3.0]
     assert backoff.wait_after(10_000) == 3.0
 
 
-def test_jitter_is_part_of_the_longest_wait() -> None:
+def test_jitter_does_not_exceed_the_maximum_wait() -> None:
     backoff = Backoff(1.0, 6.0, (0.2, 0.5))
     assert backoff.wait_after(1, 0.0) == pytest.approx(1.2)
     assert backoff.wait_after(1, 1.0) == pytest.approx(1.5)

@@ -1,4 +1,4 @@
-"""Settings: file, environment, Python; and what is said when something is wrong."""
+"""Settings from file, environment and Python, and the messages of their errors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_file_is_read_with_defaults_for_the_rest(path: Path) -> None:
+def test_file_is_read_with_defaults_for_missing_settings(path: Path) -> None:
     settings = Settings.load(path)
     assert settings.sdkappid == 1400000001
     assert settings.admin == "administrator"
@@ -36,7 +36,7 @@ def test_a_file_is_read_with_defaults_for_the_rest(path: Path) -> None:
     assert settings.posts.max_bytes == 12_000
 
 
-def test_the_environment_is_stronger_than_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_KEY", "environment-secret")
     monkeypatch.setenv("CHANNEL_ADAPTER_CHANNELS__TAG_KEY", "mine")
     settings = Settings.load(path)
@@ -45,19 +45,19 @@ def test_the_environment_is_stronger_than_the_file(path: Path, monkeypatch: pyte
     assert settings.channels.custom_data_keys == ("a", "b")
 
 
-def test_the_environment_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_without_file_is_sufficient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_SDKAPPID", "1400000002")
     monkeypatch.setenv("CHANNEL_ADAPTER_KEY", "k")
     monkeypatch.setenv("CHANNEL_ADAPTER_REGION", "singapore")
     assert Settings.load().region == "singapore"
 
 
-def test_values_given_in_python_are_strongest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_given_in_python_override_environment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_ADMIN", "from_environment")
     assert Settings.load(path, admin="from_python").admin == "from_python"
 
 
-def test_the_key_shows_nowhere(path: Path) -> None:
+def test_key_is_not_in_repr_or_dump_of_settings(path: Path) -> None:
     settings = Settings.load(path)
     assert "file-secret" not in repr(settings)
     assert "file-secret" not in str(settings.model_dump())
@@ -74,7 +74,7 @@ def test_the_key_shows_nowhere(path: Path) -> None:
         ('sdkappid = "many"', "sdkappid", "whole number"),
     ],
 )
-def test_unknown_key_is_reported_with_the_nearest_that_exists(
+def test_mistake_in_file_is_reported_with_field_and_suggestion(
     tmp_path: Path, change: str, field: str | None, says: str
 ) -> None:
     lines = ["sdkappid = 1400000001", 'key = "file-secret"', 'base_url = "http://127.0.0.1:8900"']
@@ -89,7 +89,7 @@ def test_unknown_key_is_reported_with_the_nearest_that_exists(
     assert "file-secret" not in refused.value.message
 
 
-def test_missing_key_is_reported_with_the_ways_to_set_it(tmp_path: Path) -> None:
+def test_missing_key_is_reported_with_its_variable(tmp_path: Path) -> None:
     file = tmp_path / "adapter.toml"
     file.write_text('sdkappid = 1\nregion = "china"', encoding="utf-8")
     with pytest.raises(ConfigurationError, match="CHANNEL_ADAPTER_KEY") as refused:
@@ -109,7 +109,7 @@ def test_unreadable_files_are_reported(tmp_path: Path, content: bytes | None, sa
 
 
 @pytest.mark.parametrize("keys", [["has space"], ["x" * 17], ["ch_tag"], [f"k{n}" for n in range(10)]])
-def test_custom_field_keys_are_checked(keys: list[str]) -> None:
+def test_invalid_custom_field_keys_are_refused(keys: list[str]) -> None:
     with pytest.raises(ConfigurationError):
         Settings.load(None, sdkappid=1, key="k", region="china", channels={"custom_data_keys": keys})
 
@@ -118,7 +118,7 @@ def test_custom_field_keys_are_checked(keys: list[str]) -> None:
     ("name", "value"),
     [("CALLS_PER_SECOND", "abc"), ("CHANNELS", "{bad"), ("CHANNELS__CUSTOM_DATA_KEYS", "a,b"), ("POSTS", "7")],
 )
-def test_a_variable_that_cannot_be_read_is_a_configuration_error(
+def test_malformed_variable_raises_configuration_error(
     name: str, value: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
@@ -127,13 +127,13 @@ def test_a_variable_that_cannot_be_read_is_a_configuration_error(
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
-def test_a_rate_is_a_number_above_zero(rate: float) -> None:
+def test_rate_that_is_not_a_positive_number_is_refused(rate: float) -> None:
     with pytest.raises(ConfigurationError, match="calls_per_second"):
         Settings.load(None, sdkappid=1, key="k", region="china", calls_per_second={"openim/modify_group_msg": rate})
 
 
 @pytest.mark.parametrize("values", [{}, {"sdkappid": 1}, {"sdkappid": 1, "region": "nowhere"}])
-def test_the_key_shows_in_no_error_of_settings_made_in_python(values: dict[str, object]) -> None:
+def test_errors_of_settings_made_in_python_do_not_contain_the_key(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="validation error") as refused:
         Settings.model_validate({"key": "python-secret", **values})
     assert "python-secret" not in str(refused.value)
@@ -155,9 +155,7 @@ def test_region_and_base_url_of_different_sources_are_refused(
     assert getattr(Settings.load(file, **given), in_file) == server[in_file]
 
 
-def test_backup_url_does_not_stay_when_another_source_replaces_the_base_url(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_backup_url_of_replaced_base_url_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "adapter.toml"
     file.write_text('sdkappid = 1\nkey = "k"\nbase_url = "http://one"\nbackup_url = "http://two"', encoding="utf-8")
     monkeypatch.setenv("CHANNEL_ADAPTER_BASE_URL", "http://127.0.0.1:8900")

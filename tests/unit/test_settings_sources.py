@@ -1,4 +1,4 @@
-"""Where a setting comes from: what is said names the file or the variable that holds the mistake."""
+"""Sources of settings: errors name the file or variable that holds the mistake."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_table_made_in_python_is_refused_like_those_of_a_file() -> None:
         ChannelSettings(custom_data_keys=("data", "2nd_tag"))
 
 
-def test_settings_made_in_python_are_those_values_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_made_in_python_ignore_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_ADMIN", "somebody_elses")
     monkeypatch.setenv("CHANNEL_ADAPTER_POSTS__MAX_BYTES", "7")
     settings = Settings(sdkappid=1, key=SecretStr("k"), base_url=STUB)
@@ -69,7 +69,7 @@ def test_settings_made_in_python_are_those_values_and_nothing_else(monkeypatch: 
         ("POSTS", '{"max_bytes": 0}', "posts.max_bytes", "greater than or equal to 1"),
     ],
 )
-def test_a_bad_variable_is_named_and_not_the_file(
+def test_error_of_bad_variable_names_the_variable_and_not_the_file(
     name: str, value: str, field: str, says: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
@@ -80,7 +80,7 @@ def test_a_bad_variable_is_named_and_not_the_file(
     assert refused.value.field == field
 
 
-def test_a_bad_value_given_to_load_is_not_blamed_on_the_file(path: Path) -> None:
+def test_error_of_value_given_to_load_does_not_name_the_file(path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^settings given in Python: connect_seconds: "):
         Settings.load(path, connect_seconds=0)
 
@@ -95,7 +95,7 @@ def test_a_bad_value_given_to_load_is_not_blamed_on_the_file(path: Path) -> None
         ("CONFIGURATION", "CONFIG"),
     ],
 )
-def test_a_variable_that_is_no_setting_is_named_with_the_nearest_that_is(
+def test_unknown_variable_is_reported_with_the_nearest_setting(
     stray: str, nearest: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"CHANNEL_ADAPTER_{stray}", "a-secret-perhaps")
@@ -108,16 +108,14 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest_that_is(
 
 
 @pytest.mark.parametrize(("name", "value"), [("CONFIG", "adapter.toml"), ("LIVE", "live.toml"), ("OLD_NAME", "")])
-def test_variables_of_the_command_line_and_empty_ones_are_no_mistake(
+def test_command_line_variables_and_empty_ones_are_accepted(
     name: str, value: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
     assert Settings.load(path).sdkappid == 1
 
 
-def test_a_relative_ca_file_is_beside_the_settings_file_that_names_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_ca_file_is_resolved_against_its_settings_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text('ca_file = "ca.pem"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert Settings.load(path).ca_file == path.parent / "ca.pem"
     assert Settings.load(path, ca_file="mine.pem").ca_file == Path("mine.pem")
@@ -161,7 +159,7 @@ def test_base_url_given_to_load_does_not_replace_the_region_of_the_environment(m
         ),
     ],
 )
-def test_an_error_names_the_sources_of_the_fields_it_is_about(
+def test_error_names_the_sources_of_its_fields(
     variables: dict[str, str], given: dict[str, object], where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -212,9 +210,7 @@ KUBERNETES = {
 
 
 @pytest.mark.parametrize("service", ["", "STUB_", "WEBHOOKS_"])
-def test_variables_that_kubernetes_injects_for_a_service_are_ignored(
-    service: str, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kubernetes_service_variables_are_ignored(service: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KUBERNETES.items():
         monkeypatch.setenv(f"CHANNEL_ADAPTER_{service}{name}", value)
     assert Settings.load(path).base_url == STUB
@@ -224,7 +220,7 @@ def test_variables_that_kubernetes_injects_for_a_service_are_ignored(
     ("name", "value"),
     [("PORT", "8080"), ("SERVICE", "x"), ("PORT_HTTP_TCP", "x"), ("SERVICE_HOSTS", "x"), ("BASE_ULR", "tcp://1:2")],
 )
-def test_variables_that_only_look_like_those_of_kubernetes_are_reported(
+def test_variables_similar_to_kubernetes_ones_are_reported(
     name: str, value: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
@@ -232,7 +228,7 @@ def test_variables_that_only_look_like_those_of_kubernetes_are_reported(
         Settings.load(path)
 
 
-def test_a_ceiling_for_a_command_that_does_not_exist_names_the_nearest() -> None:
+def test_rate_for_unknown_command_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'group_open_http_svc/send_group_msg'") as refused:
         Settings.load(sdkappid=1, key="k", base_url=STUB, calls_per_second={"group_open_http_svc/send_group_mgs": 400})
     assert refused.value.field == "calls_per_second"
@@ -241,7 +237,7 @@ def test_a_ceiling_for_a_command_that_does_not_exist_names_the_nearest() -> None
 
 
 @pytest.mark.parametrize("url", ["sqlite:///state.db", "postgresql://me:db-secret@db.example/channels"])
-def test_the_address_of_stored_state_may_hold_a_password_and_is_never_shown(url: str) -> None:
+def test_database_url_is_not_in_repr_or_dump_of_settings(url: str) -> None:
     settings = Settings.load(sdkappid=1, key="k", base_url=STUB, database_url=url)
     assert settings.database_url is not None
     assert settings.database_url.get_secret_value() == url
@@ -250,14 +246,14 @@ def test_the_address_of_stored_state_may_hold_a_password_and_is_never_shown(url:
 
 
 @pytest.mark.parametrize("url", ["mysql://me:db-secret@db.example/channels", "db-secret", ""])
-def test_another_kind_of_database_is_refused_without_its_password(url: str) -> None:
+def test_unsupported_database_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="sqlite or postgresql") as refused:
         Settings.load(sdkappid=1, key="k", base_url=STUB, database_url=url)
     assert refused.value.field == "database_url"
     assert "db-secret" not in str(refused.value)
 
 
-def test_a_rule_of_a_whole_table_names_the_variables_that_fill_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_a_table_rule_names_the_variable_that_set_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_CHANNELS__TAG_KEY", "this_key_is_too_long")
     with pytest.raises(ConfigurationError, match=r"variable CHANNEL_ADAPTER_CHANNELS__TAG_KEY: channels\.tag_key: "):
         Settings.load(sdkappid=1, key="k", region="seoul")

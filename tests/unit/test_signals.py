@@ -1,4 +1,4 @@
-"""Signals between parts of one process: order, results, errors."""
+"""Signals between parts of one process: order, results and errors."""
 
 import pytest
 
@@ -38,7 +38,7 @@ async def test_disconnected_function_is_not_called() -> None:
     assert await signal.emit(5) == [25]
 
 
-def test_connecting_twice_is_refused() -> None:
+def test_second_connection_of_a_function_is_refused() -> None:
     signal: Signal[int, int] = Signal("number")
     signal.connect(double)
     with pytest.raises(ValueError, match=r"is connected to Signal\('number'\) already"):
@@ -62,7 +62,7 @@ async def test_every_function_is_called_and_the_first_error_is_raised() -> None:
     assert raised.value.__notes__ == ["Signal('number'): another listener failed too: KeyError: 5"]
 
 
-async def test_function_connected_while_emitting_is_called_next_time() -> None:
+async def test_function_connected_during_emit_is_called_by_the_next_emit() -> None:
     signal: Signal[int, int] = Signal("number")
 
     async def connect_another(value: int) -> int:

@@ -1,4 +1,4 @@
-"""Times that callers pass: in UTC, storable as Unix seconds, or refused by name."""
+"""Times given by callers: converted to UTC and storable as Unix seconds, or refused with their field."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -13,7 +13,7 @@ OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minute
 
 
 @given(st.datetimes(timezones=OFFSETS))
-def test_time_is_in_utc_stored_and_read_back_or_refused(moment: datetime) -> None:
+def test_time_is_converted_to_utc_and_storable_or_refused(moment: datetime) -> None:
     begin, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     if begin <= moment < end - timedelta(milliseconds=1):
         found = to_utc(moment, "at")
@@ -32,11 +32,11 @@ def refused(moment: datetime) -> None:
 def test_time_at_the_edge_of_the_calendar_is_refused() -> None:
     refused(datetime.min.replace(tzinfo=timezone(timedelta(hours=5))))
     refused(datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))))
-    refused(datetime.max.replace(tzinfo=UTC))  # as Unix seconds it is rounded to the year 10000
+    refused(datetime.max.replace(tzinfo=UTC))  # Unix seconds round it to the year 10000
 
 
 @pytest.mark.parametrize("name", ["", "Europe", "../zone", "Nowhere/None", "x" * 300, "a\0b"])
-def test_name_that_is_no_time_zone_is_refused(name: str) -> None:
+def test_invalid_time_zone_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidError, match="is not a time zone that this machine knows") as caught:
         to_zone(name)
     assert caught.value.field == "zone"

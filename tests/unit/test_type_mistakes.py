@@ -1,4 +1,4 @@
-"""Values of a wrong type in Python: InvalidError with the name of the parameter, before anything is sent."""
+"""Values of a wrong type in Python raise InvalidError with the parameter's name before a request is sent."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -141,7 +141,7 @@ async def jobs(adapter: ChannelAdapter, kinds: Any) -> None:
         (lambda a: drawn(a.posts.history("news", before=0)), "before", "must be a positive integer; got 0"),
     ],
 )
-async def test_a_wrong_type_is_refused_by_name(
+async def test_value_of_wrong_type_is_refused_with_its_field(
     adapter: ChannelAdapter, mistake: Mistake, field: str, says: str
 ) -> None:
     with pytest.raises(InvalidError) as refused:
@@ -150,7 +150,7 @@ async def test_a_wrong_type_is_refused_by_name(
     assert says in refused.value.message
 
 
-def test_settings_of_a_wrong_type() -> None:
+def test_config_of_wrong_type_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="config must be the path of a settings file; got 7") as refused:
         ChannelAdapter.open(7)  # type: ignore[arg-type]
     assert refused.value.field == "config"

@@ -17,7 +17,7 @@ from channel_adapter.tencent.wire.members import Member, SelfInfo
 CHANNEL = ChannelId("@TGS#_news")
 
 
-def test_count_of_the_server_is_used_unchanged() -> None:
+def test_unread_count_of_server_is_used_unchanged() -> None:
     own = SelfInfo(msg_seq=3, unread_msg_num=2)
     assert unread.unread_count(11, own, [5]) == 2
     assert unread.explanation(11, own, [5]) == Explanation(CountSource.SERVER, 10, 3)
@@ -25,7 +25,7 @@ def test_count_of_the_server_is_used_unchanged() -> None:
     assert unread.explanation(None, SelfInfo(unread_msg_num=0)) == Explanation(CountSource.SERVER, None, None)
 
 
-def test_count_from_positions_of_the_list_or_of_the_member() -> None:
+def test_unread_count_is_computed_from_list_or_member_positions() -> None:
     own = SelfInfo(msg_seq=3)
     assert unread.unread_count(11, own, [1, 3, 4, 10, 11]) == 5
     assert unread.explanation(11, own, [1, 3, 4, 10, 11]) == Explanation(CountSource.POSITIONS, 10, 3, (4, 10))
@@ -35,7 +35,7 @@ def test_count_from_positions_of_the_list_or_of_the_member() -> None:
     assert unread.unread_count(3, SelfInfo(msg_seq=9)) == 0
 
 
-def test_missing_inputs_give_no_count() -> None:
+def test_missing_inputs_return_no_count() -> None:
     assert unread.unread_count(11, SelfInfo()) is None
     assert unread.unread_count(None, SelfInfo(msg_seq=3)) is None
     assert unread.unread_count(11, None) is None
@@ -43,30 +43,30 @@ def test_missing_inputs_give_no_count() -> None:
 
 
 @given(last=st.integers(0, 60), read=st.integers(0, 60), uncounted=st.sets(st.integers(1, 70)).map(sorted))
-def test_count_leaves_out_posts_that_do_not_count(last: int, read: int, uncounted: list[int]) -> None:
+def test_unread_count_excludes_uncounted_posts(last: int, read: int, uncounted: list[int]) -> None:
     counted = unread.unread_count(last + 1, SelfInfo(msg_seq=read), uncounted)
     assert counted == len([seq for seq in range(read + 1, last + 1) if seq not in uncounted])
 
 
 @pytest.mark.parametrize(("last", "up_to", "number"), [(5, 5, 0), (5, 1, 4), (1, 1, 0)])
-def test_number_for_reading_up_to_a_post(last: int, up_to: int, number: int) -> None:
+def test_unread_number_is_the_number_of_posts_after_up_to(last: int, up_to: int, number: int) -> None:
     assert unread.unread_number(last, up_to) == number
 
 
-def test_post_that_does_not_exist_yet_is_refused() -> None:
+def test_nonexistent_post_is_refused() -> None:
     with pytest.raises(InvalidError) as refused:
         unread.unread_number(5, 6)
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("up_to", 5, 6)
 
 
 @pytest.mark.parametrize("up_to", [0, -1, True, 2.5, "3", date(2026, 3, 20), datetime(2026, 3, 20)])  # noqa: DTZ001
-def test_up_to_of_a_wrong_type_or_value_is_refused(up_to: Any) -> None:
+def test_invalid_up_to_is_refused(up_to: Any) -> None:
     with pytest.raises(InvalidError) as refused:
         read_up_to(COMMUNITY_IDS, CHANNEL, up_to)
     assert refused.value.field == "up_to"
 
 
-def test_up_to_is_a_post_a_time_or_none() -> None:
+def test_up_to_accepts_post_number_ref_time_or_none() -> None:
     moment = datetime(2026, 3, 20, tzinfo=UTC)
     given = (None, 3, PostRef(CHANNEL, 4), moment)
     expected = [None, PostRef(CHANNEL, 3), PostRef(CHANNEL, 4), moment]

@@ -73,11 +73,11 @@ def test_lines_with_a_user_id_are_read(data: bytes, found: list[tuple[int, str]]
         (b"x" * (LINE_CHARACTERS * 2 + 5), f"longer than {LINE_CHARACTERS:,} characters"),
     ],
 )
-def test_a_broken_line_has_its_number_and_reason_and_the_rest_goes_on(line: bytes, reason: str) -> None:
+def test_broken_line_is_reported_with_number_and_reason(line: bytes, reason: str) -> None:
     assert read(b"ann\n" + line + b"\ncy\n") == [(1, "ann"), (2, f"! {reason}"), (3, "cy")]
 
 
-def test_a_broken_first_line_is_reported_too() -> None:
+def test_broken_first_line_is_reported() -> None:
     assert read(b"\xff\nann\n") == [(1, "! not UTF-8"), (2, "ann")]
 
 
@@ -85,11 +85,11 @@ def test_longest_user_id_is_accepted() -> None:
     assert read(b"x" * USER_ID_BYTES) == [(1, "x" * USER_ID_BYTES)]
 
 
-def test_a_line_without_the_column_of_the_heading() -> None:
+def test_line_without_the_id_column_is_reported() -> None:
     assert read(b"name,id\nann\nBob,bob\n") == [(2, "! has 1 column; the id is in column 2"), (3, "bob")]
 
 
-def test_lines_that_do_not_fit_the_heading() -> None:
+def test_lines_that_do_not_match_the_heading_are_reported() -> None:
     assert read(b'id,name\n,Ann\nann"x,Ann\nbob,B,o,b\ncy,Cy,,\n') == [
         (2, "! the user id is empty"),
         (3, "! the user id 'ann\"x' holds a quotation mark"),
@@ -99,7 +99,7 @@ def test_lines_that_do_not_fit_the_heading() -> None:
 
 
 @pytest.mark.parametrize(("heading", "found"), [(False, [(1, "id"), (2, "ann")]), (True, [(2, "ann")])])
-def test_the_caller_may_say_whether_there_is_a_heading(heading: bool, found: list[tuple[int, str]]) -> None:
+def test_heading_can_be_declared_by_the_caller(heading: bool, found: list[tuple[int, str]]) -> None:
     assert read(b"id\nann\n", heading=heading) == found
     assert read(b"nick\nann\n", heading=True) == [(2, "ann")]
 
@@ -115,9 +115,7 @@ def test_the_caller_may_say_whether_there_is_a_heading(heading: bool, found: lis
         (b"ann,x;y\nbob,z\n", [(1, "ann"), (2, "bob")]),
     ],
 )
-def test_without_a_heading_the_first_column_has_to_be_asked_for(
-    data: bytes, found: list[tuple[int, str]] | None
-) -> None:
+def test_file_without_heading_is_refused_unless_declared(data: bytes, found: list[tuple[int, str]] | None) -> None:
     with pytest.raises(UsageError, match=r"^list\.csv"):
         read(data)
     if found is None:
@@ -144,7 +142,9 @@ def test_without_a_heading_the_first_column_has_to_be_asked_for(
         (b"id\nann,x\n", {"delimiter": ","}, [(2, "! has 2 columns; the heading has 1")]),
     ],
 )
-def test_delimiter_and_column_can_be_given(data: bytes, options: dict[str, Any], found: list[tuple[int, str]]) -> None:
+def test_delimiter_and_column_can_be_specified(
+    data: bytes, options: dict[str, Any], found: list[tuple[int, str]]
+) -> None:
     assert read(data, **options) == found
 
 
@@ -171,7 +171,7 @@ def test_delimiter_and_column_can_be_given(data: bytes, options: dict[str, Any],
         (b"PK\x03\x04\x14\0", "is a ZIP archive or a spreadsheet"),
     ],
 )
-def test_doubtful_file_is_refused(data: bytes, reason: str) -> None:
+def test_ambiguous_file_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(UsageError) as refused:
         read(data)
     assert str(refused.value).startswith("list.csv")
@@ -188,25 +188,25 @@ def test_doubtful_file_is_refused(data: bytes, reason: str) -> None:
         ({"delimiter": '"'}, "--delimiter must be one character"),
     ],
 )
-def test_mistaken_delimiter_or_column_is_refused(options: dict[str, Any], reason: str) -> None:
+def test_wrong_delimiter_or_column_is_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         read(b"id,name\nann,Ann\n", **options)
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_as_users_or_reasons(data: bytes) -> None:
+def test_any_bytes_are_read_with_ascending_line_numbers_or_refused(data: bytes) -> None:
     with suppress(UsageError):
         numbers = [found.line for found in users_in(io.BytesIO(data), heading=False)]
         assert numbers == sorted(set(numbers))
 
 
 @given(st.lists(st.text(alphabet="abcXYZ019_-@.", min_size=1, max_size=32), max_size=30))
-def test_ids_come_back_as_written(users: list[str]) -> None:
+def test_user_ids_read_back_as_written(users: list[str]) -> None:
     data = "user_id,x\r\n" + "".join(f'"{user}",1\r\n' for user in users)
     assert [user for _, user in read(data.encode())] == users
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_file_size(tmp_path: Path) -> None:
     def peak(lines: int) -> int:
         path = tmp_path / str(lines)
         path.write_bytes(b"user_id,some,columns\n" + b"user_12345,some,columns\n" * lines)

@@ -1,4 +1,4 @@
-"""Signatures: the documented vectors, the official package in both directions, the order of the checks, one a day."""
+"""Signatures: documented vectors, agreement with the official package, order of checks, daily renewal."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ identifiers = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_
 
 
 class SetClock:
-    """A clock that stands where it is put."""
+    """A clock that stands still at the time it is set to."""
 
     def __init__(self, now: float = NOW) -> None:
         self.time = now
@@ -59,7 +59,7 @@ class SetClock:
 
 
 def encode(members: object) -> str:
-    """Any JSON in the outer form of a signature."""
+    """Return any JSON in the outer form of a signature."""
     packed = base64.b64encode(zlib.compress(json.dumps(members).encode())).decode()
     return packed.replace("+", "*").replace("/", "-").replace("=", "_")
 
@@ -72,7 +72,7 @@ def refusal(usersig: str, *, key: str = KEY, app: int = APP, identifier: str = A
     return caught.value.code
 
 
-def test_vectors_byte_for_byte() -> None:
+def test_vectors_are_reproduced_byte_for_byte() -> None:
     assert sign(APP, KEY, ADMIN, now=NOW, expire=86400) == VECTOR_A
     assert sign(APP, KEY, "subscriber-0001", now=NOW, expire=604800) == VECTOR_B
     assert decode(VECTOR_A).sig == "7WsUuaNgc0bfGBaPq2fZolTD1TjQT+A1lbaLrIYhEHk="
@@ -85,7 +85,7 @@ def test_userbuf_is_signed() -> None:
     assert verify(sign(APP, KEY, ADMIN, now=NOW, userbuf=b""), sdkappid=APP, key=KEY, identifier=ADMIN, now=NOW)
 
 
-def test_a_signature_of_another_key_is_refused() -> None:
+def test_signature_of_another_key_is_refused() -> None:
     foreign = sign(APP, "f" * 64, ADMIN, now=NOW)
     assert decode(foreign).sig == "C5mvuUGy7cxwp1u0cqrF/rrundJq9l3j0HcROde2VDQ="
     assert refusal(foreign) is Defect.WRONG_KEY
@@ -99,7 +99,7 @@ def test_signature_of_the_official_package_is_decoded(identifier: str) -> None:
 
 
 @given(identifiers, st.integers(1, 10**7), st.none() | st.binary(max_size=40))
-def test_the_official_package_makes_the_same_bytes(identifier: str, expire: int, userbuf: bytes | None) -> None:
+def test_signatures_equal_those_of_the_official_package(identifier: str, expire: int, userbuf: bytes | None) -> None:
     package = TLSSigAPIv2.TLSSigAPIv2(APP, KEY)
     if userbuf is None:
         theirs = package.gen_sig(identifier, expire)
@@ -119,7 +119,7 @@ def test_defects_are_found_in_the_documented_order() -> None:
     assert [int(defect) for defect in Defect] == [70002, 70003, 70014, 70013, 70009, 70001]
 
 
-def test_it_ends_with_its_last_second() -> None:
+def test_signature_expires_after_its_last_second() -> None:
     assert verify(VECTOR_A, sdkappid=APP, key=KEY, identifier=ADMIN, now=NOW + LIFETIME).ends == NOW + LIFETIME
     assert refusal(VECTOR_A, now=NOW + LIFETIME + 0.5) is Defect.EXPIRED
 
@@ -151,7 +151,7 @@ GOOD = orjson.loads(zlib.decompress(base64.b64decode(VECTOR_A.replace("*", "+").
         base64.b64encode(zlib.compress(b"\xff\xfe{}")).decode().translate(str.maketrans("+/=", "*-_")),
     ],
 )  # fmt: skip
-def test_unreadable_signature_is_one_defect(usersig: str) -> None:
+def test_unreadable_signature_has_one_defect_code(usersig: str) -> None:
     assert refusal(usersig) is Defect.UNREADABLE
 
 
@@ -163,7 +163,7 @@ def test_any_text_is_decoded_or_refused(usersig: str) -> None:
     assert caught.value.__context__ is None
 
 
-def test_spacing_and_order_of_the_json_do_not_matter() -> None:
+def test_spacing_and_order_of_the_json_are_ignored() -> None:
     compact = json.dumps(dict(reversed(GOOD.items())), separators=(",", ":")).encode()
     usersig = base64.b64encode(zlib.compress(compact, 9)).decode().translate(str.maketrans("+/=", "*-_"))
     assert usersig != VECTOR_A
@@ -174,7 +174,7 @@ def make_signer(clock: SetClock) -> Signer:
     return Signer(App(APP, ADMIN, SecretStr(KEY)), clock)
 
 
-def test_one_signature_serves_until_ten_minutes_before_its_end() -> None:
+def test_signature_is_reused_until_ten_minutes_before_its_end() -> None:
     clock = SetClock()
     signer = make_signer(clock)
     first = signer.current()
@@ -187,7 +187,7 @@ def test_one_signature_serves_until_ten_minutes_before_its_end() -> None:
     assert signer.current() is second
 
 
-def test_a_refused_signature_is_replaced_once() -> None:
+def test_refused_signature_is_renewed_once() -> None:
     clock = SetClock()
     signer = make_signer(clock)
     refused = signer.current()
@@ -199,7 +199,7 @@ def test_a_refused_signature_is_replaced_once() -> None:
     assert signer.current() is fresh
 
 
-def test_a_replacement_within_the_same_second_is_another_one() -> None:
+def test_renewal_within_the_same_second_returns_another_signature() -> None:
     signer = make_signer(SetClock())
     first = signer.current()
     second = signer.renew(first)
@@ -230,7 +230,7 @@ def test_threads_share_one_renewal() -> None:
     assert len(seen) == 1
 
 
-def test_no_secret_in_a_repr() -> None:
+def test_repr_contains_no_secret() -> None:
     app = App(APP, ADMIN, SecretStr(KEY))
     signer = make_signer(SetClock())
     shown = f"{app!r} {app} {signer!r} {decode(signer.current())!r}"

@@ -1,4 +1,4 @@
-"""Webhooks as events and questions whatever stands in them, and the directory that is made of events."""
+"""Webhooks as events and hook requests, whatever they contain, and the channel registry that events fill."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,19 +35,19 @@ def read(command: str, platform: str = "iOS", **body: Any) -> e.Event:
 @pytest.mark.parametrize(
     "group", ["@TGS#ordinary", "", None, "@TGS#_quay@TOPIC#_nets", "@TGS#_" + "x" * 60, "harbor", 7]
 )
-def test_what_has_no_id_of_a_community_is_no_event_of_a_channel(group: Any) -> None:
+def test_webhook_without_community_id_is_no_channel_event(group: Any) -> None:
     event = read("Group.CallbackAfterGroupFull", GroupId=group, EventTime=1)
     assert isinstance(event, e.Other | e.Unknown)
 
 
 @pytest.mark.parametrize("kind", ["Public", "Private", "ChatRoom", "AVChatRoom", "Work", "Meeting"])
-def test_other_types_of_groups_are_other(kind: str) -> None:
+def test_webhooks_of_other_group_types_are_other(kind: str) -> None:
     event = read("Group.CallbackAfterNewMemberJoin", GroupId=LIGHT, Type=kind, NewMemberList=[{"Member_Account": "a"}])
     assert isinstance(event, e.Other)
     assert event.about == LIGHT
 
 
-def test_the_platforms() -> None:
+def test_platform_names_are_mapped() -> None:
     found = {name: read("Group.CallbackAfterGroupFull", name, GroupId=LIGHT).platform for name in PLATFORMS}
     assert found == {
         "RESTAPI": "server", "Android": "android", "iOS": "ios", "IOS": "ios", "iPad": "ipad", "Web": "web",
@@ -60,15 +60,15 @@ def test_the_platforms() -> None:
     ("platform", "operator", "own"),
     [("RESTAPI", "root", True), ("RESTAPI", "other", False), ("RESTAPI", None, False), ("iOS", "root", False)],
 )
-def test_an_echo_is_ours_by_its_operator(platform: str, operator: str | None, own: bool) -> None:
+def test_own_echo_is_recognised_by_platform_and_operator(platform: str, operator: str | None, own: bool) -> None:
     event = read("Group.CallbackAfterGroupInfoChanged", platform, GroupId=LIGHT, Operator_Account=operator, Name="n")
     assert isinstance(event, e.ChannelChanged)
     assert (event.own, event.by) == (own, operator)
 
 
 @pytest.mark.parametrize("key", ["n|👍", "poll"])
-def test_pairs_that_are_nobodys_reaction(key: str) -> None:
-    """The counts that we publish come back as an event, too."""
+def test_extension_pairs_that_are_not_reactions_are_ignored(key: str) -> None:
+    """The counts that the adapter publishes come back as an event, too."""
     pair = {"Key": key, "Value": "2", "Seq": 4}
     command = "Group.CallbackAfterGroupMsgExtension"
     event = read(command, "RESTAPI", GroupId=LIGHT, MsgSeq=5, OperateType=1, ExtensionList=[pair], Seq=4)
@@ -79,19 +79,19 @@ def test_pairs_that_are_nobodys_reaction(key: str) -> None:
     assert [change.user for change in event.changes] == ["mate"]
 
 
-def test_a_name_card_is_no_role() -> None:
+def test_name_card_change_is_no_role_change() -> None:
     event = read("Group.CallbackAfterMemberFieldChanged", GroupId=LIGHT, Modified_Account="mate", NameCard="the mate")
     assert isinstance(event, e.Other)
 
 
-def test_people_are_told_once_each_and_in_order() -> None:
+def test_joined_users_are_reported_once_each_and_in_order() -> None:
     users = [{"Member_Account": name} for name in ("b", "a", "b", "")]
     event = read("Group.CallbackAfterNewMemberJoin", GroupId=LIGHT, NewMemberList=users)
     assert isinstance(event, e.Subscribed)
     assert event.users == ("b", "a")
 
 
-def test_elements_of_other_clients_stay_whole() -> None:
+def test_foreign_elements_are_kept_as_unrecognised_parts() -> None:
     body = [{"MsgType": "TIMMysteryElem", "MsgContent": {"What": 1}}]
     event = read("Group.CallbackAfterModifyMsg", GroupId=LIGHT, MsgSeq=5, MsgBody=body)
     assert isinstance(event, e.PostEdited)
@@ -100,8 +100,8 @@ def test_elements_of_other_clients_stay_whole() -> None:
 
 @pytest.mark.parametrize("command", sorted(MODELS))
 @pytest.mark.parametrize("missing", [False, True])
-def test_an_empty_body_says_nothing_wrong(command: str, missing: bool) -> None:
-    """Without the members that it needs an event is Unknown, or Other where it says not even which group."""
+def test_body_without_required_members_is_no_typed_event(command: str, missing: bool) -> None:
+    """An event without required members is Unknown, or Other if it has no group either."""
     body = {} if missing else {"GroupId": LIGHT, "Official_Account": "@TOA#_g"}
     event = read(command, **body)
     lists = {"users", "refs", "keys"} if not isinstance(event, e.ChannelCreated) else set()
@@ -119,7 +119,7 @@ values = st.recursive(
 
 
 @given(st.data(), st.sampled_from(sorted(MODELS)), st.sampled_from(["iOS", "RESTAPI", ""]))
-def test_whatever_a_body_holds_reading_it_never_fails(data: st.DataObject, command: str, platform: str) -> None:
+def test_any_body_is_read_without_failure(data: st.DataObject, command: str, platform: str) -> None:
     sample = dict(samples()[command].body)
     spoiled = data.draw(st.dictionaries(st.sampled_from(sorted({*sample, "TopicId", "ErrorCode"})), values, max_size=4))
     body = {"CallbackCommand": command, **sample, **spoiled}
@@ -161,7 +161,7 @@ async def learnt(events: Sequence[e.ChannelEvent], most: int = 10) -> ChannelReg
 
 
 @given(st.permutations(HISTORY), st.lists(st.sampled_from(HISTORY), max_size=3))
-async def test_the_directory_does_not_care_for_order_or_repeats(
+async def test_registry_is_independent_of_order_and_repeats(
     events: list[e.ChannelEvent], again: list[e.ChannelEvent]
 ) -> None:
     (channel,) = [each async for each in await learnt([*events, *again])]
@@ -173,7 +173,7 @@ DELETED = e.ChannelDeleted(at=at(7), channel=LIGHT, name="The Light", owner=User
 
 
 @given(st.permutations([*HISTORY, DELETED]))
-async def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelEvent]) -> None:
+async def test_deleted_channel_is_kept_and_not_listed(events: list[e.ChannelEvent]) -> None:
     known = await learnt(events)
     channel = await known.get(LIGHT)
     assert [each async for each in known] == []
@@ -183,27 +183,27 @@ async def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelE
     assert [each.name async for each in known] == ["Second"]
 
 
-async def test_the_last_post_of_a_channel_that_was_made_again() -> None:
+async def test_last_post_of_recreated_channel_is_the_new_one() -> None:
     known = await learnt([*HISTORY, DELETED, e.ChannelCreated(at=at(8), channel=LIGHT, name="Second"), posted(9, 1)])
     channel = await known.get(LIGHT)
     assert channel is not None
     assert (channel.last_post, channel.last_post_at) == (PostRef(LIGHT, 1), at(9))
 
 
-async def test_a_deletion_that_may_be_another_groups_is_not_learnt() -> None:
+async def test_unconfirmed_deletion_is_not_recorded() -> None:
     known = await learnt([e.ChannelDeleted(at=at(7), channel=LIGHT, name="Quay", confirmed=False)])
     assert await known.get(LIGHT) is None
 
 
-async def test_the_quietest_channel_is_forgotten() -> None:
+async def test_channel_with_the_oldest_event_is_dropped_at_the_limit() -> None:
     known = await learnt([e.ChannelFull(channel=ChannelId(f"@TGS#_{name}")) for name in "abc"], most=2)
     assert sorted([channel.id async for channel in known]) == ["@TGS#_b", "@TGS#_c"]
     assert await known.get(ChannelId("@TGS#_a")) is None
 
 
 @pytest.mark.parametrize("place", ["sqlite", "postgresql"])
-async def test_two_receivers_share_a_directory(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """Each hears half of the events, in the wrong order; a third one starts afterwards."""
+async def test_two_receivers_share_a_registry(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Two registries observe the events in reverse order; a third one reads the same database."""
     url = f"sqlite:///{tmp_path / 'a.db'}" if place == "sqlite" else request.getfixturevalue("postgres_url")
     one, other, third = (open_channel_registry(url) for _ in range(3))
     for event in reversed([*HISTORY, DELETED]):

@@ -1,4 +1,4 @@
-"""A request as something that can be kept: what is refused, what is the same event, what comes first."""
+"""Parsed webhook requests: refusals, equal events, and order."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def reason(body: bytes, command: str = POSTED) -> Reason:
     return refused.value.reason
 
 
-def test_what_is_kept_of_a_request() -> None:
+def test_parsed_request_keeps_command_body_and_unsigned_query() -> None:
     query = {"callbackcommand": POSTED, "sdkappid": "1", "optplatform": "iOS", "sign": "5e", "requesttime": "17"}
     body = {"CallbackCommand": POSTED, "GroupId": GROUP, "MsgSeq": 18, "EventTime": 1736000200111, "New": [1]}
     got = parse(query, json.dumps(body).encode(), now=NOW)
@@ -44,12 +44,12 @@ def test_what_is_kept_of_a_request() -> None:
     "body",
     [b"", b"[]", b"null", b'"x"', b"{", b"\xff\xfe{}", b"\x00\x01", b'{"a":NaN}', b'{"a":\\ud800}', b"[" * 5000],
 )
-def test_no_json_object(body: bytes) -> None:
+def test_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     assert reason(body) is Reason.NOT_JSON
 
 
 def nested(depth: int) -> bytes:
-    """An object around `depth - 1` arrays."""
+    """Return an object around `depth - 1` arrays."""
     return b'{"CallbackCommand":"%s","x":%s1%s}' % (POSTED.encode(), b"[" * (depth - 1), b"]" * (depth - 1))
 
 
@@ -67,41 +67,41 @@ def nested(depth: int) -> bytes:
         (b"\xf0\x9f\x98 cut", "\ufffd cut"),
     ],
 )
-def test_half_a_character_is_repaired_and_the_event_kept(sent: bytes, kept: str) -> None:
+def test_half_a_character_is_replaced_and_the_event_kept(sent: bytes, kept: str) -> None:
     body = b'{"CallbackCommand":"%s","Name":"%s","List":[{"%s":"good"}]}' % (POSTED.encode(), sent, sent)
     got = parse({"callbackcommand": POSTED}, body, now=NOW)
     assert (got.body["Name"], got.body["List"]) == (kept, [{kept: "good"}])
     assert json.loads(json.dumps(got.body, ensure_ascii=False).encode()) == got.body
 
 
-def test_depth_is_bounded() -> None:
+def test_too_deep_body_is_refused() -> None:
     assert parse({"callbackcommand": POSTED}, nested(DEPTH), now=NOW).command == POSTED
     assert reason(nested(DEPTH + 1)) is Reason.TOO_DEEP
     assert reason(nested(900)) is Reason.TOO_DEEP
 
 
-def test_width_is_not_depth() -> None:
+def test_wide_body_is_accepted() -> None:
     assert take(POSTED, wide=[[] for _ in range(500)]).command == POSTED
 
 
 @pytest.mark.parametrize(
     "body", [b"{}", b'{"CallbackCommand":7}', b'{"CallbackCommand":""}', b'{"CallbackCommand":"%s"}' % (b"x" * 129)]
 )
-def test_no_command(body: bytes) -> None:
+def test_missing_or_invalid_command_is_refused(body: bytes) -> None:
     assert reason(body, "") is Reason.COMMAND
 
 
-def test_a_command_is_printable() -> None:
+def test_unprintable_command_is_refused() -> None:
     assert reason(b'{"CallbackCommand":"Group.\\u0000"}', "Group.\x00") is Reason.COMMAND
 
 
-def test_url_and_body_agree() -> None:
+def test_different_commands_in_url_and_body_are_refused() -> None:
     assert reason(b'{"CallbackCommand":"%s"}' % JOINED.encode()) is Reason.COMMAND
     with pytest.raises(RequestRefused):
         parse({}, b'{"CallbackCommand":"%s"}' % JOINED.encode(), now=NOW)
 
 
-def test_unknown_commands_and_bodies_that_do_not_fit_are_kept() -> None:
+def test_unknown_commands_and_unexpected_values_are_kept() -> None:
     new = take("Group.CallbackAfterSomethingNew", GroupId=GROUP, EventTime=1736000200111)
     assert (new.order_key, new.body["GroupId"]) == ("", GROUP)
     odd = take(POSTED, GroupId=GROUP, MsgSeq={"not": "a number"})
@@ -137,7 +137,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("command", "one", "other"), SAME)
-def test_a_repeat_has_the_same_key(command: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_repeated_event_has_the_same_dedupe_key(command: str, one: dict[str, Any], other: dict[str, Any]) -> None:
     assert take(command, **one).dedupe_key == take(command, now=NOW + 5, **other).dedupe_key
 
 
@@ -145,8 +145,8 @@ LOST = "Group.CallbackSendMsgException"
 DRAFTED = "Group.CallbackBeforeSendMsg"
 
 
-def test_a_post_that_failed_and_vanished_is_lost_once() -> None:
-    """One receiver hears that it failed, the other waits for it in vain."""
+def test_failed_post_and_its_request_have_the_same_dedupe_key() -> None:
+    """One receiver gets the failure; another one waits for the post in vain."""
     draft: dict[str, Any] = {"GroupId": GROUP, "From_Account": "a", "Random": 7}
     asked = take(DRAFTED, **draft, EventTime=1).dedupe_key
     assert asked == take(LOST, **draft, EventTime=2, ErrorCode=10017).dedupe_key
@@ -176,25 +176,25 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("command", "one", "other"), DIFFERENT)
-def test_another_event_has_another_key(command: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_different_event_has_another_dedupe_key(command: str, one: dict[str, Any], other: dict[str, Any]) -> None:
     assert take(command, **one).dedupe_key != take(command, **other).dedupe_key
 
 
-def test_joining_and_leaving_at_once_are_two_events() -> None:
+def test_joining_and_leaving_at_the_same_time_have_different_keys() -> None:
     users = [{"Member_Account": "a"}]
     came = take(JOINED, GroupId=GROUP, NewMemberList=users, EventTime=7)
     left = take("Group.CallbackAfterMemberExit", GroupId=GROUP, ExitMemberList=users, EventTime=7)
     assert came.dedupe_key != left.dedupe_key
 
 
-def test_without_a_time_the_same_body_is_news_again_after_ten_minutes() -> None:
+def test_event_without_time_is_new_after_ten_minutes() -> None:
     assert take(ALARM, Limit=1).dedupe_key != take(ALARM, now=NOW + 600, Limit=1).dedupe_key
     full = "Group.CallbackAfterGroupFull"
     timed = [take(full, now=NOW + later, GroupId=GROUP, EventTime=8).dedupe_key for later in (0, 600)]
     assert timed[0] == timed[1]
 
 
-def test_order_within_a_channel() -> None:
+def test_sequence_orders_events_of_a_channel() -> None:
     early = take(POSTED, GroupId=GROUP, MsgSeq=18, EventTime=1736000200111)
     late = take(POSTED, GroupId=GROUP, MsgSeq=19, EventTime="1736000200111")
     later = take(EXTENDED, GroupId=GROUP, MsgSeq=2, Seq=3, EventTime=1736000200112)
@@ -202,7 +202,7 @@ def test_order_within_a_channel() -> None:
 
 
 @pytest.mark.parametrize("at", [0, -5, 10**30, True, "", "soon", "9" * 100, None, [], 1.5, 2**42])
-def test_a_time_that_is_none_is_the_time_of_arrival(at: Any) -> None:
+def test_invalid_event_time_is_replaced_by_arrival_time(at: Any) -> None:
     assert take("Group.CallbackAfterGroupFull", GroupId=GROUP, EventTime=at).sequence >> 21 == int(NOW * 1000)
 
 
@@ -218,7 +218,7 @@ names = st.sampled_from(
 
 
 @given(st.sampled_from(sorted(MODELS)), st.dictionaries(names, json_values))
-def test_any_body_of_any_command_is_kept_as_it_is(command: str, body: dict[str, Any]) -> None:
+def test_any_body_of_any_command_is_parsed(command: str, body: dict[str, Any]) -> None:
     body = json.loads(json.dumps(body).encode("utf-8", "replace"))
     got = parse({"callbackcommand": command}, json.dumps({"CallbackCommand": command, **body}).encode(), now=NOW)
     assert got.body.keys() == {"CallbackCommand", *body}

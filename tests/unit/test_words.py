@@ -1,4 +1,4 @@
-"""Numbers with their nouns."""
+"""Numbers and articles with their nouns."""
 
 import pytest
 
@@ -18,5 +18,5 @@ from channel_adapter.mapping.text import with_article
         (with_article("face"), "a face"),
     ],
 )
-def test_grammar(said: str, text: str) -> None:
+def test_noun_follows_its_number_or_article(said: str, text: str) -> None:
     assert said == text

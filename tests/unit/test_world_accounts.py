@@ -1,4 +1,4 @@
-"""Accounts of the stub's world."""
+"""Accounts in the state of the stub."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.unit.worlds import ADMIN, DAY, Play
 LOGIN = "im_open_login_svc"
 
 
-def test_import_and_check() -> None:
+def test_account_check_distinguishes_imported_accounts() -> None:
     play = Play()
     play.users("reader_1")
     reply = play.call("account_check", LOGIN, CheckItem=[{"UserID": "reader_1"}, {"UserID": "ghost"}])
@@ -21,7 +21,7 @@ def test_every_app_admin_is_an_account() -> None:
     assert [item["AccountStatus"] for item in reply["ResultItem"]] == ["Imported", "Imported"]
 
 
-def test_the_older_spelling_of_the_user_is_taken() -> None:
+def test_older_name_of_the_user_field_is_accepted() -> None:
     play = Play()
     assert play.code("account_import", LOGIN, Identifier="reader_1") == 0
     assert play.code("kick", LOGIN, Identifier="reader_1") == 0
@@ -46,11 +46,11 @@ def test_the_older_spelling_of_the_user_is_taken() -> None:
         ({"UserID": "a", "Nick": 1}, 70402),
     ],
 )
-def test_account_import_answers(body: dict[str, object], code: int) -> None:
+def test_account_import_has_documented_code(body: dict[str, object], code: int) -> None:
     assert Play().code("account_import", LOGIN, **body) == code
 
 
-def test_import_of_many_lists_those_that_failed() -> None:
+def test_multi_import_lists_failed_accounts() -> None:
     play = Play()
     reply = play.call("multiaccount_import", LOGIN, AccountList=[{"UserID": "a"}, {"UserID": "ä"}, {"UserID": "b"}])
     assert reply["FailAccounts"] == ["ä"]
@@ -60,7 +60,7 @@ def test_import_of_many_lists_those_that_failed() -> None:
     assert play.code("multiaccount_import", LOGIN) == 70402
 
 
-def test_a_second_import_updates_the_profile() -> None:
+def test_second_import_updates_the_profile() -> None:
     play = Play()
     play.call("account_import", LOGIN, UserID="a", Nick="Ann")
     play.call("account_import", LOGIN, UserID="a", FaceUrl="https://example.org/a.png")
@@ -70,7 +70,7 @@ def test_a_second_import_updates_the_profile() -> None:
     }
 
 
-def test_delete_takes_the_account_out_of_its_groups_and_blocks_it_for_three_months() -> None:
+def test_deleted_account_leaves_groups_and_is_blocked_for_90_days() -> None:
     play = Play()
     play.channel("reader_1")
     reply = play.call("account_delete", LOGIN, DeleteItem=[{"UserID": "reader_1"}, {"UserID": "ghost"}])
@@ -81,13 +81,13 @@ def test_delete_takes_the_account_out_of_its_groups_and_blocks_it_for_three_mont
     assert play.code("account_import", LOGIN, UserID="reader_1") == 0
 
 
-def test_an_app_admin_cannot_be_deleted() -> None:
+def test_app_admin_cannot_be_deleted() -> None:
     play = Play()
     reply = play.call("account_delete", LOGIN, DeleteItem=[{"UserID": ADMIN}])
     assert reply["ResultItem"][0]["ResultCode"] == 70402
 
 
-def test_deletion_can_be_off_and_accounts_can_be_few() -> None:
+def test_account_deletion_and_number_of_accounts_can_be_limited() -> None:
     play = Play(app={"account_deletion": False}, limits={"accounts_in_app": 2})
     assert play.code("account_delete", LOGIN, DeleteItem=[{"UserID": "a"}]) == 71000
     play.users("a")
@@ -95,7 +95,7 @@ def test_deletion_can_be_off_and_accounts_can_be_few() -> None:
     assert play.call("multiaccount_import", LOGIN, Accounts=["a", "b"])["FailAccounts"] == ["b"]
 
 
-def test_online_status() -> None:
+def test_online_status_lists_known_and_unknown_accounts() -> None:
     play = Play()
     play.users("a")
     reply = play.call("query_online_status", "openim", To_Account=["a", "ghost"])

@@ -1,4 +1,4 @@
-"""Users with client apps: what users do by themselves, and what the app is told about it."""
+"""Actions of users in client apps, and the webhooks that the app receives."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def refused(do: Any, *arguments: Any, **fields: Any) -> int:
     return refusal.value.code
 
 
-def test_only_people_who_exist_have_a_phone() -> None:
+def test_client_requires_existing_account_and_known_platform() -> None:
     play = Play()
     assert refused(play.world.client, "ghost") == 70107
     with pytest.raises(ValueError, match="iOS, Android"):
@@ -34,7 +34,7 @@ def test_only_people_who_exist_have_a_phone() -> None:
     assert refused(lenient.world.client, "ü") == 70107
 
 
-def test_joining_and_leaving() -> None:
+def test_joining_and_leaving_send_events_and_repeats_are_refused() -> None:
     play, reader = prepared_play()
     reader.join(CHANNEL)
     assert refused(reader.join, CHANNEL) == 10013
@@ -49,7 +49,7 @@ def test_joining_and_leaving() -> None:
     assert refused(play.world.client(OWNER).leave, CHANNEL) == 10009
 
 
-def test_joining_may_be_refused() -> None:
+def test_join_is_refused_with_documented_code() -> None:
     play, reader = prepared_play(limits={"groups_per_user": 1})
     asked = reader.before_join(CHANNEL)
     assert (asked.command, asked.body["Requestor_Account"]) == ("Group.CallbackBeforeApplyJoinGroup", "reader_1")
@@ -66,7 +66,7 @@ def test_joining_may_be_refused() -> None:
     assert refused(reader.join, "@TGS#_gone") == 10010
 
 
-def test_reading_moves_forward_only() -> None:
+def test_read_position_only_moves_forward() -> None:
     play, reader = prepared_play()
     reader.join(CHANNEL)
     for _ in range(3):
@@ -78,7 +78,7 @@ def test_reading_moves_forward_only() -> None:
     assert refused(play.world.client("administrator").read, CHANNEL) == 10007
 
 
-def test_posting() -> None:
+def test_post_requires_membership_and_speaking_permission() -> None:
     play, reader = prepared_play()
     assert refused(reader.post, CHANNEL, "hi") == 10007
     reader.join(CHANNEL)
@@ -96,7 +96,7 @@ def test_posting() -> None:
     assert asked.command == "Group.CallbackBeforeSendMsg"
 
 
-def test_editing_is_open_to_members() -> None:
+def test_member_can_edit_posts_within_the_limits() -> None:
     play, reader = prepared_play()
     play.send("first")
     assert refused(reader.edit, CHANNEL, 1, "x") == 10007
@@ -109,7 +109,7 @@ def test_editing_is_open_to_members() -> None:
     assert refused(reader.edit, CHANNEL, 1, "x" * 12_289) == 80002
 
 
-def test_recalling_within_two_minutes() -> None:
+def test_member_can_recall_own_posts_within_two_minutes() -> None:
     play, reader = prepared_play()
     reader.join(CHANNEL)
     play.send()
@@ -125,7 +125,7 @@ def test_recalling_within_two_minutes() -> None:
     assert refused(reader.recall, CHANNEL, 3) == 10031
 
 
-def test_extensions_under_the_seq_rule() -> None:
+def test_extension_changes_require_the_current_seq() -> None:
     play, reader = prepared_play()
     reader.join(CHANNEL)
     play.users("reader_2")
@@ -144,7 +144,7 @@ def test_extensions_under_the_seq_rule() -> None:
     assert refused(reader.set_extensions, CHANNEL, 1, {}) == 10004
 
 
-def test_receive_option_and_login() -> None:
+def test_receive_option_and_login_change_the_member() -> None:
     play, reader = prepared_play()
     reader.join(CHANNEL)
     reader.set_receive_option(CHANNEL, "AcceptNotNotify")
@@ -162,7 +162,7 @@ def test_receive_option_and_login() -> None:
     assert states == ["Login", "Logout"]
 
 
-def test_following_official_accounts() -> None:
+def test_following_official_account_returns_result_or_code() -> None:
     play, reader = prepared_play()
     service, news = "official_account_open_http_svc", "@TOA#_news"
     play.call("create_official_account", service, OfficialAccountUserID=news, Owner_Account=OWNER, Name="n")
@@ -175,7 +175,7 @@ def test_following_official_accounts() -> None:
     assert refused(reader.follow, "@TOA#_gone") == 130004
 
 
-def test_filing_conversations() -> None:
+def test_conversations_are_filed_and_unfiled_in_groups() -> None:
     play, reader = prepared_play()
     play.channel(group="@TGS#_second")
     assert reader.file("Mine", [CHANNEL, "@TGS#_second"]) == [51007, 51007]

@@ -1,4 +1,4 @@
-"""Conversation groups, marks and recent conversations in the stub's world."""
+"""Conversation groups, marks and recent conversations in the state of the stub."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def moved(play: Play, *changes: tuple[int, dict[str, Any]]) -> list[int]:
     return [item["ResultCode"] for item in results]
 
 
-def test_create_answers_each_conversation() -> None:
+def test_create_returns_a_code_for_each_conversation() -> None:
     play = prepared_play()
     reply = create(play, "Channels", NEWS, GONE, FRIEND, {"Type": 1, "To_Account": "ghost"})
     group = reply["GroupResultItem"][0]
@@ -73,12 +73,12 @@ def test_create_answers_each_conversation() -> None:
         ({"GroupContactItem": [{"GroupName": "n", "ContactItem": [{"Type": 3, "ToGroupId": CHANNEL}]}]}, 50002),
     ],
 )
-def test_create_refuses(fields: dict[str, Any], code: int) -> None:
+def test_create_of_conversation_group_has_documented_code(fields: dict[str, Any], code: int) -> None:
     body = {"From_Account": "a", "GroupContactItem": [{"GroupName": "n", "ContactItem": [NEWS]}]} | fields
     assert prepared_play().code("create_contact_group", SERVICE, **body) == code
 
 
-def test_limits_of_a_user() -> None:
+def test_groups_and_conversations_of_a_user_are_limited() -> None:
     play = prepared_play(limits={"contact_groups": 2, "grouped_conversations": 1})
     create(play)
     group = [{"GroupName": "n", "ContactItem": [FRIEND]}]
@@ -89,7 +89,7 @@ def test_limits_of_a_user() -> None:
     assert play.call("get_contact_group", SERVICE, From_Account=OWNER, StartIndex=0)["GroupItem"] == []
 
 
-def test_conversations_can_be_counted_by_group() -> None:
+def test_conversation_limit_can_apply_per_group() -> None:
     play = prepared_play(limits={"grouped_conversations": 1}, behaviour={"contact_group_limit": "group"})
     create(play)
     create(play, "Second", FRIEND)
@@ -98,7 +98,7 @@ def test_conversations_can_be_counted_by_group() -> None:
     assert play.code("update_contact_group", SERVICE, From_Account="a", UpdateType=1, UpdateGroup=body) == 51008
 
 
-def test_a_name_that_exists() -> None:
+def test_existing_group_name_is_refused_or_merged_by_setting() -> None:
     play = prepared_play()
     create(play)
     group = [{"GroupName": "Channels", "ContactItem": [FRIEND]}]
@@ -110,7 +110,7 @@ def test_a_name_that_exists() -> None:
 
 
 @pytest.mark.parametrize(("settings", "code"), [({}, 51007), ({"contact_group_needs_membership": False}, 0)])
-def test_only_members_can_put_a_group_into_a_conversation_group_and_mark_it(
+def test_filing_and_marking_a_group_require_membership_unless_switched_off(
     settings: dict[str, bool], code: int
 ) -> None:
     play = prepared_play(behaviour=settings)
@@ -122,7 +122,7 @@ def test_only_members_can_put_a_group_into_a_conversation_group_and_mark_it(
     assert mark(play, {"OptType": 2, "ContactItem": other, "CustomMark": "x"}) == [code]
 
 
-def test_adding_and_removing() -> None:
+def test_conversations_are_added_and_removed_with_a_code_each() -> None:
     play = prepared_play()
     create(play)
     assert moved(play, (1, FRIEND), (1, NEWS), (2, NEWS), (2, GONE), (1, GONE)) == [0, 0, 0, 0, 51007]
@@ -132,7 +132,7 @@ def test_adding_and_removing() -> None:
     assert moved(play, (1, NEWS), (2, FRIEND)) == [50002, 50002]
 
 
-def test_renaming_keeps_the_number() -> None:
+def test_renamed_group_keeps_its_number() -> None:
     play = prepared_play()
     create(play)
     create(play, "Second")
@@ -155,7 +155,7 @@ def test_renaming_keeps_the_number() -> None:
         ({"UpdateGroupType": 2, "OldGroupName": "-", "ContactUpdateItem": [ADD_NEWS]}, 51009),
     ],
 )  # fmt: skip
-def test_update_refuses(group: dict[str, Any], code: int) -> None:
+def test_refused_update_has_documented_code(group: dict[str, Any], code: int) -> None:
     play = prepared_play()
     create(play)
     body = {"From_Account": "a", "UpdateType": 1, "UpdateGroup": {"OldGroupName": "Channels"} | group}
@@ -163,7 +163,7 @@ def test_update_refuses(group: dict[str, Any], code: int) -> None:
     assert play.code("update_contact_group", SERVICE, **(body | {"UpdateType": 2})) == 50002
 
 
-def test_deleting_a_group_keeps_marked_conversations() -> None:
+def test_deleted_group_keeps_marked_conversations() -> None:
     play = prepared_play()
     create(play, "Channels", NEWS, FRIEND)
     mark(play, {"OptType": 1, "ContactItem": NEWS, "SetMark": [0]})
@@ -180,7 +180,7 @@ def mark(play: Play, *items: dict[str, Any]) -> list[int]:
     return [item["ResultCode"] for item in reply["ResultItem"]]
 
 
-def test_marks() -> None:
+def test_marks_are_set_and_cleared() -> None:
     play = prepared_play()
     assert mark(play, {"OptType": 1, "ContactItem": NEWS, "SetMark": [0, 3]}) == [0]
     assert mark(play, {"OptType": 3, "ContactItem": NEWS, "ClearMark": [0], "CustomMark": "vip"}) == [0]
@@ -201,13 +201,13 @@ def test_marks() -> None:
         ({"OptType": 2, "CustomMark": "x" * 257}, 50002),
     ],
 )
-def test_mark_refuses(item: dict[str, Any], code: int) -> None:
+def test_mark_has_documented_code(item: dict[str, Any], code: int) -> None:
     body = {"From_Account": "a", "MarkItem": [{"ContactItem": NEWS} | item]}
     assert prepared_play().code("mark_contact", SERVICE, **body) == code
     assert prepared_play().code("mark_contact", SERVICE, From_Account="a", MarkItem=[]) == 51006
 
 
-def test_edition() -> None:
+def test_groups_and_standard_marks_are_refused_without_the_edition() -> None:
     play = prepared_play(app={"conversation_groups": False})
     group = [{"GroupName": "n", "ContactItem": [NEWS]}]
     assert play.code("create_contact_group", SERVICE, From_Account="a", GroupContactItem=group) == 51013
@@ -220,7 +220,7 @@ def test_edition() -> None:
     assert strict.code("mark_contact", SERVICE, From_Account="a", MarkItem=[custom]) == 51013
 
 
-def test_searching() -> None:
+def test_search_returns_groups_of_each_conversation() -> None:
     play = prepared_play()
     create(play)
     reply = play.call("search_contact_group", SERVICE, From_Account="a", ContactItem=[NEWS, FRIEND])
@@ -230,7 +230,7 @@ def test_searching() -> None:
     assert play.code("search_contact_group", SERVICE, From_Account="a", ContactItem=[NEWS] * 301) == 50002
 
 
-def test_pages_of_what_is_filed() -> None:
+def test_filed_conversations_are_returned_in_pages() -> None:
     play = prepared_play(limits={"contact_group_page": 1})
     create(play, "Channels", NEWS, FRIEND)
     first = listed(play)
@@ -241,7 +241,7 @@ def test_pages_of_what_is_filed() -> None:
 
 
 @pytest.mark.parametrize("cleaned", [False, True])
-def test_leaving_and_dissolving_clean_only_when_switched_on(cleaned: bool) -> None:
+def test_leaving_and_dissolving_clean_groups_only_when_switched_on(cleaned: bool) -> None:
     play = prepared_play(behaviour={"contact_group_cleaned": cleaned})
     play.channel("a", group="@TGS#_other")
     create(play, "Channels", NEWS, {"Type": 2, "ToGroupId": "@TGS#_other"})
@@ -256,7 +256,7 @@ def recent(play: Play, flags: int = 63) -> list[dict[str, Any]]:
     return found
 
 
-def test_recent_conversations() -> None:
+def test_recent_list_has_conversations_until_they_are_deleted() -> None:
     play = prepared_play()
     play.channel("a", group="@TGS#_quiet")
     play.send()

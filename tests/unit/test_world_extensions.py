@@ -1,4 +1,4 @@
-"""Message extensions in the stub's world: sequence numbers, limits, switches, events."""
+"""Message extensions in the state of the stub: sequence numbers, limits, switches, events."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ SET, DELETE, CLEAR = 1, 2, 3
 
 
 def prepared_play(**sections: dict[str, Any]) -> Play:
-    """A channel with one message that takes extensions and one that does not."""
+    """Return a channel with one message that accepts extensions and one that does not."""
     play = Play(**sections)
     play.channel("a")
     play.send(SupportMessageExtension=1)
@@ -36,7 +36,7 @@ def pairs(play: Play, **fields: Any) -> list[tuple[str, str, int]]:
     return [(item["Key"], item["Value"], item["Seq"]) for item in read(play, **fields)["ExtensionList"]]
 
 
-def test_one_counter_a_message() -> None:
+def test_seq_counts_changes_per_message() -> None:
     play = prepared_play()
     assert change(play, SET, ("thumb", "1"), ("heart", "2")) == [(0, "1", 1), (0, "2", 1)]
     assert change(play, SET, ("thumb", "3")) == [(0, "3", 2)]
@@ -57,7 +57,7 @@ def test_one_counter_a_message() -> None:
     assert told[2]["ExtensionList"] == [{"Key": "heart", "Value": "", "Seq": 3}]
 
 
-def test_one_counter_a_key_and_tombstones() -> None:
+def test_seq_can_count_per_key_with_tombstones() -> None:
     play = prepared_play(behaviour={"extension_seq": "key", "extension_tombstones": True})
     change(play, SET, ("thumb", "1"), ("heart", "1"))
     change(play, SET, ("thumb", "2"))
@@ -65,7 +65,7 @@ def test_one_counter_a_key_and_tombstones() -> None:
     assert sorted(pairs(play)) == [("heart", "", 2), ("thumb", "2", 2)]
 
 
-def test_an_admin_s_seq_is_checked_only_when_switched_on() -> None:
+def test_seq_of_an_admin_is_checked_only_when_switched_on() -> None:
     stale = {
         "GroupId": CHANNEL,
         "MsgSeq": 1,
@@ -103,14 +103,14 @@ def test_an_admin_s_seq_is_checked_only_when_switched_on() -> None:
         ({"MsgSeq": 2**70}, 23004),
     ],
 )
-def test_set_answers(fields: dict[str, Any], code: int) -> None:
+def test_set_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = prepared_play()
     pair = [{"Key": "k", "Value": "1"}]
     body = {"GroupId": CHANNEL, "MsgSeq": 1, "OperateType": SET, "ExtensionList": pair} | fields
     assert play.code("group_set_key_values", SERVICE, **body) == code
 
 
-def test_edition_and_group_type() -> None:
+def test_extensions_are_refused_without_edition_or_for_communities() -> None:
     play = prepared_play(app={"message_extensions": False})
     assert play.code("group_get_key_values", SERVICE, GroupId=CHANNEL, MsgSeq=1) == 10008
     for code in (23002, 10004, 10007):
@@ -118,7 +118,7 @@ def test_edition_and_group_type() -> None:
         assert play.code("group_get_key_values", SERVICE, GroupId=CHANNEL, MsgSeq=1) == code
 
 
-def test_recalled_and_unflagged_messages() -> None:
+def test_extensions_of_recalled_and_unflagged_messages_have_their_codes() -> None:
     play = prepared_play()
     assert read(play, 2)["ExtensionList"] == []
     play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 1}])
@@ -132,7 +132,7 @@ def fill(play: Play, number: int) -> None:
         change(play, SET, *((f"k{n}", "v") for n in range(start, min(start + 20, number))))
 
 
-def test_more_pairs_than_a_message_holds() -> None:
+def test_pairs_over_the_limit_of_a_message_are_refused() -> None:
     play = prepared_play()
     fill(play, 300)
     body = {"GroupId": CHANNEL, "MsgSeq": 1, "OperateType": SET}
@@ -145,7 +145,7 @@ def test_more_pairs_than_a_message_holds() -> None:
     assert [item["ErrorCode"] for item in codes] == [0, 10004]
 
 
-def test_reading_pages_of_200() -> None:
+def test_extensions_are_read_in_pages_of_200() -> None:
     play = prepared_play()
     fill(play, 300)
     first = read(play)
@@ -157,7 +157,7 @@ def test_reading_pages_of_200() -> None:
     assert play.code("group_get_key_values", SERVICE, GroupId=CHANNEL, MsgSeq=1, StartSeq=-1) == 10004
 
 
-def test_200_changes_a_minute_bind_admins_too() -> None:
+def test_limit_of_200_changes_per_minute_applies_to_admins() -> None:
     play = prepared_play()
     for number in range(200):
         change(play, SET, ("k", str(number)))
@@ -168,7 +168,7 @@ def test_200_changes_a_minute_bind_admins_too() -> None:
     assert play.code("group_set_key_values", SERVICE, **body) == 0
 
 
-def test_deleting_what_is_not_there() -> None:
+def test_deletion_of_missing_key_succeeds_or_has_configured_code() -> None:
     play = prepared_play()
     assert change(play, DELETE, ("none", "")) == [(0, "", 1)]
     play = prepared_play(behaviour={"extension_delete_missing_code": 23004})
@@ -176,7 +176,7 @@ def test_deleting_what_is_not_there() -> None:
     assert play.told("Group.CallbackAfterGroupMsgExtension") == []
 
 
-def test_imported_messages_take_none_unless_switched_on() -> None:
+def test_imported_messages_refuse_extensions_unless_switched_on() -> None:
     for allowed, code in ((False, 23002), (True, 0)):
         play = Play(behaviour={"imported_extensions": allowed})
         play.call("import_group", Type="Community", Name="n", GroupId=CHANNEL, CreateTime=NOW - 100)
@@ -190,7 +190,7 @@ def test_imported_messages_take_none_unless_switched_on() -> None:
         assert play.code("group_set_key_values", SERVICE, **body) == code
 
 
-def test_extensions_of_a_missing_one_to_one_message() -> None:
+def test_extensions_of_missing_one_to_one_message_are_refused() -> None:
     play = prepared_play()
     pair = [{"Key": "k", "Value": "1"}]
     body = {"To_Account": "a", "MsgKey": "1_2_3", "OperateType": SET, "ExtensionList": pair}

@@ -1,4 +1,4 @@
-"""Groups of the stub's world: create, read, modify, hand over, dissolve."""
+"""Groups in the state of the stub: create, read, modify, transfer, dissolve."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def create(play: Play, **fields: Any) -> int:
     return play.code("create_group", **({"Type": "Community", "Name": "Harbour"} | fields))
 
 
-def test_a_new_channel_as_its_info_shows_it() -> None:
+def test_info_of_new_channel_has_expected_fields() -> None:
     play = Play()
     play.channel(AppDefinedData=[{"Key": "ch_tag", "Value": "1"}], ApplyJoinOption="FreeAccess")
     info = play.info()
@@ -30,7 +30,7 @@ def test_a_new_channel_as_its_info_shows_it() -> None:
     assert play.told("Group.CallbackAfterCreateGroup")[0]["MemberList"] == []
 
 
-def test_absent_join_option_and_owner() -> None:
+def test_missing_join_option_and_owner_have_defaults() -> None:
     play = Play()
     assert create(play, GroupId=CHANNEL) == 0
     assert play.info()["ApplyJoinOption"] == "NeedPermission"
@@ -38,7 +38,7 @@ def test_absent_join_option_and_owner() -> None:
     assert play.info()["MemberNum"] == 0
 
 
-def test_assigned_ids_are_drawn_from_the_seed() -> None:
+def test_assigned_ids_depend_on_the_seed() -> None:
     ids = [Play().call("create_group", Type="Community", Name="n")["GroupId"] for _ in range(2)]
     assert ids[0] == ids[1]
     assert ids[0].startswith("@TGS#_@TGS#c")
@@ -66,18 +66,18 @@ def test_assigned_ids_are_drawn_from_the_seed() -> None:
         (7, 10004),
     ],
 )
-def test_ids_of_communities(group_id: Any, code: int) -> None:
+def test_community_id_has_documented_code(group_id: Any, code: int) -> None:
     assert create(Play(), GroupId=group_id) == code
 
 
-def test_ids_of_other_types() -> None:
+def test_ids_of_other_types_have_their_own_rules() -> None:
     play = Play()
     assert create(play, Type="Public", GroupId="room") == 0
     assert create(play, Type="Public", GroupId="@TGS#x") == 10015
     assert play.call("create_group", Type="Public", Name="n")["GroupId"].startswith("@TGS#")
 
 
-def test_a_taken_id() -> None:
+def test_existing_id_is_refused_until_the_group_is_dissolved() -> None:
     play = Play()
     play.channel()
     play.users("someone")
@@ -91,7 +91,7 @@ def test_a_taken_id() -> None:
 @pytest.mark.parametrize(
     ("field", "limit"), [("Name", 100), ("Introduction", 400), ("Notification", 400), ("FaceUrl", 500)]
 )
-def test_profile_bytes_at_the_edge(field: str, limit: int) -> None:
+def test_profile_texts_are_limited_by_bytes(field: str, limit: int) -> None:
     play = Play()
     chinese, rest = divmod(limit, 3)
     fits = "汉" * chinese + "x" * rest
@@ -103,13 +103,13 @@ def test_profile_bytes_at_the_edge(field: str, limit: int) -> None:
     assert play.info()[field] == fits
 
 
-def test_legacy_profile_bytes() -> None:
+def test_legacy_limits_apply_to_profile_texts() -> None:
     play = Play(behaviour={"profile_limits": "legacy"})
     assert create(play, Name="x" * 31) == 10004
     assert create(play, Name="x" * 30, FaceUrl="y" * 100) == 0
 
 
-def test_the_refusal_names_field_limit_and_size() -> None:
+def test_refusal_states_field_limit_and_size() -> None:
     play = Play()
     with pytest.raises(Exception, match=r"Name has 101 bytes, the limit is 100"):
         play.call("create_group", Type="Community", Name="x" * 101)
@@ -141,18 +141,18 @@ def test_the_refusal_names_field_limit_and_size() -> None:
         ({"MemberList": [{"Member_Account": ADMIN}] * 101}, 10005),
     ],
 )
-def test_create_answers(fields: dict[str, Any], code: int) -> None:
+def test_create_of_group_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     assert create(play, **fields) == code
     assert len(play.world.state.groups) == (code == 0)
 
 
-def test_an_undeclared_key_is_named() -> None:
+def test_refusal_of_undeclared_key_names_it() -> None:
     with pytest.raises(Exception, match="'organization' is not declared"):
         Play().call("create_group", Type="Community", Name="n", AppDefinedData=[{"Key": "organization", "Value": "x"}])
 
 
-def test_quotas_of_the_app_and_of_a_user() -> None:
+def test_groups_of_the_app_and_of_a_user_are_limited() -> None:
     play = Play(limits={"communities": 2, "groups_per_user": 1})
     play.channel(group="@TGS#_a")
     assert create(play, Owner_Account=OWNER) == 10037
@@ -161,7 +161,7 @@ def test_quotas_of_the_app_and_of_a_user() -> None:
     assert create(play, Type="Public") == 0
 
 
-def test_communities_switched_off() -> None:
+def test_communities_are_refused_when_switched_off() -> None:
     play = Play(app={"community": False})
     assert create(play) == 11000
     assert play.code("import_group", Type="Community", Name="n") == 11000
@@ -169,7 +169,7 @@ def test_communities_switched_off() -> None:
     assert create(play, Type="Public") == 0
 
 
-def test_initial_members() -> None:
+def test_initial_members_have_their_roles_unless_over_the_limit() -> None:
     play = Play(limits={"groups_per_user": 1})
     play.users("a", "b", "c", OWNER)
     create(play, Type="Public", Owner_Account="c")
@@ -182,7 +182,7 @@ def test_initial_members() -> None:
     assert [item["Role"] for item in roles] == ["Owner", "Admin", "Member", "NotMember"]
 
 
-def test_info_has_a_code_for_each_item() -> None:
+def test_info_returns_a_code_for_each_item() -> None:
     play = Play()
     play.channel()
     reply = play.call("get_group_info", GroupIdList=[CHANNEL, "@TGS#_gone", "bad\n", CHANNEL])
@@ -194,7 +194,7 @@ def test_info_has_a_code_for_each_item() -> None:
     assert play.code("get_group_info", GroupIdList=["x"] * 51) == 10004
 
 
-def test_info_with_a_filter_holds_what_it_names() -> None:
+def test_filtered_info_has_only_the_named_fields() -> None:
     play = Play(app={"group_fields": ["ch_tag", "ch_org"]})
     play.channel(AppDefinedData=[{"Key": "ch_tag", "Value": "1"}, {"Key": "ch_org", "Value": "port"}])
 
@@ -211,7 +211,7 @@ def test_info_with_a_filter_holds_what_it_names() -> None:
     assert "MemberList" not in filtered(MemberInfoFilter=["Role"])
 
 
-def test_other_types_show_their_members() -> None:
+def test_info_of_other_types_has_members() -> None:
     play = Play()
     play.users(OWNER)
     play.call("create_group", Type="Public", Name="n", GroupId="room", Owner_Account=OWNER)
@@ -220,7 +220,7 @@ def test_other_types_show_their_members() -> None:
     assert filtered["GroupInfo"][0]["MemberList"] == [{"Member_Account": OWNER}]
 
 
-def test_modify_writes_what_is_sent_and_tells_four_fields() -> None:
+def test_modify_writes_sent_fields_and_reports_changed_ones() -> None:
     play = Play(app={"group_fields": ["ch_tag", "ch_org"]})
     play.channel(AppDefinedData=[{"Key": "ch_tag", "Value": "1"}])
     play.clock.advance(5)
@@ -266,7 +266,7 @@ def test_modify_writes_what_is_sent_and_tells_four_fields() -> None:
         ({"AppDefinedData": [{"Key": "nope", "Value": ""}]}, 10004),
     ],
 )
-def test_modify_answers(fields: dict[str, Any], code: int) -> None:
+def test_modify_of_group_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.channel()
     before = play.info()
@@ -275,7 +275,7 @@ def test_modify_answers(fields: dict[str, Any], code: int) -> None:
         assert play.info() == before
 
 
-def test_handing_over() -> None:
+def test_ownership_is_transferred_to_members_only() -> None:
     play = Play()
     play.channel("a")
     play.users("b")
@@ -287,7 +287,7 @@ def test_handing_over() -> None:
     assert (told["OldOwner_Account"], told["NewOwner_Account"]) == (OWNER, "a")
 
 
-def test_dissolving_removes_it_everywhere() -> None:
+def test_dissolved_group_leaves_all_lists() -> None:
     play = Play()
     play.channel("a")
     play.channel("b", group="@TGS#_other")
@@ -301,7 +301,7 @@ def test_dissolving_removes_it_everywhere() -> None:
     assert "MemberList" not in told
 
 
-def test_the_app_can_refuse_a_new_group() -> None:
+def test_group_creation_can_be_refused_by_the_app() -> None:
     play = Play()
     body = {"Type": "Community", "Name": "n"}
     asked = play.world.before_callback(CREATE_GROUP, body, caller=ADMIN)

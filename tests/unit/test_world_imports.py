@@ -1,4 +1,4 @@
-"""Bringing groups, messages and members into the stub's world."""
+"""Imports of groups, messages and members into the state of the stub."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def bring(play: Play, *messages: dict[str, Any]) -> list[int]:
     return [item["Result"] for item in reply["ImportMsgResult"]]
 
 
-def test_a_group_keeps_its_age_and_nobody_is_told() -> None:
+def test_imported_group_keeps_its_time_and_sends_no_events() -> None:
     play = imported()
     info = play.info()
     assert (info["CreateTime"], info["MemberNum"], info["Owner_Account"]) == (BORN, 1, OWNER)
@@ -35,14 +35,14 @@ def test_a_group_keeps_its_age_and_nobody_is_told() -> None:
     assert play.events == []
 
 
-def test_creation_in_the_future_is_refused() -> None:
+def test_creation_time_in_the_future_is_refused() -> None:
     play = Play()
     assert play.code("import_group", Type="Community", Name="n", CreateTime=NOW) == 0
     assert play.code("import_group", Type="Community", Name="n", CreateTime=NOW + 1) == 10004
     assert play.code("import_group", Type="Community", Name="n", CreateTime=0) == 10004
 
 
-def test_messages_must_ascend() -> None:
+def test_imported_messages_must_have_ascending_times() -> None:
     play = imported()
     times = (BORN, BORN + 10, BORN + 10, BORN + 5, BORN + 11, NOW, NOW - 1)
     assert bring(play, *(message(time) for time in times)) == [10004, 0, 10004, 10004, 0, 10004, 0]
@@ -51,14 +51,14 @@ def test_messages_must_ascend() -> None:
     assert play.info()["LastMsgTime"] == NOW - 1
 
 
-def test_equal_times_can_be_accepted() -> None:
+def test_equal_message_times_are_accepted_when_switched_on() -> None:
     play = Play(behaviour={"equal_send_time": "accept"})
     play.users(OWNER)
     play.call("import_group", Type="Community", Name="n", GroupId=CHANNEL, CreateTime=BORN)
     assert bring(play, message(BORN + 1), message(BORN + 1)) == [0, 0]
 
 
-def test_one_live_message_closes_the_past() -> None:
+def test_import_before_a_live_message_is_refused() -> None:
     play = imported()
     play.send()
     play.clock.advance(100)
@@ -75,13 +75,13 @@ def test_one_live_message_closes_the_past() -> None:
         ({"MsgBody": [{"MsgType": "TIMCustomElem", "MsgContent": {"Data": "{}"}}]}, 0),
     ],
 )
-def test_results_of_messages(fields: dict[str, Any], result: int) -> None:
+def test_imported_message_has_documented_result(fields: dict[str, Any], result: int) -> None:
     play = imported()
     assert bring(play, message(BORN + 1, **fields)) == [result]
     assert play.info()["NextMsgSeq"] == (1 if result else 2)
 
 
-def test_media_can_be_accepted() -> None:
+def test_imported_media_are_accepted_when_switched_on() -> None:
     play = Play(behaviour={"import_media": "accept"})
     play.users(OWNER)
     play.call("import_group", Type="Community", Name="n", GroupId=CHANNEL, CreateTime=BORN)
@@ -89,7 +89,7 @@ def test_media_can_be_accepted() -> None:
     assert bring(play, message(BORN + 1, MsgBody=body)) == [0]
 
 
-def test_message_batches_and_shapes() -> None:
+def test_message_batches_are_limited_and_checked() -> None:
     play = imported()
     eight = [message(BORN + number) for number in range(1, 9)]
     assert play.code("import_group_msg", GroupId=CHANNEL, MsgList=eight) == 10004
@@ -99,7 +99,7 @@ def test_message_batches_and_shapes() -> None:
     assert bring(play, *eight[:7]) == [0] * 7
 
 
-def test_the_same_random_within_five_minutes_is_the_same_message() -> None:
+def test_equal_random_within_five_minutes_is_a_repeat() -> None:
     play = imported()
     assert bring(play, message(BORN + 1, Random=5)) == [0]
     reply = play.call("import_group_msg", GroupId=CHANNEL, MsgList=[message(BORN + 1, Random=5)])
@@ -109,7 +109,7 @@ def test_the_same_random_within_five_minutes_is_the_same_message() -> None:
     assert bring(play, message(BORN + 1, Random=5)) == [10004]
 
 
-def test_members_with_join_times_roles_and_unread_numbers() -> None:
+def test_members_are_imported_with_join_time_role_and_unread_number() -> None:
     play = imported()
     bring(play, message(BORN + 1), message(BORN + 2))
     new = [
@@ -132,7 +132,7 @@ def test_members_with_join_times_roles_and_unread_numbers() -> None:
     assert (member["JoinTime"], member["MsgSeq"]) == (NOW, 0)
 
 
-def test_importing_messages_makes_everything_read() -> None:
+def test_message_import_marks_everything_as_read() -> None:
     play = imported()
     bring(play, message(BORN + 1))
     new = [{"Member_Account": "a", "UnreadMsgNum": 1}]
@@ -143,7 +143,7 @@ def test_importing_messages_makes_everything_read() -> None:
     assert member["MsgSeq"] == 2
 
 
-def test_member_batches() -> None:
+def test_member_batches_are_limited_and_checked() -> None:
     play = imported(MaxMemberCount=2)
     body = {"GroupId": CHANNEL}
     assert play.code("import_group_member", **body, MemberList=[{"Member_Account": "a"}] * 21) == 10005

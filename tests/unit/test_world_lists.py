@@ -1,4 +1,4 @@
-"""Lists of groups in the stub's world, and unread numbers."""
+"""Lists of groups in the state of the stub, and unread numbers."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def ids(reply: dict[str, Any]) -> list[str]:
     return [item["GroupId"] for item in reply["GroupIdList"]]
 
 
-def test_pages_count_all_and_stand_in_the_order_of_joining() -> None:
+def test_joined_pages_are_in_join_order_with_total_count() -> None:
     play = Play()
     play.users("reader_1")
     for number in (3, 1, 2):
@@ -30,7 +30,7 @@ def test_pages_count_all_and_stand_in_the_order_of_joining() -> None:
     assert first["GroupIdList"][0] == {"GroupId": "@TGS#_3"}
 
 
-def test_an_imported_membership_stands_where_its_join_time_puts_it() -> None:
+def test_imported_membership_is_listed_by_its_join_time() -> None:
     play = Play()
     play.users("reader_1")
     play.channel(group="@TGS#_new")
@@ -41,7 +41,7 @@ def test_an_imported_membership_stands_where_its_join_time_puts_it() -> None:
     assert ids(joined(play)) == ["@TGS#_old", "@TGS#_new"]
 
 
-def test_filters_and_self_info() -> None:
+def test_list_items_have_the_filtered_fields_and_self_info() -> None:
     play = Play()
     play.channel("reader_1")
     play.send()
@@ -57,7 +57,7 @@ def test_filters_and_self_info() -> None:
     assert "SelfInfo" not in joined(play, ResponseFilter={"GroupBaseInfoFilter": ["Type"]})["GroupIdList"][0]
 
 
-def test_switches_for_the_unread_number_and_the_tag() -> None:
+def test_unread_number_and_tag_are_listed_when_switched_on() -> None:
     play = Play(behaviour={"joined_list_unread": True, "joined_list_app_defined_data": True})
     play.channel("reader_1", AppDefinedData=[{"Key": "ch_tag", "Value": "1"}])
     play.send()
@@ -68,7 +68,7 @@ def test_switches_for_the_unread_number_and_the_tag() -> None:
     assert "AppDefinedData" not in joined(play)["GroupIdList"][0]
 
 
-def test_types_and_topics() -> None:
+def test_joined_list_is_filtered_by_type_and_topics() -> None:
     play = Play()
     play.channel("reader_1")
     for group, group_type, topics in (
@@ -87,7 +87,7 @@ def test_types_and_topics() -> None:
     assert ids(joined(play, GroupType="Public", Type="Community")) == ["room"]
 
 
-def test_the_untyped_list_can_leave_communities_out() -> None:
+def test_communities_can_be_excluded_from_the_untyped_list() -> None:
     play = Play(behaviour={"community_in_untyped_list": False})
     play.channel("reader_1")
     assert ids(joined(play)) == []
@@ -113,13 +113,13 @@ def test_the_untyped_list_can_leave_communities_out() -> None:
         ({"ResponseFilter": {"SelfInfoFilter": "Role"}}, 10004),
     ],
 )
-def test_joined_list_answers(fields: dict[str, Any], code: int) -> None:
+def test_joined_list_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.users("reader_1")
     assert play.code("get_joined_group_list", **({"Member_Account": "reader_1"} | fields)) == code
 
 
-def test_an_answer_over_a_megabyte_is_refused() -> None:
+def test_reply_over_the_size_limit_is_refused() -> None:
     play = Play(limits={"reply_bytes": 2_000})
     play.users("reader_1")
     for number in range(30):
@@ -131,7 +131,7 @@ def test_an_answer_over_a_megabyte_is_refused() -> None:
     assert play.code("get_joined_group_list", **full, Limit=10) == 0
 
 
-def test_the_list_of_the_app_pages_by_cursor() -> None:
+def test_list_of_the_app_is_paged_by_cursor() -> None:
     play = Play()
     for number in range(5):
         play.channel(group=f"@TGS#_{number}")
@@ -148,7 +148,7 @@ def test_the_list_of_the_app_pages_by_cursor() -> None:
         assert play.code("get_appid_group_list", **fields) == 10004
 
 
-def test_unread_numbers() -> None:
+def test_unread_number_sets_the_read_position() -> None:
     play = Play()
     play.channel("reader_1")
     for _ in range(3):
@@ -166,7 +166,7 @@ def test_unread_numbers() -> None:
     assert play.code("set_unread_msg_num", GroupId="@TGS#_x", Member_Account=OWNER, UnreadMsgNum=0) == 10010
 
 
-def test_history_is_not_unread_for_a_new_member_nor_after_leaving_and_joining() -> None:
+def test_history_is_read_for_new_and_rejoined_members() -> None:
     play = Play(behaviour={"joined_list_unread": True})
     play.channel()
     play.send()

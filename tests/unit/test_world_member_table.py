@@ -1,4 +1,4 @@
-"""The columnar member table against a plain dictionary, and what it costs."""
+"""The columnar member table compared with a plain dictionary, and its cost."""
 
 import sys
 from typing import Any
@@ -13,7 +13,7 @@ USERS = st.integers(0, 200).map(lambda number: f"u{number}")
 
 
 class TableAndDict(RuleBasedStateMachine):
-    """Both do the same; the dictionary remembers in the order of joining."""
+    """A table and a dictionary with the same changes; the dictionary keeps the order of joining."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def filled(number: int) -> MemberTable:
     return table
 
 
-def test_pages_join_up_while_members_leave() -> None:
+def test_pages_are_complete_while_members_leave() -> None:
     table = filled(1_000)
     seen: list[str] = []
     start = 0
@@ -95,7 +95,7 @@ def test_pages_join_up_while_members_leave() -> None:
     assert seen == [f"reader_{index:07}" for index in range(1_000)]
 
 
-def test_a_page_of_many_members_touches_a_page_of_rows() -> None:
+def test_cost_of_a_page_does_not_depend_on_the_number_of_members() -> None:
     def lines_of_a_page(number: int) -> int:
         table, lines = filled(number), 0
 

@@ -1,4 +1,4 @@
-"""Members in the stub's world: adding, removing, reading, roles, mutes."""
+"""Members in the state of the stub: adding, removing, reading, roles, mutes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER
 from tests.unit.worlds import ADMIN, CHANNEL, NOW, OWNER, Play
 
 
-def test_results_of_adding() -> None:
+def test_add_returns_a_result_for_each_member() -> None:
     play = Play(limits={"groups_per_user": 1})
     play.channel("a")
     play.users("b", "busy")
@@ -21,7 +21,7 @@ def test_results_of_adding() -> None:
     assert (told["JoinType"], told["Operator_Account"]) == ("Invited", ADMIN)
 
 
-def test_an_unknown_account_refuses_the_call_and_adds_nobody() -> None:
+def test_unknown_account_refuses_the_whole_batch() -> None:
     play = Play()
     play.channel()
     play.users("a")
@@ -30,14 +30,14 @@ def test_an_unknown_account_refuses_the_call_and_adds_nobody() -> None:
     assert play.info()["MemberNum"] == 1
 
 
-def test_an_unknown_account_can_fail_alone() -> None:
+def test_unknown_account_fails_alone_when_switched_on() -> None:
     play = Play(behaviour={"unknown_account": "per_member"})
     play.channel()
     play.users("a")
     assert play.add("a", "ghost") == [1, 0]
 
 
-def test_batch_caps() -> None:
+def test_member_batches_are_limited() -> None:
     play = Play()
     play.channel()
     users = [f"u{number}" for number in range(101)]
@@ -51,7 +51,7 @@ def test_batch_caps() -> None:
     assert play.info()["MemberNum"] == 1
 
 
-def test_a_batch_that_does_not_fit_adds_nobody() -> None:
+def test_batch_over_the_capacity_adds_no_member() -> None:
     play = Play()
     play.channel(MaxMemberCount=3)
     play.users("a", "b", "c")
@@ -66,7 +66,7 @@ def test_a_batch_that_does_not_fit_adds_nobody() -> None:
     assert play.add("a") == [2]
 
 
-def test_the_app_can_refuse_single_members() -> None:
+def test_single_members_can_be_refused_by_the_app() -> None:
     play = Play()
     play.channel()
     play.users("a", "b")
@@ -79,7 +79,7 @@ def test_the_app_can_refuse_single_members() -> None:
     assert [item["Result"] for item in reply["MemberList"]] == [0, 1]
 
 
-def test_removing_ignores_others_and_keeps_the_owner() -> None:
+def test_removal_ignores_non_members_and_refuses_the_owner() -> None:
     play = Play()
     play.channel("a", "b")
     assert play.code("delete_group_member", GroupId=CHANNEL, MemberToDel_Account=["a", "ghost", "a"]) == 0
@@ -92,7 +92,7 @@ def test_removing_ignores_others_and_keeps_the_owner() -> None:
     assert play.member("b") is not None
 
 
-def test_live_rooms() -> None:
+def test_members_of_live_rooms_cannot_be_added_or_removed() -> None:
     play = Play()
     play.users("a")
     play.call("create_group", Type="AVChatRoom", GroupId="tv", Name="n")
@@ -110,7 +110,7 @@ def pages(play: Play, limit: int, **fields: Any) -> list[list[str]]:
             return found
 
 
-def test_pages_of_members() -> None:
+def test_member_pages_are_complete_and_filtered_by_role() -> None:
     play = Play()
     play.channel("a", "b", "c", "d")
     assert pages(play, 2) == [[OWNER, "a"], ["b", "c"], ["d"]]
@@ -119,7 +119,7 @@ def test_pages_of_members() -> None:
     assert pages(play, 2, MemberRoleFilter=["Owner", "Admin"]) == [[OWNER]]
 
 
-def test_a_cursor_survives_changes_between_pages() -> None:
+def test_cursor_remains_valid_after_changes_between_pages() -> None:
     play = Play()
     users = [f"u{number}" for number in range(10)]
     play.channel(*users)
@@ -152,13 +152,13 @@ def test_a_cursor_survives_changes_between_pages() -> None:
         ({"GroupId": "@TGS#_gone"}, 10010),
     ],
 )
-def test_member_list_answers(fields: dict[str, Any], code: int) -> None:
+def test_member_list_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.channel()
     assert play.code("get_group_member_info", **({"GroupId": CHANNEL} | fields)) == code
 
 
-def test_member_fields_and_filters() -> None:
+def test_member_fields_are_stored_and_filtered() -> None:
     play = Play(app={"member_fields": ["lvl", "city"]})
     play.channel("a")
     play.call(
@@ -194,7 +194,7 @@ def test_member_fields_and_filters() -> None:
     assert play.code("get_specified_group_member_info", GroupId=CHANNEL, Member_List_Account=many) == 10004
 
 
-def test_role_and_name_card_are_told_nothing_else() -> None:
+def test_role_change_is_reported_and_flag_and_mute_are_not() -> None:
     play = Play()
     play.channel("a")
     play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="a", MsgFlag="Discard", MuteTime=5)
@@ -224,7 +224,7 @@ def test_role_and_name_card_are_told_nothing_else() -> None:
         ({"AppMemberDefinedData": [{"Key": "nope", "Value": "1"}]}, 10004),
     ],
 )
-def test_modify_member_answers(fields: dict[str, Any], code: int) -> None:
+def test_modify_of_member_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.channel("a")
     before = play.member("a")
@@ -234,7 +234,7 @@ def test_modify_member_answers(fields: dict[str, Any], code: int) -> None:
         assert play.member("a") == before
 
 
-def test_roles() -> None:
+def test_roles_are_returned_for_up_to_500_users() -> None:
     play = Play()
     play.channel("a")
     reply = play.call("get_role_in_group", GroupId=CHANNEL, User_Account=["ghost", "a", OWNER])
@@ -244,7 +244,7 @@ def test_roles() -> None:
     assert play.code("get_role_in_group", GroupId=CHANNEL, User_Account=[]) == 10004
 
 
-def test_mutes_end_outlive_membership_and_have_two_names() -> None:
+def test_mutes_expire_and_survive_rejoining() -> None:
     play = Play()
     play.channel("a", "b")
     play.call("forbid_send_msg", GroupId=CHANNEL, Members_Account=["a", "b"], MuteTime=60)
@@ -278,7 +278,7 @@ def test_mutes_end_outlive_membership_and_have_two_names() -> None:
         ({"Members_Account": [1]}, 60015),
     ],
 )
-def test_forbid_answers(fields: dict[str, Any], code: int) -> None:
+def test_forbid_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.channel("a")
     body = {"GroupId": CHANNEL, "Members_Account": ["a"], "MuteTime": 60} | fields

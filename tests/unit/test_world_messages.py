@@ -1,4 +1,4 @@
-"""Messages in the stub's world: sending, repeats, frequency, history, recall, modifying."""
+"""Messages in the state of the stub: sending, repeats, frequency, history, recall, modifying."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def history(play: Play, number: int = 20, **fields: Any) -> list[dict[str, Any]]
     return found
 
 
-def test_a_message_comes_back_as_it_was_sent() -> None:
+def test_sent_message_is_in_history_unchanged() -> None:
     play = Play()
     play.channel()
     reply = play.call(
@@ -37,7 +37,7 @@ def test_a_message_comes_back_as_it_was_sent() -> None:
     assert (told["MsgSeq"], told["From_Account"], told["Operator_Account"]) == (1, OWNER, ADMIN)
 
 
-def test_without_a_sender_the_admin_speaks() -> None:
+def test_message_without_sender_is_from_the_admin() -> None:
     play = Play()
     play.channel()
     play.call("send_group_msg", GroupId=CHANNEL, Random=1, MsgBody=text())
@@ -89,7 +89,7 @@ def test_without_a_sender_the_admin_speaks() -> None:
         ({"OfflinePushInfo": "x"}, 10004),
     ],
 )
-def test_send_answers(fields: dict[str, Any], code: int) -> None:
+def test_send_of_group_message_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.channel()
     play.users("stranger")
@@ -106,20 +106,20 @@ def test_send_answers(fields: dict[str, Any], code: int) -> None:
         ({"To_Account": ["u1"], "GroupAtInfo": [{"GroupAtAllFlag": 1}]}, 10004),
     ],
 )
-def test_a_message_for_some_members_of_a_group_that_is_no_community(fields: dict[str, Any], code: int) -> None:
+def test_targeted_message_in_public_group_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.users(OWNER)
     play.call("create_group", Type="Public", GroupId="club", Name="Club", Owner_Account=OWNER)
     assert play.code("send_group_msg", GroupId="club", Random=1, MsgBody=text(), **fields) == code
 
 
-def test_cloud_custom_data_need_not_count() -> None:
+def test_cloud_custom_data_can_be_excluded_from_the_size_limit() -> None:
     play = Play(behaviour={"count_cloud_custom_data": False})
     play.channel()
     assert play.send("x" * 12_288, CloudCustomData="y" * 5_000) == 1
 
 
-def test_who_may_speak_when_everybody_is_muted() -> None:
+def test_only_owner_and_admins_can_send_while_all_are_muted() -> None:
     play = Play()
     play.channel("a", "chief")
     play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="chief", Role="Admin")
@@ -134,7 +134,7 @@ def test_who_may_speak_when_everybody_is_muted() -> None:
     assert [(item["From_Account"], item["ErrorCode"]) for item in told] == [("a", 10017)]
 
 
-def test_a_single_mute_ends_by_itself() -> None:
+def test_mute_of_a_member_expires() -> None:
     play = Play()
     play.channel("a")
     play.call("forbid_send_msg", GroupId=CHANNEL, Members_Account=["a"], MuteTime=30)
@@ -144,7 +144,7 @@ def test_a_single_mute_ends_by_itself() -> None:
     assert play.code("send_group_msg", **body, Random=2) == 0
 
 
-def test_a_repeat_answers_the_first_message_for_five_minutes() -> None:
+def test_repeat_returns_the_first_message_for_five_minutes() -> None:
     play = Play()
     play.channel("a")
     body = {"GroupId": CHANNEL, "Random": 5, "From_Account": OWNER, "MsgBody": text()}
@@ -157,7 +157,7 @@ def test_a_repeat_answers_the_first_message_for_five_minutes() -> None:
     assert play.call("send_group_msg", **body)["MsgSeq"] == 3
 
 
-def test_a_repeat_may_need_the_same_content_or_be_refused() -> None:
+def test_repeat_can_require_equal_content_or_be_refused() -> None:
     play = Play(behaviour={"duplicate_key": "content", "duplicate_answer_code": 10004})
     play.channel()
     body = {"GroupId": CHANNEL, "Random": 5, "From_Account": OWNER, "MsgBody": text()}
@@ -166,7 +166,7 @@ def test_a_repeat_may_need_the_same_content_or_be_refused() -> None:
     assert play.code("send_group_msg", **body) == 10004
 
 
-def test_too_many_in_a_second_are_dropped_with_success() -> None:
+def test_messages_over_the_frequency_are_dropped_with_success() -> None:
     play = Play()
     play.channel()
     assert [play.send() for _ in range(40)] == list(range(1, 41))
@@ -180,7 +180,7 @@ def test_too_many_in_a_second_are_dropped_with_success() -> None:
     assert again["MsgSeq"] == 41
 
 
-def test_too_many_in_a_second_can_be_refused() -> None:
+def test_messages_over_the_frequency_are_refused_when_switched_on() -> None:
     play = Play(behaviour={"frequency": "refuse"}, limits={"messages_per_second": 1})
     play.channel()
     play.send()
@@ -188,7 +188,7 @@ def test_too_many_in_a_second_can_be_refused() -> None:
     assert play.code("send_group_msg", **body) == 10023
 
 
-def test_messages_for_those_online_are_not_stored() -> None:
+def test_online_only_messages_are_not_stored() -> None:
     play = Play()
     play.channel()
     play.send(OnlineOnlyFlag=1)
@@ -197,7 +197,7 @@ def test_messages_for_those_online_are_not_stored() -> None:
     assert play.told("Group.CallbackAfterSendMsg")[0]["OnlineOnlyFlag"] == 1
 
 
-def test_webhooks_can_be_forbidden_for_one_message() -> None:
+def test_webhooks_can_be_disabled_for_one_message() -> None:
     play = Play()
     play.channel()
     play.send(ForbidCallbackControl=["ForbidAfterSendMsgCallback"])
@@ -208,7 +208,7 @@ def test_webhooks_can_be_forbidden_for_one_message() -> None:
     assert play.world.before_callback(SEND_GROUP_MSG, forbidden, caller=ADMIN) is None
 
 
-def test_the_app_rewrites_drops_and_refuses() -> None:
+def test_message_can_be_rewritten_dropped_or_refused_by_the_app() -> None:
     play = Play()
     play.channel()
 
@@ -230,7 +230,7 @@ def test_the_app_rewrites_drops_and_refuses() -> None:
     assert play.told("Group.CallbackAfterSendMsg")[0]["CloudCustomData"] == "c"
 
 
-def test_history_pages_from_the_newest() -> None:
+def test_history_is_paged_from_the_newest_message() -> None:
     play = Play()
     play.channel()
     for number in range(25):
@@ -252,7 +252,7 @@ def test_history_pages_from_the_newest() -> None:
         assert play.code("group_msg_get_simple", **({"GroupId": CHANNEL, "ReqMsgNumber": 1} | fields)) == 10004
 
 
-def test_expired_messages_are_places() -> None:
+def test_expired_messages_are_placeholders() -> None:
     play = Play()
     play.channel()
     play.send("old")
@@ -266,7 +266,7 @@ def test_expired_messages_are_places() -> None:
     assert play.code("modify_group_msg", "openim", GroupId=CHANNEL, MsgSeq=1, MsgBody=text()) == 20026
 
 
-def test_recall_answers_each_message() -> None:
+def test_recall_returns_a_code_for_each_message() -> None:
     play = Play()
     play.channel()
     play.send()
@@ -289,7 +289,7 @@ def test_recall_answers_each_message() -> None:
         assert play.code("group_msg_recall", **body) == 10004
 
 
-def test_recall_switches() -> None:
+def test_recall_switches_change_code_and_body() -> None:
     play = Play(behaviour={"recall_twice_code": 10030, "recalled_body_empty": False})
     play.channel()
     play.send("kept")
@@ -299,7 +299,7 @@ def test_recall_switches() -> None:
     assert history(play, WithRecalledMsg=1)[0]["MsgBody"] == text("kept")
 
 
-def test_deleting_by_sender_is_silent() -> None:
+def test_deletion_by_sender_sends_no_event() -> None:
     play = Play()
     play.channel("a")
     play.send()
@@ -309,7 +309,7 @@ def test_deleting_by_sender_is_silent() -> None:
     assert play.told("Group.CallbackAfterRecallMsg") == []
 
 
-def test_modifying() -> None:
+def test_modified_message_keeps_fields_that_are_not_sent() -> None:
     play = Play(behaviour={"history_cloud_custom_data": True})
     play.channel()
     play.send("first", CloudCustomData="a")
@@ -321,7 +321,7 @@ def test_modifying() -> None:
     assert [item["MsgSeq"] for item in play.told("Group.CallbackAfterModifyMsg")] == [1, 1]
 
 
-def test_history_leaves_cloud_custom_data_out() -> None:
+def test_history_has_no_cloud_custom_data_by_default() -> None:
     play = Play()
     play.channel()
     play.send(CloudCustomData="a")
@@ -343,7 +343,7 @@ def test_history_leaves_cloud_custom_data_out() -> None:
         ({"MsgBody": text("x" * 12_289)}, 80002),
     ],
 )
-def test_modify_answers(fields: dict[str, Any], code: int) -> None:
+def test_modify_of_message_has_documented_code(fields: dict[str, Any], code: int) -> None:
     play = Play()
     play.channel()
     play.send("first")
@@ -351,14 +351,14 @@ def test_modify_answers(fields: dict[str, Any], code: int) -> None:
     assert history(play)[0]["MsgBody"] == text("first")
 
 
-def test_modify_can_meet_a_conflict() -> None:
+def test_modify_conflict_is_returned_when_switched_on() -> None:
     play = Play(behaviour={"modify_conflict": True})
     play.channel()
     play.send()
     assert play.code("modify_group_msg", "openim", GroupId=CHANNEL, MsgSeq=1, MsgBody=text()) == 20028
 
 
-def test_system_notices() -> None:
+def test_system_notification_is_checked_and_not_stored() -> None:
     play = Play()
     play.channel("a")
     body = {"GroupId": CHANNEL, "Content": "reactions changed"}
@@ -369,14 +369,14 @@ def test_system_notices() -> None:
     assert history(play) == []
 
 
-def test_a_community_with_topics_takes_no_messages_of_its_own() -> None:
+def test_community_with_topics_refuses_messages() -> None:
     play = Play()
     play.channel(SupportTopic=1)
     assert play.code("send_group_msg", GroupId=CHANNEL, Random=1, MsgBody=text()) == 10004
 
 
 @pytest.mark.parametrize(("switched_on", "code"), [(False, 10004), (True, 0)])
-def test_a_targeted_message_on_a_community_is_a_matter_of_a_switch(switched_on: bool, code: int) -> None:
+def test_targeted_message_in_community_is_refused_unless_switched_on(switched_on: bool, code: int) -> None:
     play = Play(behaviour={"targeted_on_community": switched_on})
     play.channel("reader_1")
     body = {"GroupId": CHANNEL, "Random": 1, "MsgBody": text(), "To_Account": ["reader_1"]}
@@ -399,7 +399,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_writes_a_system_notice_where_the_console_has_them_on(change: str) -> None:
+def test_change_writes_a_system_notice_only_when_switched_on(change: str) -> None:
     name, body = CHANGES[change]
     for on in (False, True):
         play = Play(app={"system_notices": on})
@@ -419,14 +419,14 @@ def test_a_change_writes_a_system_notice_where_the_console_has_them_on(change: s
         assert play.info()["NextMsgSeq"] == len(found) + 1
 
 
-def test_a_client_that_joins_and_leaves_writes_notices_and_silence_writes_none() -> None:
+def test_joining_and_leaving_write_notices_and_silent_changes_none() -> None:
     play = Play(app={"system_notices": True})
     play.channel()
     play.users("reader_1")
     body: dict[str, Any] = {"GroupId": CHANNEL, "Silence": 1}
     play.call("add_group_member", MemberList=[{"Member_Account": "reader_1"}], **body)
     play.call("delete_group_member", MemberToDel_Account=["reader_1"], **body)
-    play.call("modify_group_base_info", GroupId=CHANNEL, Name="Harbour", MuteAllMember="Off")  # which it is already
+    play.call("modify_group_base_info", GroupId=CHANNEL, Name="Harbour", MuteAllMember="Off")  # unchanged values
     assert history(play) == []
     reader = play.world.client("reader_1")
     reader.join(CHANNEL)
@@ -435,7 +435,7 @@ def test_a_client_that_joins_and_leaves_writes_notices_and_silence_writes_none()
     assert len(history(play)) == 2
 
 
-def test_a_notice_is_no_message_to_change_or_recall_and_survives_a_snapshot() -> None:
+def test_notice_cannot_be_changed_or_recalled_and_is_in_the_dump() -> None:
     play = Play(app={"system_notices": True})
     play.channel()
     play.call("modify_group_base_info", GroupId=CHANNEL, Name="Flow")

@@ -1,4 +1,4 @@
-"""Official accounts in the stub's world: management, subscribers, broadcasts."""
+"""Official accounts in the state of the stub: management, subscribers, broadcasts."""
 
 from typing import Any
 
@@ -64,12 +64,12 @@ def broadcast(play: Play, random: int = 1, **fields: Any) -> dict[str, Any]:
         ({"MaxSubscriberNum": 0}, 6017),
     ],
 )
-def test_create_answers(fields: dict[str, Any], code: int) -> None:
+def test_create_of_account_has_documented_code(fields: dict[str, Any], code: int) -> None:
     body = {"OfficialAccountUserID": "@TOA#_b", "Owner_Account": OWNER, "Name": "n"} | fields
     assert prepared_play().code("create_official_account", SERVICE, **body) == code
 
 
-def test_service_off() -> None:
+def test_official_accounts_are_refused_when_switched_off() -> None:
     play = Play(app={"official_accounts": False})
     assert play.code("create_official_account", SERVICE, Owner_Account=ADMIN, Name="n") == 131000
     assert play.code("get_official_account_info", SERVICE, OfficialAccountIdList=[]) == 131000
@@ -77,7 +77,7 @@ def test_service_off() -> None:
     assert play.code("get_subscribed_official_account_list", SERVICE, Subscriber_Account=ADMIN) == 131000
 
 
-def test_profile() -> None:
+def test_profile_is_read_modified_and_filtered() -> None:
     play = prepared_play("a")
     assert info(play) == {
         "Official_Account": NEWS, "ErrorCode": 0, "ErrorInfo": "", "CreateTime": NOW, "Name": "News",
@@ -96,7 +96,7 @@ def test_profile() -> None:
     assert "CustomString" not in told[0]
 
 
-def test_info_items_and_caps() -> None:
+def test_info_returns_a_code_for_each_item_and_is_limited() -> None:
     play = prepared_play()
     ids = [{"Official_Account": name} for name in (NEWS, "@TOA#_gone", "news")]
     reply = play.call("get_official_account_info", SERVICE, OfficialAccountIdList=ids)
@@ -107,7 +107,7 @@ def test_info_items_and_caps() -> None:
     assert info(shown)["MaxSubscriberNum"] == 100_000
 
 
-def test_the_other_spelling_of_modify() -> None:
+def test_alternative_account_field_of_modify_is_accepted_when_switched_on() -> None:
     body = {"OfficialAccount": NEWS, "Name": "x"}
     assert prepared_play().code("modify_official_account_base_info", SERVICE, **body) == 6017
     play = prepared_play(behaviour={"official_modify_alias": True})
@@ -116,7 +116,7 @@ def test_the_other_spelling_of_modify() -> None:
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-def test_destroying(reuse: bool) -> None:
+def test_id_of_destroyed_account_is_reusable_by_setting(reuse: bool) -> None:
     play = prepared_play("a", behaviour={"official_id_reuse": reuse})
     play.call("destroy_official_account", SERVICE, Official_Account=NEWS)
     assert play.code("destroy_official_account", SERVICE, Official_Account=NEWS) == 130004
@@ -125,7 +125,7 @@ def test_destroying(reuse: bool) -> None:
     assert play.code("create_official_account", SERVICE, **body) == (0 if reuse else 130008)
 
 
-def test_subscribers() -> None:
+def test_subscribers_are_added_and_deleted_with_a_result_each() -> None:
     play = prepared_play("a")
     play.users("b")
     assert add(play, "a", "b", "b", "ghost") == [2, 1, 2, 0]
@@ -142,7 +142,7 @@ def test_subscribers() -> None:
     assert lenient.code("delete_subscriber", SERVICE, **body) == 0
 
 
-def test_a_full_account_lets_nobody_in() -> None:
+def test_full_account_refuses_subscribers() -> None:
     play = prepared_play()
     play.users("a", "b")
     play.call("modify_official_account_base_info", SERVICE, Official_Account=NEWS, MaxSubscriberNum=1)
@@ -151,7 +151,7 @@ def test_a_full_account_lets_nobody_in() -> None:
     assert len(play.told("OfficialAccount.CallbackAfterOfficialAccountFull")) == 2
 
 
-def test_pages_of_subscribers() -> None:
+def test_subscribers_are_returned_in_pages() -> None:
     users = [f"u{number}" for number in range(5)]
     play = prepared_play(*users)
     found: list[str] = []
@@ -174,7 +174,7 @@ def test_pages_of_subscribers() -> None:
         assert play.code("get_subscriber_info", SERVICE, **body) == 6017
 
 
-def test_a_subscriber_s_text() -> None:
+def test_custom_string_of_subscriber_is_stored_up_to_its_limit() -> None:
     play = prepared_play("a")
     body = {"Official_Account": NEWS, "Subscriber_Account": "a"}
     assert play.code("modify_subscriber_info", SERVICE, **body, CustomString="x" * 3_001) == 6017
@@ -184,7 +184,7 @@ def test_a_subscriber_s_text() -> None:
     assert reply["OfficialAccountInfoList"][0]["SelfInfo"] == {"SubscribeTime": NOW, "CustomString": "gold"}
 
 
-def test_subscriptions_of_a_user() -> None:
+def test_subscriptions_of_a_user_are_returned_in_pages() -> None:
     play = prepared_play("a")
     for number in range(2):
         name = f"@TOA#_{number}"
@@ -206,7 +206,7 @@ def test_subscriptions_of_a_user() -> None:
         assert play.code("get_subscribed_official_account_list", SERVICE, **(body | fields)) == 6017
 
 
-def test_broadcasts_and_their_frequency() -> None:
+def test_broadcasts_over_the_frequency_are_refused() -> None:
     play = prepared_play("a")
     reply = broadcast(play)
     assert (reply["MsgTime"], reply["MsgKey"]) == (NOW, f"1_1_{NOW}")
@@ -222,7 +222,7 @@ def test_broadcasts_and_their_frequency() -> None:
     assert play.told("OfficialAccount.CallbackAfterSendMsg")[0]["MsgKey"] == f"1_1_{NOW}"
 
 
-def test_repeats_of_broadcasts() -> None:
+def test_repeated_broadcast_returns_the_first_one() -> None:
     play = prepared_play(limits={"official_broadcasts_per_hour": 99, "official_messages_per_second": 99})
     first = broadcast(play, MsgBody=text("same"))
     assert broadcast(play, MsgBody=text("same")) == first
@@ -247,7 +247,7 @@ def test_repeats_of_broadcasts() -> None:
         ({"SendMsgControl": ["NoLastMsg"], "OnlineOnlyFlag": 1}, 10004),
     ],
 )
-def test_send_answers(fields: dict[str, Any], code: int) -> None:
+def test_send_of_broadcast_has_documented_code(fields: dict[str, Any], code: int) -> None:
     body = {"Official_Account": NEWS, "Random": 1, "MsgBody": text()} | fields
     assert prepared_play().code("send_official_account_msg", SERVICE, **body) == code
 
@@ -257,7 +257,7 @@ def history(play: Play, **fields: Any) -> dict[str, Any]:
     return play.call("official_account_msg_get_simple", SERVICE, **body)
 
 
-def test_history_and_recall() -> None:
+def test_broadcasts_are_paged_in_history_and_recalled() -> None:
     play = prepared_play(limits={"official_broadcasts_per_hour": 99, "official_messages_per_second": 99})
     keys = [broadcast(play, number)["MsgKey"] for number in range(1, 6)]
     page = history(play, ReqMsgNumber=2)
@@ -283,13 +283,13 @@ def test_history_and_recall() -> None:
         assert play.code("official_account_msg_recall", SERVICE, **body) == 10004
 
 
-def test_history_can_repeat_the_last_message() -> None:
+def test_history_includes_the_last_message_when_switched_on() -> None:
     play = prepared_play(behaviour={"official_history_inclusive": True})
     key = broadcast(play)["MsgKey"]
     assert [item["MsgKey"] for item in history(play, LastMsgKey=key)["RspMsgList"]] == [key]
 
 
-def test_unread_of_one_to_one_conversations() -> None:
+def test_broadcasts_count_as_unread_until_marked_as_read() -> None:
     play = prepared_play("a")
     broadcast(play)
     body = {"To_Account": "a"}
@@ -306,7 +306,7 @@ def test_unread_of_one_to_one_conversations() -> None:
     assert play.code("admin_set_msg_read", "openim", Report_Account="ghost", Peer_Account=NEWS) == 90048
 
 
-def test_the_app_is_asked_and_may_refuse() -> None:
+def test_official_account_requests_can_be_refused_by_the_app() -> None:
     play = prepared_play()
     play.users("a")
     subscribers = {"Official_Account": NEWS, "SubscriberList": [{"Subscriber_Account": "a"}]}
@@ -327,7 +327,7 @@ def test_the_app_is_asked_and_may_refuse() -> None:
     assert reply["SubscriberList"][0]["Result"] == 0
 
 
-def test_reason_of_a_refused_subscriber_is_a_result_or_the_code_of_the_call() -> None:
+def test_refused_subscriber_has_a_result_or_the_call_a_code() -> None:
     expected = {"per_account": [2, 0, 0], "call": [130005, 130006, 130010]}
     for style, answers in expected.items():
         play = Play(behaviour={"official_refusal": style}, limits={"official_subscriptions_of_user": 1})

@@ -1,4 +1,4 @@
-"""One-to-one messages of the stub: pairs, visibility, repeats, read positions, paging, events, the saved state."""
+"""One-to-one messages of the stub: pairs, visibility, repeats, read positions, paging, events, saved state."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ LAST = "C2C.CallbackAfterSendMsg"
 
 
 def prepared_play(**sections: dict[str, Any]) -> Play:
-    """Users, and an official account of the editor that Ann follows."""
+    """Return a state with users and an official account that belongs to the editor and has Ann as subscriber."""
     play = Play(**sections)
     play.users(EDITOR, ANN, BEN)
     play.call("create_official_account", ACCOUNTS, OfficialAccountUserID=HARBOUR, Owner_Account=EDITOR, Name="Harbour")
@@ -29,7 +29,7 @@ def prepared_play(**sections: dict[str, Any]) -> Play:
 
 
 def send(play: Play, words: str = "hello", **fields: Any) -> str:
-    """Send from the account to Ann; the MsgKey."""
+    """Send a message from the account to Ann and return its MsgKey."""
     body = {"From_Account": HARBOUR, "To_Account": ANN, "MsgRandom": 1, "MsgBody": text(words)} | fields
     key = play.call("sendmsg", IM, **body)["MsgKey"]
     assert isinstance(key, str)
@@ -55,7 +55,7 @@ def events_of(play: Play, command: str) -> list[dict[str, Any]]:
     return [event.body for event in play.events if event.command == f"C2C.Callback{command}"]
 
 
-def test_message_is_seen_by_both_sides_under_one_key() -> None:
+def test_message_has_one_key_for_both_sides() -> None:
     play = prepared_play()
     key = send(play, "welcome", MsgSeq=7, MsgRandom=8, SyncOtherMachine=1, CloudCustomData="v1")
     assert key == f"7_8_{NOW}"
@@ -72,7 +72,7 @@ def test_message_is_seen_by_both_sides_under_one_key() -> None:
     }  # fmt: skip
 
 
-def test_message_for_the_receiver_only_is_not_in_the_history_of_the_sender() -> None:
+def test_message_for_the_receiver_only_is_not_in_sender_history() -> None:
     play = prepared_play()
     send(play, SyncOtherMachine=2)
     assert words_of(thread(play)) == ["hello"]
@@ -80,7 +80,7 @@ def test_message_for_the_receiver_only_is_not_in_the_history_of_the_sender() -> 
 
 
 @pytest.mark.parametrize("fields", [{"OnlineOnlyFlag": 1}, {"MsgLifeTime": 0}])
-def test_message_for_those_online_is_not_stored(fields: dict[str, Any]) -> None:
+def test_online_only_message_is_not_stored(fields: dict[str, Any]) -> None:
     play = prepared_play()
     assert send(play, **fields)
     assert (thread(play)["MsgList"], unread(play)) == ([], 0)
@@ -88,7 +88,7 @@ def test_message_for_those_online_is_not_stored(fields: dict[str, Any]) -> None:
     assert play.world.state.conversations.get(ANN, HARBOUR) is None
 
 
-def test_repeat_within_the_window_is_the_first_message() -> None:
+def test_repeat_within_the_window_returns_the_first_message() -> None:
     play = prepared_play()
     first = send(play, MsgSeq=5)
     play.clock.advance(119)
@@ -101,7 +101,7 @@ def test_repeat_within_the_window_is_the_first_message() -> None:
     assert len(events_of(play, "AfterSendMsg")) == 4
 
 
-def test_repeat_to_another_receiver_is_dropped_unless_the_pair_counts() -> None:
+def test_repeat_to_another_receiver_is_dropped_unless_scope_is_pair() -> None:
     body: dict[str, Any] = {"From_Account": EDITOR, "MsgSeq": 1}
     for scope, number in (("sender", 0), ("pair", 1)):
         play = prepared_play(behaviour={"c2c_duplicate_scope": scope})
@@ -110,7 +110,7 @@ def test_repeat_to_another_receiver_is_dropped_unless_the_pair_counts() -> None:
         assert len(thread(play, BEN, EDITOR)["MsgList"]) == number
 
 
-def test_message_without_a_number_gets_one_that_its_repeat_answers_too() -> None:
+def test_repeat_without_msg_seq_returns_the_assigned_key() -> None:
     play = prepared_play()
     key = send(play)
     play.clock.advance(30)
@@ -133,7 +133,7 @@ def test_message_without_a_number_gets_one_that_its_repeat_answers_too() -> None
         ({"MsgRandom": -1}, 90005),
     ],
 )
-def test_refused_messages_leave_nothing(fields: dict[str, Any], code: int) -> None:
+def test_refused_message_changes_nothing(fields: dict[str, Any], code: int) -> None:
     play = prepared_play()
     before = play.world.dump()
     body = {"From_Account": HARBOUR, "To_Account": ANN, "MsgRandom": 1, "MsgBody": text()} | fields
@@ -143,7 +143,7 @@ def test_refused_messages_leave_nothing(fields: dict[str, Any], code: int) -> No
     assert failed == ([code] if code in (20003, 130002) else [])
 
 
-def test_owner_and_subscribers_may_write_to_an_account_and_others_when_switched_off() -> None:
+def test_writing_to_an_account_requires_ownership_or_subscription() -> None:
     play = prepared_play()
     assert play.code("sendmsg", IM, From_Account=EDITOR, To_Account=HARBOUR, MsgRandom=1, MsgBody=text()) == 0
     with pytest.raises(Refusal, match="130002"):
@@ -155,7 +155,7 @@ def test_owner_and_subscribers_may_write_to_an_account_and_others_when_switched_
     assert off.code("sendmsg", IM, From_Account=HARBOUR, To_Account=ANN, MsgRandom=1, MsgBody=text()) == 131000
 
 
-def test_unread_counts_follow_what_is_read() -> None:
+def test_unread_counts_follow_read_positions() -> None:
     play = prepared_play()
     for number in range(3):
         send(play, MsgRandom=number)
@@ -185,7 +185,7 @@ def test_unread_counts_follow_what_is_read() -> None:
     ]  # fmt: skip
 
 
-def test_messages_are_read_up_to_a_moment() -> None:
+def test_messages_are_marked_as_read_up_to_a_time() -> None:
     play = prepared_play()
     for number in range(4):
         send(play, MsgRandom=number)
@@ -194,7 +194,7 @@ def test_messages_are_read_up_to_a_moment() -> None:
     assert unread(play) == 2
 
 
-def test_unread_of_an_account_itself_unless_switched_off() -> None:
+def test_account_has_its_own_unread_count_unless_switched_off() -> None:
     play = prepared_play()
     play.world.client(ANN).send(HARBOUR, "when does the ferry leave?")
     assert unread(play, HARBOUR) == 1
@@ -204,7 +204,7 @@ def test_unread_of_an_account_itself_unless_switched_off() -> None:
     assert off.code("get_c2c_unread_msg_num", IM, To_Account=HARBOUR) == 90048
 
 
-def test_broadcasts_count_for_subscribers_unless_switched_off() -> None:
+def test_broadcasts_count_as_unread_unless_switched_off() -> None:
     for counts in (True, False):
         play = prepared_play(behaviour={"official_broadcast_counts_as_unread": counts})
         send(play)
@@ -215,7 +215,7 @@ def test_broadcasts_count_for_subscribers_unless_switched_off() -> None:
         assert unread(play) == 0
 
 
-def test_history_is_paged_backwards_each_page_in_ascending_order() -> None:
+def test_history_is_paged_backwards_with_ascending_pages() -> None:
     play = prepared_play()
     for number in range(7):
         send(play, f"m{number}", MsgSeq=9 - number, MsgRandom=number)
@@ -236,7 +236,7 @@ def test_history_is_paged_backwards_each_page_in_ascending_order() -> None:
     assert words_of(thread(play, MinTime=NOW + 1, MaxTime=NOW + 1)) == ["m3", "m2"]
 
 
-def test_page_is_cut_at_its_bytes_but_has_one_message() -> None:
+def test_page_is_cut_at_its_bytes_and_has_at_least_one_message() -> None:
     play = prepared_play()
     for number in range(3):
         send(play, "x" * 6_000, MsgRandom=number)
@@ -247,7 +247,7 @@ def test_page_is_cut_at_its_bytes_but_has_one_message() -> None:
     assert (thread(long)["MsgCnt"], thread(long)["Complete"]) == (1, 1)
 
 
-def test_messages_beyond_the_roaming_days_are_gone_but_can_be_recalled() -> None:
+def test_messages_after_roaming_days_are_hidden_and_can_be_recalled() -> None:
     play = prepared_play()
     key = send(play)
     play.clock.advance(7 * DAY + 1)
@@ -257,14 +257,14 @@ def test_messages_beyond_the_roaming_days_are_gone_but_can_be_recalled() -> None
     assert play.code("admin_msgwithdraw", IM, **names) == 0
 
 
-def test_history_takes_the_older_names_of_the_accounts() -> None:
+def test_history_accepts_older_account_field_names() -> None:
     play = prepared_play()
     send(play)
     body = {"From_Account": ANN, "To_Account": HARBOUR, "MaxCnt": 9, "MinTime": 0, "MaxTime": NOW}
     assert play.call("admin_getroammsg", IM, **body)["MsgCnt"] == 1
 
 
-def test_recalled_message_is_a_placeholder_and_no_longer_unread() -> None:
+def test_recalled_message_is_a_placeholder_and_not_unread() -> None:
     play = prepared_play()
     key = send(play)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
@@ -280,7 +280,7 @@ def test_recalled_message_is_a_placeholder_and_no_longer_unread() -> None:
     assert play.code("modify_c2c_msg", IM, **names, CloudCustomData="x") == 20026
 
 
-def test_edited_message_keeps_what_is_not_sent() -> None:
+def test_edited_message_keeps_fields_that_are_not_sent() -> None:
     play = prepared_play()
     key = send(play, CloudCustomData="v1", MsgSeq=3)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
@@ -292,7 +292,7 @@ def test_edited_message_keeps_what_is_not_sent() -> None:
     assert play.code("modify_c2c_msg", IM, **names) == 90010
 
 
-def test_hidden_messages_are_hidden_from_one_side() -> None:
+def test_deleted_messages_are_hidden_from_one_side_only() -> None:
     play = prepared_play()
     key = send(play, SyncOtherMachine=1)
     body = {"Operator_Account": ANN, "Peer_Account": HARBOUR, "MsgKeyList": [key, "1_2_3"]}
@@ -305,7 +305,7 @@ def test_hidden_messages_are_hidden_from_one_side() -> None:
     assert len(thread(play, HARBOUR, ANN)["MsgList"]) == 2
 
 
-def test_imported_messages_have_no_events_and_count_if_they_should() -> None:
+def test_imported_messages_send_no_events_and_count_by_option() -> None:
     play = prepared_play()
     body = {
         "From_Account": EDITOR, "To_Account": ANN, "MsgSeq": 1, "MsgRandom": 2, "MsgTimeStamp": NOW - 60,
@@ -327,7 +327,7 @@ def test_imported_messages_have_no_events_and_count_if_they_should() -> None:
 BATCH = {"From_Account": HARBOUR, "To_Account": [ANN, BEN, "nobody"], "MsgRandom": 1, "MsgBody": text("gale")}
 
 
-def test_batch_has_one_key_no_webhooks_and_a_code_for_each_that_fails() -> None:
+def test_batch_has_one_key_no_webhooks_and_a_code_for_each_failure() -> None:
     play = prepared_play()
     reply = play.call("batchsendmsg", IM, **BATCH, MsgSeq=4)
     assert reply["MsgKey"] == f"4_1_{NOW}"
@@ -344,7 +344,7 @@ def test_batch_has_one_key_no_webhooks_and_a_code_for_each_that_fails() -> None:
     assert unread(once) == 1
 
 
-def test_batches_of_a_minute_are_limited() -> None:
+def test_batch_messages_are_limited_per_minute() -> None:
     play = prepared_play(limits={"batch_messages_per_minute": 7})
     assert [play.code("batchsendmsg", IM, **BATCH) for _ in range(3)] == [0, 0, 90057]
     play.clock.advance(59)
@@ -353,7 +353,7 @@ def test_batches_of_a_minute_are_limited() -> None:
     assert play.code("batchsendmsg", IM, **BATCH) == 0
 
 
-def test_extensions_of_a_message() -> None:
+def test_extensions_of_one_to_one_message_are_set_and_read() -> None:
     play = prepared_play()
     key = send(play, SupportMessageExtension=1)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
@@ -373,7 +373,7 @@ def test_extensions_of_a_message() -> None:
     assert play.code("get_key_values", EXTENSIONS, **(names | {"From_Account": BEN})) == 23004
 
 
-def test_app_is_asked_before_a_message_and_decides() -> None:
+def test_message_is_decided_by_the_before_webhook_of_the_app() -> None:
     play = prepared_play()
     command = COMMANDS[IM, "sendmsg"]
     body = {"From_Account": HARBOUR, "To_Account": ANN, "MsgSeq": 7, "MsgRandom": 8, "MsgBody": text("soup?")}
@@ -405,7 +405,7 @@ def test_app_is_asked_before_a_message_and_decides() -> None:
     assert len(events_of(play, "AfterSendMsg")) == 1
 
 
-def test_client_acts_as_clients_do() -> None:
+def test_client_can_send_edit_confirm_recall_and_delete_messages() -> None:
     play = prepared_play()
     client = play.world.client(ANN, "Android")
     key = client.send(HARBOUR, "thanks", needs_receipt=True).msg_key
@@ -429,7 +429,7 @@ def test_client_acts_as_clients_do() -> None:
     assert {event.platform for event in play.events if event.body.get("Operator_Account") == ANN} == {"Android"}
 
 
-def test_client_reads_everything_with_one_event() -> None:
+def test_client_marks_all_as_read_with_one_event() -> None:
     play = prepared_play()
     play.channel(ANN)
     play.send()
@@ -444,7 +444,7 @@ def test_client_reads_everything_with_one_event() -> None:
     assert events_of(play, "AfterMsgReport") == []
 
 
-def test_conversations_are_in_the_recent_list_and_move_times() -> None:
+def test_messages_update_recent_list_and_last_message_times() -> None:
     play = prepared_play()
     send(play, From_Account=EDITOR, SyncOtherMachine=2)
     play.clock.advance(10)
@@ -464,7 +464,7 @@ def test_conversations_are_in_the_recent_list_and_move_times() -> None:
     assert page["SubscriberList"][0]["LastSendMsgTime"] == NOW + 10
 
 
-def test_deleted_accounts_take_their_conversations_with_them() -> None:
+def test_deleted_accounts_lose_their_conversations() -> None:
     play = prepared_play()
     send(play)
     send(play, From_Account=BEN)
@@ -475,7 +475,7 @@ def test_deleted_accounts_take_their_conversations_with_them() -> None:
     assert list(play.world.state.conversations.messages()) == []
 
 
-def test_state_is_dumped_and_loaded_whole(tmp_path: Path) -> None:
+def test_state_is_restored_completely_from_dump_and_file(tmp_path: Path) -> None:
     play = prepared_play()
     key = send(play, MsgSeq=5, SupportMessageExtension=1)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}

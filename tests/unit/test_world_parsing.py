@@ -1,4 +1,4 @@
-"""Whatever JSON comes in: a reply or a refusal with a code of the family, never anything else, never half a change."""
+"""Any JSON request: a reply or a refusal with a code of its family, no other exception, no partial change."""
 
 from typing import Any, get_args
 
@@ -37,7 +37,7 @@ def _parts(annotation: Any) -> list[type[WireModel]]:
 
 
 def shaped(model: type[WireModel]) -> st.SearchStrategy[Any]:
-    """Bodies that look like the request: right names, right and wrong values."""
+    """Generate bodies similar to the request: right names, right and wrong values."""
     fields: dict[str, st.SearchStrategy[Any]] = {}
     for name, field in model.model_fields.items():
         fields[field.alias or name] = _value(field.annotation) | scalars
@@ -78,7 +78,7 @@ def world() -> StubState:
 
 
 def answer(world: StubState, command: Command[Any, Any], body: Any) -> Reply | PrebuiltReply | Refusal:
-    """What the world says; any other exception fails the test."""
+    """Return the reply or refusal of the stub; any other exception fails the test."""
     try:
         return world.execute(command, body, caller=ADMIN)
     except Refusal as refusal:
@@ -89,7 +89,7 @@ USELESS: tuple[Any, ...] = (None, [], "x", 5, 5.5, True, {}, {"Type": {}}, float
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda row: row.path)
-def test_bodies_of_no_use(world: StubState, command: Command[Any, Any]) -> None:
+def test_useless_bodies_are_refused_without_change(world: StubState, command: Command[Any, Any]) -> None:
     before = world.dump()
     takes_nothing = not any(field.is_required() for field in command.request.model_fields.values())
     for body in USELESS:
@@ -104,7 +104,7 @@ def test_bodies_of_no_use(world: StubState, command: Command[Any, Any]) -> None:
 
 @settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_any_json_for_any_command(world: StubState, data: st.DataObject) -> None:
+def test_any_json_has_a_reply_or_a_refusal_without_change(world: StubState, data: st.DataObject) -> None:
     command = data.draw(st.sampled_from(list(COMMANDS.values())))
     body = data.draw(shaped(command.request) | values)
     before = world.dump()
@@ -120,7 +120,7 @@ def test_any_json_for_any_command(world: StubState, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("value", [7, 7.5, -1, 2**80])
-def test_a_number_where_an_account_belongs(value: Any) -> None:
+def test_number_instead_of_account_is_refused(value: Any) -> None:
     play = Play()
     play.channel()
     for name, service, body in (
@@ -135,7 +135,7 @@ def test_a_number_where_an_account_belongs(value: Any) -> None:
         assert play.code(name, service, **body) == 60015
 
 
-def test_python_names_are_no_wire_names() -> None:
+def test_python_field_names_are_not_accepted() -> None:
     play = Play()
     assert play.code("create_group", type="Community", name="n") == 10004
     play.call("account_import", "im_open_login_svc", UserID="a", user_id="b")
@@ -156,7 +156,7 @@ def test_unknown_fields_are_ignored_and_counted() -> None:
     assert play.world.unknown_fields[(path, "Hurry")] == 1
 
 
-def test_deep_json_is_refused_where_it_would_be_stored() -> None:
+def test_deep_json_is_refused_only_in_stored_fields() -> None:
     play = Play()
     play.channel()
     deep: Any = "x"

@@ -13,7 +13,7 @@ from channel_adapter.stub.settings import DEFAULT_KEY, SettingsError, StubSettin
 EXAMPLE = Path(__file__).parents[2] / "config" / "stub.example.toml"
 
 
-def test_the_example_file_holds_every_setting_with_its_default() -> None:
+def test_example_file_has_every_setting_with_its_default() -> None:
     written = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     webhooks = written.pop("webhooks")
     listed = set()
@@ -27,7 +27,7 @@ def test_the_example_file_holds_every_setting_with_its_default() -> None:
     assert Scenario.load(EXAMPLE) == Scenario(StubSettings(), webhooks=CallbackSettings())
 
 
-def test_every_setting_has_a_reason_and_a_source_beside_it() -> None:
+def test_every_setting_has_a_description_and_a_source() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     assert text == example()
     without_source = {"sdkappid", "key", "overrides", "accounts_in_app", "online_status"}
@@ -62,7 +62,7 @@ def test_every_setting_has_a_reason_and_a_source_beside_it() -> None:
         ("[app]\nkey = 5", r"app\.key: Input should be a valid string"),
     ],
 )
-def test_a_bad_file_is_explained_in_one_sentence(tmp_path: Path, text: str, reason: str) -> None:
+def test_invalid_file_is_refused_with_one_line_message(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "stub.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=reason) as problem:
@@ -71,16 +71,16 @@ def test_a_bad_file_is_explained_in_one_sentence(tmp_path: Path, text: str, reas
     assert "\n" not in str(problem.value)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml: No such file"):
         StubSettings.load(tmp_path / "none.toml")
 
 
-def test_one_admin_is_enough() -> None:
+def test_single_admin_is_accepted() -> None:
     assert StubSettings.read({"app": {"admin": "boss"}}).app.admins == ("boss",)
 
 
-def test_changed_admin_is_the_only_one_unless_admins_are_given() -> None:
+def test_changed_admin_is_the_only_one_unless_admins_are_set() -> None:
     for settings in (StubSettings(), StubSettings.read({"app": {"admin": "root"}})):
         assert settings.changed(app={"admin": "boss"}).app.admins == ("boss",)
     several = StubSettings.read({"app": {"admin": "root", "admins": ["root", "boss"]}})
@@ -89,7 +89,7 @@ def test_changed_admin_is_the_only_one_unless_admins_are_given() -> None:
         several.changed(app={"admin": "other"})
 
 
-def test_changed_checks_what_it_is_given() -> None:
+def test_changed_settings_are_checked() -> None:
     assert StubSettings().changed(app={"community": False}).app.community is False
     with pytest.raises(SettingsError, match="comunity"):
         StubSettings().changed(app={"comunity": False})
@@ -97,7 +97,7 @@ def test_changed_checks_what_it_is_given() -> None:
         StubSettings().changed(ap={})
 
 
-def test_the_key_is_not_shown() -> None:
+def test_key_is_not_in_repr_or_error() -> None:
     assert DEFAULT_KEY not in repr(StubSettings())
     with pytest.raises(SettingsError) as problem:
         StubSettings.read({"app": {"key": [DEFAULT_KEY]}})

@@ -1,4 +1,4 @@
-"""Profiles, pins, online counts, counters, attributes, and what is refused for Communities."""
+"""Profiles, pins, online counts, counters, attributes, and commands refused for Communities."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from tests.unit.worlds import ADMIN, CHANNEL, OWNER, Play
 NICK, GENDER, LEVEL = "Tag_Profile_IM_Nick", "Tag_Profile_IM_Gender", "Tag_Profile_IM_Level"
 
 
-def test_every_command_of_the_catalog_is_carried_out() -> None:
+def test_every_command_of_the_catalog_has_a_handler() -> None:
     assert set(HANDLERS) == set(COMMANDS)
 
 
-def test_profiles() -> None:
+def test_profiles_are_set_and_read() -> None:
     play = Play(app={"profile_fields": ["city"]})
     play.users("a")
     values = {NICK: "Ann", LEVEL: 3, GENDER: "Gender_Type_Female", "Tag_Profile_Custom_city": "Oslo"}
@@ -30,7 +30,7 @@ def test_profiles() -> None:
     assert "Fail_Account" not in play.call("portrait_get", "profile", To_Account=["a"], TagList=tags)
 
 
-def test_profile_fields_that_were_never_set_may_be_empty() -> None:
+def test_unset_profile_fields_are_empty_when_switched_on() -> None:
     play = Play(behaviour={"profile_empty_fields": True})
     reply = play.call("portrait_get", "profile", To_Account=[ADMIN], TagList=[NICK, LEVEL])
     assert [item["Value"] for item in reply["UserProfileItem"][0]["ProfileItem"]] == ["", 0]
@@ -54,7 +54,7 @@ def test_profile_fields_that_were_never_set_may_be_empty() -> None:
         ({"Value": "x"}, 40001),
     ],
 )
-def test_portrait_set_answers(item: dict[str, Any], code: int) -> None:
+def test_portrait_set_has_documented_code(item: dict[str, Any], code: int) -> None:
     play = Play()
     before = {"Tag": NICK, "Value": "kept"}
     play.call("portrait_set", "profile", From_Account=ADMIN, ProfileItem=[before])
@@ -64,7 +64,7 @@ def test_portrait_set_answers(item: dict[str, Any], code: int) -> None:
         assert play.world.state.profiles[ADMIN][NICK] == "kept"
 
 
-def test_portrait_refusals() -> None:
+def test_portrait_refusals_have_documented_codes() -> None:
     play = Play()
     item = [{"Tag": NICK, "Value": "x"}]
     assert play.code("portrait_set", "profile", From_Account="ghost", ProfileItem=item) == 40003
@@ -80,7 +80,7 @@ def pin(play: Play, seq: int, **fields: Any) -> int:
     return play.code("pin_message", GroupId=CHANNEL, MsgSeq=seq, **fields)
 
 
-def test_pins() -> None:
+def test_pins_are_limited_and_released_by_recall() -> None:
     play = Play(limits={"pins": 2})
     play.channel()
     for _ in range(3):
@@ -97,13 +97,13 @@ def test_pins() -> None:
     ]  # fmt: skip
 
 
-def test_pins_may_not_exist_yet() -> None:
+def test_pins_are_refused_when_switched_off() -> None:
     play = Play(behaviour={"pins": False})
     play.channel()
     assert pin(play, 1) == 10003
 
 
-def test_online_counts() -> None:
+def test_online_count_counts_a_user_once() -> None:
     play = Play()
     play.channel("a", "b")
     play.world.client("a").login()
@@ -134,12 +134,12 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-CARRIED_OUT = ("get_members", "group_set_key_values", "group_get_key_values")  # disputed, by default yes
+CARRIED_OUT = ("get_members", "group_set_key_values", "group_get_key_values")  # disputed, accepted by default
 REFUSED = [key for key, row in COMMANDS.items() if row.community in ("no", "disputed") and row.name not in CARRIED_OUT]
 
 
 @pytest.mark.parametrize("path", REFUSED)
-def test_not_for_communities(path: tuple[str, str]) -> None:
+def test_command_without_community_support_is_refused(path: tuple[str, str]) -> None:
     service, name = path
     play = Play()
     play.channel()
@@ -150,7 +150,7 @@ def test_not_for_communities(path: tuple[str, str]) -> None:
         assert play.code(name, service, **(body | {"GroupId": 5})) == 10004
 
 
-def test_topics_without_communities() -> None:
+def test_topic_creation_is_refused_without_communities() -> None:
     play = Play(app={"community": False})
     body = {"GroupId": CHANNEL, "TopicName": "t"}
     assert play.code("create_topic", "million_group_open_http_svc", **body) == 11000
@@ -161,7 +161,7 @@ def room(play: Play) -> dict[str, Any]:
     return {"GroupId": "room"}
 
 
-def test_counters_of_other_groups() -> None:
+def test_counters_of_other_groups_are_changed_within_limits() -> None:
     play = Play()
     group = room(play)
 
@@ -185,7 +185,7 @@ def test_counters_of_other_groups() -> None:
     assert play.call("get_group_counter", **group)["GroupCounter"] == []
 
 
-def test_attributes_of_other_groups() -> None:
+def test_attributes_of_other_groups_are_changed_within_limits() -> None:
     play = Play()
     group = room(play)
 
@@ -212,7 +212,7 @@ def test_attributes_of_other_groups() -> None:
     assert attributes() == {}
 
 
-def test_counters_and_attributes_can_be_switched_on_for_communities() -> None:
+def test_counters_and_attributes_of_communities_can_be_switched_on() -> None:
     play = Play(behaviour={"counters_on_community": True, "attributes_on_community": True})
     play.channel()
     assert play.code("get_group_counter", GroupId=CHANNEL) == 0

@@ -1,4 +1,4 @@
-"""State as data and back, deterministic and without secrets."""
+"""Snapshots of the state: complete, deterministic, without secrets."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tests.unit.worlds import CHANNEL, DAY, OWNER, Play, text
 
 
 def busy() -> Play:
-    """A world in which there is something of everything."""
+    """Return a state with an instance of everything."""
     play = Play(app={"member_fields": ["lvl"]})
     play.channel("a", "b", AppDefinedData=[{"Key": "ch_tag", "Value": "1"}], MaxMemberCount=100_000)
     play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="a", NameCard="Ann", Role="Admin")
@@ -54,14 +54,14 @@ def busy() -> Play:
 
 
 def through_json(play: Play) -> Play:
-    """Another world, loaded from the bytes that the first one wrote."""
+    """Return another state, loaded from the JSON bytes of the first one."""
     data = orjson.loads(orjson.dumps(play.world.dump()))
     other = Play(app={"member_fields": ["lvl"]})
     other.world.load(data)
     return other
 
 
-def test_a_loaded_world_is_the_same_world() -> None:
+def test_loaded_state_equals_the_dumped_state() -> None:
     play = busy()
     other = through_json(play)
     assert other.world.dump() == play.world.dump()
@@ -82,14 +82,14 @@ def test_a_loaded_world_is_the_same_world() -> None:
     assert other.code("account_import", "im_open_login_svc", UserID="gone") == 70399
 
 
-def test_a_repeat_is_known_after_loading() -> None:
+def test_repeat_is_recognised_after_loading() -> None:
     play = busy()
     body = {"GroupId": CHANNEL, "Random": 77, "From_Account": OWNER, "MsgBody": text()}
     first = play.call("send_group_msg", **body)
     assert through_json(play).call("send_group_msg", **body) == first
 
 
-def test_a_dump_is_a_copy() -> None:
+def test_dump_is_a_copy() -> None:
     play = busy()
     data = play.world.dump()
     before = orjson.dumps(data)
@@ -101,11 +101,11 @@ def test_a_dump_is_a_copy() -> None:
     assert orjson.dumps(data) == before
 
 
-def test_no_secret_is_in_it() -> None:
+def test_dump_contains_no_secret() -> None:
     assert DEFAULT_KEY.encode() not in orjson.dumps(busy().world.dump())
 
 
-def test_what_cannot_be_loaded_says_why_and_changes_nothing() -> None:
+def test_invalid_snapshot_is_refused_with_reason_and_without_change() -> None:
     play = busy()
     good = play.world.dump()
     group = good["groups"][0]
@@ -137,8 +137,8 @@ def test_what_cannot_be_loaded_says_why_and_changes_nothing() -> None:
         assert play.world.dump() == good
 
 
-def test_a_state_of_version_1_loads() -> None:
-    """The file was written by `busy` when a state had version 1."""
+def test_snapshot_of_version_1_is_loaded() -> None:
+    """The file was written by `busy` with version 1 of the state."""
     play = Play(app={"member_fields": ["lvl"]})
     old = orjson.loads(Path(__file__).with_name("state_version_1.json").read_bytes())
     assert old["version"] == 1
@@ -149,7 +149,7 @@ def test_a_state_of_version_1_loads() -> None:
     assert play.world.dump() | {"online": now["online"]} == now
 
 
-def test_a_large_world_is_many_small_records() -> None:
+def test_large_state_is_saved_in_many_small_records() -> None:
     play = Play()
     readers = [f"reader_{number}" for number in range(25_000)]
     for user in readers:
@@ -166,7 +166,7 @@ def test_a_large_world_is_many_small_records() -> None:
     assert len(other.world.state.groups[group.group_id].members) == 25_001
 
 
-def test_what_may_have_changed_something_is_counted() -> None:
+def test_change_counter_increases_only_after_possible_changes() -> None:
     play = Play()
     play.channel()
     play.users("a")
@@ -180,7 +180,7 @@ def test_what_may_have_changed_something_is_counted() -> None:
     assert play.world.changes > after
 
 
-def test_reset_forgets_everything() -> None:
+def test_reset_restores_the_initial_state() -> None:
     play = busy()
     play.world.reset()
     assert play.world.dump() == Play(app={"member_fields": ["lvl"]}).world.dump()

@@ -1,6 +1,6 @@
-"""What the receivers of these tests do with events: they write each into a table, so that a second time would show.
+"""Event handlers of these tests: each event is written into a table, so that a repetition is visible.
 
-`DATABASE_OF_EFFECTS` names the database of `register_with_key`; `register` uses the inbox's own, in its transaction.
+`register` uses the inbox's own database, in the transaction of the event.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS effect (account VARCHAR(80), who VARCHAR(80)
 
 
 def register(adapter: ChannelAdapter) -> None:
-    """Write a row for each event in the transaction that records that it was handled. No key, nothing unique."""
+    """Write a row for each event in the transaction that records it as handled. There is no key or unique column."""
 
     @adapter.events.on(Subscribed, transaction=True, other_mode=True)
     def write(event: Subscribed, connection: Any) -> None:
@@ -29,7 +29,7 @@ def register(adapter: ChannelAdapter) -> None:
 
 
 def register_nothing(adapter: ChannelAdapter) -> None:
-    """Hear events and do nothing: what is measured is not the handler."""
+    """Receive events and do nothing, so that the handler is not part of the measurement."""
 
     @adapter.events.on(Subscribed, other_mode=True)
     async def hear(event: Subscribed) -> None:
@@ -37,7 +37,7 @@ def register_nothing(adapter: ChannelAdapter) -> None:
 
 
 def register_slow(adapter: ChannelAdapter) -> None:
-    """Hear events and wait 50 ms for each, as for an answer of another service."""
+    """Receive events and wait 50 ms for each, as for the response of another service."""
 
     @adapter.events.on(Subscribed, other_mode=True)
     async def hear(event: Subscribed) -> None:
@@ -45,7 +45,7 @@ def register_slow(adapter: ChannelAdapter) -> None:
 
 
 def register_failing(adapter: ChannelAdapter) -> None:
-    """Refuse events of users called `bad...`, for ever; write the others."""
+    """Fail for events of users called `bad...`, always; write the others."""
     register(adapter)
 
     @adapter.events.on(Subscribed, other_mode=True)
@@ -60,7 +60,7 @@ def _in_order() -> bool:
 
 
 def register_deaf(adapter: ChannelAdapter) -> None:
-    """Hear events and never end, whoever asks for it."""
+    """Receive events and never end, even when cancelled."""
 
     @adapter.events.on(Subscribed, other_mode=True)
     async def wait(event: Subscribed) -> None:
@@ -70,7 +70,7 @@ def register_deaf(adapter: ChannelAdapter) -> None:
 
 
 def register_everything(adapter: ChannelAdapter) -> None:
-    """Write a row for each event of a channel: what it is, and the key of its webhook. Nothing is unique."""
+    """Write a row for each event of a channel: its type and the key of its webhook. No column is unique."""
 
     @adapter.events.on(ChannelEvent, transaction=True)
     def write(event: ChannelEvent, connection: Any) -> None:
@@ -81,7 +81,7 @@ def register_everything(adapter: ChannelAdapter) -> None:
 
 
 def register_both(adapter: ChannelAdapter) -> None:
-    """Write each event to the file `EFFECTS_FILE`, by a plain handler, and into the table, in the transaction."""
+    """Write each event to the file `EFFECTS_FILE` in a plain handler, and to the table in the transaction."""
 
     @adapter.events.on(Subscribed, other_mode=True)
     async def append(event: Subscribed) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks as an inbox gets them, made without a request."""
+"""Webhooks as an inbox receives them, created without a request."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ START = 1_736_000_000_000
 
 
 def followed(who: str, *, account: str = "@TOA#_a", at: int = 0, now: float = 1_736_000_000.0) -> WebhookEvent:
-    """`who` follows an account, `at` milliseconds after some moment."""
+    """Return the event that `who` followed an account, `at` milliseconds after a fixed time."""
     body = {
         "CallbackCommand": COMMAND,
         "Official_Account": account,
@@ -26,7 +26,7 @@ def who_of(event: WebhookEvent) -> str:
 
 
 class Recorder:
-    """A plan of one step that writes down who it was for, and fails as often as it is told."""
+    """A plan of one step that records the users of its events and fails as often as configured."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []

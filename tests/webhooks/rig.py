@@ -1,4 +1,4 @@
-"""Receivers in processes of their own: the installed command, with settings in a file."""
+"""Receivers in separate processes: the installed command, with settings in a file."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ COMMAND = Path(sys.executable).with_name("channel-adapter")
 
 
 def write_settings(folder: Path, url: str, webhooks: Any = None, **inbox: object) -> Path:
-    """A settings file for receivers whose events need no service."""
+    """Write a settings file for receivers whose events need no service, and return its path."""
     path = folder / "adapter.toml"
     lines = [
         f'sdkappid = {APP}\nkey = "{"0" * 64}"\nbase_url = "http://127.0.0.1:9"\ndatabase_url = {json.dumps(url)}',
@@ -34,14 +34,14 @@ def write_settings(folder: Path, url: str, webhooks: Any = None, **inbox: object
 
 
 class Process:
-    """A receiver that runs: where it listens, and a way to kill it."""
+    """A running receiver: its process and URL."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", url: str) -> None:
         self.process = process
         self.url = url
 
     def kill(self) -> None:
-        """SIGKILL, and wait for the system to notice."""
+        """Send SIGKILL and wait until the process has ended."""
         self.process.kill()
         self.process.wait()
 
@@ -75,7 +75,7 @@ def start(
 
 @contextmanager
 def receiver(settings: Path, **options: Any) -> Iterator[Process]:
-    """A receiver for the length of a block; told to end, and killed when it does not."""
+    """Run a receiver during a block; terminate it afterwards, and kill it if it does not end."""
     running = start(settings, **options)
     try:
         yield running
@@ -86,7 +86,7 @@ def receiver(settings: Path, **options: Any) -> Iterator[Process]:
 
 
 def engine_of(url: str) -> sa.Engine:
-    """The database of effects, with its table."""
+    """Return an engine of the effects database and create its table."""
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
         connection.execute(sa.text(TABLE))
@@ -94,13 +94,13 @@ def engine_of(url: str) -> sa.Engine:
 
 
 def effects(engine: sa.Engine) -> list[tuple[str, str]]:
-    """Account and user of each effect there was."""
+    """Return account and user of each effect."""
     with engine.connect() as connection:
         return [(str(row[0]), str(row[1])) for row in connection.execute(sa.text("SELECT account, who FROM effect"))]
 
 
 def wait_for_effects(engine: sa.Engine, number: int, seconds: float = 90) -> list[tuple[str, str]]:
-    """All effects once there are so many."""
+    """Return all effects once their number is reached."""
     end = time.monotonic() + seconds
     while len(found := effects(engine)) < number and time.monotonic() < end:
         time.sleep(0.05)
@@ -108,7 +108,7 @@ def wait_for_effects(engine: sa.Engine, number: int, seconds: float = 90) -> lis
 
 
 def wait_until_counted(engine: sa.Engine, name: str, number: int) -> None:
-    """Back when a receiver has written down that it counted so many; it does so every few moments."""
+    """Wait until a receiver has stored this count; it stores its counts periodically."""
     end = time.monotonic() + 90
     found = None
     while time.monotonic() < end:
@@ -122,7 +122,7 @@ def wait_until_counted(engine: sa.Engine, name: str, number: int) -> None:
 
 
 def wait_until_settled(engine: sa.Engine, number: int) -> None:
-    """Back when so many events are known and none of them is under way."""
+    """Wait until this many events are stored and none of them is waiting."""
     end = time.monotonic() + 90
     while time.monotonic() < end:
         with engine.connect() as connection:

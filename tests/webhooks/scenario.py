@@ -1,4 +1,4 @@
-"""A stub, an adapter whose receiver it calls over a socket, a second program of the app, and users with client apps."""
+"""A stub, an adapter with a receiver that it calls over a socket, a second program of the app, and client apps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ EventT = TypeVar("EventT", bound=Event)
 
 @dataclass
 class Scenario:
-    """Stub, adapter and receiver. `received` is what the app's handler got."""
+    """Stub, adapter and receiver. `received` contains the events of the app's handler."""
 
     stub: StubServer
     adapter: ChannelAdapter
@@ -37,12 +37,12 @@ class Scenario:
     received: list[Event] = field(default_factory=list)
 
     async def act(self, user: str, do: str, platform: str = "iOS", **arguments: Any) -> Any:
-        """Do what a user does in a client app, with the webhooks that it has, before and after."""
+        """Perform an action of a user in a client app, with its webhooks before and after."""
         action = UserAction.model_validate({"user": user, "do": do, "platform": platform, "with": arguments})
         return await perform(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
 
     async def until(self, kind: type[EventT], wanted: Callable[[EventT], bool] = lambda _: True) -> EventT:
-        """Wait for the first event of a kind and return it. The TimeoutError lists the received ones."""
+        """Wait for the first event of a type and return it. The TimeoutError lists the received ones."""
         try:
             async with asyncio.timeout(60):
                 while True:
@@ -54,7 +54,7 @@ class Scenario:
             raise TimeoutError(f"no {kind.__name__}, but {[type(event).__name__ for event in self.received]}") from None
 
     async def settle(self) -> list[Event]:
-        """Wait until no webhook is under way; return all received events."""
+        """Wait until no webhook is pending; return all received events."""
         await self.stub.webhooks.idle()
         async with asyncio.timeout(60):
             while self.waiting:  # noqa: ASYNC110 - counters have no waiters
@@ -62,18 +62,18 @@ class Scenario:
         return self.received
 
     def switch(self, **changes: Any) -> None:
-        """Change settings of the stub's webhooks."""
+        """Change webhook settings of the stub."""
         self.stub.webhooks.settings = self.stub.webhooks.settings.model_copy(update=changes)
 
     @property
     def waiting(self) -> int:
-        """Events that are stored and not handled."""
+        """Number of events that are stored and not handled."""
         counts = self.receiver.counters.snapshot()
         return int(counts.get("stored", 0)) - int(counts.get("handled", 0)) - int(counts.get("dead", 0))
 
 
 def settings_of(stub: StubServer, admin: str, **tables: Any) -> Settings:
-    """Settings of an adapter in front of the stub; `tables` by name."""
+    """Return settings of an adapter for the stub; `tables` by name."""
     table = {"webhooks": {"tokens": [TOKEN], **tables.pop("webhooks", {})}, **tables}
     return Settings.load(None, sdkappid=stub.sdkappid, key=stub.key, admin=admin, base_url=stub.url, **table)
 
@@ -82,7 +82,7 @@ def settings_of(stub: StubServer, admin: str, **tables: Any) -> Settings:
 async def open_scenario(
     *, stub: dict[str, Any] | None = None, retry: RetryPolicy | None = None, **tables: Any
 ) -> AsyncIterator[Scenario]:
-    """`stub` and `tables` are settings beside the usual ones, by table."""
+    """Open a scenario; `stub` and `tables` are additional settings, by table."""
     app = {"admins": [ADMIN, OTHER], "group_fields": ["ch_tag"]}
     played = StubSettings.model_validate({"app": app, **(stub or {})})
     async with (
@@ -92,7 +92,9 @@ async def open_scenario(
         serve(adapter, inbox=MemoryInbox(InboxOptions(retry or RetryPolicy(), window=0.0))) as (receiver, url),
     ):
         built = Scenario(server, adapter, other, receiver, url)
-        if "budget_seconds" not in tables.get("guard", {}):  # a busy machine is no service that waits for 2 seconds
+        if "budget_seconds" not in tables.get(
+            "guard", {}
+        ):  # on a busy machine a call can exceed the default of 2 seconds
             adapter.guard._settings = adapter.guard._settings.model_copy(update={"budget_seconds": 60.0})
         assert (await adapter.accounts.add([KEEPER, MATE, SAILOR])).complete
         server.webhooks.settings = ToReceiver(url=url, token=SecretStr(TOKEN), timeout=60.0)
@@ -102,11 +104,11 @@ async def open_scenario(
             built.received.append(event)
 
         yield built
-        await server.webhooks.stop()  # its connection is kept alive, and the receiver would wait for it
+        await server.webhooks.stop()  # the receiver would wait for its kept-alive connection
 
 
 async def lighthouse(built: Scenario, **more: Any) -> Scenario:
-    """With a channel of the keeper, and no event received yet."""
+    """Create a channel of the keeper, clear the received events and return the scenario."""
     await built.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER, **more)
     await built.settle()
     built.received.clear()

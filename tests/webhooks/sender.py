@@ -1,4 +1,4 @@
-"""The service as a sender: signed requests, many at once, written by hand from the documents [webhooks 1, 7]."""
+"""The service as a sender: concurrent signed requests, written from the documentation [webhooks 1, 7]."""
 
 import asyncio
 import hashlib
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 APP = 1_400_000_000
-TOKEN = "orchid-7f"  # the vector of the documents
+TOKEN = "orchid-7f"  # vector from the documentation
 COMMAND = "OfficialAccount.CallbackAfterAddSubscriber"
 
 
 def body(account: str, who: str, at: int, command: str = COMMAND) -> bytes:
-    """A user follows an official account: the one event that needs no look at the service to be understood."""
+    """Return the event that a user follows an official account; it is interpreted without a call to the service."""
     return json.dumps(
         {
             "CallbackCommand": command,
@@ -36,7 +36,7 @@ def query(command: str = COMMAND, *, app: int = APP, token: str = TOKEN, now: fl
 
 @dataclass
 class Sender:
-    """Keeps connections open and speaks plain HTTP/1.1 on them, which costs less than what it measures."""
+    """Keeps connections open and uses plain HTTP/1.1 on them, with less overhead than the measured code."""
 
     url: str
     statuses: dict[int, int] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Sender:
     lost: int = 0
 
     async def post(self, content: bytes, command: str = COMMAND, wire: "Wire | None" = None) -> int:
-        """One request; 0 when no answer came. Without a wire it has a connection of its own."""
+        """Send one request; return its status, or 0 without a response. Without a wire it opens a connection."""
         own = wire or Wire(self.url)
         begun = time.perf_counter()
         try:
@@ -61,7 +61,7 @@ class Sender:
         return status
 
     async def flood(self, bodies: list[bytes], connections: int) -> list[int]:
-        """All bodies as fast as they are answered, over so many connections; the status of each."""
+        """Send all bodies as fast as they are answered, over this many connections; return their statuses."""
         answers = [0] * len(bodies)
         waiting = iter(range(len(bodies)))
 
@@ -75,13 +75,13 @@ class Sender:
         return answers
 
     async def insist(self, bodies: list[bytes], connections: int) -> None:
-        """The same until each is acknowledged: a busy machine may answer 503 first."""
+        """Send all bodies until each is acknowledged; a busy machine may answer 503 first."""
         while bodies:
             answers = await self.flood(bodies, connections)
             bodies = [content for content, status in zip(bodies, answers, strict=True) if status != 200]
 
     async def pace(self, bodies: list[bytes], per_second: float, connections: int = 32) -> None:
-        """Bodies at a steady rate, whether answers come or not."""
+        """Send bodies at a steady rate, independent of the responses."""
         free: asyncio.Queue[Wire] = asyncio.Queue()
         for _ in range(connections):
             free.put_nowait(Wire(self.url))
@@ -100,13 +100,13 @@ class Sender:
             await free.get_nowait().close()
 
     def percentile(self, share: float) -> float:
-        """Seconds within which this share of the answers came."""
+        """Return the seconds within which this share of the responses arrived."""
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
 class Wire:
-    """One connection, opened when it is needed and again after it was closed."""
+    """One connection, opened when needed and reopened after it was closed."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -114,7 +114,7 @@ class Wire:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, content: bytes, query_string: str) -> int:
-        """The status of the answer."""
+        """Return the status of the response."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams

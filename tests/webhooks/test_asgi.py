@@ -1,4 +1,4 @@
-"""The receiver as an ASGI application: what a server sends it, apart from good requests and refused ones."""
+"""The receiver as an ASGI application: messages of the server beside ordinary accepted and refused requests."""
 
 import asyncio
 import re
@@ -57,7 +57,7 @@ async def started() -> AsyncIterator[AsgiReceiver]:
         yield hooks
 
 
-async def test_life_of_a_server_is_that_of_adapter_and_receiver() -> None:
+async def test_lifespan_of_server_opens_and_closes_adapter_and_receiver() -> None:
     adapter = ChannelAdapter.open(settings())
     app = asgi(adapter, path="/hooks")
     life = Connection(app, {"type": "lifespan"})
@@ -71,7 +71,7 @@ async def test_life_of_a_server_is_that_of_adapter_and_receiver() -> None:
     await life.task
 
 
-async def test_start_that_fails_is_reported_to_the_server(tmp_path: Path) -> None:
+async def test_failed_startup_is_reported_to_the_server(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     app = asgi(ChannelAdapter.open(settings(ca_file=str(tmp_path / "ca.pem"))))
     life = Connection(app, {"type": "lifespan"})
@@ -83,7 +83,7 @@ async def test_start_that_fails_is_reported_to_the_server(tmp_path: Path) -> Non
         await life.task
 
 
-async def test_body_in_parts_is_read_to_its_end() -> None:
+async def test_body_in_parts_is_read_completely() -> None:
     async with started() as hooks:
         served = request(hooks, "/mounted/hooks/", root_path="/mounted")
         for part in (GOOD[:9], b"", GOOD[9:]):
@@ -92,7 +92,7 @@ async def test_body_in_parts_is_read_to_its_end() -> None:
         assert (await served.answer())["status"] == 200
 
 
-async def test_client_that_goes_away_ends_its_request() -> None:
+async def test_disconnected_client_ends_its_request() -> None:
     async with started() as hooks:
         served = request(hooks)
         await served.tell("http.request", body=GOOD[:9], more_body=True)
@@ -102,7 +102,7 @@ async def test_client_that_goes_away_ends_its_request() -> None:
         assert hooks.receiver.counters.refused == {"not_json": 1}
 
 
-async def test_other_paths_and_other_protocols_are_refused() -> None:
+async def test_other_paths_and_protocols_are_refused() -> None:
     async with started() as hooks:
         for path in ("/", "/hooksmore", "/hooks/more", "/elsewhere"):
             served = request(hooks, path)
@@ -112,7 +112,7 @@ async def test_other_paths_and_other_protocols_are_refused() -> None:
         assert await Connection(hooks, {"type": "websocket"}).answer() == {"type": "websocket.close"}
 
 
-async def test_connections_of_http_2_are_not_told_to_close() -> None:
+async def test_http_2_response_has_no_connection_header() -> None:
     async with started() as hooks:
         for version, told in (("1.1", True), ("2", False)):
             served = request(hooks, method="PUT", http_version=version)
@@ -123,7 +123,7 @@ async def test_connections_of_http_2_are_not_told_to_close() -> None:
 
 
 @pytest.mark.parametrize("server", ["aiohttp", "asgi"])
-async def test_slow_bodies_and_endless_bodies_are_cut(server: str) -> None:
+async def test_slow_and_endless_bodies_are_refused(server: str) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(BODY_BYTES // 2**16 + 1):
             yield b" " * 2**16

@@ -1,4 +1,4 @@
-"""What the adapter itself does about events of client apps: reactions, memories, the directory, unread counts."""
+"""Built-in handling of events of client apps: reactions, caches, channel registry, unread counts."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ async def test_reactions_of_clients_are_merged(tmp_path: Path) -> None:
         assert (await scenario.adapter.reactions.get(ref)).counts == {"❤️": 1}
 
 
-async def test_reactions_are_deleted_with_the_post_and_the_channel(tmp_path: Path) -> None:
+async def test_reactions_are_deleted_with_the_post(tmp_path: Path) -> None:
     async with open_scenario(database_url=database(tmp_path)) as scenario:
         await lighthouse(scenario)
         await scenario.act(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -56,7 +56,7 @@ async def test_reactions_are_deleted_with_the_post_and_the_channel(tmp_path: Pat
         assert scenario.receiver.counters.snapshot().get("dead", 0) == 0
 
 
-async def test_repeats_and_disorder_merge_to_the_same_reactions(tmp_path: Path) -> None:
+async def test_repeated_and_reordered_events_merge_to_the_same_reactions(tmp_path: Path) -> None:
     async with open_scenario(database_url=database(tmp_path)) as scenario:
         await lighthouse(scenario)
         await scenario.act(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -70,7 +70,7 @@ async def test_repeats_and_disorder_merge_to_the_same_reactions(tmp_path: Path) 
         assert len([event for event in scenario.received if isinstance(event, e.ReactionChanged)]) == 5
 
 
-async def test_user_who_unsubscribes_in_a_client_is_unassigned() -> None:
+async def test_user_unsubscribed_in_client_is_removed_from_conversation_group() -> None:
     async with open_scenario() as scenario:
         await lighthouse(scenario)
         await scenario.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
@@ -91,7 +91,7 @@ async def filed(scenario: Scenario) -> set[str]:
 
 @pytest.mark.parametrize("trouble", [{"code": 60003}, {"status": 503}], ids=["refused", "away"])
 async def test_temporary_failure_to_unassign_is_retried(trouble: dict[str, Any]) -> None:
-    """The app does not wait for that, and hears of it once."""
+    """The app does not wait for the retry and receives the event once."""
     async with open_scenario(retry=RetryPolicy(3, 0.05), total_seconds=2.0) as scenario:
         await lighthouse(scenario)
         await scenario.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
@@ -105,7 +105,7 @@ async def test_temporary_failure_to_unassign_is_retried(trouble: dict[str, Any])
         assert len([event for event in scenario.received if isinstance(event, e.Unsubscribed)]) == 1
 
 
-async def test_permanent_failure_to_unassign_is_a_dead_letter() -> None:
+async def test_permanent_failure_to_unassign_becomes_a_dead_letter() -> None:
     async with open_scenario(retry=RetryPolicy(2, 0.01)) as scenario:
         await lighthouse(scenario)
         await scenario.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
@@ -134,7 +134,7 @@ async def test_post_recalled_by_a_client_is_not_unread() -> None:
         assert (await scenario.adapter.unread.get(SAILOR)).badge == 1
 
 
-async def test_no_conversation_group_is_changed_when_assignment_is_off() -> None:
+async def test_conversation_groups_are_unchanged_when_assignment_is_off() -> None:
     async with open_scenario(unread={"assign": False}) as scenario:
         await lighthouse(scenario)
         await scenario.act(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -143,7 +143,7 @@ async def test_no_conversation_group_is_changed_when_assignment_is_off() -> None
         assert [call.command for call in scenario.stub.log if "contact_group" in call.command] == []
 
 
-async def test_caches_are_corrected(tmp_path: Path) -> None:
+async def test_events_correct_cached_roles_owner_and_channel(tmp_path: Path) -> None:
     async with open_scenario() as scenario:
         await lighthouse(scenario)
         await scenario.act(MATE, "join", group_id=LIGHTHOUSE)
@@ -163,7 +163,7 @@ async def test_caches_are_corrected(tmp_path: Path) -> None:
             await scenario.adapter.posts.publish(LIGHTHOUSE, Text("too late"))
 
 
-async def test_the_directory_of_channels() -> None:
+async def test_registry_records_channel_changes_posts_and_deletion() -> None:
     async with open_scenario() as scenario:
         known = scenario.adapter.pipeline.registry
         await lighthouse(scenario)
@@ -181,7 +181,7 @@ async def test_the_directory_of_channels() -> None:
         assert remembered.deleted_at is not None
 
 
-async def test_a_late_event_of_a_deleted_channel_is_still_one_of_a_channel() -> None:
+async def test_late_event_of_deleted_channel_is_a_channel_event() -> None:
     async with open_scenario() as scenario:
         await lighthouse(scenario)
         await scenario.other.channels.delete(LIGHTHOUSE)
@@ -195,8 +195,8 @@ async def test_a_late_event_of_a_deleted_channel_is_still_one_of_a_channel() -> 
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_an_ordinary_community_under_the_id_of_what_is_gone(known: bool) -> None:
-    """A channel was deleted, or a group that no user here knew; what is made there afterwards is its own thing."""
+async def test_ordinary_community_under_the_id_of_a_deleted_channel_is_other(known: bool) -> None:
+    """A channel or an unknown group was deleted; a Community created later under its id is independent of it."""
     async with open_scenario(webhooks={"other_groups": True, "window_seconds": 600}) as scenario:
         if known:
             await lighthouse(scenario)
@@ -212,11 +212,11 @@ async def test_an_ordinary_community_under_the_id_of_what_is_gone(known: bool) -
         ordinary = {"Type": "Community", "Name": "Quay", "GroupId": LIGHTHOUSE, "ApplyJoinOption": "FreeAccess"}
         await scenario.other.call(GROUPS, "create_group", ordinary)
         await scenario.act(SAILOR, "join", group_id=LIGHTHOUSE)
-        await scenario.act(SAILOR, "post", group_id=LIGHTHOUSE, body="ahoy")  # only staff posts in channels
+        await scenario.act(SAILOR, "post", group_id=LIGHTHOUSE, body="ahoy")  # only staff can post in channels
         assert [type(event) for event in await scenario.settle()] == [e.Other] * 2
 
 
-async def test_restarted_receiver_knows_the_channels(tmp_path: Path) -> None:
+async def test_restarted_receiver_confirms_deletion_of_known_channel(tmp_path: Path) -> None:
     url = database(tmp_path)
     async with open_scenario(database_url=url) as scenario:
         await lighthouse(scenario)

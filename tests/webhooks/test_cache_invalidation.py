@@ -1,4 +1,4 @@
-"""Memories of a receiver that did not get the event: it hears of the change through the database."""
+"""Caches of a receiver that did not receive the event: the change is published through the database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +20,7 @@ from tests.webhooks.scenario import ADMIN, KEEPER, LIGHTHOUSE, MATE, Scenario, l
 
 GROUPS = "group_open_http_svc"
 QUAY = ChannelId("@TGS#_quay")
-PATIENCE = 60  # a memory is believed for 300
+PATIENCE = 60  # cache entries are valid for 300
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,7 +33,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def two_receivers(url: str) -> AsyncIterator[tuple[Scenario, ChannelAdapter]]:
-    """The stub's webhooks go to the first; the second shares its database and hears nothing else."""
+    """Start two receivers; the stub's webhooks go to the first, the second only shares its database."""
     async with (
         open_scenario(database_url=url) as scenario,
         ChannelAdapter.open(settings_of(scenario.stub, ADMIN, database_url=url)) as second,
@@ -44,7 +44,7 @@ async def two_receivers(url: str) -> AsyncIterator[tuple[Scenario, ChannelAdapte
         await scenario.settle()
         changes = second.pipeline.invalidation._table
         assert changes is not None
-        await changes.published()  # of the creation: what follows is about what follows
+        await changes.published()  # ignore the invalidations of the creation
         yield scenario, second
 
 
@@ -54,7 +54,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> None:
+async def test_changed_role_is_removed_from_caches_of_all_receivers(url: str) -> None:
     async with two_receivers(url) as (scenario, second):
         roles, keeper = community(second).role_cache, UserId(KEEPER)
 
@@ -68,13 +68,13 @@ async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> No
             await scenario.other.call(GROUPS, "modify_group_member_info", {**member, "Role": name})
             await until(lambda: (LIGHTHOUSE, MATE) not in roles._posters)
             assert await may_post() is allowed
-        assert (LIGHTHOUSE, keeper) in roles._posters  # only whom it is about
+        assert (LIGHTHOUSE, keeper) in roles._posters  # other users stay cached
         await scenario.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": MATE})
         await until(lambda: (LIGHTHOUSE, keeper) not in roles._posters)
         await scenario.settle()
 
 
-async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) -> None:
+async def test_changed_channel_is_removed_from_caches_of_all_receivers(tmp_path: Path) -> None:
     async with two_receivers(f"sqlite:///{tmp_path / 'adapter.db'}") as (scenario, second):
         directory = community(second).channel_cache
         assert await second.pipeline.resolver.is_channel(LIGHTHOUSE)
@@ -89,7 +89,7 @@ async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) 
         await scenario.settle()
 
 
-async def test_invalidations_are_read_once_and_own_ones_are_not_read(url: str) -> None:
+async def test_invalidations_are_read_once_and_not_by_their_publisher(url: str) -> None:
     mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
     assert await mine.published() == await theirs.published() == []
     role, everything = Invalidation(QUAY, UserId(MATE)), Invalidation(QUAY)
@@ -106,7 +106,7 @@ async def test_invalidations_are_read_once_and_own_ones_are_not_read(url: str) -
     await theirs.close()
 
 
-async def test_invalidation_that_is_committed_late_is_read_and_old_ones_are_deleted(url: str) -> None:
+async def test_late_invalidation_is_read_and_old_ones_are_deleted(url: str) -> None:
     mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
     await theirs.published()
     await mine.publish([Invalidation(QUAY)])
@@ -130,7 +130,7 @@ async def test_invalidation_that_is_committed_late_is_read_and_old_ones_are_dele
 
 
 class Away:
-    """Changes that cannot be read at first."""
+    """Invalidations that cannot be read at first."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -158,8 +158,8 @@ async def test_invalidations_are_read_again_after_a_failure(
         assert "webhooks.changes_not_heard" in caplog.text
 
 
-async def test_without_a_database_no_invalidation_is_published() -> None:
+async def test_publishing_without_a_database_does_nothing() -> None:
     async with open_scenario() as scenario:
         alone = scenario.adapter.pipeline.invalidation
         await alone.publish(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
-        await alone.listen()  # there is no user to listen to
+        await alone.listen()  # returns without a database

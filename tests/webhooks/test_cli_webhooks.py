@@ -1,4 +1,4 @@
-"""`webhooks serve`, `list`, `retry`, `drop`, `tail`, `stats`: the installed command on an inbox with a dead letter."""
+"""`webhooks serve`, `list`, `retry`, `drop`, `tail`, `stats`: the installed command, with dead letters."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ START = 1_736_000_000_000
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Settings of an inbox that has handled two events and given up two; its receiver has ended."""
+    """Return settings of an inbox with two handled events and two dead letters; its receiver has ended."""
     folder = tmp_path_factory.mktemp("used")
     url = f"sqlite:///{folder / 'inbox.db'}"
     settings = write_settings(folder, url, attempts=2, retry_seconds=0.01)
@@ -48,7 +48,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return settings
 
 
-def test_lock_file_of_a_receiver_is_private(used: Path) -> None:
+def test_lock_file_of_receiver_is_private(used: Path) -> None:
     assert stat.S_IMODE((used.parent / "inbox.db.receiver.lock").stat().st_mode) == 0o600
 
 
@@ -65,7 +65,7 @@ def rows(settings: Path, capsys: pytest.CaptureFixture[str], *words: str) -> lis
 
 
 @pytest.mark.parametrize("words", [["--past", "9"], ["--past", "9", "--json"]], ids=["text", "json"])
-def test_ctrl_c_is_the_usual_end_of_tail(used: Path, words: list[str]) -> None:
+def test_ctrl_c_ends_tail_with_success(used: Path, words: list[str]) -> None:
     command = [str(COMMAND), "webhooks", "tail", *words, "--config", str(used)]
     tail = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert tail.stdout is not None
@@ -76,7 +76,7 @@ def test_ctrl_c_is_the_usual_end_of_tail(used: Path, words: list[str]) -> None:
     assert all(line.endswith(b"\n") for line in (*shown, *more.splitlines(keepends=True)))
 
 
-def test_ctrl_c_is_the_usual_end_of_serve(tmp_path: Path) -> None:
+def test_ctrl_c_ends_serve_with_success(tmp_path: Path) -> None:
     settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
     errors = tmp_path / "stderr"
     running = start(settings, stderr=errors)
@@ -106,14 +106,14 @@ def test_failed_events_are_listed_counted_and_tailed(used: Path, capsys: pytest.
     assert run(used, "tail", "--seconds", "0.1", capsys=capsys)[1] == ""
 
 
-def test_dead_letters_are_dropped_and_given_new_attempts(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dead_letters_are_dropped_and_retried(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (letter["key"] for letter in rows(used, capsys))
     assert run(used, "drop", first, "no-such-key", capsys=capsys)[0] == 3
     assert run(used, "drop", first, capsys=capsys)[0] == 1
     assert run(used, "retry", capsys=capsys)[0] == 2
     assert run(used, "retry", "--all", capsys=capsys)[0] == 0
     assert [row["key"] for row in rows(used, capsys, "--waiting")] == [second]
-    with receiver(used):  # its handler takes all users
+    with receiver(used):  # its handler accepts all users
         end = time.monotonic() + 90
         while rows(used, capsys, "--waiting") and time.monotonic() < end:
             time.sleep(0.2)
@@ -139,14 +139,16 @@ def test_unusable_options_of_serve_are_reported(
 
 
 @pytest.mark.parametrize("words", [["list"], ["stats"], ["tail"], ["retry", "--all"], ["drop", "--all"]])
-def test_listing_creates_no_database(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_on_missing_inbox_create_no_database(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
     code, _, err = run(settings, *words, capsys=capsys)
     assert (code, "no receiver has run" in err) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["adapter.toml"]
 
 
-def test_missing_database_exits_with_service_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_database_exits_with_service_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = write_settings(tmp_path, "postgresql://u:hidden@127.0.0.1:1/d")
     code, _, err = run(settings, "serve", "--port", "0", capsys=capsys)
     assert (code, "hidden" in err) == (7, False), err
@@ -154,14 +156,14 @@ def test_missing_database_exits_with_service_failure(tmp_path: Path, capsys: pyt
 
 @pytest.mark.parametrize("words", [["serve", "--port", "0"], ["list"]])
 @pytest.mark.parametrize("url", ["postgresql://u:hidden@host:no_port/d", "sqlite:///"])
-def test_a_bad_url_is_a_bad_setting(
+def test_malformed_database_url_exits_with_usage_error(
     url: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = run(write_settings(tmp_path, url), *words, capsys=capsys)
     assert (code, "database_url" in err, "hidden" in err) == (2, True, False), err
 
 
-def test_memory_inbox_has_no_rows_to_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_of_memory_inbox_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'unused.db'}", kind="memory")
     code, _, err = run(settings, "list", capsys=capsys)
     assert (code, "memory inbox" in err) == (2, True)

@@ -1,4 +1,4 @@
-"""`adapter.events`: who hears what, how often, and what a loop over a stream promises."""
+"""`adapter.events`: delivery to handlers, repetitions, and loops over a stream."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ async def inbox(adapter: ChannelAdapter) -> AsyncIterator[MemoryInbox]:
     await made.stop()
 
 
-async def test_handler_gets_its_kinds_and_their_subclasses(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
+async def test_handler_receives_its_types_and_their_subclasses(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
     heard: list[tuple[str, str]] = []
     adapter.events.on(other_mode=True)(lambda event: heard.append(("all", type(event).__name__)))
     adapter.events.on(ChannelEvent, other_mode=True)(lambda event: heard.append(("accounts", type(event).__name__)))
@@ -49,9 +49,7 @@ async def test_handler_gets_its_kinds_and_their_subclasses(adapter: ChannelAdapt
     ]  # fmt: skip
 
 
-async def test_events_of_the_other_mode_go_to_handlers_that_ask_for_them(
-    adapter: ChannelAdapter, inbox: MemoryInbox
-) -> None:
+async def test_events_of_other_mode_are_delivered_only_on_request(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
     received: list[tuple[str, bool]] = []
     adapter.events.on()(lambda event: received.append(("all", event.other_mode)))
     adapter.events.on(Subscribed)(lambda event: received.append(("default", event.other_mode)))
@@ -66,7 +64,7 @@ async def test_events_of_the_other_mode_go_to_handlers_that_ask_for_them(
     assert received == [("both", True)]
 
 
-async def test_only_the_handler_that_failed_is_called_again_with_the_same_key(
+async def test_only_the_failed_handler_is_called_again_with_the_same_key(
     adapter: ChannelAdapter, inbox: MemoryInbox
 ) -> None:
     keys: list[str | None] = []
@@ -91,9 +89,7 @@ async def test_only_the_handler_that_failed_is_called_again_with_the_same_key(
     assert adapter.events.key is None
 
 
-async def test_a_loop_gets_events_and_acknowledges_by_asking_for_the_next(
-    adapter: ChannelAdapter, inbox: MemoryInbox
-) -> None:
+async def test_loop_acknowledges_an_event_by_requesting_the_next(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
     stream = adapter.events.stream(Subscribed, other_mode=True)
     for number in range(3):
         await inbox.store(followed(f"u{number}", at=number))
@@ -110,7 +106,7 @@ async def test_a_loop_gets_events_and_acknowledges_by_asking_for_the_next(
     assert len(await adapter.events.plan(followed("later"))) == 0
 
 
-async def test_two_functions_of_one_name_are_two_handlers(adapter: ChannelAdapter) -> None:
+async def test_functions_of_the_same_name_are_separate_handlers(adapter: ChannelAdapter) -> None:
     for _ in range(2):
 
         @adapter.events.on(other_mode=True)
@@ -121,8 +117,8 @@ async def test_two_functions_of_one_name_are_two_handlers(adapter: ChannelAdapte
     assert len({step.name for step in steps}) == 2
 
 
-async def test_a_stream_that_ended_leaves_no_name_twice(adapter: ChannelAdapter) -> None:
-    """Steps are known by their names: of two with one name the second would count as done."""
+async def test_ended_stream_leaves_unique_step_names(adapter: ChannelAdapter) -> None:
+    """Steps are identified by their names: with a duplicate name the second step would count as done."""
     streams = [adapter.events.stream(Unknown) for _ in range(2)]
     await streams[0].aclose()
     with pytest.raises(StopAsyncIteration):
@@ -147,7 +143,7 @@ async def test_unread_stream_delays_no_event(adapter: ChannelAdapter, inbox: Mem
     assert inbox.counters["handled"] == 1
 
 
-async def test_a_loop_that_waits_ends_when_its_stream_is_closed(adapter: ChannelAdapter) -> None:
+async def test_waiting_loop_ends_when_its_stream_is_closed(adapter: ChannelAdapter) -> None:
     stream = adapter.events.stream()
 
     async def read() -> list[Event]:
@@ -159,14 +155,14 @@ async def test_a_loop_that_waits_ends_when_its_stream_is_closed(adapter: Channel
     assert await asyncio.wait_for(reading, 60) == []
 
 
-async def test_handler_for_what_is_no_event_is_refused(adapter: ChannelAdapter) -> None:
+async def test_handler_for_other_type_than_event_is_refused(adapter: ChannelAdapter) -> None:
     with pytest.raises(TypeError, match="is no event"):
         adapter.events.on(str)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="is no event"):
         adapter.events.stream(str)  # type: ignore[type-var]
 
 
-async def test_coroutine_function_with_a_transaction_is_refused_when_it_is_registered(adapter: ChannelAdapter) -> None:
+async def test_coroutine_handler_with_transaction_is_refused_at_registration(adapter: ChannelAdapter) -> None:
     async def handle(event: Event, connection: Any) -> None:
         raise AssertionError
 

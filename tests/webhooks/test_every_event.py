@@ -1,4 +1,4 @@
-"""A user acts, mostly in a client app; the webhook crosses a socket, and the handler of the app gets the event."""
+"""Actions of users, mostly in client apps: the webhook is sent over a socket, and the app's handler is called."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from tests.webhooks.scenario import ADMIN, KEEPER, LIGHTHOUSE, MATE, OTHER, SAIL
 GROUPS = "group_open_http_svc"
 OFFICIAL = "official_account_open_http_svc"
 GAZETTE = ChannelId("@TOA#_gazette")
-ANSWERS_LOST = 2  # of each request, from the first on
+ANSWERS_LOST = 2  # of each request, starting with the first
 TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
 
 
@@ -39,26 +39,26 @@ async def light(scenario: Scenario) -> Scenario:
 
 
 def about(event: e.Event) -> tuple[Any, ...]:
-    """What every event of a client app says: when, where, who, and that it is no echo."""
+    """Return platform, user and echo flag of an event, which must have a time."""
     assert event.at is not None
     return event.platform, event.by, event.own
 
 
-async def test_user_subscribes(light: Scenario) -> None:
+async def test_join_in_client_app_is_reported_as_subscribed(light: Scenario) -> None:
     await light.act(SAILOR, "join", "Android", group_id=LIGHTHOUSE)
     event = await light.until(e.Subscribed)
     assert (event.channel, event.users, event.invited) == (LIGHTHOUSE, (SAILOR,), False)
     assert about(event) == (e.Platform.ANDROID, SAILOR, False)
 
 
-async def test_subscribed_by_another_program(light: Scenario) -> None:
+async def test_subscription_by_another_program_is_reported_as_invited(light: Scenario) -> None:
     await light.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])
     event = await light.until(e.Subscribed)
     assert (event.users, event.invited) == ((SAILOR, MATE), True)
     assert about(event) == (e.Platform.SERVER, OTHER, False)
 
 
-async def test_unsubscribed(light: Scenario) -> None:
+async def test_leaving_and_removal_are_reported_as_unsubscribed(light: Scenario) -> None:
     await light.act(SAILOR, "join", group_id=LIGHTHOUSE)
     await light.act(SAILOR, "leave", "Web", group_id=LIGHTHOUSE)
     left = await light.until(e.Unsubscribed)
@@ -70,7 +70,7 @@ async def test_unsubscribed(light: Scenario) -> None:
     assert (removed.reason, removed.platform) == (e.Departure.REMOVED, e.Platform.SERVER)
 
 
-async def test_a_channel_is_created_changed_and_deleted(scenario: Scenario) -> None:
+async def test_channel_creation_change_and_deletion_are_reported(scenario: Scenario) -> None:
     await scenario.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
     created = await scenario.until(e.ChannelCreated)
     assert (created.channel, created.name, created.owner) == (LIGHTHOUSE, "Lighthouse", KEEPER)
@@ -88,13 +88,13 @@ async def test_a_channel_is_created_changed_and_deleted(scenario: Scenario) -> N
     assert about(deleted)[0] is e.Platform.SERVER
 
 
-async def test_channel_is_full(scenario: Scenario) -> None:
+async def test_full_channel_is_reported(scenario: Scenario) -> None:
     await lighthouse(scenario, max_subscribers=1)
     await scenario.act(SAILOR, "join", group_id=LIGHTHOUSE)
     assert (await scenario.until(e.ChannelFull)).channel == LIGHTHOUSE
 
 
-async def test_post_is_published_edited_and_recalled(light: Scenario) -> None:
+async def test_published_edited_and_recalled_post_is_reported(light: Scenario) -> None:
     await light.act(KEEPER, "post", "macOS", group_id=LIGHTHOUSE, body="fog", random=77)
     published = await light.until(e.PostPublished)
     ref = PostRef(LIGHTHOUSE, published.post.ref.seq)
@@ -111,8 +111,8 @@ async def test_post_is_published_edited_and_recalled(light: Scenario) -> None:
     assert (recalled.refs, recalled.by) == ((ref,), KEEPER)
 
 
-async def test_first_post_of_a_recreated_channel_is_no_repeat(light: Scenario) -> None:
-    """Its number has been there before; it is no repeat."""
+async def test_first_post_of_recreated_channel_is_not_a_repeat(light: Scenario) -> None:
+    """Its number existed in the deleted channel."""
     await light.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog")
     first = await light.until(e.PostPublished)
     await light.other.channels.delete(LIGHTHOUSE)
@@ -123,7 +123,7 @@ async def test_first_post_of_a_recreated_channel_is_no_repeat(light: Scenario) -
     assert (second.post.ref, second.post.parts) == (first.post.ref, (Text("haze"),))
 
 
-async def test_a_post_that_fails_is_lost(light: Scenario) -> None:
+async def test_failed_post_is_reported_as_lost(light: Scenario) -> None:
     await light.act(SAILOR, "join", group_id=LIGHTHOUSE)
     with pytest.raises(Refusal):
         await light.act(SAILOR, "post", group_id=LIGHTHOUSE, body="let me in", random=5)
@@ -132,13 +132,15 @@ async def test_a_post_that_fails_is_lost(light: Scenario) -> None:
     assert lost.code == 10017
 
 
-async def test_a_post_that_vanishes_is_lost() -> None:
-    """Above the messages a second of a group the service throws some away, and tells their authors nothing."""
+async def test_vanished_post_is_reported_as_lost() -> None:
+    """Above a group's messages per second the service drops some messages and reports success to their authors."""
     async with open_scenario(
         stub={"limits": {"messages_per_second": 2}}, webhooks={"lost_after_seconds": 0.2}
     ) as scenario:
         await lighthouse(scenario)
-        scenario.switch(commands=("Group.CallbackBefore*", "Group.CallbackAfter*"))  # the exception would say it, too
+        scenario.switch(
+            commands=("Group.CallbackBefore*", "Group.CallbackAfter*")
+        )  # the exception event would report it, too
         for number in range(1, 6):
             await scenario.act(KEEPER, "post", group_id=LIGHTHOUSE, body=f"post {number}", random=number)
         await scenario.settle()
@@ -151,7 +153,7 @@ async def test_a_post_that_vanishes_is_lost() -> None:
         assert {event.dedupe for event in scenario.received if isinstance(event, e.PostLost)} == gone
 
 
-async def test_a_reaction(light: Scenario) -> None:
+async def test_reaction_and_its_removal_are_reported(light: Scenario) -> None:
     await light.act(SAILOR, "join", group_id=LIGHTHOUSE)
     await light.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", supports_extensions=True)
     ref = (await light.until(e.PostPublished)).post.ref
@@ -165,7 +167,7 @@ async def test_a_reaction(light: Scenario) -> None:
     assert [(each.user, each.emoji) for each in gone.changes] == [(SAILOR, ())]
 
 
-async def test_roles_and_owners(light: Scenario) -> None:
+async def test_role_and_owner_changes_are_reported(light: Scenario) -> None:
     await light.act(MATE, "join", group_id=LIGHTHOUSE)
     member = {"GroupId": LIGHTHOUSE, "Member_Account": MATE}
     await light.other.call(GROUPS, "modify_group_member_info", {**member, "Role": "Admin"})
@@ -179,7 +181,7 @@ async def test_roles_and_owners(light: Scenario) -> None:
 
 
 async def test_rate_alarm_reduces_the_rate(scenario: Scenario) -> None:
-    await scenario.other.call(GROUPS, "get_appid_group_list", {"Limit": 1})  # once a second is its limit
+    await scenario.other.call(GROUPS, "get_appid_group_list", {"Limit": 1})  # its limit is once a second
     alarm = await scenario.until(e.RateAlarm)
     assert (alarm.service, alarm.command, alarm.allowed) == (GROUPS, "get_appid_group_list", 1)
     assert alarm.calls >= 1
@@ -190,7 +192,7 @@ async def test_rate_alarm_reduces_the_rate(scenario: Scenario) -> None:
     assert limiter.rate(SEND_GROUP_MSG) < before
 
 
-async def test_official_accounts(scenario: Scenario) -> None:
+async def test_events_of_official_accounts_are_reported(scenario: Scenario) -> None:
     call = scenario.other.call
     account = {"Official_Account": GAZETTE}
     made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette", "MaxSubscriberNum": 1}
@@ -217,7 +219,7 @@ async def test_official_accounts(scenario: Scenario) -> None:
     assert (await scenario.until(e.ChannelDeleted)).owner == KEEPER
 
 
-async def test_unknown_webhooks_keep_their_body(scenario: Scenario) -> None:
+async def test_unknown_webhook_is_reported_with_its_body(scenario: Scenario) -> None:
     trigger = scenario.stub.webhooks.trigger
     await trigger("Group.CallbackAfterSomethingNew", Colour="red")
     event = await scenario.until(e.Unknown)
@@ -228,7 +230,7 @@ async def test_unknown_webhooks_keep_their_body(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("told", [False, True])
-async def test_other_groups(told: bool) -> None:
+async def test_events_of_other_groups_are_reported_only_when_switched_on(told: bool) -> None:
     async with open_scenario(webhooks={"other_groups": told}) as scenario:
         group = "@TGS#_quay"
         await scenario.other.call(
@@ -256,7 +258,7 @@ async def test_other_groups(told: bool) -> None:
 
 
 @pytest.mark.parametrize("echoes", [False, True])
-async def test_own_echoes(echoes: bool) -> None:
+async def test_own_echoes_are_reported_only_when_switched_on(echoes: bool) -> None:
     async with open_scenario(webhooks={"own_echoes": echoes}) as scenario:
         await scenario.adapter.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
         await scenario.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
@@ -271,7 +273,7 @@ async def test_own_echoes(echoes: bool) -> None:
 
 
 async def a_day(scenario: Scenario) -> None:
-    """What users do in a channel."""
+    """Perform typical actions of users in a channel."""
     for user in (SAILOR, MATE):
         await scenario.act(user, "join", group_id=LIGHTHOUSE)
     member = {"GroupId": LIGHTHOUSE, "Member_Account": MATE}
@@ -297,7 +299,7 @@ DAY = [
     ],
     ids=["twice", "out of order", "other spellings"],
 )
-async def test_each_event_is_delivered_once_over_a_bad_network(trouble: dict[str, Any]) -> None:
+async def test_each_event_is_delivered_once_over_unreliable_network(trouble: dict[str, Any]) -> None:
     async with open_scenario() as scenario:
         await lighthouse(scenario)
         scenario.switch(**trouble)
@@ -306,7 +308,7 @@ async def test_each_event_is_delivered_once_over_a_bad_network(trouble: dict[str
         assert_told_once(scenario)
 
 
-async def test_each_event_is_delivered_once_when_answers_are_lost() -> None:
+async def test_each_event_is_delivered_once_when_responses_are_lost() -> None:
     async with open_scenario() as scenario, answers_cut_off(scenario.url) as (url, asked):
         await lighthouse(scenario)
         scenario.switch(url=url, retries=3, retry_delay=0.01)
@@ -318,9 +320,9 @@ async def test_each_event_is_delivered_once_when_answers_are_lost() -> None:
 
 @asynccontextmanager
 async def answers_cut_off(url: str) -> AsyncIterator[tuple[str, Counter[bytes]]]:
-    """In front of a receiver: all that is sent arrives there, and its first answers to each are cut off.
+    """Run a proxy of a receiver that forwards all requests and aborts the first responses to each.
 
-    Gives its URL, and how often each body was sent.
+    Yield its URL and the number of requests by body.
     """
     asked = Counter[bytes]()
 
@@ -355,12 +357,12 @@ async def test_forged_and_stale_webhooks_are_not_delivered(trouble: dict[str, An
         scenario.switch(**trouble)
         await a_day(scenario)
         assert await scenario.settle() == []
-        assert scenario.receiver.counters.snapshot().get("stored", 0) == 1  # the creation, before it began
+        assert scenario.receiver.counters.snapshot().get("stored", 0) == 1  # the earlier creation
         outcomes = {delivery.outcome for delivery in list(scenario.stub.webhooks.deliveries)[2:]}
         assert outcomes == {"HTTP 403"}
 
 
-def test_no_event_is_without_a_test_here() -> None:
+def test_every_event_type_is_used_in_these_tests() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     kinds = [kind.__name__ for kind in (*COMMANDS, e.MessageSent, e.Other, e.Unknown)]
     text += Path(__file__).with_name("test_message_events.py").read_text(encoding="utf-8")

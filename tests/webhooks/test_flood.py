@@ -1,4 +1,4 @@
-"""A receiver in a process of its own whose connections are used up by a client that never completes a request."""
+"""A receiver process whose connections are used up by a client that never completes a request."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ WEBHOOKS = 40
 
 
 async def flood(url: str) -> list[int]:
-    """Open more connections than the receiver has descriptors, then send webhooks; the status of each."""
+    """Open more connections than the receiver has descriptors, then send webhooks; return their statuses."""
     wire = Wire(url)
     assert await wire.post(body("@TOA#_a", "first", 1_736_000_000_000), query()) == 200
     await wire.close()
@@ -39,10 +39,10 @@ async def flood(url: str) -> list[int]:
     [({}, "webhooks.connection_limit"), ({"max_connections": 5_000}, "webhooks.accept_failed")],
     ids=["default limit", "limit above the descriptors"],
 )
-def test_signed_webhooks_are_answered_while_half_open_connections_use_up_the_rest(
+def test_signed_webhooks_are_answered_despite_half_open_connections(
     settings: dict[str, Any], logged: str, tmp_path: Path
 ) -> None:
-    slow: dict[str, Any] = {"request_seconds": 600.0, **settings}  # heads are not cut: only the limit helps
+    slow: dict[str, Any] = {"request_seconds": 600.0, **settings}  # no timeout of heads: only the limit helps
     file = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}", slow, kind="memory")
     errors = tmp_path / "stderr"
     handlers = "tests.webhooks.effects:register_nothing"

@@ -1,4 +1,4 @@
-"""A receiver that is stopped for longer than its leases, and goes on as if nothing had happened."""
+"""A receiver that is stopped for longer than its leases and then continues."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ EVENTS, CHANNELS = 400, 20
 
 
 async def test_frozen_receiver_repeats_no_transactional_effect(tmp_path: Path, postgres_url: str) -> None:
-    """Both receivers write an effect of each event in its transaction, and one to a file."""
+    """Both receivers write an effect of each event in its transaction, and another one to a file."""
     settings = write_settings(tmp_path, postgres_url, retry_seconds=0.1)
     engine = engine_of(postgres_url)
     plain = tmp_path / "plain"
@@ -31,7 +31,7 @@ async def test_frozen_receiver_repeats_no_transactional_effect(tmp_path: Path, p
         finally:
             first.process.send_signal(signal.SIGCONT)
         await to_first
-        await Sender(second.url).insist(bodies[::2], 4)  # what the first had no time to acknowledge
+        await Sender(second.url).insist(bodies[::2], 4)  # those not acknowledged by the first
         await asyncio.to_thread(wait_for_effects, engine, EVENTS)
         await asyncio.sleep(1.0)
         found = effects(engine)

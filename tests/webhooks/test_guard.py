@@ -1,4 +1,4 @@
-"""Who may post, come, and make channels: asked by the service over a socket, answered in time."""
+"""Guard of posts, subscriptions and creations: requests of the service over a socket, answered in time."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ GAZETTE = "@TOA#_gazette"
 
 
 async def post(scenario: Scenario, user: str, body: str = "fog", **more: Any) -> int | None:
-    """The code that the client app sees, None when it believes that all is well."""
+    """Post, and return the code that the client app receives, or None if it receives success."""
     try:
         await scenario.act(user, "post", group_id=LIGHTHOUSE, body=body, **more)
     except Refusal as refusal:
@@ -39,7 +39,7 @@ async def post(scenario: Scenario, user: str, body: str = "fog", **more: Any) ->
 
 
 async def until_post(scenario: Scenario, code: int | None) -> None:
-    """Post as the owner until the client app gets this code: receivers look for changes twice a second."""
+    """Post as the owner until the client app receives this code: receivers read changes twice a second."""
     async with asyncio.timeout(30):
         while await post(scenario, KEEPER) != code:  # noqa: ASYNC110 - another process makes the change
             await asyncio.sleep(0.1)
@@ -54,14 +54,14 @@ async def join(scenario: Scenario, user: str, group: str = LIGHTHOUSE) -> int | 
 
 
 async def said(scenario: Scenario) -> list[str]:
-    """What the channel says, oldest first."""
+    """Return the texts of the published posts, oldest first."""
     await scenario.settle()
     return [part.text for post in scenario.received if isinstance(post, e.PostPublished) for part in post.post.parts
             if isinstance(part, Text)]  # fmt: skip
 
 
 async def unmuted(scenario: Scenario) -> Scenario:
-    """A channel whose posting a user has opened by mistake, with two subscribers."""
+    """Create a channel with two subscribers in which all members were unmuted by mistake."""
     await lighthouse(scenario)
     await scenario.other.call(GROUPS, "modify_group_base_info", {"GroupId": LIGHTHOUSE, "MuteAllMember": "Off"})
     for user in (SAILOR, MATE):
@@ -77,7 +77,7 @@ async def role(scenario: Scenario, user: str, name: str) -> None:
     await scenario.settle()
 
 
-async def test_only_owner_and_admins_post() -> None:
+async def test_only_owner_and_admins_can_post() -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
         assert await post(scenario, KEEPER) is None
@@ -93,7 +93,7 @@ async def test_only_owner_and_admins_post() -> None:
         assert scenario.adapter.guard.counts["refused"] == 3
 
 
-async def test_role_is_read_once() -> None:
+async def test_role_of_allowed_author_is_read_once() -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
         for _ in range(5):
@@ -101,8 +101,8 @@ async def test_role_is_read_once() -> None:
         assert len([call for call in scenario.stub.log if call.command == "get_role_in_group"]) == 1
 
 
-async def test_refused_author_is_read_once() -> None:
-    """Else a flood of posts is a flood of calls, until there is no time left to refuse them."""
+async def test_role_of_refused_author_is_read_once() -> None:
+    """Without the cache a flood of posts would cause a flood of calls, and refusals would come too late."""
     async with open_scenario() as scenario:
         await unmuted(scenario)
         for _ in range(5):
@@ -117,8 +117,8 @@ async def test_refused_author_is_read_once() -> None:
         assert await post(scenario, SAILOR) is None
 
 
-async def test_roles_of_many_authors_are_read_in_one_call() -> None:
-    """The service answers 200 such questions a second, each about 500 users."""
+async def test_roles_of_many_authors_are_read_in_few_calls() -> None:
+    """The service allows 200 such calls a second, each for up to 500 users."""
     async with open_scenario() as scenario:
         await unmuted(scenario)
         ask: dict[str, Any] = {"GroupId": LIGHTHOUSE, "MsgBody": []}
@@ -130,7 +130,7 @@ async def test_roles_of_many_authors_are_read_in_one_call() -> None:
         assert len([call for call in scenario.stub.log if call.command == "get_role_in_group"]) < 100
 
 
-async def test_every_user_may_post_if_the_settings_allow_it() -> None:
+async def test_every_user_can_post_if_the_settings_allow_it() -> None:
     async with open_scenario(guard={"only_staff_posts": False}) as scenario:
         await unmuted(scenario)
         assert await post(scenario, SAILOR) is None
@@ -147,7 +147,7 @@ async def test_requests_about_other_groups_are_allowed() -> None:
         assert asked == []
 
 
-async def test_closed_and_blocked() -> None:
+async def test_closed_channels_and_blocked_users_are_refused() -> None:
     async with open_scenario(guard={"closed": ["lighthouse"], "blocked": [MATE]}) as scenario:
         await lighthouse(scenario)
         assert await join(scenario, SAILOR) == 10016
@@ -159,7 +159,7 @@ async def test_closed_and_blocked() -> None:
 
 
 async def test_blocked_users_are_refused_in_their_channel(tmp_path: Path) -> None:
-    """Client apps of a blocked user, and invitations; the block adds to those of the settings."""
+    """Refused are joins and invitations; blocks of a channel are added to those of the settings."""
     url = f"sqlite:///{tmp_path / 'app.db'}"
     async with open_scenario(database_url=url, guard={"blocked": [MATE]}) as scenario:
         await lighthouse(scenario)
@@ -173,7 +173,7 @@ async def test_blocked_users_are_refused_in_their_channel(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("database", [True, False])
 async def test_suspended_channel_is_closed_to_all(tmp_path: Path, database: bool) -> None:
-    """Suspended by this process, or by another one on the same database."""
+    """Suspended by this process, or by another one with the same database."""
     url: dict[str, Any] = {"database_url": f"sqlite:///{tmp_path / 'app.db'}"} if database else {}
     async with open_scenario(**url) as scenario:
         await unmuted(scenario)
@@ -189,7 +189,7 @@ async def test_suspended_channel_is_closed_to_all(tmp_path: Path, database: bool
             await until_post(scenario, None)
 
 
-async def test_transfer_is_an_event_and_the_cached_owner_is_corrected_in_a_receiver(tmp_path: Path) -> None:
+async def test_transfer_is_reported_and_corrects_the_cached_owner(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'app.db'}"
     async with open_scenario(database_url=url, webhooks={"own_echoes": True}) as scenario:
         await unmuted(scenario)
@@ -203,7 +203,7 @@ async def test_transfer_is_an_event_and_the_cached_owner_is_corrected_in_a_recei
         assert observed.owner == SAILOR
 
 
-async def test_a_cap_of_subscribers() -> None:
+async def test_subscribers_above_the_cap_are_refused() -> None:
     async with open_scenario(guard={"caps": {"lighthouse": 2}}) as scenario:
         await lighthouse(scenario)
         users = [f"passenger_{number}" for number in range(4)]
@@ -216,7 +216,7 @@ async def test_a_cap_of_subscribers() -> None:
         assert await join(scenario, MATE) is None
 
 
-async def test_only_named_accounts_may_create_communities() -> None:
+async def test_only_named_accounts_can_create_communities() -> None:
     async with open_scenario(guard={"creators": [KEEPER]}) as scenario:
         with pytest.raises(ChannelAdapterError) as refused:
             await scenario.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
@@ -225,7 +225,7 @@ async def test_only_named_accounts_may_create_communities() -> None:
         await scenario.other.call(GROUPS, "create_group", {"Type": "Public", "Name": "Dinghy"})
 
 
-async def test_hooks_rewrite_one_after_the_other() -> None:
+async def test_hooks_rewrite_in_order_of_registration() -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
         asked: list[hooks.PostDraft] = []
@@ -259,7 +259,7 @@ async def test_hooks_rewrite_one_after_the_other() -> None:
         (hooks.Drop(), None, "dropped"),
     ],
 )
-async def test_a_hook_refuses_or_drops(decision: hooks.HookResponse, code: int | None, outcome: str) -> None:
+async def test_hook_can_refuse_or_drop_a_post(decision: hooks.HookResponse, code: int | None, outcome: str) -> None:
     async with open_scenario(webhooks={"lost_after_seconds": 0.1}) as scenario:
         await unmuted(scenario)
         scenario.adapter.guard.on(hooks.PostDraft)(lambda _: decision)
@@ -271,7 +271,7 @@ async def test_a_hook_refuses_or_drops(decision: hooks.HookResponse, code: int |
         assert await scenario.settle() == [], "what the guard held back is not lost"
 
 
-async def test_hooks_for_subscriptions_and_creations() -> None:
+async def test_hooks_can_refuse_subscriptions_and_creations() -> None:
     async with open_scenario() as scenario:
         await lighthouse(scenario)
 
@@ -291,7 +291,7 @@ async def test_hooks_for_subscriptions_and_creations() -> None:
         assert "no Quay" in str(refused.value)
 
 
-async def test_official_accounts_are_guarded_too() -> None:
+async def test_official_accounts_are_guarded() -> None:
     async with open_scenario(guard={"blocked": [MATE]}) as scenario:
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
         await scenario.other.call(OFFICIAL, "create_official_account", made)
@@ -322,7 +322,7 @@ async def test_hooks_without_other_mode_are_not_called_for_official_accounts() -
 
 
 @pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
-async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None:
+async def test_late_hook_is_cancelled_and_the_failure_policy_applies(policy: str, code: int | None) -> None:
     async with open_scenario(guard={"budget_seconds": 0.1, "on_failure": policy}) as scenario:
         await unmuted(scenario)
         cancelled = asyncio.Event()
@@ -354,7 +354,7 @@ async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None
     ],
     ids=["raises", "no decision", "of another question", "too long", "empty", "letters"],
 )
-async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> None:
+async def test_failure_policy_applies_to_failed_hook(policy: str, code: int | None, hook: Any) -> None:
     async with open_scenario(guard={"on_failure": policy}) as scenario:
         await unmuted(scenario)
         scenario.adapter.guard.on(hooks.PostDraft)(hook)
@@ -368,7 +368,7 @@ async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> No
     [lambda _: hooks.Refuse("", 7), lambda _: hooks.Refuse(10150), lambda _: hooks.Refuse("", "10150")],  # type: ignore[arg-type]
     ids=["foreign code", "code as text", "text as code"],
 )
-async def test_refusal_that_cannot_be_made_is_a_refusal(
+async def test_invalid_refusal_refuses_with_the_default_code(
     policy: str, hook: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_scenario(guard={"on_failure": policy}) as scenario:
@@ -381,7 +381,7 @@ async def test_refusal_that_cannot_be_made_is_a_refusal(
     assert "test_guard.py" in record.getMessage()
 
 
-async def test_code_of_another_kind_of_question_is_a_refusal_without_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_code_of_another_request_type_is_replaced_by_the_default(caplog: pytest.LogCaptureFixture) -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
         scenario.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no", 120_500))
@@ -399,7 +399,7 @@ async def test_code_of_another_kind_of_question_is_a_refusal_without_it(caplog: 
         assert "webhooks.guard_code_not_sent" not in caplog.text
 
 
-async def test_refusal_with_half_a_character_in_its_text_is_a_refusal() -> None:
+async def test_refusal_with_half_a_character_in_its_text_is_sent() -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
         scenario.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no \ud83d today", 10150))
@@ -421,7 +421,7 @@ async def test_refusal_with_half_a_character_in_its_text_is_a_refusal() -> None:
         ("OfficialAccount.CallbackBeforeSendMsg", "MsgBody"),
     ],
 )
-async def test_request_without_a_required_field_is_not_decided(
+async def test_failure_policy_applies_to_request_without_required_field(
     policy: str, code: int, command: str, without: str
 ) -> None:
     async with open_scenario(guard={"on_failure": policy}) as scenario:
@@ -442,7 +442,7 @@ async def test_request_without_a_required_field_is_not_decided(
     ],
     ids=["raises", "of another question", "hangs"],
 )
-async def test_failing_hook_admits_no_user_whom_the_settings_refuse(hook: Any, outcome: str) -> None:
+async def test_failed_hook_admits_no_user_refused_by_the_settings(hook: Any, outcome: str) -> None:
     async with open_scenario(guard={"blocked": [MATE], "budget_seconds": 0.2, "on_failure": "allow"}) as scenario:
         await lighthouse(scenario)
         scenario.adapter.guard.on(hooks.SubscribeRequest)(hook)
@@ -451,7 +451,7 @@ async def test_failing_hook_admits_no_user_whom_the_settings_refuse(hook: Any, o
         assert scenario.adapter.guard.counts[outcome] == 1
 
 
-async def test_response_of_a_hook_stays_when_the_next_one_fails() -> None:
+async def test_response_of_a_hook_is_kept_when_the_next_one_fails() -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
         scenario.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("haze")))
@@ -460,7 +460,7 @@ async def test_response_of_a_hook_stays_when_the_next_one_fails() -> None:
         assert await said(scenario) == ["haze"]
 
 
-async def test_each_hook_gets_the_remaining_users() -> None:
+async def test_each_hook_receives_the_remaining_users() -> None:
     async with open_scenario() as scenario:
         await lighthouse(scenario)
         asked: list[tuple[UserId, ...]] = []
@@ -477,7 +477,7 @@ async def test_each_hook_gets_the_remaining_users() -> None:
         assert [each.kind for each in outcomes][:2] == [OutcomeKind.REFUSED] * 2
 
 
-async def test_hook_for_every_request() -> None:
+async def test_hook_for_base_type_receives_every_request() -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
         asked: list[type[hooks.HookRequest]] = []
@@ -489,18 +489,18 @@ async def test_hook_for_every_request() -> None:
 
 
 @pytest.mark.parametrize("kind", [e.Subscribed, hooks.Refuse, "PostDraft", None])
-async def test_hook_for_what_is_no_request_is_refused(kind: Any) -> None:
+async def test_hook_for_other_type_than_request_is_refused(kind: Any) -> None:
     async with open_scenario() as scenario:
         with pytest.raises(TypeError, match="is no question"):
             scenario.adapter.guard.on(kind)
 
 
-def test_one_text_is_no_tuple_of_users() -> None:
+def test_string_instead_of_users_is_refused() -> None:
     with pytest.raises(TypeError, match="one text"):
         hooks.RefuseSome(KEEPER)  # type: ignore[arg-type]
 
 
-async def test_failure_of_a_hook_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failed_hook_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
 
@@ -518,8 +518,8 @@ async def test_failure_of_a_hook_is_logged_with_its_traceback(caplog: pytest.Log
 
 
 @pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
-async def test_a_service_that_does_not_answer_in_time(policy: str, code: int | None) -> None:
-    """The guard's own questions to the service have the same budget."""
+async def test_failure_policy_applies_when_the_service_is_slow(policy: str, code: int | None) -> None:
+    """The guard's calls to the service have the same time budget."""
     async with open_scenario(guard={"budget_seconds": 0.2, "on_failure": policy}) as scenario:
         await unmuted(scenario)
         scenario.stub.app.latency.set(5.0)
@@ -530,7 +530,7 @@ async def test_a_service_that_does_not_answer_in_time(policy: str, code: int | N
         assert scenario.adapter.guard.counts["late"] == 1
 
 
-async def test_requests_about_no_channel_are_allowed() -> None:
+async def test_requests_without_channel_are_allowed() -> None:
     async with open_scenario(guard={"on_failure": "refuse"}) as scenario:
         for command in ("Group.CallbackBeforeCreateTopic", "Group.CallbackBeforeSomethingNew"):
             assert (await scenario.stub.webhooks.trigger(command)).answer == {
@@ -539,8 +539,8 @@ async def test_requests_about_no_channel_are_allowed() -> None:
 
 
 @pytest.mark.parametrize(("policy", "code"), [("allow", 0), ("refuse", 1)])
-async def test_unreadable_requests_are_not_decided(policy: str, code: int) -> None:
-    """Not understood is not decided: whoever wants to be careful does not let it pass."""
+async def test_failure_policy_applies_to_unreadable_request(policy: str, code: int) -> None:
+    """An unreadable request is not decided; with `on_failure` set to refuse it is refused."""
     async with open_scenario(guard={"on_failure": policy}) as scenario:
         odd = await scenario.stub.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId=LIGHTHOUSE, MsgBody="fog")
         assert (odd.answer or {})["ErrorCode"] == code

@@ -1,4 +1,4 @@
-"""What a durable inbox promises about order, leases and several processes."""
+"""Guarantees of a durable inbox for order, leases and several processes."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ QUICK = InboxOptions(RetryPolicy(3, 0.01), window=0.0)
 
 
 class ShiftedClock(SystemClock):
-    """The clock of a machine that is ahead of the others."""
+    """Clock of a machine that is ahead of the others."""
 
     def __init__(self, ahead: float = 0.0) -> None:
         self.ahead = ahead
@@ -50,7 +50,7 @@ class ShiftedClock(SystemClock):
 
 @pytest.fixture(autouse=True)
 def no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a busy machine take its time."""
+    """Extend the store timeout for busy machines."""
     monkeypatch.setattr(durable_storage, "STORE_SECONDS", 60.0)
 
 
@@ -99,7 +99,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Gate:
-    """A plan whose events wait until `go` is set; `begun` and `seen` are who they were for."""
+    """A plan whose events wait until `go` is set; `begun` and `seen` contain their users."""
 
     def __init__(self, *held: str) -> None:
         self.go = asyncio.Event()
@@ -121,7 +121,7 @@ class Gate:
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgresql"])
-async def test_event_waits_for_an_earlier_one_whose_time_has_not_come(
+async def test_due_event_waits_for_an_earlier_one_that_is_not_due(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     options, app = InboxOptions(window=2.0), Recorder()
@@ -154,7 +154,7 @@ async def test_event_stored_while_its_channel_is_handled_is_handled_in_order(url
     assert gate.seen == ["u1", "u3", "u5", "u9"]
 
 
-async def test_slow_event_delays_its_own_channel_only(url: str) -> None:
+async def test_slow_event_delays_only_its_own_channel(url: str) -> None:
     gate = Gate("a1")
     async with running(url, gate.plan) as inbox:
         for name, account, at in (("a1", "a", 1), ("a2", "a", 2), ("b1", "b", 1)):
@@ -166,7 +166,7 @@ async def test_slow_event_delays_its_own_channel_only(url: str) -> None:
     assert gate.seen == ["b1", "a1", "a2"]
 
 
-async def test_events_without_a_channel_wait_for_none(url: str) -> None:
+async def test_events_without_a_channel_do_not_wait_for_each_other(url: str) -> None:
     gate = Gate("u0")
     async with running(url, gate.plan, InboxOptions(window=3600.0)) as inbox:
         for number in range(4):
@@ -178,7 +178,7 @@ async def test_events_without_a_channel_wait_for_none(url: str) -> None:
 
 
 async def test_hot_channel_does_not_delay_quiet_channels(tmp_path: Path) -> None:
-    """One channel is handled at a time, and one of them has 2,000 events before 1,000 others have one each."""
+    """Channels are handled one at a time; one has 2,000 events, stored before one event each of 1,000 others."""
     seen: list[str] = []
 
     async def plan(event: WebhookEvent) -> list[HandlerStep]:
@@ -210,8 +210,8 @@ async def test_dead_letter_delays_no_other_event(url: str) -> None:
 # Leases
 
 
-async def test_only_channels_that_are_handled_are_renewed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lane that has ended unexpectedly lets its lease run out; then its channel is handled again."""
+async def test_lease_is_renewed_only_while_its_channel_is_handled(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane that ended unexpectedly loses its lease; then its channel is handled again."""
     monkeypatch.setattr(durable_storage, "LEASE_SECONDS", 2.0)
 
     class CrashError(BaseException):
@@ -244,7 +244,7 @@ async def test_only_channels_that_are_handled_are_renewed(url: str, monkeypatch:
         assert await database.read(leases) == []
 
 
-async def test_lane_that_was_not_renewed_stops_before_its_next_handler(url: str) -> None:
+async def test_lane_without_renewal_stops_before_its_next_handler(url: str) -> None:
     clock = ShiftedClock()
     runs: list[str] = []
     plans = 0
@@ -266,10 +266,10 @@ async def test_lane_that_was_not_renewed_stops_before_its_next_handler(url: str)
         await inbox.store(followed("u"))
         await inbox.idle()
     assert runs == ["first", "second"]
-    assert plans == 2  # it stopped between them, and claimed the channel again
+    assert plans == 2  # it stopped after the first step and claimed the channel again
 
 
-async def test_marks_of_a_channel_that_another_process_has_are_not_recorded(url: str) -> None:
+async def test_marks_for_a_channel_of_another_process_are_not_recorded(url: str) -> None:
     async with tables(url) as (database, table):
         mine, other = table("mine", -1.0), table("other", 60.0)
         await database.write(mine.put, [new("k1"), new("k2")], 1.0)
@@ -284,7 +284,7 @@ async def test_marks_of_a_channel_that_another_process_has_are_not_recorded(url:
 
 
 @pytest.mark.parametrize("name", ["inbox-renewal", "inbox-pump"])
-async def test_ended_background_task_is_logged_and_started_again(
+async def test_ended_background_task_is_logged_and_restarted(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = Recorder()
@@ -301,7 +301,7 @@ async def test_ended_background_task_is_logged_and_started_again(
     assert [name in line for line in lines] == [True, True]
 
 
-async def test_renewal_survives_a_database_that_fails(url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_renewal_continues_after_a_database_failure(url: str, caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate("u")
     async with tables(url) as (database, _), running(url, gate.plan) as inbox:
         await inbox.store(followed("u"))
@@ -320,7 +320,7 @@ async def test_renewal_survives_a_database_that_fails(url: str, caplog: pytest.L
     assert gate.seen == ["u"]
 
 
-async def test_nothing_to_renew_is_no_statement(url: str) -> None:
+async def test_empty_renewals_claims_and_records_return_nothing(url: str) -> None:
     async with tables(url) as (database, table):
         assert await database.write(table("me", 1.0).renew, [], 1.0) == set()
         assert await database.write(table("me", 1.0).claim, [], 1.0) == []
@@ -331,14 +331,14 @@ def show(connection: Connection, name: str) -> str:
     return str(connection.scalar(text(f"SHOW {name}")))
 
 
-async def test_connections_wait_two_seconds_at_most(postgres_url: str) -> None:
+async def test_database_connections_have_timeouts_of_two_seconds(postgres_url: str) -> None:
     async with tables(postgres_url) as (database, _):
         for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
             assert await database.read(show, name) == "2s"
 
 
-async def test_clocks_of_two_receivers_may_differ_by_an_hour(postgres_url: str) -> None:
-    """Neither takes a channel from the other, and what one has stored is due for both at the same time."""
+async def test_receivers_with_clocks_an_hour_apart_share_channels_in_order(postgres_url: str) -> None:
+    """Neither claims a channel of the other, and stored events are due for both at the same time."""
     gates = [Gate(), Gate()]
     clocks = [ShiftedClock(), ShiftedClock(3600.0)]
     async with (
@@ -358,7 +358,7 @@ async def test_clocks_of_two_receivers_may_differ_by_an_hour(postgres_url: str) 
         assert gate.seen == sorted(gate.seen)
 
 
-async def test_rows_are_locked_in_one_order(postgres_url: str) -> None:
+async def test_concurrent_writes_in_opposite_order_do_not_deadlock(postgres_url: str) -> None:
     async with tables(postgres_url) as (database, table):
         mine = table("mine", 60.0)
         channels = [f"@c{number}" for number in range(30)]
@@ -372,7 +372,7 @@ async def test_rows_are_locked_in_one_order(postgres_url: str) -> None:
             )
 
 
-async def test_claims_leave_out_what_another_transaction_has_locked(postgres_url: str) -> None:
+async def test_claims_skip_leases_locked_by_another_transaction(postgres_url: str) -> None:
     async with tables(postgres_url) as (database, table):
         ended, other = table("ended", -1.0), table("other", 60.0)
         await database.write(ended.claim, ["a", "b"], 1.0)
@@ -416,7 +416,7 @@ async def test_receiver_takes_over_all_channels_of_a_sqlite_file_immediately(tmp
     async with running(file, gate.plan) as inbox:
         await asyncio.gather(*(inbox.store(followed(f"u{n}", account=f"a{n}")) for n in range(5)))
         await until(lambda: len(gate.begun) == 5)
-    async with tables(file) as (database, table):  # as if it had been killed, with leases that last
+    async with tables(file) as (database, table):  # as left by a killed process, with valid leases
         await database.write(table("dead", 3600.0).claim, [f"a{n}" for n in range(5)], time.time())
     app = Recorder()
     async with running(file, app.plan):
@@ -426,7 +426,7 @@ async def test_receiver_takes_over_all_channels_of_a_sqlite_file_immediately(tmp
 # Tidying
 
 
-async def test_tidying_deletes_in_small_transactions(url: str) -> None:
+async def test_handled_events_are_deleted_in_small_transactions(url: str) -> None:
     old, shared = DurableStorage(url, -60.0, SystemClock()), Database.shared(url)
     await old.open()
     try:
@@ -451,7 +451,7 @@ async def test_tidying_deletes_in_small_transactions(url: str) -> None:
 
 
 def count_deleted(database: Database) -> list[int]:
-    """How many events each transaction deletes from now on; the statement runs alone in its transaction."""
+    """Return a list of the numbers of events that later transactions delete; each deletion has its own transaction."""
     deleted: list[int] = []
 
     def executed(_: Any, cursor: Any, statement: str, *__: Any) -> None:
@@ -462,7 +462,7 @@ def count_deleted(database: Database) -> list[int]:
     return deleted
 
 
-async def test_document_is_emptied_when_its_event_is_handled(url: str) -> None:
+async def test_body_is_emptied_when_its_event_is_handled(url: str) -> None:
     app = Recorder()
     app.failing = {"bad": 9}
     async with running(url, app.plan) as inbox, tables(url) as (database, _):
@@ -476,7 +476,7 @@ async def test_document_is_emptied_when_its_event_is_handled(url: str) -> None:
 # Handlers in the transaction
 
 
-async def test_handler_that_breaks_the_transaction_fails_alone(url: str) -> None:
+async def test_handler_that_ends_the_transaction_fails_alone(url: str) -> None:
     seen: list[str] = []
 
     async def plan(event: WebhookEvent) -> list[HandlerStep]:
@@ -497,7 +497,7 @@ async def test_handler_that_breaks_the_transaction_fails_alone(url: str) -> None
     assert {"good1", "good2"} <= set(seen)
 
 
-async def test_coroutine_in_a_transaction_fails(url: str) -> None:
+async def test_coroutine_in_a_transaction_becomes_a_dead_letter(url: str) -> None:
     async def plan(event: WebhookEvent) -> list[HandlerStep]:
         async def run(connection: Connection) -> None:
             raise AssertionError
@@ -511,7 +511,7 @@ async def test_coroutine_in_a_transaction_fails(url: str) -> None:
     assert "is a plain function" in letter.reason
 
 
-async def test_store_that_fails_uses_up_no_attempt(url: str) -> None:
+async def test_unavailable_error_in_a_transaction_uses_up_no_attempt(url: str) -> None:
     seen: list[str] = []
     failures = 5
 

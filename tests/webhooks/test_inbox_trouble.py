@@ -1,4 +1,4 @@
-"""What an inbox makes of trouble: work that two have, values that databases refuse, a service that is away."""
+"""Failures of an inbox: duplicate ownership of work, values that databases refuse, an unavailable service."""
 
 import asyncio
 import sqlite3
@@ -51,7 +51,7 @@ async def running(url: str, plan: StepPlanner) -> AsyncIterator[DurableInbox]:
 
 
 class Rows:
-    """The table of a database, for processes of several names."""
+    """The inbox table of a database, for several named processes."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -72,8 +72,8 @@ def event(key: str, channel: str = "a", at: int = 0) -> NewEvent:
     return NewEvent(key, channel, at, 0, "c", 1.0, "{}", 0.0)
 
 
-async def test_two_receivers_with_the_same_event_record_each_step_once(rows: Rows) -> None:
-    """As when work is taken over from a process that goes on: only the one that has the channel writes."""
+async def test_two_receivers_of_the_same_event_record_each_step_once(rows: Rows) -> None:
+    """The first process continues after its channel was taken over; only the owner of the channel can write."""
     ran: list[str] = []
 
     def mark(step: str, *, ended: bool = False) -> list[InboxMark]:
@@ -94,7 +94,7 @@ async def test_two_receivers_with_the_same_event_record_each_step_once(rows: Row
     assert ran == ["one", "two"]
 
 
-async def test_reason_with_unstorable_characters_is_stored_without_them(url: str) -> None:
+async def test_unstorable_characters_in_reason_are_replaced(url: str) -> None:
     async def plan(event: WebhookEvent) -> list[HandlerStep]:
         raise ValueError("not \x00 even \udcff this")
 
@@ -106,7 +106,7 @@ async def test_reason_with_unstorable_characters_is_stored_without_them(url: str
         assert letter.reason == "ValueError: not \ufffd even ? this"
 
 
-async def test_channel_names_with_unstorable_characters_delay_no_event(url: str) -> None:
+async def test_events_with_unstorable_channel_names_are_handled(url: str) -> None:
     app = Recorder()
     async with running(url, app.plan) as inbox:
         await asyncio.gather(
@@ -117,8 +117,8 @@ async def test_channel_names_with_unstorable_characters_delay_no_event(url: str)
     assert sorted(app.seen) == ["u0", "u1", "u2"]
 
 
-async def test_a_retry_that_is_killed_half_way_is_not_lost(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is written first, nothing may be left that is neither dead nor on its way."""
+async def test_interrupted_retry_keeps_the_dead_letter(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event is never left in a state that is neither dead nor waiting."""
     app = Recorder()
     app.failing = {"bad": 3}
     async with running(url, app.plan) as inbox:
@@ -142,7 +142,7 @@ async def test_a_retry_that_is_killed_half_way_is_not_lost(url: str, monkeypatch
     assert app.seen == ["bad"] * 4
 
 
-async def test_timed_out_store_leaves_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_timed_out_store_leaves_no_queued_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.durable_storage.STORE_SECONDS", 0.02)
     hangs = asyncio.Event()
 
@@ -159,7 +159,7 @@ async def test_timed_out_store_leaves_no_event(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("away", [UnavailableError, ThrottledError])
-async def test_outage_of_the_service_uses_up_no_attempts(away: type[ChannelAdapterError]) -> None:
+async def test_short_outage_of_the_service_uses_up_no_attempts(away: type[ChannelAdapterError]) -> None:
     seen: list[str] = []
     answers = [away("not now")] * 20
 
@@ -193,7 +193,7 @@ async def test_long_outage_of_the_service_uses_up_attempts() -> None:
     await inbox.stop()
 
 
-async def test_unavailable_database_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unavailable_database_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def put(events: list[NewEvent]) -> list[bool]:
         raise OSError("no disk")
 
@@ -205,7 +205,7 @@ async def test_unavailable_database_is_logged_once_in_a_while(caplog: pytest.Log
     await queue.stop()
 
 
-async def test_failed_recording_is_logged_once_in_a_while(
+async def test_failed_recording_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.durable_storage._WRITE_AGAIN_SECONDS", 0.0)
@@ -230,7 +230,7 @@ async def test_failed_recording_is_logged_once_in_a_while(
     await storage.close()
 
 
-async def test_handler_whose_own_task_was_cancelled_has_failed_and_others_continue() -> None:
+async def test_cancellation_within_a_handler_fails_only_its_event() -> None:
     seen: list[str] = []
 
     async def plan(event: WebhookEvent) -> list[HandlerStep]:

@@ -1,4 +1,4 @@
-"""What both inboxes promise; and what only the durable one can."""
+"""Guarantees of both inboxes, and those of the durable one only."""
 
 import asyncio
 import gc
@@ -43,13 +43,13 @@ def file_url(tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is no database that does not answer."""
+    """Extend the store timeout for busy machines."""
     monkeypatch.setattr("channel_adapter.webhooks.durable_storage.STORE_SECONDS", 60.0)
 
 
 @pytest.fixture
 async def durable() -> AsyncIterator[Open]:
-    """Makes durable inboxes, and stops those that a failing test left running."""
+    """Return a factory of durable inboxes, and stop those that a failed test left running."""
     made: list[DurableInbox] = []
 
     def make(url: str, **more: Any) -> DurableInbox:
@@ -108,7 +108,7 @@ async def test_failing_event_is_retried_and_becomes_a_dead_letter(make: Make) ->
     await inbox.stop()
 
 
-async def test_failing_handler_leaves_its_traceback_in_the_log(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+async def test_failed_handler_is_logged_with_its_traceback(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "channel_adapter.webhooks")
     inbox, app = make(), Recorder()
     await inbox.start(app.plan)
@@ -135,15 +135,15 @@ async def test_failing_handler_leaves_its_traceback_in_the_log(make: Make, caplo
 
 
 async def stored(inbox: Inbox, event: WebhookEvent) -> bool:
-    """False when there is no room for it."""
+    """Store an event; return False when there is no room for it."""
     try:
         return await inbox.store(event)
     except NotStoredError:
         return False
 
 
-async def test_waiting_events_are_bounded_by_their_bytes(make: Make) -> None:
-    """As a full inbox: whoever is turned away hears it, and nothing of theirs is held."""
+async def test_waiting_events_are_limited_by_their_bytes(make: Make) -> None:
+    """A full inbox raises an error for a refused event and keeps no memory of it."""
     go = asyncio.Event()
     seen: list[str] = []
 
@@ -161,7 +161,7 @@ async def test_waiting_events_are_bounded_by_their_bytes(make: Make) -> None:
     await inbox.start(plan)
     taken = [await stored(inbox, big(number)) for number in range(100)]
     held = sum(taken)
-    assert 10 <= held <= 15  # the name is in it twice
+    assert 10 <= held <= 15  # an event has the name twice
     assert taken == sorted(taken, reverse=True)
     with pytest.raises(NotStoredError, match="bytes wait"):
         await inbox.store(big(100))
@@ -180,7 +180,7 @@ async def test_waiting_events_are_bounded_by_their_bytes(make: Make) -> None:
     await inbox.stop()
 
 
-async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
+async def test_dead_letters_in_memory_are_limited_by_their_bytes() -> None:
     app = Recorder()
     inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=250_000))
     await inbox.start(app.plan)
@@ -198,10 +198,10 @@ async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
     await inbox.stop()
 
 
-async def test_dead_letter_that_is_stored_again_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_dead_letter_stored_again_counts_its_bytes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "MAX_KNOWN_KEYS", 1)
     app = Recorder()
-    inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=450_000))  # for four of them
+    inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=450_000))  # enough for four
     await inbox.start(app.plan)
     users = [f"u{number}-" + "x" * 50_000 for number in range(3)]
     app.failing = dict.fromkeys(users, 2)
@@ -212,7 +212,7 @@ async def test_dead_letter_that_is_stored_again_takes_no_more_memory(monkeypatch
     await inbox.stop()
 
 
-async def test_dropped_dead_letter_stays_known(make: Make) -> None:
+async def test_dropped_dead_letter_is_not_stored_again(make: Make) -> None:
     inbox, app = make(), Recorder()
     await inbox.start(app.plan)
     app.failing = {"bad": 9}
@@ -227,7 +227,7 @@ async def test_dropped_dead_letter_stays_known(make: Make) -> None:
     await inbox.stop()
 
 
-async def test_a_step_that_succeeded_does_not_run_again_when_another_fails(make: Make) -> None:
+async def test_successful_step_is_not_repeated_when_another_fails(make: Make) -> None:
     runs: list[str] = []
 
     async def plan(event: WebhookEvent) -> list[HandlerStep]:
@@ -278,8 +278,8 @@ async def test_stored_events_are_handled_by_the_next_receiver(file_url: str, dur
     await second.stop()
 
 
-async def test_recovered_event_waits_for_earlier_events(postgres_url: str, durable: Open) -> None:
-    """It had begun elsewhere: neither may wait for the other now."""
+async def test_recovered_event_and_earlier_event_are_both_handled(postgres_url: str, durable: Open) -> None:
+    """The later event had begun in another process; the two must not wait for each other."""
     app = Recorder()
     begun = asyncio.Event()
 
@@ -306,7 +306,7 @@ async def test_recovered_event_waits_for_earlier_events(postgres_url: str, durab
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_a_transaction_of_a_handler_that_fails_leaves_nothing(
+async def test_failed_transaction_of_a_handler_leaves_no_effect(
     kind: str, file_url: str, durable: Open, request: pytest.FixtureRequest
 ) -> None:
     url: str = file_url if kind == "sqlite" else request.getfixturevalue("postgres_url")
@@ -336,7 +336,7 @@ async def test_a_transaction_of_a_handler_that_fails_leaves_nothing(
     assert tried == 3
 
 
-async def test_a_full_disk_is_not_acknowledged(file_url: str, durable: Open) -> None:
+async def test_event_is_not_stored_while_the_disk_is_full(file_url: str, durable: Open) -> None:
     inbox, app = durable(file_url), Recorder()
     await inbox.start(app.plan)
     await inbox.store(followed("before", at=1))
@@ -362,7 +362,7 @@ async def test_a_full_disk_is_not_acknowledged(file_url: str, durable: Open) -> 
     await database.close()
 
 
-async def test_a_lost_database_is_not_acknowledged_and_comes_back(
+async def test_event_is_not_stored_while_the_database_is_unreachable(
     postgres_url: str, postgres_server: Any, durable: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.durable_storage.STORE_SECONDS", 1.5)
@@ -393,7 +393,7 @@ async def test_a_lost_database_is_not_acknowledged_and_comes_back(
     server.dispose()
 
 
-async def test_counts_and_rows_are_shared_through_the_database(file_url: str, durable: Open) -> None:
+async def test_counts_and_states_are_readable_from_the_database(file_url: str, durable: Open) -> None:
     inbox, app = durable(file_url, remember_seconds=0.0), Recorder()
     await inbox.start(app.plan)
     app.failing = {"bad": 9}
@@ -411,7 +411,7 @@ async def test_counts_and_rows_are_shared_through_the_database(file_url: str, du
     await database.close()
 
 
-async def test_repeats_are_known_after_a_restart(file_url: str, durable: Open) -> None:
+async def test_repeats_are_recognised_after_a_restart(file_url: str, durable: Open) -> None:
     inbox, app = durable(file_url), Recorder()
     await inbox.start(app.plan)
     event = followed("u")
@@ -425,7 +425,7 @@ async def test_repeats_are_known_after_a_restart(file_url: str, durable: Open) -
     assert (app.seen, counts(second)) == (["u"], {"duplicates": 1})
 
 
-async def test_a_process_has_one_durable_inbox(file_url: str, durable: Open) -> None:
+async def test_second_durable_inbox_of_a_process_is_refused(file_url: str, durable: Open) -> None:
     await durable(file_url).start(Recorder().plan)
     with pytest.raises(ConfigurationError):
         await durable(file_url).start(Recorder().plan)

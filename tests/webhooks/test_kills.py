@@ -1,4 +1,4 @@
-"""Receivers that are killed, and two that share a database: acknowledged is handled, and each effect happens once."""
+"""Killed receivers, and two with one database: each acknowledged event is handled, each effect happens once."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ from tests.webhooks.sender import Sender, body
 START = 1_736_000_000_000
 
 
-async def test_no_kill_loses_or_repeats_an_acknowledged_event(tmp_path: Path) -> None:
+async def test_kills_lose_and_repeat_no_acknowledged_event(tmp_path: Path) -> None:
     killed = Killed(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
     try:
         done = await killed.run(200, at=(50, 100, 150))
@@ -24,8 +24,8 @@ async def test_no_kill_loses_or_repeats_an_acknowledged_event(tmp_path: Path) ->
     assert Counter(done) == dict.fromkeys(killed.acknowledged, 1)
 
 
-async def test_two_receivers_and_one_database_do_everything_once(tmp_path: Path, postgres_url: str) -> None:
-    """Each event goes to both receivers, in another order, and one of them is killed in the middle."""
+async def test_two_receivers_with_one_database_produce_each_effect_once(tmp_path: Path, postgres_url: str) -> None:
+    """Each event is sent to both receivers in different order, and one of them is killed during this."""
     settings = write_settings(tmp_path, postgres_url, retry_seconds=0.1)
     engine = engine_of(postgres_url)
     bodies = [body(f"@TOA#_a{n % ACCOUNTS}", f"u{n}", START + n) for n in range(200)]
@@ -45,7 +45,7 @@ async def test_two_receivers_and_one_database_do_everything_once(tmp_path: Path,
     assert Counter(found) == wanted
 
 
-async def test_receiver_ends_immediately_and_the_next_continues(tmp_path: Path) -> None:
+async def test_receiver_ends_immediately_and_the_next_one_continues(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'inbox.db'}"
     settings = write_settings(tmp_path, url, reorder_seconds=30.0)
     with receiver(settings) as running:
@@ -63,8 +63,8 @@ async def test_receiver_ends_immediately_and_the_next_continues(tmp_path: Path) 
     assert found == [("@TOA#_a", f"u{n}") for n in range(20)]
 
 
-async def test_receiver_ends_in_time_while_handlers_hang(tmp_path: Path) -> None:
-    """A handler that does not listen, as well as a database that does not answer: what is not done is done later."""
+async def test_receiver_ends_in_time_while_a_handler_hangs(tmp_path: Path) -> None:
+    """The handler ignores cancellation; the next receiver handles its event."""
     url = f"sqlite:///{tmp_path / 'inbox.db'}"
     settings = write_settings(tmp_path, url)
     with receiver(settings, handlers="tests.webhooks.effects:register_deaf") as running:

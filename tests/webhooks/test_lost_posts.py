@@ -1,4 +1,4 @@
-"""Posts that were asked about and never came; tags that are looked up once."""
+"""Posts that were announced and never arrived; tags that are read once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ FAILED = "Group.CallbackSendMsgException"
 
 
 class FakeClock(SystemClock):
-    """Steady time that a test turns."""
+    """Monotonic time that is set by a test."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -69,7 +69,7 @@ async def test_lost_post_is_reported_once_after_its_time(lost: LostPosts, clock:
 
 
 @pytest.mark.parametrize("command", [AFTER, FAILED])
-async def test_post_is_confirmed_by_either_event(lost: LostPosts, clock: FakeClock, command: str) -> None:
+async def test_post_is_confirmed_by_published_or_failed_event(lost: LostPosts, clock: FakeClock, command: str) -> None:
     lost.expect(message(BEFORE, 1))
     lost.confirm(message(command, 2))
     assert len(lost) == 1
@@ -78,10 +78,10 @@ async def test_post_is_confirmed_by_either_event(lost: LostPosts, clock: FakeClo
     assert await lost.overdue() == []
 
 
-async def test_post_that_another_receiver_got_is_not_lost(
+async def test_post_received_by_another_receiver_is_not_lost(
     scenario: Scenario, lost: LostPosts, clock: FakeClock
 ) -> None:
-    """History has it."""
+    """It is in the history."""
     await scenario.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=7)
     for number in (7, 8):
         lost.expect(message(BEFORE, number))
@@ -89,7 +89,7 @@ async def test_post_that_another_receiver_got_is_not_lost(
     assert [each.body["Random"] for each in await lost.overdue()] == [8]
 
 
-async def test_history_is_read_once_for_all_posts_of_a_channel(
+async def test_history_is_read_in_few_calls_for_all_posts_of_a_channel(
     scenario: Scenario, lost: LostPosts, clock: FakeClock
 ) -> None:
     for number in range(1, 31):
@@ -102,10 +102,10 @@ async def test_history_is_read_once_for_all_posts_of_a_channel(
     assert sum(call.command == "group_msg_get_simple" for call in scenario.stub.log) - read <= 3
 
 
-async def test_post_too_far_back_is_not_reported_as_lost(
+async def test_post_beyond_the_history_limit_is_not_reported_as_lost(
     scenario: Scenario, lost: LostPosts, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be there, and another receiver may have got it."""
+    """It may exist, and another receiver may have received it."""
     monkeypatch.setattr(lost_posts, "LOOK_BACK", 10)
     for number in range(1, 13):
         await scenario.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
@@ -115,9 +115,7 @@ async def test_post_too_far_back_is_not_reported_as_lost(
     assert len(lost) == 0
 
 
-async def test_history_that_cannot_be_read_is_asked_again(
-    scenario: Scenario, lost: LostPosts, clock: FakeClock
-) -> None:
+async def test_unreadable_history_is_read_again(scenario: Scenario, lost: LostPosts, clock: FakeClock) -> None:
     lost.expect(message(BEFORE, 1))
     scenario.stub.faults.replace([Fault.model_validate({"command": "group_msg_get_simple", "code": 10002})])
     clock.passed = 60.0
@@ -128,7 +126,7 @@ async def test_history_that_cannot_be_read_is_asked_again(
     assert len(await lost.overdue()) == 1
 
 
-async def test_posts_that_are_not_expected(lost: LostPosts, clock: FakeClock, scenario: Scenario) -> None:
+async def test_uncheckable_posts_are_not_expected(lost: LostPosts, clock: FakeClock, scenario: Scenario) -> None:
     for more in (
         {"OnlineOnlyFlag": 1}, {"TopicId": "t"}, {"Type": "Public"}, {"GroupId": "@TGS#ordinary"}, {"Random": 0},
         {"From_Account": ""}, {"MsgBody": "no list"},
@@ -145,7 +143,7 @@ async def test_posts_that_are_not_expected(lost: LostPosts, clock: FakeClock, sc
     assert len(off) == 0
 
 
-async def test_memory_is_bounded(lost: LostPosts) -> None:
+async def test_number_of_expected_posts_is_limited(lost: LostPosts) -> None:
     for number in range(1, MAX_EXPECTED + 51):
         lost.expect(message(BEFORE, number))
     assert len(lost) == MAX_EXPECTED
@@ -165,7 +163,7 @@ def tag_reads(scenario: Scenario) -> int:
     return len([call for call in scenario.stub.log if call.command == "get_group_info"])
 
 
-async def test_many_events_of_one_channel_ask_for_its_tag_once(scenario: Scenario) -> None:
+async def test_concurrent_events_of_one_channel_read_its_tag_once(scenario: Scenario) -> None:
     community(scenario.adapter).channel_cache.forget()
     before = tag_reads(scenario)
     resolver = interpreter_of(scenario)
@@ -174,8 +172,8 @@ async def test_many_events_of_one_channel_ask_for_its_tag_once(scenario: Scenari
     assert tag_reads(scenario) == before + 1
 
 
-async def test_unreadable_tag_decides_nothing(scenario: Scenario) -> None:
-    """The inbox tries again; no user is told that it is another group."""
+async def test_unreadable_tag_raises_unavailable_error(scenario: Scenario) -> None:
+    """The inbox tries again; the event is not reported as one of another group."""
     community(scenario.adapter).channel_cache.forget()
     resolver = interpreter_of(scenario)
     scenario.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])

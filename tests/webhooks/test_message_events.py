@@ -1,4 +1,4 @@
-"""One-to-one messages as webhooks report them: whose account it is, what the guard decides, what the table keeps."""
+"""One-to-one messages reported by webhooks: their accounts, decisions of the guard, rows of the table."""
 
 import time
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ NOW = 1_736_000_000
 
 
 async def send(scenario: Scenario, event: str, changes: dict[str, Any], seconds: int = 0) -> Triggered:
-    """Send a webhook as the service would, as of so many seconds after NOW, and wait until it is handled."""
+    """Send a webhook as the service would, this many seconds after NOW, and wait until it is handled."""
     token, app = SecretStr(TOKEN), scenario.stub.sdkappid
     changes = {"EventTime": (NOW + seconds) * 1000 + 5, **changes}
     sent = await trigger(scenario.url, event, changes, sdkappid=app, token=token, now=time.time())
@@ -71,7 +71,7 @@ async def threads(scenario: Scenario) -> list[Thread]:
     return [thread async for thread in scenario.adapter.messages.threads("lighthouse")]
 
 
-async def test_message_to_the_owner_belongs_to_the_channel(scenario: Scenario) -> None:
+async def test_message_to_the_owner_is_received_in_the_channel(scenario: Scenario) -> None:
     key = await message(scenario, 1, SAILOR, KEEPER, "what time is high tide?")
     (event,) = scenario.received
     assert isinstance(event, e.MessageReceived)
@@ -80,20 +80,20 @@ async def test_message_to_the_owner_belongs_to_the_channel(scenario: Scenario) -
     assert event.ref == MessageRef(LIGHTHOUSE, UserId(SAILOR), key)
 
 
-async def test_message_of_the_owner_is_sent(scenario: Scenario) -> None:
+async def test_message_of_the_owner_is_reported_as_sent(scenario: Scenario) -> None:
     await message(scenario, 1, KEEPER, SAILOR)
     (event,) = scenario.received
     assert isinstance(event, e.MessageSent)
     assert (event.account, event.user, event.channel) == (KEEPER, SAILOR, LIGHTHOUSE)
 
 
-async def test_messages_between_users_are_no_events_of_channels(scenario: Scenario) -> None:
+async def test_messages_between_users_are_not_reported(scenario: Scenario) -> None:
     await message(scenario, 1, SAILOR, MATE)
     await send(scenario, "MessageRead", {"Report_Account": MATE, "Peer_Account": SAILOR})
     assert scenario.received == []
 
 
-async def test_account_of_two_channels_leaves_the_channel_open(scenario: Scenario) -> None:
+async def test_message_to_owner_of_two_channels_has_no_channel(scenario: Scenario) -> None:
     await scenario.other.channels.create(slug="harbor", name="Harbour", owner=KEEPER)
     await scenario.settle()
     scenario.received.clear()
@@ -103,7 +103,7 @@ async def test_account_of_two_channels_leaves_the_channel_open(scenario: Scenari
     assert (event.account, event.channel, event.ref) == (KEEPER, None, None)
 
 
-async def test_contact_takes_the_place_of_the_owner(scenario: Scenario) -> None:
+async def test_contact_replaces_the_owner(scenario: Scenario) -> None:
     channel = await scenario.adapter.channels.update("lighthouse", contact=MATE)
     assert channel.contact == MATE
     await scenario.settle()
@@ -116,7 +116,7 @@ async def test_contact_takes_the_place_of_the_owner(scenario: Scenario) -> None:
     assert (event.account, event.channel) == (MATE, LIGHTHOUSE)
 
 
-async def test_contact_stays_when_the_creation_is_reported_late(scenario: Scenario) -> None:
+async def test_contact_is_kept_when_the_creation_is_reported_late(scenario: Scenario) -> None:
     await scenario.adapter.channels.update("lighthouse", contact=MATE)
     await send(scenario, "ChannelCreated", {"GroupId": LIGHTHOUSE, "Owner_Account": KEEPER})
     scenario.received.clear()
@@ -124,7 +124,7 @@ async def test_contact_stays_when_the_creation_is_reported_late(scenario: Scenar
     assert [type(event) for event in scenario.received] == [e.MessageReceived]
 
 
-async def test_contact_of_another_process_is_found_when_a_message_is_sent(stored: Scenario) -> None:
+async def test_contact_set_by_another_process_is_read_from_the_database(stored: Scenario) -> None:
     messages = stored.adapter.messages
     assert (await messages.contact("lighthouse")).account == KEEPER
     settings = stored.adapter.settings
@@ -141,7 +141,7 @@ async def test_contact_of_another_process_is_found_when_a_message_is_sent(stored
     assert [type(event) for event in stored.received] == [e.MessageReceived]
 
 
-async def test_new_owner_gets_the_messages_and_a_deleted_channel_none(scenario: Scenario) -> None:
+async def test_new_owner_receives_messages_until_the_channel_is_deleted(scenario: Scenario) -> None:
     changed = {"GroupId": LIGHTHOUSE, "OldOwner_Account": KEEPER, "NewOwner_Account": MATE}
     await send(scenario, "OwnerChanged", changed)
     scenario.received.clear()
@@ -154,7 +154,7 @@ async def test_new_owner_gets_the_messages_and_a_deleted_channel_none(scenario: 
     assert scenario.received == []
 
 
-async def test_message_to_an_official_account_is_of_the_other_mode(scenario: Scenario) -> None:
+async def test_message_to_official_account_has_other_mode(scenario: Scenario) -> None:
     await message(scenario, 1, SAILOR, GAZETTE)
     await send(scenario, "MessageRead", {"Report_Account": SAILOR, "Peer_Account": GAZETTE, "LastReadTime": NOW})
     received, read = scenario.received
@@ -165,13 +165,13 @@ async def test_message_to_an_official_account_is_of_the_other_mode(scenario: Sce
     assert (read.direction, read.until) == (Direction.SENT, at(0))
 
 
-async def test_message_that_was_not_sent_is_no_event(scenario: Scenario) -> None:
+async def test_failed_message_is_not_reported(scenario: Scenario) -> None:
     failed = {"From_Account": SAILOR, "To_Account": KEEPER, "SendMsgResult": 20012}
     await send(scenario, "MessageReceived", failed)
     assert scenario.received == []
 
 
-async def test_recall_edit_and_receipts_name_the_direction(scenario: Scenario) -> None:
+async def test_recall_edit_and_receipt_have_the_direction(scenario: Scenario) -> None:
     sent = {"From_Account": KEEPER, "To_Account": SAILOR, "MsgKey": "1_7_1736000001"}
     await send(scenario, "MessageRecalled", sent)
     await send(scenario, "MessageEdited", {"Operator_Account": KEEPER, **sent})
@@ -188,13 +188,13 @@ async def test_recall_edit_and_receipts_name_the_direction(scenario: Scenario) -
     assert (read.keys, read.direction, read.channel) == ((sent["MsgKey"],), Direction.SENT, LIGHTHOUSE)
 
 
-async def test_webhook_that_comes_twice_is_one_event(scenario: Scenario) -> None:
+async def test_repeated_webhook_is_one_event(scenario: Scenario) -> None:
     await message(scenario, 1, SAILOR, KEEPER)
     await message(scenario, 1, SAILOR, KEEPER)
     assert len(scenario.received) == 1
 
 
-async def test_user_who_marked_all_as_read_has_later_read_positions(scenario: Scenario) -> None:
+async def test_marking_all_as_read_advances_read_positions(scenario: Scenario) -> None:
     await scenario.other.subscriptions.subscribe("lighthouse", [SAILOR])
     for number in range(3):
         await scenario.other.posts.publish("lighthouse", Text(f"post {number}"))
@@ -225,7 +225,7 @@ async def test_table_has_last_message_and_unread_count_of_each_user(stored: Scen
     assert second.last.sent_at == at(3)
 
 
-async def test_table_keeps_content_of_any_kind(stored: Scenario) -> None:
+async def test_table_stores_content_of_any_kind(stored: Scenario) -> None:
     elements = [
         {"MsgType": "TIMTextElem", "MsgContent": {"Text": "a NUL: \x00"}},
         {"MsgType": "TIMRedPacketElem", "MsgContent": {"Coins": 3}},
@@ -246,7 +246,7 @@ def scenario_parts(scenario: Scenario) -> object:
     return event.parts
 
 
-async def test_reading_recalling_and_editing_change_the_table(stored: Scenario) -> None:
+async def test_read_recall_and_edit_events_change_the_table(stored: Scenario) -> None:
     for number in (1, 2, 3):
         await message(stored, number, SAILOR, KEEPER, f"message {number}")
     await send(stored, "MessageRead", {"Report_Account": KEEPER, "Peer_Account": SAILOR, "LastReadTime": NOW + 2}, 4)
@@ -265,7 +265,7 @@ async def test_reading_recalling_and_editing_change_the_table(stored: Scenario) 
     assert (thread.unread, thread.last.recalled, thread.last.content) == (0, True, None)
 
 
-async def test_reading_everything_clears_all_threads_of_a_reader(stored: Scenario) -> None:
+async def test_all_read_event_clears_all_threads_of_its_user(stored: Scenario) -> None:
     for number, user in enumerate((SAILOR, MATE), start=1):
         await message(stored, number, user, KEEPER)
     await message(stored, 3, KEEPER, MATE, "answer")
@@ -277,7 +277,7 @@ async def test_reading_everything_clears_all_threads_of_a_reader(stored: Scenari
     assert [thread.last.read for thread in await threads(stored)] == [True, True]
 
 
-async def test_guard_decides_about_messages_of_channels_alone(scenario: Scenario) -> None:
+async def test_guard_decides_only_about_messages_of_channels(scenario: Scenario) -> None:
     seen: list[MessageDraft] = []
     decisions = {
         "spam": Refuse("no", 120_001), "dull": Drop(), "rude": Rewrite(Text("***")), "wrong": Refuse("x", 10150),
@@ -305,7 +305,7 @@ async def test_guard_decides_about_messages_of_channels_alone(scenario: Scenario
     assert len(seen) == asked
 
 
-async def test_owner_of_an_official_account_has_messages_of_its_own() -> None:
+async def test_official_account_receives_messages_separately_from_its_owner() -> None:
     async with open_scenario(mode="official") as scenario:
         account = (await scenario.adapter.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)).id
         await scenario.settle()

@@ -1,4 +1,4 @@
-"""One-to-one messages of a channel from client apps to the table: a whole conversation, on both databases and modes."""
+"""Whole one-to-one conversations of a channel, from client apps to the table: both databases and both modes."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,7 +34,7 @@ async def account_of(scenario: Scenario) -> str:
     return (await scenario.adapter.messages.contact("lighthouse")).account
 
 
-async def test_conversation_fills_the_table(scenario: Scenario) -> None:
+async def test_conversation_is_recorded_in_the_table(scenario: Scenario) -> None:
     messages, account = scenario.adapter.messages, await account_of(scenario)
     welcome = await messages.send("lighthouse", user=SAILOR, content=Text("welcome"))
     await scenario.act(SAILOR, "send", peer=account, body="thanks", random=1)
@@ -80,7 +80,7 @@ async def test_conversation_fills_the_table(scenario: Scenario) -> None:
     assert (recalled.key, recalled.direction) == (welcome.key, Direction.SENT)
 
 
-async def test_list_of_threads_resumes_at_its_cursor(scenario: Scenario) -> None:
+async def test_list_of_threads_is_complete_and_ends_without_cursor(scenario: Scenario) -> None:
     account = await account_of(scenario)
     for number, user in enumerate((SAILOR, MATE)):
         await scenario.act(user, "send", peer=account, body="ahoy", random=number)
@@ -91,7 +91,7 @@ async def test_list_of_threads_resumes_at_its_cursor(scenario: Scenario) -> None
     assert threads.cursor is None
 
 
-async def test_new_subscriber_gets_an_answer_by_itself(scenario: Scenario) -> None:
+async def test_new_subscriber_receives_message_of_an_event_handler(scenario: Scenario) -> None:
     @scenario.adapter.events.on(Subscribed)
     async def welcome(event: Subscribed) -> None:
         for user in event.users:

@@ -1,4 +1,4 @@
-"""The guard of official accounts whose posting has moved: their broadcasts are refused, or published in the channel."""
+"""Guard of official accounts whose posting has moved: broadcasts are refused or published in the channel."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ GAZETTE = "@TOA#_gazette"
 
 @asynccontextmanager
 async def gazette(tmp_path: Path) -> AsyncIterator[Scenario]:
-    """A scenario with an official account and a database."""
+    """Open a scenario with an official account and a database."""
     async with open_scenario(database_url=f"sqlite:///{tmp_path / 'adapter.db'}") as scenario:
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
         await scenario.other.call(OFFICIAL, "create_official_account", made)
@@ -28,7 +28,7 @@ async def gazette(tmp_path: Path) -> AsyncIterator[Scenario]:
 
 
 async def moved(scenario: Scenario, **fields: Any) -> None:
-    """What a cutover writes down, in this process or another one."""
+    """Store the row of a cutover, as written by this process or another one."""
     posting = scenario.adapter.posting_moved
     assert posting is not None
     row = replace(CutoverChannelRow(GAZETTE, "m1", LIGHTHOUSE), **fields)
@@ -48,7 +48,7 @@ def said(scenario: Scenario) -> list[str]:
     return [element.msg_content["Text"] for message in log for element in message.body]
 
 
-async def test_broadcasts_are_refused_once_posting_has_moved(tmp_path: Path) -> None:
+async def test_broadcasts_are_refused_after_posting_has_moved(tmp_path: Path) -> None:
     async with gazette(tmp_path) as scenario:
         await broadcast(scenario, "before")
         await moved(scenario, moved_at=1.0)
@@ -57,7 +57,7 @@ async def test_broadcasts_are_refused_once_posting_has_moved(tmp_path: Path) -> 
         assert said(scenario) == ["before"]
 
 
-async def test_broadcasts_are_refused_while_posting_moves(tmp_path: Path) -> None:
+async def test_broadcasts_are_refused_while_posting_is_moving(tmp_path: Path) -> None:
     async with gazette(tmp_path) as scenario:
         now = scenario.adapter.clock.now()
         await moved(scenario, held_until=now + 60)
@@ -68,7 +68,7 @@ async def test_broadcasts_are_refused_while_posting_moves(tmp_path: Path) -> Non
         assert said(scenario) == ["given up"]
 
 
-async def test_broadcasts_can_be_published_in_the_channel_which_copies_them(tmp_path: Path) -> None:
+async def test_redirected_broadcast_is_published_in_channel_and_copied_once(tmp_path: Path) -> None:
     async with gazette(tmp_path) as scenario:
         now = scenario.adapter.clock.now()
         await moved(scenario, moved_at=now - 10, guard=REDIRECT, window_end=now + 3_600)

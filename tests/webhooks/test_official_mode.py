@@ -1,4 +1,4 @@
-"""Webhooks and the guard of an adapter in official mode: the same events, refusals and repairs."""
+"""Webhooks and guard of an adapter in official mode: the same events, refusals and corrections."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,7 +50,7 @@ async def call(built: Scenario, command: str, **body: Any) -> Any:
     return await built.other.call(OFFICIAL, command, body)
 
 
-async def test_events_are_those_of_channels(scenario: Scenario) -> None:
+async def test_official_account_events_are_channel_events_of_the_mode(scenario: Scenario) -> None:
     created = await scenario.until(ChannelCreated)
     assert (created.channel, created.name, created.owner, created.other_mode) == (GAZETTE, "Gazette", KEEPER, False)
     account: dict[str, Any] = {"Official_Account": GAZETTE}
@@ -77,15 +77,15 @@ async def test_events_are_those_of_channels(scenario: Scenario) -> None:
     assert not [event for event in await scenario.settle() if isinstance(event, ChannelEvent) and event.other_mode]
 
 
-async def test_the_registry_has_what_webhooks_reported(scenario: Scenario) -> None:
-    """Accounts that another program creates and destroys."""
+async def test_registry_lists_accounts_reported_by_webhooks(scenario: Scenario) -> None:
+    """The accounts are created and destroyed by another program."""
     assert [each.slug async for each in scenario.adapter.channels.all()] == ["gazette"]
     await call(scenario, "destroy_official_account", Official_Account=GAZETTE)
     await scenario.until(ChannelDeleted)
     assert [each.slug async for each in scenario.adapter.channels.all()] == []
 
 
-async def test_leaving_in_a_client_app_takes_the_channel_out_of_the_group(scenario: Scenario) -> None:
+async def test_unfollowing_in_client_removes_channel_from_conversation_group(scenario: Scenario) -> None:
     await scenario.adapter.subscriptions.subscribe("gazette", [MATE])
     assert [each.channels async for each in scenario.adapter.unread.groups(MATE)] == [(GAZETTE,)]
     await scenario.act(MATE, "unfollow", account_id=GAZETTE)
@@ -94,7 +94,7 @@ async def test_leaving_in_a_client_app_takes_the_channel_out_of_the_group(scenar
     assert [each.channels async for each in scenario.adapter.unread.groups(MATE)] == [()]
 
 
-async def test_the_guard_refuses_some_users_and_posts() -> None:
+async def test_guard_refuses_users_posts_and_closed_channels() -> None:
     async with open_scenario(mode="official", guard={"blocked": [SAILOR], "closed": ["closed"]}) as scenario:
         for slug in ("gazette", "closed"):
             await scenario.other.call(

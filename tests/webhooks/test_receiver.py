@@ -1,4 +1,4 @@
-"""What the receiver answers to strangers: refused as documented, nothing dispatched, nothing piled up."""
+"""Unauthorised and malformed requests: refused as documented, not dispatched, without accumulation."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ both_servers = pytest.mark.parametrize("server", ["aiohttp", "asgi"])
 async def listening(
     inbox: Any = None, *, server: str = "aiohttp", **webhooks: Any
 ) -> AsyncIterator[tuple[Receiver, str, list[Event]]]:
-    """A receiver on a socket, its URL, and what its handler hears. `asgi` runs under uvicorn."""
+    """Run a receiver on a socket; yield it, its URL and the events of its handler. `asgi` runs under uvicorn."""
     table = {"tokens": [TOKEN], "lost_after_seconds": 0.0, **webhooks}
     settings = Settings.load(None, sdkappid=APP, key="0" * 64, base_url="http://127.0.0.1:9", webhooks=table)
     heard: list[Event] = []
@@ -84,7 +84,7 @@ def deep(levels: int) -> bytes:
     return GOOD[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
 
 
-REFUSED: dict[str, tuple[bytes, Callable[[], str], int, str]] = {  # a query ages, so each is made when it is used
+REFUSED: dict[str, tuple[bytes, Callable[[], str], int, str]] = {  # queries expire, so each is created when it is used
     "forged": (GOOD, lambda: query(token="guessed"), 403, "signature"),
     "unsigned": (GOOD, lambda: query().partition("&Sign=")[0], 403, "unsigned"),
     "stale": (GOOD, lambda: query(now=time.time() - 120), 403, "stale"),
@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[bytes, Callable[[], str], int, str]] = {  # a query age
 
 @both_servers
 @pytest.mark.parametrize("case", REFUSED)
-async def test_request_that_is_no_webhook_is_refused_and_not_dispatched(server: str, case: str) -> None:
+async def test_invalid_request_is_refused_and_not_dispatched(server: str, case: str) -> None:
     content, text, status, reason = REFUSED[case]
     async with listening(server=server) as (receiver, url, heard):
         assert await post(url, content, text()) == (status, {"error": reason})
@@ -118,7 +118,7 @@ async def test_request_that_is_no_webhook_is_refused_and_not_dispatched(server: 
 
 
 @both_servers
-async def test_other_methods_and_other_places(server: str) -> None:
+async def test_other_methods_and_paths_are_refused(server: str) -> None:
     async with listening(server=server) as (_, url, heard):
         assert await post(url, method="PUT") == (405, {"error": "method"})
         async with aiohttp.ClientSession() as session:
@@ -130,13 +130,13 @@ async def test_other_methods_and_other_places(server: str) -> None:
 
 
 @both_servers
-async def test_path_is_answered_with_and_without_a_slash_at_its_end(server: str) -> None:
+async def test_path_is_served_with_and_without_trailing_slash(server: str) -> None:
     async with listening(server=server) as (_, url, _):
         assert [(await post(place))[0] for place in (url, f"{url}/")] == [200, 200]
 
 
 async def raw(url: str, *requests: bytes) -> list[bytes]:
-    """The answer to each request, read to the end of its connection."""
+    """Send each request on its own connection and return the complete responses."""
     port = int(url.rpartition(":")[2].partition("/")[0])
     answers = []
     for request in requests:
@@ -150,7 +150,7 @@ async def raw(url: str, *requests: bytes) -> list[bytes]:
 
 
 def malformed() -> dict[str, bytes]:
-    """Requests with a signature that are not HTTP, by the parser's complaint."""
+    """Return signed requests that are not valid HTTP, by the parser's error."""
     line = f"POST /hook?{query()}"
     head = f"{line} HTTP/1.1\r\nHost: x\r\n"
     return {
@@ -184,7 +184,7 @@ async def test_malformed_requests_are_counted_and_logged_once_without_their_byte
         assert name not in shown
 
 
-async def test_body_that_cannot_be_decompressed_is_refused_without_a_traceback(
+async def test_undecodable_compressed_body_is_refused_without_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     head = f"POST /hook?{query()} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde"
@@ -196,7 +196,7 @@ async def test_body_that_cannot_be_decompressed_is_refused_without_a_traceback(
 
 
 @both_servers
-async def test_event_with_half_a_character_is_kept(server: str) -> None:
+async def test_event_with_half_a_character_is_accepted(server: str) -> None:
     cut = GOOD.replace(b'"u"', rb'"u\ud83d"')
     async with listening(server=server) as (receiver, url, heard):
         assert (await post(url, cut, query() + "&X=%ed%a0%bd"))[0] == 200
@@ -207,7 +207,7 @@ async def test_event_with_half_a_character_is_kept(server: str) -> None:
         assert event.users == ("u\ufffd",)
 
 
-async def test_unknown_expectation_is_not_repeated() -> None:
+async def test_unknown_expectation_is_not_in_the_response() -> None:
     head = "Host: x\r\nConnection: close\r\nExpect: RequestTime\r\nContent-Length: 0\r\n\r\n"
     async with listening() as (_, url, _):
         requests = (f"POST {path} HTTP/1.1\r\n{head}".encode() for path in ("/hook", "/elsewhere"))
@@ -218,16 +218,14 @@ async def test_unknown_expectation_is_not_repeated() -> None:
 
 
 class BrokenInbox(MemoryInbox):
-    """Fails in a way that no receiver expects."""
+    """Raises an error that no receiver expects."""
 
     async def store(self, received: WebhookEvent) -> bool:
         raise LookupError(f"no place for Sign={'ab' * 32}")
 
 
 @both_servers
-async def test_fault_of_the_program_is_logged_once_with_its_traceback(
-    server: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_program_error_is_logged_once_with_its_traceback(server: str, caplog: pytest.LogCaptureFixture) -> None:
     async with listening(BrokenInbox(), server=server) as (_, url, _):
         assert [await post(url) for _ in range(5)] == [(500, {"error": "failure"})] * 5
     written = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
@@ -239,7 +237,7 @@ async def test_fault_of_the_program_is_logged_once_with_its_traceback(
 
 @asynccontextmanager
 async def half_open(url: str, number: int) -> AsyncIterator[list[asyncio.StreamReader]]:
-    """So many connections that began a request and do not go on."""
+    """Open this many connections that begin a request and do not complete it."""
     port = int(url.rpartition(":")[2].partition("/")[0])
     opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
     try:
@@ -253,7 +251,7 @@ async def half_open(url: str, number: int) -> AsyncIterator[list[asyncio.StreamR
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:
-    """True once the other side has closed the connection."""
+    """Return True once the other side has closed the connection."""
     try:
         async with asyncio.timeout(60):
             return await reader.read() == b""
@@ -261,7 +259,7 @@ async def ended(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-async def test_at_the_limit_the_oldest_connection_without_a_head_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+async def test_limit_closes_the_oldest_connection_without_a_request(caplog: pytest.LogCaptureFixture) -> None:
     async with listening(max_connections=5, request_seconds=600.0) as (receiver, url, _):
         kept = Wire(url)
         assert await kept.post(GOOD, query()) == 200
@@ -277,7 +275,7 @@ async def test_at_the_limit_the_oldest_connection_without_a_head_is_closed(caplo
     assert caplog.text.count("webhooks.connection_limit") == 1
 
 
-async def test_at_the_limit_connections_with_a_request_stay_and_a_new_one_is_closed() -> None:
+async def test_limit_closes_a_new_connection_and_keeps_those_with_a_request() -> None:
     inbox = SlowInbox()
     async with listening(inbox, max_connections=2) as (receiver, url, _):
         asking = asyncio.gather(*(post(url) for _ in range(2)))
@@ -290,7 +288,7 @@ async def test_at_the_limit_connections_with_a_request_stay_and_a_new_one_is_clo
         assert await asking == [(503, {"error": "not_stored"})] * 2
 
 
-async def test_idle_connection_is_closed_when_there_is_no_other() -> None:
+async def test_limit_closes_an_idle_connection_if_there_is_no_other() -> None:
     async with listening(max_connections=1) as (_, url, _):
         kept = Wire(url)
         assert await kept.post(GOOD, query()) == 200
@@ -300,7 +298,7 @@ async def test_idle_connection_is_closed_when_there_is_no_other() -> None:
         await kept.close()
 
 
-async def test_handshakes_that_are_not_completed_count_as_connections(tmp_path: Path) -> None:
+async def test_incomplete_handshakes_count_as_connections(tmp_path: Path) -> None:
     authority, certificate = trustme.CA(), tmp_path / "server.pem"
     issued = authority.issue_cert("127.0.0.1")
     issued.private_key_and_cert_chain_pem.write_to_path(certificate)
@@ -322,13 +320,15 @@ async def test_handshakes_that_are_not_completed_count_as_connections(tmp_path: 
 
 
 @pytest.mark.parametrize(("soft", "connections"), [(1024, 824), (1_000_000, 2_000), (-1, 2_000), (256, 64), (4, 1)])
-def test_default_limit_of_connections(monkeypatch: pytest.MonkeyPatch, soft: int, connections: int) -> None:
+def test_default_connection_limit_depends_on_the_descriptor_limit(
+    monkeypatch: pytest.MonkeyPatch, soft: int, connections: int
+) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, -1))
     assert default_max_connections() == connections
 
 
 @both_servers
-async def test_a_replay_is_answered_and_handled_once(server: str) -> None:
+async def test_replayed_request_is_answered_and_handled_once(server: str) -> None:
     async with listening(server=server) as (receiver, url, heard):
         text = query()
         assert [(await post(url, GOOD, text))[0] for _ in range(5)] == [200] * 5
@@ -350,7 +350,7 @@ async def test_each_request_is_counted_once(server: str) -> None:
         }  # fmt: skip
 
 
-async def test_ten_thousand_unknown_commands_are_answered_and_leave_nothing_behind() -> None:
+async def test_ten_thousand_unknown_commands_are_answered_without_memory_growth() -> None:
     async with listening() as (receiver, url, heard):
         sender = Sender(url)
 
@@ -377,7 +377,7 @@ async def test_ten_thousand_unknown_commands_are_answered_and_leave_nothing_behi
             await wire.close()
 
 
-async def test_slow_bodies_and_slow_heads_are_cut() -> None:
+async def test_slow_bodies_and_slow_heads_are_ended() -> None:
     async with listening(request_seconds=0.3) as (receiver, url, heard):
         host, port = "127.0.0.1", int(url.rpartition(":")[2].partition("/")[0])
         head = f"POST /hook?{query()} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(GOOD)}\r\n\r\n"
@@ -394,7 +394,7 @@ async def test_slow_bodies_and_slow_heads_are_cut() -> None:
         assert heard == []
 
 
-async def test_a_connection_that_is_kept_is_not_cut() -> None:
+async def test_kept_alive_connection_is_not_closed() -> None:
     async with listening(request_seconds=1.0) as (_, url, heard):
         wire = Wire(url)
         assert await wire.post(body("@TOA#_a", "u0", 1_736_000_000_000), query()) == 200
@@ -407,7 +407,7 @@ async def test_a_connection_that_is_kept_is_not_cut() -> None:
 
 
 class SlowInbox(MemoryInbox):
-    """Keeps all users waiting until it is told to go on, and then nothing."""
+    """Delays all requests until `go` is set, and then stores nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -419,7 +419,7 @@ class SlowInbox(MemoryInbox):
 
 
 @both_servers
-async def test_requests_above_the_limit_are_refused_and_unstored_events_are_not_acknowledged(server: str) -> None:
+async def test_requests_above_the_limit_and_unstored_events_return_503(server: str) -> None:
     inbox = SlowInbox()
     async with listening(inbox, server=server, max_requests=3) as (receiver, url, _):
         asking = asyncio.gather(*(post(url) for _ in range(5)))
@@ -434,7 +434,7 @@ async def test_requests_above_the_limit_are_refused_and_unstored_events_are_not_
 
 
 @both_servers
-async def test_without_a_token_every_request_is_accepted_and_a_warning_is_logged(
+async def test_unsigned_request_without_token_is_accepted_with_a_warning(
     server: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -445,7 +445,7 @@ async def test_without_a_token_every_request_is_accepted_and_a_warning_is_logged
 
 
 @both_servers
-async def test_no_log_has_a_secret(
+async def test_logs_contain_no_secret(
     server: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -458,7 +458,7 @@ async def test_no_log_has_a_secret(
         assert secret not in told
 
 
-async def test_it_can_be_mounted_in_an_application() -> None:
+async def test_receiver_can_be_mounted_in_an_application() -> None:
     table = {"tokens": [TOKEN]}
     settings = Settings.load(None, sdkappid=APP, key="0" * 64, base_url="http://127.0.0.1:9", webhooks=table)
     async with ChannelAdapter.open(settings) as adapter:
@@ -480,5 +480,5 @@ async def test_it_can_be_mounted_in_an_application() -> None:
             await runner.cleanup()
 
 
-def test_bodies_of_these_tests_have_the_named_faults() -> None:
+def test_valid_body_has_its_command() -> None:
     assert json.loads(GOOD)["CallbackCommand"] == COMMAND

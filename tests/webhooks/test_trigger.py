@@ -1,4 +1,4 @@
-"""Webhooks made by hand: what is sent is what the service would send, to receivers of ours and of others."""
+"""Manually triggered webhooks: sent as the service would send them, to the adapter's and to foreign receivers."""
 
 import json
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ NOW = 1_736_000_000.25
 
 
 @pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
-def test_the_sample_of_an_event_is_that_event(kind: type[e.Event]) -> None:
+def test_sample_of_an_event_is_read_as_that_event(kind: type[e.Event]) -> None:
     command = find_command(kind.__name__)
     query, body = request_of(command, {}, sdkappid=APP, token=None, now=NOW)
     assert f"CallbackCommand={command}" in query
@@ -39,7 +39,7 @@ def test_every_request_has_a_command() -> None:
 
 
 @pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.__name__)
-def test_sample_of_a_request_is_that_request(kind: type[hooks.HookRequest]) -> None:
+def test_sample_of_a_request_is_read_as_that_request(kind: type[hooks.HookRequest]) -> None:
     command = find_command(kind.__name__)
     _, body = request_of(command, {}, sdkappid=APP, token=None, now=NOW)
     assert type(TABLES.request(command, json.loads(body), {})) is kind
@@ -69,7 +69,7 @@ async def test_name_of_a_request_triggers_the_guard() -> None:
         ("Group.CallbackAfterSomethingNew", "Group.CallbackAfterSomethingNew"),
     ],
 )
-def test_names_that_are_understood(name: str, command: str) -> None:
+def test_known_names_are_resolved_to_commands(name: str, command: str) -> None:
     assert find_command(name) == command
 
 
@@ -79,8 +79,8 @@ def test_unknown_names_are_refused_with_similar_ones() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(samples()))
-def test_the_url_is_the_one_that_the_stub_makes(command: str) -> None:
-    """Both were written from the documentation, each for itself."""
+def test_url_equals_the_one_of_the_stub(command: str) -> None:
+    """Adapter and stub were written independently from the documentation."""
     token = SecretStr(TOKEN)
     query, _ = request_of(command, {}, sdkappid=APP, token=token, now=NOW, platform="Web", client_ip="203.0.113.7")
     settings = CallbackSettings(url="http://receiver.example/hook", token=token)
@@ -89,7 +89,7 @@ def test_the_url_is_the_one_that_the_stub_makes(command: str) -> None:
     verify(read_query(parse_qsl(query)), sdkappid=APP, tokens=[token], now=NOW)
 
 
-async def test_trigger_against_our_receiver() -> None:
+async def test_receiver_accepts_signed_trigger_and_refuses_forged_one() -> None:
     async with open_scenario() as scenario:
         await lighthouse(scenario)
         changes = {"GroupId": LIGHTHOUSE, "MsgSeq": 7}
@@ -112,7 +112,7 @@ async def test_trigger_against_our_receiver() -> None:
 
 @pytest.fixture
 async def elsewhere() -> AsyncIterator[tuple[str, list[Any]]]:
-    """A user else's server, which answers with a text."""
+    """Run a foreign server that responds with a text; yield its URL and the received bodies."""
     heard: list[Any] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -129,7 +129,7 @@ async def elsewhere() -> AsyncIterator[tuple[str, list[Any]]]:
     await runner.cleanup()
 
 
-async def test_trigger_against_a_foreign_receiver(elsewhere: tuple[str, list[Any]]) -> None:
+async def test_text_response_of_foreign_receiver_is_not_accepted(elsewhere: tuple[str, list[Any]]) -> None:
     url, heard = elsewhere
     sent = await trigger(url, "Group.CallbackAfterSomethingNew", {"Colour": "red"}, sdkappid=APP, now=NOW)
     assert (sent.status, sent.answer, sent.accepted) == (200, None, False)
@@ -138,7 +138,7 @@ async def test_trigger_against_a_foreign_receiver(elsewhere: tuple[str, list[Any
     ]
 
 
-async def test_trigger_without_a_receiver() -> None:
+async def test_trigger_without_receiver_raises_unavailable_error() -> None:
     with pytest.raises(UnavailableError) as no_user:
         await trigger("http://127.0.0.1:1/hook", "Subscribed", sdkappid=APP, token=SecretStr(TOKEN))
     assert "Sign" not in str(no_user.value)
@@ -147,7 +147,7 @@ async def test_trigger_without_a_receiver() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://keeper:abc123@127.0.0.1:1/hook", "ftp://keeper:abc123@x/", "keeper:abc123@x"])
-async def test_user_of_a_request_is_not_logged(url: str) -> None:
+async def test_credentials_of_the_url_are_hidden_in_the_error(url: str) -> None:
     with pytest.raises((UnavailableError, InvalidError)) as wrong:
         await trigger(url, "Subscribed", sdkappid=APP)
     assert "***@" in str(wrong.value)
@@ -155,6 +155,6 @@ async def test_user_of_a_request_is_not_logged(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://x/", "127.0.0.1:80", "http://x/?a=1", ""])
-async def test_url_that_is_no_address_is_refused(url: str) -> None:
+async def test_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidError, match="url"):
         await trigger(url, "Subscribed", sdkappid=APP)

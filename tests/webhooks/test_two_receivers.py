@@ -1,4 +1,4 @@
-"""Users with client apps, a stub that repeats and swaps its webhooks, and two receivers behind one address."""
+"""Users of client apps, a stub that repeats and reorders its webhooks, and two receivers behind one address."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ ROWS = sa.text("SELECT account, who, pid FROM effect")
 
 @dataclass
 class Fleet:
-    """Everything that is open. `other` is another program of the app."""
+    """All open parts of the test. `other` is another program of the app."""
 
     stub: StubServer
     other: ChannelAdapter
@@ -53,7 +53,7 @@ class Fleet:
         await self.other.call(GROUPS, "modify_group_member_info", member)
 
     async def settle(self, events: int) -> list[tuple[str, str, int]]:
-        """What was written once so many events are known and none waits: kind, key and process."""
+        """Wait until this many events are stored and none is waiting; return kind, key and process of each effect."""
         await self.stub.webhooks.idle()
         async with asyncio.timeout(PATIENCE):
             while not await asyncio.to_thread(self._has_handled, events):  # noqa: ASYNC110 - as below
@@ -66,7 +66,7 @@ class Fleet:
             return (connection.scalar(KNOWN) or 0) >= events and connection.scalar(WAITING) == 0
 
     async def may_post(self, user: str) -> list[bool]:
-        """What each receiver answers the service."""
+        """Return whether each receiver allows a post of the user."""
         draft = {"GroupId": LIGHTHOUSE, "From_Account": user, "Operator_Account": user}
         answers = [
             await trigger(each.url, "BeforeSendMsg", draft, sdkappid=self.stub.sdkappid, token=SecretStr(TOKEN))
@@ -75,14 +75,14 @@ class Fleet:
         return [answer.answer["ErrorCode"] == 0 for answer in answers]
 
     async def until_may_post(self, user: str, answers: list[bool]) -> None:
-        async with asyncio.timeout(PATIENCE):  # a memory is believed for 300 s
+        async with asyncio.timeout(PATIENCE):  # cache entries are valid for 300 s
             while await self.may_post(user) != answers:  # noqa: ASYNC110 - other processes answer
                 await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
 async def balancer(receivers: list[Process]) -> AsyncIterator[str]:
-    """One address for all: each request goes to any of them, some go to both, as after an answer that was lost."""
+    """Run one address for all receivers: requests go to any of them, some to both, as after a lost response."""
     chance = random.Random(3)
 
     async def forward(request: web.Request) -> web.Response:
@@ -130,7 +130,7 @@ async def fleet(tmp_path: Path, postgres_url: str) -> AsyncIterator[Fleet]:
 
 
 async def a_day(fleet: Fleet) -> PostRef:
-    """What users do in a channel; the post that they reacted to."""
+    """Perform typical actions of users in a channel; return the post with the reactions."""
     await fleet.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
     for user in (MATE, COOK, *CREW):
         await fleet.act(user, "join", group_id=LIGHTHOUSE)
@@ -155,7 +155,7 @@ DAY = {
 }  # fmt: skip
 
 
-async def test_each_effect_happens_once_and_all_is_right_in_the_end(fleet: Fleet) -> None:
+async def test_each_effect_happens_once_and_the_final_state_is_correct(fleet: Fleet) -> None:
     ref = await a_day(fleet)
     done = await fleet.settle(sum(DAY.values()))
     assert Counter(kind for kind, _, _ in done) == DAY

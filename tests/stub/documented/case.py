@@ -1,4 +1,4 @@
-"""A row: in which state, under which settings, which call is answered with which code."""
+"""One row: the state, the settings, the call, and the code of its answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Case:
     """`path` (service/command) with `body` is answered with `code` after the calls in `given` have succeeded.
 
     `item`: the call succeeds, and one of its items has the code. `settings`: sections of the stub's settings.
-    `app_says`: what the app's webhook answers beforehand. `fault`: why only a fault of the stub can show the code.
+    `app_says`: answer of the app's webhook before the call. `fault`: why only a fault can return the code.
     """
 
     path: str
@@ -46,12 +46,12 @@ class Case:
 
 
 def text(words: str = "tide table") -> list[dict[str, Any]]:
-    """A MsgBody of one text."""
+    """Return a MsgBody of one text."""
     return [{"MsgType": "TIMTextElem", "MsgContent": {"Text": words}}]
 
 
 def message(random: int, group: str = NEWS, **fields: Any) -> Call:
-    """Send as the owner."""
+    """Return a call that sends a message of the owner."""
     return f"{GROUPS}/send_group_msg", {
         "GroupId": group,
         "From_Account": OWNER,
@@ -62,7 +62,7 @@ def message(random: int, group: str = NEWS, **fields: Any) -> Call:
 
 
 def standard() -> Iterator[Call]:
-    """The world in which every row begins."""
+    """Yield the calls that make the initial state of every row."""
     users = [{"UserID": user} for user in (OWNER, ANN, BEN)]
     yield f"{ACCOUNTS}/multiaccount_import", {"AccountList": users}
     for group, kind in ((NEWS, "Community"), (TOWN, "Public"), (LIVE, "AVChatRoom"), (CIRCLE, "Private")):
@@ -79,7 +79,7 @@ def standard() -> Iterator[Call]:
 
 
 def codes_of_items(answer: Any) -> Iterator[int]:
-    """Every code below the envelope of an answer."""
+    """Yield every code below the envelope of an answer."""
     for value in answer.values():
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):

@@ -12,7 +12,7 @@ NO_COMMUNITY = {"app": {"community": False}}
 REFUSES = {"ActionStatus": "OK", "ErrorCode": 1, "ErrorInfo": "not today"}
 COUNTERS = [{"Key": f"k{number}", "Value": 1} for number in range(21)]
 
-ON_A_GROUP: dict[str, dict[str, Any]] = {  # good bodies but for the GroupId, of commands that look a group up
+ON_A_GROUP: dict[str, dict[str, Any]] = {  # bodies valid except for GroupId, of commands that look a group up
     "modify_group_base_info": {"Name": "New"},
     "destroy_group": {},
     "change_group_owner": {"NewOwner_Account": ANN},

@@ -80,7 +80,7 @@ EXTENSION_CASES = [
 
 
 def attribute_cases(name: str) -> list[Case]:
-    """What a write of attributes can be refused with."""
+    """Return the rows of codes that refuse a write of attributes."""
 
     def case(code: int, pairs: list[tuple[str, str]]) -> Case:
         body: dict[str, Any] = {"GroupId": TOWN, "GroupAttr": [{"key": key, "value": value} for key, value in pairs]}

@@ -1,4 +1,4 @@
-"""Documented codes that no state of the stub shows: why, and the rows that show them by a fault."""
+"""Documented codes that no state of the stub returns: reasons, and rows that return them by a fault."""
 
 from collections.abc import Iterator, Mapping
 
@@ -42,7 +42,7 @@ MESSAGE_COMMANDS = ("send_official_account_msg", "official_account_msg_get_simpl
 
 
 def reason(path: str, code: int) -> str | None:
-    """Why only a fault can show this code, if that is so."""
+    """Return why only a fault can return this code, or None."""
     service, _, name = path.partition("/")
     if service == OFFICIAL and code == INTERNAL_OF_OFFICIAL and name not in MESSAGE_COMMANDS:
         return INSIDE
@@ -50,7 +50,7 @@ def reason(path: str, code: int) -> str | None:
 
 
 def fault_cases(documented: Mapping[str, frozenset[int]], shown: set[tuple[str, int]]) -> Iterator[Case]:
-    """A row for each documented code that is not in `shown` and has a reason not to be."""
+    """Yield a row for each documented code that is not in `shown` and that only a fault can return."""
     for path, codes in documented.items():
         for code in sorted(codes):
             why = reason(path, code)

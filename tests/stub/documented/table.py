@@ -1,6 +1,6 @@
-"""The whole table, and the file that the package carries of it.
+"""Whole table of rows, and the file of it in the package.
 
-python -m tests.stub.documented.table    writes the file anew, after rows have been added
+python -m tests.stub.documented.table    writes the file again, after rows have been added
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ FAULTS: list[Case] = list(
 
 
 def content() -> dict[str, Any]:
-    """What the file holds: by command, the codes shown in their situation and those shown by a fault."""
+    """Return the content of the file: by command, the codes returned in a situation and by a fault."""
     found: dict[str, dict[str, set[int]]] = {}
     for kind, cases in ((report.SITUATION, SITUATIONS), (report.FAULT, FAULTS)):
         for case in cases:
@@ -29,7 +29,7 @@ def content() -> dict[str, Any]:
 
 
 def write(path: Path) -> None:
-    """One command a line, so that a change is one line."""
+    """Write one command per line, so that a change affects one line."""
     lines = [f"  {orjson.dumps(name).decode()}: {orjson.dumps(kinds).decode()}" for name, kinds in content().items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -24,7 +24,7 @@ TAG = "Tag_Profile_IM_Nick"
 
 
 def profile(code: int, tag: str, value: Any) -> Case:
-    """Set one field of ann."""
+    """Return a row that sets one profile field of ann."""
     return Case(f"{PROFILES}/portrait_set", code, {"From_Account": ANN, "ProfileItem": [{"Tag": tag, "Value": value}]})
 
 
@@ -67,12 +67,12 @@ GONE_ITEM = {"Type": 2, "ToGroupId": GONE}
 
 
 def create(*items: dict[str, Any], name: str = "Second") -> dict[str, Any]:
-    """A new conversation group."""
+    """Return the body that creates a conversation group."""
     return {"GroupContactItem": [{"GroupName": name, "ContactItem": list(items)}]}
 
 
 def change(*items: dict[str, Any], name: str = "Channels") -> dict[str, Any]:
-    """Add to a conversation group."""
+    """Return the body that adds to a conversation group."""
     updates = [{"ContactOptType": 1, "ContactItem": item} for item in items]
     update = {"UpdateGroupType": 2, "OldGroupName": name, "ContactUpdateItem": updates}
     return {"UpdateType": 1, "UpdateGroup": update}
@@ -90,7 +90,7 @@ def mark(*items: dict[str, Any]) -> dict[str, Any]:
 
 
 PAGE = {"TimeStamp": 0, "StartIndex": 0, "TopTimeStamp": 0, "TopStartIndex": 0, "AssistFlags": 63}
-OF_A_USER: dict[str, dict[str, Any]] = {  # good bodies but for From_Account
+OF_A_USER: dict[str, dict[str, Any]] = {  # valid bodies except for From_Account
     "create_contact_group": create(NEWS_ITEM),
     "update_contact_group": change(BEN_ITEM),
     "del_contact_group": {"GroupName": ["Channels"]},
@@ -100,7 +100,7 @@ OF_A_USER: dict[str, dict[str, Any]] = {  # good bodies but for From_Account
     "get_list": PAGE,
     "delete": {"Type": 2, "ToGroupid": NEWS},
 }
-MALFORMED: dict[str, dict[str, Any]] = {  # of the others something is missing
+MALFORMED: dict[str, dict[str, Any]] = {  # in each of the others a field is missing
     "get_contact_group": {"StartIndex": -1},
     "get_list": {**PAGE, "TimeStamp": -1},
 }
@@ -136,7 +136,7 @@ CONTACT_CASES = [
 CREATE = {"OfficialAccountUserID": "@TOA#_second", "Owner_Account": OWNER, "Name": "Second"}
 BROADCAST = {"Random": 1, "MsgBody": text()}
 SWITCHED_OFF = {"app": {"official_accounts": False}}
-ON_AN_ACCOUNT: dict[str, dict[str, Any]] = {  # good bodies but for Official_Account
+ON_AN_ACCOUNT: dict[str, dict[str, Any]] = {  # valid bodies except for Official_Account
     "destroy_official_account": {},
     "modify_official_account_base_info": {"Name": "New"},
     "add_subscriber": {"SubscriberList": [{"Subscriber_Account": BEN}]},
