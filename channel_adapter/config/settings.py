@@ -155,7 +155,7 @@ class InsightSettings(SettingsTable):
     record: bool = Field(
         default=False, description="store joins and leaves that webhooks report in database_url, for insights"
     )
-    keep_days: int = Field(default=400, ge=1, description="days for which joins and leaves are kept")
+    keep_days: int = Field(default=400, ge=1, le=36_500, description="days for which joins and leaves are kept")
 
 
 class ConsoleSettings(SettingsTable):

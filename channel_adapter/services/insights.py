@@ -251,7 +251,9 @@ def _beginning(
     known = [created_at, _time(stored.recorded_since), *map(_midnight, (stored.first_scan, stored.first_join))]
     known += [_published(post) for post in posts[:1]]
     first = min([each for each in known if each is not None], default=until)
-    return created_at if created_at is not None and created_at.date() == first.date() else first
+    if created_at is not None and created_at.date() == first.date():
+        first = created_at
+    return min(first, until)  # the clock of the service may be ahead
 
 
 def _days(
