@@ -34,7 +34,7 @@ def postgres_server() -> Iterator[Any]:
         server.cleanup()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_postgres_url(postgres_server: Any) -> Callable[[], str]:
     """Return a function that creates an empty database and returns its URL."""
 
@@ -46,6 +46,12 @@ def new_postgres_url(postgres_server: Any) -> Callable[[], str]:
         return url
 
     return made
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_url(new_postgres_url: Callable[[], str]) -> str:
+    """The URL of a database for tests that do not disturb each other."""
+    return new_postgres_url()
 
 
 @pytest.fixture

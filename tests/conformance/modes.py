@@ -78,6 +78,11 @@ def public_methods() -> set[str]:
     return {f"{part}.{name}" for part, kind in PARTS.items() for name, _ in inspect.getmembers(kind) if name[0] != "_"}
 
 
+def works(name: str) -> bool:
+    """Return whether a method or an option works in official mode. Raises KeyError for one without a row."""
+    return name not in OPTIONS and METHODS[name] == "works"
+
+
 def is_expected(error: UnsupportedError) -> bool:
     """Return whether the table lists everything that the error names as unsupported."""
     names = error.message.partition(": ")[2].partition(" (")[0].split(" and ")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from channel_adapter import (
     Article,
@@ -22,7 +21,6 @@ from channel_adapter import (
     NotFoundError,
     OutcomeKind,
     PermissionDeniedError,
-    Settings,
     Text,
     TextAndImage,
     UserId,
@@ -33,6 +31,7 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.tencent.client import Attempt
+from tests.conformance.conftest import NO_DATABASE, OpenVariant, official, on, settings_for
 
 OWNER, DESK, STRANGER = "owner", "help_desk", "stranger"
 READERS = [f"reader_{number}" for number in range(12)]
@@ -56,28 +55,20 @@ class Talk:
         return self.server.world.client(name, "iOS")
 
 
-def settings_of(server: StubServer, mode: Mode, **more: Any) -> Settings:
-    return Settings(
-        sdkappid=server.sdkappid, key=SecretStr(server.key), admin=server.admin, base_url=server.url, mode=mode, **more
-    )
-
-
-@pytest.fixture(params=[*Mode])
-async def talk(request: pytest.FixtureRequest) -> AsyncIterator[Talk]:
+@pytest.fixture
+async def talk(request: pytest.FixtureRequest, open_variant: OpenVariant) -> AsyncIterator[Talk]:
     calls: list[Attempt] = []
-    slug = "harbor_" + "x" * 35  # the longest id with its prefix, 48 bytes
-    async with (
-        StubServer(
-            StubSettings.model_validate({"app": {"group_fields": ["ch_tag"]}, "limits": {"roaming_days": 1}})
-        ) as server,
-        ChannelAdapter.open(settings_of(server, request.param), observer=calls.append) as adapter,
-    ):
+    slug = "harbor_" + "x" * 35  # with its prefix the longest id, 48 bytes
+    mode = request.param.mode
+    async with open_variant(request.param, limits={"roaming_days": 1}, observer=calls.append) as opened:
+        adapter, server = opened.adapter, opened.server
+        assert server is not None
         await adapter.accounts.add([OWNER, DESK, STRANGER, *READERS])
         channel = await adapter.channels.create(slug=slug, name="Harbour", owner=OWNER)
         assert (await adapter.subscriptions.subscribe(channel.id, READERS)).complete
-        account = OWNER if request.param is Mode.COMMUNITY else channel.id
+        account = OWNER if mode is Mode.COMMUNITY else channel.id
         calls.clear()
-        yield Talk(adapter, server, request.param, channel.id, account, calls)
+        yield Talk(adapter, server, mode, channel.id, account, calls)
 
 
 async def test_message_is_sent_read_edited_and_recalled(talk: Talk) -> None:
@@ -177,24 +168,23 @@ async def test_message_to_non_subscriber_is_refused_in_official_mode(talk: Talk)
     assert outcome.kind is OutcomeKind.REFUSED
 
 
-@pytest.mark.parametrize(
-    ("user", "content", "field"),
-    [
-        ("", Text("x"), "user"),
-        ("@TOA#_" + "y" * 42, Text("x"), "user"),
-        ("@TGS#_news", Text("x"), "user"),
-        ("y" * 33, Text("x"), "user"),
-        (READERS[0], Text(""), "text"),
-        (READERS[0], Text("x" * 12_289), "content"),
-        (READERS[0], [], "content"),
-        (READERS[0], "text", "content"),
-    ],
-    ids=["empty", "official account", "channel", "too long", "no text", "over 12 KB", "no parts", "a str"],
-)
-async def test_invalid_messages_are_refused_before_a_call(talk: Talk, user: str, content: Any, field: str) -> None:
-    with pytest.raises(InvalidError) as caught:
-        await talk.adapter.messages.send(talk.channel, user=user, content=content)
-    assert caught.value.field == field
+WRONG: list[tuple[str, Any, str, str]] = [
+    ("", Text("x"), "user", "user is empty"),
+    ("@TOA#_" + "y" * 42, Text("x"), "user", "is the id of a channel"),
+    ("@TGS#_news", Text("x"), "user", "is the id of a channel"),
+    ("y" * 33, Text("x"), "user", "33 bytes; 32 are allowed"),
+    (READERS[0], Text(""), "text", "text is empty"),
+    (READERS[0], Text("x" * 12_289), "content", "12341 bytes .* 12000 are allowed"),
+    (READERS[0], [], "content", "at least one part"),
+    (READERS[0], "text", "content", "cannot publish a str"),
+]
+
+
+async def test_invalid_messages_are_refused_before_a_call(talk: Talk) -> None:
+    for user, content, field, says in WRONG:
+        with pytest.raises(InvalidError, match=says) as caught:
+            await talk.adapter.messages.send(talk.channel, user=user, content=content)
+        assert caught.value.field == field
     assert [call for call in talk.calls if "msg" in call.command] == []
 
 
@@ -272,6 +262,7 @@ async def test_invalid_references_are_refused(talk: Talk) -> None:
         assert caught.value.field == field
 
 
+@on(dict.fromkeys(Mode, (NO_DATABASE,)))
 async def test_list_of_threads_needs_a_database(talk: Talk) -> None:
     with pytest.raises(ConfigurationError, match="database_url") as caught:
         talk.adapter.messages.threads(talk.channel)
@@ -312,7 +303,7 @@ async def test_unread_of_official_account_without_service_counts_needs_database(
     stub = StubSettings.model_validate({"behaviour": {"official_account_reads": False}})
     async with StubServer(stub) as server:
         for url in (None, f"sqlite:///{tmp_path}/messages.db"):
-            settings = settings_of(server, Mode.OFFICIAL, database_url=url)
+            settings = official(settings_for(server), url)
             async with ChannelAdapter.open(settings) as adapter:
                 await adapter.accounts.add([OWNER, READERS[0]])
                 await adapter.channels.create(slug="news", name="News", owner=OWNER)

@@ -22,10 +22,9 @@ from channel_adapter.config.settings import SubscriptionSettings
 from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, OFFICIAL_CAPABILITIES, Capabilities
 from channel_adapter.errors import UnsupportedError
 from channel_adapter.stub.server import StubServer
-from tests.conformance.conftest import OWNER, READERS, Setting, official, settings_for
+from tests.conformance.conftest import OWNER, READERS, Setting, community_only, official, settings_for
 from tests.conformance.modes import METHODS, OPTIONS, public_methods
 
-OFFICIAL_STORES: tuple[str, ...] = ()
 ANN, BEN, *_ = READERS
 
 
@@ -225,6 +224,7 @@ async def test_missing_capability_is_refused_or_replaced(world: World, field: st
     await ROWS[field](world)
 
 
+@community_only
 async def test_community_mode_reports_its_own_capabilities(setting: Setting) -> None:
     assert setting.adapter.can == COMMUNITY_CAPABILITIES
 
@@ -251,6 +251,7 @@ async def test_id_of_other_mode_is_refused_with_its_mode(world: World, id_: str)
     assert world.calls() == before
 
 
+@community_only
 async def test_cursor_of_other_mode_is_refused_with_its_mode(world: World, setting: Setting) -> None:
     pages = world.adapter.subscriptions.subscribers(world.slug)
     await anext(pages)

@@ -21,9 +21,8 @@ from channel_adapter import (
     Video,
 )
 from channel_adapter.domain.ids import ChannelId
-from tests.conformance.conftest import NO_DATABASE, OWNER, POSTGRES, READERS, SQLITE, Setting, community_only
+from tests.conformance.conftest import OWNER, READERS, Setting, community_only
 
-OFFICIAL_STORES = (NO_DATABASE, SQLITE, POSTGRES)
 URL = "https://static.example.org/tide"
 CONTENTS: list[Content] = [
     Text("潮汐表 🌊"),
@@ -74,15 +73,16 @@ async def test_ref_with_slug_identifies_the_same_post_everywhere(setting: Settin
     assert ref == PostRef(ChannelId(setting.slug), post.ref.seq)
     assert PostRef.parse(f"{channel}/{post.ref.seq}") == post.ref
     assert await adapter.posts.get(ref) == post
-    await adapter.posts.edit(ref, Text("two"))
-    assert (await adapter.posts.get(post.ref)).content == Text("two")
-    assert await adapter.reactions.react(ref, READERS[0], "👍")
-    assert (await adapter.reactions.get(ref)).counts == {"👍": 1}
-    assert (await adapter.reactions.get(ref)).ref == post.ref
-    assert [each.ref for each in (await adapter.reactions.get_many([ref])).values()] == [post.ref]
-    assert [each.user async for each in adapter.reactions.reactors(ref)] == [READERS[0]]
-    assert await adapter.reactions.unreact(ref, READERS[0])
-    await adapter.reactions.drop(ref)
+    if await setting.supports("posts.edit", adapter.posts.edit(ref, Text("two"))):
+        assert (await adapter.posts.get(post.ref)).content == Text("two")
+    if setting.can_react:
+        assert await adapter.reactions.react(ref, READERS[0], "👍")
+        assert (await adapter.reactions.get(ref)).counts == {"👍": 1}
+        assert (await adapter.reactions.get(ref)).ref == post.ref
+        assert [each.ref for each in (await adapter.reactions.get_many([ref])).values()] == [post.ref]
+        assert [each.user async for each in adapter.reactions.reactors(ref)] == [READERS[0]]
+        assert await adapter.reactions.unreact(ref, READERS[0])
+        await adapter.reactions.drop(ref)
     assert await adapter.unread.mark_read(channel, user=READERS[0], up_to=ref) == 0
     await adapter.posts.recall(ref)
     assert (await adapter.posts.get(post.ref)).state is PostState.RECALLED
@@ -120,9 +120,10 @@ async def test_recalled_post_keeps_its_position_and_loses_its_content(setting: S
 
 
 async def test_edit_replaces_content_of_post(setting: Setting, channel: str) -> None:
-    post = await setting.adapter.posts.publish(channel, Text("Fery"))
-    await setting.adapter.posts.edit(post.ref, Text("Ferry"))
-    assert (await setting.adapter.posts.get(post.ref)).content == Text("Ferry")
+    posts = setting.adapter.posts
+    post = await posts.publish(channel, Text("Fery"))
+    edited = await setting.supports("posts.edit", posts.edit(post.ref, Text("Ferry")))
+    assert (await posts.get(post.ref)).content == Text("Ferry" if edited else "Fery")
 
 
 @community_only
@@ -148,10 +149,10 @@ async def test_transferred_channel_posts_as_new_owner(setting: Setting, channel:
     assert (await adapter.posts.publish(channel, Text("by the new owner"))).author == READERS[0]
 
 
-@pytest.mark.parametrize("content", [[], Text(""), Text("x" * 12_000), [Custom("a"), Custom("b")], Image("")])
-async def test_invalid_post_is_refused_and_not_published(setting: Setting, channel: str, content: Content) -> None:
-    with pytest.raises(InvalidError):
-        await setting.adapter.posts.publish(channel, content)
+async def test_invalid_post_is_refused_and_not_published(setting: Setting, channel: str) -> None:
+    for content in ([], Text(""), Text("x" * 12_000), [Custom("a"), Custom("b")], Image("")):
+        with pytest.raises(InvalidError):
+            await setting.adapter.posts.publish(channel, content)
     assert [post async for post in setting.adapter.posts.history(channel)] == []
 
 

@@ -1,14 +1,11 @@
-"""Reactions on every server, with and without a database."""
+"""Reactions, on the messages without a database and in the store with one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import pytest
 from emoji import EMOJI_DATA
-from pydantic import SecretStr
 
 from channel_adapter import (
     ChannelAdapter,
@@ -24,7 +21,8 @@ from channel_adapter import (
 )
 from channel_adapter.config.settings import ReactionSettings
 from channel_adapter.domain.ids import ChannelId
-from tests.conformance.conftest import OFFICIAL, OWNER, READERS, SERVERS, SQLITE, Setting
+from channel_adapter.domain.mode import Mode
+from tests.conformance.conftest import COMMUNITY, OWNER, READERS, WITH_DATABASE, Setting
 
 ONE, TWO, THREE, *_ = READERS
 
@@ -44,26 +42,16 @@ class Scene:
         return await ChannelAdapter.open(settings).__aenter__()
 
 
-OFFICIAL_STORES: tuple[str, ...] = ()
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test with and without a database; in official mode only the store has reactions."""
-    if "scene" in metafunc.fixturenames:
-        pairs = [(server, place) for server in SERVERS for place in ("direct", "store")]
-        metafunc.parametrize(("setting", "scene"), [*pairs, (f"{OFFICIAL} {SQLITE}", "store")], indirect=True)
+RUNS_ON = COMMUNITY | {Mode.OFFICIAL: WITH_DATABASE[Mode.OFFICIAL]}  # official accounts have reactions there alone
 
 
 @pytest.fixture
-async def scene(setting: Setting, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scene]:
-    stored = request.param == "store"
-    url = SecretStr(f"sqlite:///{tmp_path / 'reactions.db'}") if stored else None
-    settings = setting.adapter.settings.model_copy(update={"database_url": url})
-    async with ChannelAdapter.open(settings) as adapter:
-        await adapter.channels.create(slug=setting.slug, name="Tides", owner=OWNER)
-        await adapter.subscriptions.subscribe(setting.slug, [ONE, TWO, THREE])
-        post = await adapter.posts.publish(setting.slug, Text("low tide"))
-        yield Scene(adapter, setting.slug, post.ref, stored)
+async def scene(setting: Setting) -> Scene:
+    adapter = setting.adapter
+    await adapter.channels.create(slug=setting.slug, name="Tides", owner=OWNER)
+    await adapter.subscriptions.subscribe(setting.slug, [ONE, TWO, THREE])
+    post = await adapter.posts.publish(setting.slug, Text("low tide"))
+    return Scene(adapter, setting.slug, post.ref, setting.stored)
 
 
 async def test_reactions_are_added_changed_and_removed(scene: Scene) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,23 @@ from channel_adapter import (
 )
 from channel_adapter.domain.events import ChannelEvent
 from channel_adapter.domain.mode import Mode
-from channel_adapter.errors import UnsupportedError
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from tests.conformance.conftest import KEYS, OWNER, READERS, Setting, settings_for
+from tests.conformance.conftest import (
+    COMMUNITY,
+    KEYS,
+    NO_DATABASE,
+    OWNER,
+    READERS,
+    WITH_DATABASE,
+    Setting,
+    community_only,
+    on,
+    settings_for,
+)
 
-OFFICIAL_STORES: tuple[str, ...] = ()  # tests of official mode open their own adapters
+RUNS_ON = COMMUNITY | {Mode.OFFICIAL: WITH_DATABASE[Mode.OFFICIAL]}  # official accounts have attributes there alone
 
 ANN, BEN, EVE, *_ = READERS
 
@@ -43,18 +52,13 @@ async def news(setting: Setting) -> Setting:
 
 
 @pytest.fixture
-async def stored(setting: Setting, tmp_path: Path) -> AsyncIterator[tuple[Setting, ChannelAdapter]]:
-    """Yield two adapters with one channel and one database, as in two processes."""
-    if setting.server is None:
-        pytest.fail("the live service is configured without a database for this test")
-    url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
-    settings = settings_for(setting.server).model_copy(update={"database_url": url})
-    async with ChannelAdapter.open(settings) as first, ChannelAdapter.open(settings) as second:
-        await first.channels.create(slug=setting.slug, name="Harbour News", owner=OWNER)
-        assert (await first.subscriptions.subscribe(setting.slug, [ANN, BEN])).complete
-        yield replace(setting, adapter=first), second
+async def stored(news: Setting) -> AsyncIterator[tuple[Setting, ChannelAdapter]]:
+    """The channel of two adapters on one database, as of two processes."""
+    async with ChannelAdapter.open(news.adapter.settings) as second:
+        yield news, second
 
 
+@community_only
 async def test_subscribers_are_promoted_to_admins_and_demoted(news: Setting) -> None:
     channels, posts, changes = news.adapter.channels, news.adapter.posts, list[ChannelEvent]()
 
@@ -84,6 +88,7 @@ async def test_subscribers_are_promoted_to_admins_and_demoted(news: Setting) -> 
         await channels.promote("no_such_channel", [ANN])
 
 
+@community_only
 async def test_posts_after_transfer_have_new_owner_as_author(news: Setting) -> None:
     channels, posts, changes = news.adapter.channels, news.adapter.posts, list[ChannelEvent]()
 
@@ -105,6 +110,7 @@ async def test_posts_after_transfer_have_new_owner_as_author(news: Setting) -> N
     assert await channels.transfer(news.slug, ANN) == moved, "repeating changes nothing"
 
 
+@community_only
 async def test_transfer_to_ineligible_user_is_refused(news: Setting) -> None:
     channels = news.adapter.channels
     with pytest.raises(NotFoundError, match=r"does not follow .*; subscribe it first") as refused:
@@ -160,6 +166,7 @@ async def test_concurrent_changes_of_attributes_are_all_kept(news: Setting) -> N
     assert (await news.adapter.reactions.policy(news.slug)).emoji == ("👍",)
 
 
+@on(WITH_DATABASE)
 async def test_blocked_user_is_removed_and_refused_in_every_process(stored: tuple[Setting, ChannelAdapter]) -> None:
     news, other = stored
     blocked = await news.adapter.channels.block(news.slug, [ANN, EVE, OWNER, ANN])
@@ -183,6 +190,7 @@ async def test_blocked_user_is_removed_and_refused_in_every_process(stored: tupl
     assert [row async for row in other.channels.blocked(news.slug)] == [], "a new channel begins without blocks"
 
 
+@on(dict.fromkeys(Mode, (NO_DATABASE,)))
 async def test_blocking_without_a_database_names_the_setting(news: Setting) -> None:
     with pytest.raises(ConfigurationError, match="set database_url") as refused:
         await news.adapter.channels.block(news.slug, [ANN])
@@ -190,37 +198,7 @@ async def test_blocking_without_a_database_names_the_setting(news: Setting) -> N
     assert await news.adapter.subscriptions.is_subscribed(news.slug, [ANN]) == {ANN: True}
 
 
-async def test_official_account_has_only_owner_as_staff_and_stores_the_rest(tmp_path: Path) -> None:
-    stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
-    async with StubServer(stub) as server:
-        settings = settings_for(server).model_copy(
-            update={"mode": Mode.OFFICIAL, "database_url": SecretStr(f"sqlite:///{tmp_path / 'app.db'}")}
-        )
-        async with ChannelAdapter.open(settings) as adapter:
-            channels = adapter.channels
-            assert (await adapter.accounts.add([OWNER, ANN])).complete
-            await channels.create(slug="gazette", name="Gazette", owner=OWNER)
-            await adapter.subscriptions.subscribe("gazette", [ANN])
-            assert [(row.user, row.role) for row in await channels.staff("gazette")] == [(OWNER, Role.OWNER)]
-            for call in (channels.promote("gazette", [ANN]), channels.demote("gazette", [ANN])):
-                with pytest.raises(UnsupportedError):
-                    await call
-            with pytest.raises(UnsupportedError, match="cannot be changed"):
-                await channels.transfer("gazette", ANN)
-            assert await channels.verify("gazette")
-            assert await channels.suspend("gazette")
-            found = await channels.get("gazette")
-            assert (found.verified, found.suspended) == (True, True)
-            with pytest.raises(PermissionDeniedError, match="is suspended"):
-                await adapter.posts.publish("gazette", Text("Fog"))
-            assert await channels.resume("gazette")
-            blocked = await channels.block("gazette", [ANN])
-            assert [outcome.kind for outcome in blocked] == [OutcomeKind.ADDED]
-            outcomes = await adapter.subscriptions.subscribe("gazette", [ANN])
-            assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REFUSED]
-
-
-async def test_change_with_lost_answer_is_read_back_and_refused_one_is_reported() -> None:
+async def test_change_whose_answer_is_lost_is_read_back_and_one_that_was_refused_is_named() -> None:
     stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
     async with StubServer(stub) as server:
         hasty = settings_for(server).model_copy(update={"total_seconds": 0.5, "call_seconds": 0.2})
