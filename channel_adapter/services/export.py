@@ -38,6 +38,7 @@ _HEADING: Final = ("channel", "post", "user", "emoji")
 _DAY_COLUMNS: Final = ("day", "subscribers", "joins", "leaves", "posts")
 _VIEW_COLUMNS: Final = ("post", "views", "reach", "reactions")
 _POSTS_PER_PAGE: Final = 100
+_REACTIONS_PER_WRITE: Final = 100
 _VERSION: Final = 1
 _FIELD: Final = "folder"
 
@@ -158,14 +159,11 @@ class ChannelExporter:
         self, channel: Channel, page: Sequence[Post], before: int | None, state: ExportProgress, target: "ExportFolder"
     ) -> None:
         kept = [post for post in page if post.state is PostState.PUBLISHED]
-        rows = await self._reactions_of(channel, kept)
+        await self._write_reactions(channel, kept, state, target)
         state.posts += len(kept)
         state.without_content += len(page) - len(kept)
-        if state.reactions is not None:
-            state.reactions += len(rows)
         state.posts_before = before
-        written = {_POSTS: _lines(_post(channel.slug, post) for post in kept), _REACTIONS: _rows(rows)}
-        await target.append(state, written)
+        await target.append(state, {_POSTS: _lines(_post(channel.slug, post) for post in kept)})
 
     async def _figures(self, channel: Channel) -> dict[str, bytes]:
         """Return the figures of the last 30 days: one row a day, and one a post."""
@@ -176,16 +174,25 @@ class ChannelExporter:
         views = ((f"{post.ref.seq:012}", post.views, post.reach, post.reactions) for post in found.posts)
         return {_DAYS: _rows([_DAY_COLUMNS, *days]), _VIEWS: _rows([_VIEW_COLUMNS, *views])}
 
-    async def _reactions_of(self, channel: Channel, posts: Sequence[Post]) -> list[tuple[object, ...]]:
-        if self._reactions is None:
-            return []
+    async def _write_reactions(
+        self, channel: Channel, posts: Sequence[Post], state: ExportProgress, target: "ExportFolder"
+    ) -> None:
+        """Write the reactions of a page of posts, which may be any number; they count once the page is recorded."""
+        if self._reactions is None or state.reactions is None:
+            return
         rows: list[tuple[object, ...]] = []
         found = await self._reactions.get_many(post.ref for post in posts)
         for post in posts:
-            if found[post.ref].total:
-                async for reactor in self._reactions.reactors(post.ref):
-                    rows.append((channel.slug, _key(post), reactor.user, reactor.emoji))  # noqa: PERF401 - a generator
-        return rows
+            if not found[post.ref].total:
+                continue
+            async for reactor in self._reactions.reactors(post.ref):
+                rows.append((channel.slug, _key(post), reactor.user, reactor.emoji))
+                if len(rows) == _REACTIONS_PER_WRITE:
+                    await target.write(state, {_REACTIONS: _rows(rows)})
+                    state.reactions += len(rows)
+                    rows = []
+        await target.write(state, {_REACTIONS: _rows(rows)})
+        state.reactions += len(rows)
 
 
 class ExportFolder:
@@ -206,8 +213,17 @@ class ExportFolder:
 
     async def append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
         """Append to files, then record the state: what an interruption leaves behind it is cut off."""
+        await self._in_thread(self._append, state, written)
+
+    async def write(self, state: ExportProgress, written: dict[str, bytes]) -> None:
+        """Append to files what counts once `append` has recorded the state."""
+        await self._in_thread(self._write, state, written)
+
+    async def _in_thread(
+        self, work: Callable[[ExportProgress, dict[str, bytes]], None], state: ExportProgress, written: dict[str, bytes]
+    ) -> None:
         try:
-            await asyncio.to_thread(self._append, state, written)
+            await asyncio.to_thread(work, state, written)
         except OSError as error:
             raise self._unusable(error, "exporting to it again continues the export") from error
 
@@ -243,6 +259,12 @@ class ExportFolder:
         return state
 
     def _append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
+        self._write(state, written)
+        failpoint("export.written")
+        self._record(state)
+        failpoint("export.recorded")
+
+    def _write(self, state: ExportProgress, written: dict[str, bytes]) -> None:
         for name, data in written.items():
             if data:
                 size = state.sizes.get(name, 0)
@@ -250,9 +272,6 @@ class ExportFolder:
                     file.seek(size)
                     file.write(data)
                 state.sizes[name] = size + len(data)
-        failpoint("export.written")
-        self._record(state)
-        failpoint("export.recorded")
 
     def _record(self, state: ExportProgress) -> None:
         draft = self._folder / _DRAFT

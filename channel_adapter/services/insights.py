@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.clock import Clock
@@ -23,7 +23,7 @@ from channel_adapter.domain.insights import (
     PostViews,
     StoredViews,
 )
-from channel_adapter.domain.post import Post, PostRef
+from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
 from channel_adapter.mapping.content import excerpt
 from channel_adapter.mapping.times import to_utc
@@ -36,6 +36,14 @@ DEFAULT_DAYS: Final = 30
 MAX_DAYS: Final = 36_500
 BEST_POSTS: Final = 5
 _REACTIONS_PER_READ: Final = 500
+
+
+class _ListedPost(NamedTuple):
+    """A post in history, without its content."""
+
+    ref: PostRef
+    published_at: datetime
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,8 @@ class Insights:
         at = self._now()
         scan = await self._scan(wanted, posts)
         found = tuple(
-            PostViews(post.ref, published, views, reach)
-            for post, published, views, reach in zip(posts, map(_published, posts), scan.views, scan.reach, strict=True)
+            PostViews(post.ref, post.published_at, views, reach)
+            for post, views, reach in zip(posts, scan.views, scan.reach, strict=True)
         )
         if self._rows is not None:
             await self._store(wanted, at, scan, found)
@@ -97,10 +105,10 @@ class Insights:
         posts = await self._history(wanted, start)
         stored = await rows.read(wanted, start.date().isoformat())
         start = max(start, _beginning(found.created_at, stored, posts, until))
-        published = Counter(_published(each).date() for each in posts)
+        published = Counter(each.published_at.date() for each in posts)
         days = _days(start.date(), until.date(), found.subscriber_count, stored, published)
         figures = [
-            PostInsights(post.ref, _published(post), excerpt(post.parts), total, *stored.views.get(post.ref.seq, ()))
+            PostInsights(*post, total, *stored.views.get(post.ref.seq, ()))
             for post, total in zip(posts, await self._totals([post.ref for post in posts]), strict=True)
         ]
         figures.reverse()
@@ -160,26 +168,26 @@ class Insights:
         """Delete what is stored of a channel that is gone."""
         await self._stored().prune(channel, None)
 
-    async def _history(self, channel: ChannelId, since: datetime | None) -> list[Post]:
+    async def _history(self, channel: ChannelId, since: datetime | None) -> list[_ListedPost]:
         """Return the posts that history keeps with their times, the oldest first, without recalled ones."""
-        found: list[Post] = []
+        found: list[_ListedPost] = []
         async with aclosing(self._backend.posts.history(channel, before=None, oldest_first=False)) as posts:
             async for post in posts:
                 if post.published_at is None or post.state != "published":
                     continue
                 if since is not None and post.published_at < since:
                     break
-                found.append(post)
+                found.append(_ListedPost(post.ref, post.published_at, excerpt(post.parts)))
         found.reverse()
         return found
 
-    async def _scan(self, channel: ChannelId, posts: Sequence[Post]) -> _Scan:
+    async def _scan(self, channel: ChannelId, posts: Sequence[_ListedPost]) -> _Scan:
         """Read the positions of all subscribers, and count for each post those who could see it, and who did.
 
         What a subscriber could see is an interval of the posts, and what was viewed is the beginning of it, so adding
         at two ends is enough: memory does not grow with the subscribers.
         """
-        times, numbers = [_published(post) for post in posts], [post.ref.seq for post in posts]
+        times, numbers = [post.published_at for post in posts], [post.ref.seq for post in posts]
         views, reach = [0] * (len(posts) + 1), [0] * (len(posts) + 1)
         joins: Counter[str] = Counter()
         subscribers = 0
@@ -223,13 +231,6 @@ class Insights:
         return datetime.fromtimestamp(self._clock.now(), UTC)
 
 
-def _published(post: Post) -> datetime:
-    """Return the time of a post that history has with one."""
-    if post.published_at is None:
-        raise ValueError(f"{post.ref} has no time")
-    return post.published_at
-
-
 def _start(since: datetime | date | None, until: datetime) -> datetime:
     """Return the beginning of the figures in UTC. Raises InvalidError."""
     if since is None:
@@ -245,11 +246,11 @@ def _start(since: datetime | date | None, until: datetime) -> datetime:
 
 
 def _beginning(
-    created_at: datetime | None, stored: "StoredFigures", posts: Sequence[Post], until: datetime
+    created_at: datetime | None, stored: "StoredFigures", posts: Sequence[_ListedPost], until: datetime
 ) -> datetime:
     """Return when a channel began: its creation, or what is known of it if that is earlier."""
     known = [created_at, _time(stored.recorded_since), *map(_midnight, (stored.first_scan, stored.first_join))]
-    known += [_published(post) for post in posts[:1]]
+    known += [post.published_at for post in posts[:1]]
     first = min([each for each in known if each is not None], default=until)
     if created_at is not None and created_at.date() == first.date():
         first = created_at

@@ -1,5 +1,6 @@
 """Export of a channel: files that a migration can read, with equal content after any interruptions."""
 
+import asyncio
 import csv
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -168,6 +169,27 @@ async def test_error_of_unwritable_folder_explains_how_to_continue(on_sqlite: Sc
             await adapter.export_channel(CHANNELS[0], folder)
         (folder / "subscribers.jsonl").write_bytes(kept)
         assert (await adapter.export_channel(CHANNELS[0], folder)).resumed
+
+
+async def test_reactions_of_an_interrupted_page_are_written_once(on_sqlite: Scene, tmp_path: Path) -> None:
+    """They are written in pieces, before the page that they belong to is recorded."""
+    users = [f"fan_{number}" for number in range(150)]
+    async with on_sqlite.adapter() as adapter:
+        await adapter.accounts.add(users)
+        await adapter.subscriptions.subscribe(CHANNELS[0], users, assign=False)
+        post = await adapter.posts.publish(CHANNELS[0], Text("Fog"))
+        await asyncio.gather(*(adapter.reactions.react(post.ref, user, "👍") for user in users))
+        surplus = 0
+        while surplus == 0:  # each run records one page more, and is interrupted behind the next
+            interrupt_at("export.written", 2)
+            with pytest.raises(StoppedError):
+                await adapter.export_channel(CHANNELS[0], tmp_path / "out")
+            recorded = orjson.loads((tmp_path / "out" / "export.json").read_bytes())["sizes"].get("reactions.csv", 0)
+            surplus = recorded and (tmp_path / "out" / "reactions.csv").stat().st_size - recorded
+        done = await adapter.export_channel(CHANNELS[0], tmp_path / "out")
+    assert (done.resumed, done.posts, done.reactions) == (True, 1, 150)
+    lines = (tmp_path / "out" / "reactions.csv").read_text(encoding="utf-8").splitlines()
+    assert sorted(line.split(",")[2] for line in lines[1:]) == sorted(users)
 
 
 async def test_migration_imports_export(source: Scene, tmp_path: Path) -> None:
