@@ -275,6 +275,27 @@ async def test_failed_post_is_reported_until_acknowledged(stored: Served) -> Non
     assert "failed or is late" not in (await browser.get("/")).text
 
 
+async def test_posts_are_found_by_state_when_they_are_scheduled_failed_or_drafts(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.channels.create(slug="other", name="Other", owner=OWNER)
+    for slug in (SLUG, "other"):
+        for text in ("Later", "Wrong"):
+            at = datetime.now(UTC) + timedelta(days=1)
+            post = await stored.adapter.posts.schedule(slug, Text(f"{text} of {slug}"), at=at)
+        stored.stub.faults.add(Fault(command="send_group_msg", code=80001))
+        await browser.post(f"/schedule/{post.id}/publish", {})
+        stored.stub.faults.replace([])
+        await stored.adapter.posts.draft(slug, Text(f"Draft of {slug}"))
+        await stored.adapter.posts.publish(slug, Text(f"Published of {slug}"))
+    texts = re.compile(r"(Later|Wrong|Draft|Published) of (\w+)")
+    for state, text in (("scheduled", "Later"), ("failed", "Wrong"), ("draft", "Draft"), ("published", "Published")):
+        page = await browser.get(f"/c/{SLUG}?state={state}")
+        assert set(texts.findall(page.text)) == {(text, SLUG)}
+        assert "No post matches." in (await browser.get(f"/c/{SLUG}?state={state}&q=nothing")).text
+    draft = (await browser.get(f"/c/{SLUG}?state=draft")).text
+    assert f'href="{COMPOSE}?draft=' in draft
+
+
 async def test_staff_is_promoted_demoted_and_ownership_transferred(stored: Served) -> None:
     browser = stored.browser()
     await stored.adapter.subscriptions.subscribe(SLUG, READERS[:2])

@@ -1,4 +1,4 @@
-"""The posts of a channel, newest first, with their reactions and views."""
+"""The posts of a channel, newest first, with their reactions and views; and those that are scheduled, failed or drafts."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,14 +8,22 @@ from aiohttp import web
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.content import picture
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.console.pages.schedule import ScheduleLine, draft_lines, last_zone, scheduled_lines
 from channel_adapter.domain.insights import StoredViews
 from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.domain.reaction import Reactions
+from channel_adapter.domain.schedule import ScheduleState
 from channel_adapter.mapping.content import excerpt
 
 PER_PAGE: Final = 20
 SCANNED: Final = 400
 """Posts that one search looks through; the next page goes on behind them."""
+
+DRAFT: Final = "draft"
+WAITING: Final = (ScheduleState.SCHEDULED.value, DRAFT, ScheduleState.FAILED.value)
+"""States of the filter that the service does not know."""
+FAILED: Final = (ScheduleState.FAILED, ScheduleState.MISSED)
+_STATES: Final = (*PostState, *WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,13 @@ async def show(page: View) -> web.Response:
     below = query.get("before", "")
     before = int(below) or None if below.isdecimal() and len(below) < 19 else None
     channel = await page.channel()
+    stores = page.adapter.settings.database_url is not None
+    if stores and state in WAITING:
+        lines = [each for each in await _waiting(page, state) if words.casefold() in each.excerpt.casefold()]
+        return page.render(
+            "posts.html", channel=channel, rows=[], lines=lines, pinned=[], words=words, state=state, states=_STATES,
+            following=None, is_first=True, stores=stores, zone=last_zone(page),
+        )  # fmt: skip
     found, following = await _search(page, words.casefold(), state, before)
     refs = [post.ref for post in found if post.state is PostState.PUBLISHED]
     reactions, views = await page.reactions(refs), await page.views(refs)
@@ -50,10 +65,19 @@ async def show(page: View) -> web.Response:
     ]  # fmt: skip
     pinned = await page.pinned() if before is None and not words and not state else []
     return page.render(
-        "posts.html", channel=channel, rows=rows, pinned=[(post, excerpt(post.parts)) for post in pinned],
-        words=words, state=state, states=list(PostState),
-        following=following, is_first=before is None, stores=page.adapter.settings.database_url is not None,
+        "posts.html", channel=channel, rows=rows, lines=[], pinned=[(post, excerpt(post.parts)) for post in pinned],
+        words=words, state=state, states=_STATES if stores else list(PostState), following=following,
+        is_first=before is None, stores=stores,
     )  # fmt: skip
+
+
+async def _waiting(page: View, state: str) -> list[ScheduleLine]:
+    """Return the scheduled posts of the channel, those that failed or were missed, or its drafts."""
+    if state == DRAFT:
+        return await draft_lines(page, page.slug)
+    wanted = FAILED if state == ScheduleState.FAILED else (ScheduleState.SCHEDULED, ScheduleState.PUBLISHING)
+    found = await scheduled_lines(page, page.slug, ended=state == ScheduleState.FAILED)
+    return [each for each in found if each.post is not None and each.post.state in wanted]
 
 
 async def _chips(page: View, numbers: str) -> web.Response:

@@ -1,5 +1,6 @@
 """Scheduled posts and drafts of all channels: what waits, what failed or is late, and what can be done with it."""
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -127,26 +128,39 @@ async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Res
     posts, ended = page.adapter.posts, "ended" in page.request.query
     if page.adapter.settings.database_url is None:
         return page.render("schedule.html", error=error, stores=False)
-    zone = last_zone(page)
-    scheduled: list[ScheduleLine] = []
-    async for post in posts.scheduled(ended=ended):
-        scheduled.append(_scheduled(page, post, zone))
-        if len(scheduled) == SHOWN:
-            break
-    drafts: list[ScheduleLine] = []
-    async for draft in posts.drafts():
-        slug = page.adapter.backend.ids.slug(draft.channel)
-        drafts.append(ScheduleLine(draft.id, slug, excerpt(draft.parts), draft=draft))
-        if len(drafts) == SHOWN:
-            break
+    scheduled, drafts = await scheduled_lines(page, ended=ended), await draft_lines(page)
     status = await posts.schedule_status()
     waits = any(line.post is not None and line.post.state is ScheduleState.SCHEDULED for line in scheduled)
     return page.render(
-        "schedule.html", error=error, stores=True, zone=zone, ended=ended, drafts=drafts,
+        "schedule.html", error=error, stores=True, zone=last_zone(page), ended=ended, drafts=drafts,
         problems=[line for line in scheduled if line.post is not None and line.post.problem],
         scheduled=[line for line in scheduled if line.post is not None and not line.post.problem],
         no_worker=waits and not status.workers,
     )  # fmt: skip
+
+
+async def scheduled_lines(page: View, channel: str | None = None, *, ended: bool = False) -> list[ScheduleLine]:
+    """Return the first 200 scheduled posts of a channel, or of all, by their times; with `ended` what has ended too."""
+    zone = last_zone(page)
+    found: list[ScheduleLine] = []
+    async with aclosing(page.adapter.posts.scheduled(channel, ended=ended)) as posts:
+        async for post in posts:
+            found.append(_scheduled(page, post, zone))
+            if len(found) == SHOWN:
+                break
+    return found
+
+
+async def draft_lines(page: View, channel: str | None = None) -> list[ScheduleLine]:
+    """Return the first 200 drafts of a channel, or of all, the oldest first."""
+    found: list[ScheduleLine] = []
+    async with aclosing(page.adapter.posts.drafts(channel)) as drafts:
+        async for draft in drafts:
+            slug = page.adapter.backend.ids.slug(draft.channel)
+            found.append(ScheduleLine(draft.id, slug, excerpt(draft.parts), draft=draft))
+            if len(found) == SHOWN:
+                break
+    return found
 
 
 def _scheduled(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
