@@ -85,14 +85,6 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     _stopped(running)
 
 
-@pytest.fixture
-def fresh_console(tmp_path: Path) -> Iterator[Console]:
-    """Yield a console without a session."""
-    running = _started(tmp_path)
-    yield running
-    _stopped(running)
-
-
 @pytest.fixture(scope="session")
 def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of screenshots: `--output` of pytest-playwright, or a temporary directory."""
@@ -104,10 +96,11 @@ def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def signed_in(browser: Any, console: Console) -> dict[str, Any]:
-    """Return the cookies of an administrator."""
+    """Return the cookies of an administrator, who has opened the address of the console."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(console.url)
+    assert page.url == f"{console.root}/"
     state: dict[str, Any] = context.storage_state()
     context.close()
     return state
@@ -121,7 +114,14 @@ class Findings(list[str]):
 
     def watch(self, page: Any) -> None:
         page.on("console", self._add)
-        page.on("pageerror", lambda error: self.append(str(error)))
+        page.on("pageerror", self._fail)
+
+    def leave(self, page: Any) -> None:
+        page.remove_listener("console", self._add)
+        page.remove_listener("pageerror", self._fail)
+
+    def _fail(self, error: Exception) -> None:
+        self.append(str(error))
 
     def _add(self, message: Any) -> None:
         if message.type in ("error", "warning") and message.location["url"] != message.page.url:
@@ -134,13 +134,31 @@ def context_options() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Any, console: Console, signed_in: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the contexts of an administrator by their options: each is opened once, and keeps its cache and one page."""
+    opened: dict[str, Any] = {}
+    yield opened
+    for context in opened.values():
+        context.close()
+
+
 @pytest.fixture
-def page(browser: Any, console: Console, signed_in: dict[str, Any], context_options: dict[str, Any]) -> Iterator[Any]:
+def page(
+    browser: Any, console: Console, signed_in: dict[str, Any], contexts: dict[str, Any], context_options: dict[str, Any]
+) -> Iterator[Any]:
     """Yield a page of an administrator. Errors in the browser's console fail the test."""
     options = {"locale": "en-GB", "viewport": {"width": 1200, "height": 900}} | context_options
-    context = browser.new_context(storage_state=signed_in, base_url=console.root, **options)
-    findings = Findings()
+    key = repr(options)
+    if key not in contexts:
+        contexts[key] = browser.new_context(storage_state=signed_in, base_url=console.root, **options)
+    context, findings = contexts[key], Findings()
+    page, *_ = context.pages or [context.new_page()]  # a new one for each test takes as long as loading what it shows
+    findings.watch(page)
     context.on("page", findings.watch)
-    yield context.new_page()
-    context.close()
+    yield page
+    context.remove_listener("page", findings.watch)
+    findings.leave(page)
+    for other in context.pages[1:]:
+        other.close()
     assert findings == []

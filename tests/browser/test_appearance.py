@@ -29,24 +29,28 @@ def context_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"locale": locale, "color_scheme": scheme}
 
 
-@pytest.mark.parametrize("context_options", [("en-GB", "light"), ("zh-CN", "dark")], indirect=True, ids=["en", "zh"])
 @pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("context_options", [("en-GB", "light"), ("zh-CN", "dark")], indirect=True, ids=["en", "zh"])
 def test_every_page_is_translated_accessible_and_narrow(
     path: str, page: Any, pictures: Path, expect: Any, request: pytest.FixtureRequest
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - not when the module is collected
 
+    page.set_viewport_size({"width": 1200, "height": 900})
     answer = page.goto(path)
     assert answer.status == 200
     headings = page.get_by_role("heading", level=1)
     expect(headings).to_have_count(1)
-    language = request.node.callspec.id.rpartition("-")[2]
+    language = request.node.callspec.params["context_options"][0][:2]
     assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[language]
     translated = any(ord(letter) in CHINESE for letter in headings.inner_text())
     assert translated is (language == "zh")
-    page.screenshot(path=pictures / f"{path.strip('/').replace('/', '-') or 'channels'}-{language}.png", full_page=True)
+    name = path.strip("/").replace("/", "-") or "channels"
+    page.screenshot(path=pictures / f"{name}-{language}.jpg", full_page=True, type="jpeg")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.set_viewport_size({"width": 320, "height": 700})
-    metrics = page.context.new_cdp_session(page).send("Page.getLayoutMetrics")
+    protocol = page.context.new_cdp_session(page)
+    metrics = protocol.send("Page.getLayoutMetrics")
+    protocol.detach()
     assert metrics["cssContentSize"]["width"] <= 320
