@@ -136,7 +136,7 @@ def context_options() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def contexts(browser: Any, console: Console, signed_in: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the contexts of an administrator by their options: each is opened once, and keeps its cache and one page."""
+    """Yield the contexts of an administrator by their options: each is opened once, with one page and its cache."""
     opened: dict[str, Any] = {}
     yield opened
     for context in opened.values():
