@@ -1,4 +1,4 @@
-"""The posts of a channel, newest first, with their reactions and views; and those that are scheduled, failed or drafts."""
+"""The posts of a channel, newest first, with reactions and views; and those that are scheduled, failed or drafts."""
 
 from dataclasses import dataclass
 from typing import Final
