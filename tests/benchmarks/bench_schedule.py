@@ -1,11 +1,12 @@
 """Scheduled posts: lag at 100 due posts a second, kills while 1,000 posts are due, and memory of an export.
 
-    python -m tests.benchmarks.bench_schedule [--small] [--only lag|export|kills] [--kills N] [--posts N] [--seed N]
-        [--postgres]
+    python -m tests.benchmarks.bench_schedule [--small] [--only lag|export|kills|points] [--kills N] [--posts N]
+        [--seed N] [--workers N] [--postgres]
 
 The stub and the processes that publish run in their own processes. The stub has the time of the service in whole
 seconds only, so lag is read from the table: the time at which a post was marked as published minus its due time.
 After a kill the next process starts immediately; every post must be in history exactly once.
+`--only points` kills at each named point.
 """
 
 import argparse
@@ -32,9 +33,14 @@ from channel_adapter.store.database import Database
 from tests.benchmarks.rig import adapter_on, resident_megabytes, stub_process
 from tests.schedule import process
 from tests.schedule.conftest import until
-from tests.schedule.process import Orders
+from tests.schedule.process import KILLED, Orders
 
 CHANNELS = 25
+POINTS = [
+    ("schedule.queueing", 1), ("schedule.queued", 1), ("schedule.claimed", 400), ("schedule.sending", 400),
+    ("schedule.sent", 400), ("schedule.marked", 400),
+]  # fmt: skip
+"""Named points at which a process that publishes is killed, and at which time that it passes there."""
 STUB = "[limits]\nmembers_per_community = 1000000\n"
 
 
@@ -63,9 +69,9 @@ async def schedule(adapter: ChannelAdapter, texts: Sequence[str], begin: datetim
         pass
 
 
-def orders(ready: dict[str, Any], url: str) -> Orders:
+def orders(ready: dict[str, Any], url: str, point: str = "", nth: int = 1) -> Orders:
     values = {"sdkappid": ready["sdkappid"], "key": ready["key"], "admin": ready["admin"], "base_url": ready["url"]}
-    return Orders({**values, "database_url": url})
+    return Orders({**values, "database_url": url}, point, nth)
 
 
 async def until_over(adapter: ChannelAdapter, count: int) -> None:
@@ -105,27 +111,43 @@ async def lag(ready: dict[str, Any], url: str, *, per_second: float, seconds: fl
     )
 
 
-async def kills(ready: dict[str, Any], url: str, *, count: int, posts: int, seed: int) -> None:
-    """Kill processes at random instants while posts are due around the kill."""
+async def kills(
+    ready: dict[str, Any],
+    url: str,
+    *,
+    count: int,
+    posts: int,
+    seed: int,
+    workers: int,
+    points: Sequence[tuple[str, int]] = (),
+) -> None:
+    """Kill one of the processes that publish while posts are due around the kill: at random instants, or at points."""
     rng = random.Random(seed)
     async with prepared(ready, url) as adapter:
         done = (await adapter.posts.schedule_status()).states.get(ScheduleState.PUBLISHED, 0)
-        for number in range(count):
+        for number in range(len(points) or count):
             texts = [f"kill {number} post {each} " for each in range(posts)]
             begin = datetime.now(UTC) + timedelta(seconds=5 + posts / 40)  # scheduling itself uses part of this time
             await schedule(adapter, texts, begin, per_second=100)
-            running = process.start(orders(ready, url))
+            point, nth = points[number] if points else ("", 1)
+            running = process.start(orders(ready, url, point, nth))
+            others = [process.start(orders(ready, url)) for _ in range(workers - 1)]
             wait = (begin - datetime.now(UTC)).total_seconds()
             instant = rng.uniform(0.0, posts / 100)
-            await asyncio.sleep(max(0.0, wait) + instant)
-            await process.kill(running)
+            if point:
+                assert await process.ended(running, wait + posts / 100 + 30) == KILLED, point
+            else:
+                await asyncio.sleep(max(0.0, wait) + instant)
+                await process.kill(running)
             last = process.start(orders(ready, url))
             done += posts
             await until_over(adapter, done)
-            await process.kill(last)
+            for each in (last, *others):
+                await process.kill(each)
             found = Counter([part async for part in published(adapter, f"kill {number} ")])
             assert found == Counter(texts), f"kill {number}: {found - Counter(texts)} {Counter(texts) - found}"
-            print(f"  kill {number + 1} after {instant:.2f} s: {posts} posts, each published once", flush=True)
+            where = f"at {point}, passed {nth} times" if point else f"after {instant:.2f} s"
+            print(f"  kill {number + 1} {where}: {posts} posts, each published once", flush=True)
 
 
 async def published(adapter: ChannelAdapter, beginning: str) -> AsyncIterator[str]:
@@ -158,10 +180,11 @@ async def export(ready: dict[str, Any], folder: Path, url: str, users: int) -> N
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--only", choices=["lag", "export", "kills"], help="one part")
+    parser.add_argument("--only", choices=["lag", "export", "kills", "points"], help="one part")
     parser.add_argument("--kills", type=int, default=30, help="rounds of posts with one kill each")
     parser.add_argument("--posts", type=int, default=1_000, help="posts due around each kill")
     parser.add_argument("--seed", type=int, default=11, help="of the instants of the kills")
+    parser.add_argument("--workers", type=int, default=1, help="processes that publish until one of them is killed")
     parser.add_argument("--postgres", action="store_true")
     given = parser.parse_args()
     parts = {given.only} if given.only else {"lag", "export", "kills"}
@@ -177,9 +200,12 @@ def main() -> None:
                 asyncio.run(lag(ready, url, per_second=per_second, seconds=seconds))
             if "export" in parts and not given.small:
                 asyncio.run(export(ready, folder, url, 100_000))
+            place = url if server else f"sqlite:///{folder / 'kills.db'}"
             if "kills" in parts:
-                place = url if server else f"sqlite:///{folder / 'kills.db'}"
-                asyncio.run(kills(ready, place, count=count, posts=posts, seed=given.seed))
+                asyncio.run(kills(ready, place, count=count, posts=posts, seed=given.seed, workers=given.workers))
+            if "points" in parts:
+                options = {"count": 0, "posts": posts, "seed": given.seed, "workers": given.workers}
+                asyncio.run(kills(ready, place, points=POINTS, **options))
         finally:
             if server:
                 server.cleanup()
