@@ -5,6 +5,7 @@ import inspect
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -303,6 +304,20 @@ class View:
         if self.adapter.settings.database_url is None:
             return {}
         return await self.adapter.insights.stored_views(refs)
+
+    async def edited(self, post: Post) -> None:
+        """Record that a post of the channel was edited. A database that fails is logged only: the post is changed."""
+        try:
+            await self.console.rows.edited(self.adapter.backend.ids.channel(self.slug), post.ref.seq, post.dedupe)
+        except ChannelAdapterError as error:
+            _log.error("console.edit_not_stored", error=redact_text(error.message)[:200])
+
+    async def edits(self, posts: Iterable[Post]) -> dict[int, datetime]:
+        """Return when posts of the channel were edited in the console, by their numbers."""
+        found = await self.console.rows.edits(
+            self.adapter.backend.ids.channel(self.slug), {post.ref.seq: post.dedupe for post in posts}
+        )
+        return {seq: datetime.fromtimestamp(at, UTC) for seq, at in found.items()}
 
     async def pinned(self) -> list[Post]:
         """Return the pinned posts of the channel; none without a database."""

@@ -1,4 +1,4 @@
-"""What the console keeps: the log of writes, forms that were published, and work on lists of users."""
+"""What the console keeps: the log of writes, published forms, edits, canned replies, and work on lists of users."""
 
 import time
 from collections import Counter
@@ -74,6 +74,21 @@ _PARTS: Final = Table(
     Column("counts", Text),
     Column("failed", Text),
 )
+_EDITS: Final = Table(
+    "console_edit",
+    _metadata,
+    Column("channel", String(60), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("dedupe", BigInteger),
+    Column("at", Float, nullable=False),
+)
+_REPLIES: Final = Table(
+    "console_reply",
+    _metadata,
+    Column("id", String(40), primary_key=True),
+    Column("text", ForeignText, nullable=False),
+    Column("created", Float, nullable=False),
+)
 SCHEMA: Final = Schema("console", 2, _metadata)
 
 SUBSCRIBE: Final = "subscribe"
@@ -94,6 +109,14 @@ class LoggedWrite:
     route: str
     channel: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class CannedReply:
+    """A text that operators put into answers to messages."""
+
+    id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +191,47 @@ class ConsoleRows:
         await self._database.prepare(SCHEMA)
         query = select(_ONCE.c.place).where(_ONCE.c.form == form)
         return await self._database.read(lambda connection: connection.scalar(query))
+
+    async def edited(self, channel: str, seq: int, dedupe: int | None) -> None:
+        """Record that a post was edited; `dedupe` tells it from one with its number in a channel created again."""
+        await self._database.prepare(SCHEMA)
+        row = {"channel": channel, "seq": seq, "dedupe": dedupe, "at": time.time()}
+        new = self._database.insert(_EDITS).values(row)
+        same = {name: new.excluded[name] for name in ("dedupe", "at")}
+        await self._database.execute(new.on_conflict_do_update(index_elements=["channel", "seq"], set_=same))
+
+    async def edits(self, channel: str, dedupes: Mapping[int, int | None]) -> dict[int, float]:
+        """Return when posts were edited in Unix seconds, by their numbers; `dedupes` are those of the posts as now."""
+        if not dedupes:
+            return {}
+        await self._database.prepare(SCHEMA)
+        query = select(_EDITS).where(_EDITS.c.channel == channel, _EDITS.c.seq.in_(list(dedupes)))
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row.seq: row.at for row in rows if row.dedupe == dedupes[row.seq]}
+
+    async def add_reply(self, reply: CannedReply, most: int) -> bool:
+        """Store a reply; return False if there are `most` already."""
+        await self._database.prepare(SCHEMA)
+
+        def transaction(connection: Connection) -> bool:
+            if len(connection.scalars(select(_REPLIES.c.id)).all()) >= most:
+                return False
+            connection.execute(insert(_REPLIES).values(id=reply.id, text=reply.text, created=time.time()))
+            return True
+
+        return await self._database.write(transaction)
+
+    async def replies(self) -> list[CannedReply]:
+        """Return the replies, the oldest first."""
+        await self._database.prepare(SCHEMA)
+        query = select(_REPLIES.c.id, _REPLIES.c.text).order_by(_REPLIES.c.created, _REPLIES.c.id)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [CannedReply(*row) for row in rows]
+
+    async def drop_reply(self, reply_id: str) -> bool:
+        """Delete a reply; return whether it was there."""
+        await self._database.prepare(SCHEMA)
+        return await self._database.execute(delete(_REPLIES).where(_REPLIES.c.id == reply_id)) > 0
 
     async def add_import(
         self, found: SubscriberImport, parts: Sequence[Sequence[tuple[int, str]]], failed: Sequence[Sequence[Any]]

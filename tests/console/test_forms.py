@@ -133,6 +133,8 @@ async def test_subscribers_are_added_looked_up_muted_and_removed(browser: Browse
     assert sent.place == f"{SUBSCRIBERS}?done=added&number=2"
     page = await browser.get(f"{SUBSCRIBERS}?user=reader_1")
     assert "reader_1 is a subscriber; new posts: all." in page.text
+    assert "<dt>Role</dt><dd>subscriber</dd>" in page.text
+    assert "<dt>Unread posts</dt><dd>0</dd>" in page.text
     place = f"{SUBSCRIBERS}/notifications"
     assert (await browser.post(place, {**page.form(place), "notifications": "muted"})).status == 303
     assert await served.adapter.subscriptions.notifications(SLUG, user="reader_1") == "muted"
@@ -376,6 +378,50 @@ async def test_message_is_sent_once_and_recalled(stored: Served) -> None:
     assert (wrong.status, wrong.heading) == (422, "Messages with reader_1")
 
 
+async def test_canned_reply_is_put_behind_what_was_written_and_nothing_is_sent(stored: Served) -> None:
+    browser, place = stored.browser("editor"), "/messages/replies"
+    for text in ("Thank you <b>", "We open at\r\nten."):
+        assert (await browser.submit(place, text=text)).place == f"{place}?done=saved"
+    _, second = re.findall(r'name="reply" value="([^"]*)"', (await browser.get(THREAD)).text)
+    form = (await browser.get(THREAD)).form(THREAD)
+    sent = await browser.post(THREAD, {**form, "format": "text", "text": "Hello.", "reply": second})
+    assert sent.form(THREAD)["text"] == "Hello.\nWe open at\nten."
+    assert [each async for each in stored.adapter.messages.thread(SLUG, user="reader_1")] == []
+    (first, _) = re.findall(rf'action="({place}/\w+/delete)"', (await browser.get(place)).text)
+    assert (await browser.post(first, {})).place == f"{place}?done=saved"
+    page = (await browser.get(place)).text
+    assert "Thank you" not in page
+    assert "We open at" in page
+    for text in ("", "x" * 2_001):
+        wrong = await browser.submit(place, text=text)
+        assert (wrong.status, wrong.form(place)["text"]) == (422, text)
+
+
+async def test_post_edited_in_the_console_has_a_mark(stored: Served) -> None:
+    browser = stored.browser()
+    for number in (1, 2):
+        await stored.adapter.posts.publish(SLUG, Text(f"Tide {number}"))
+    await browser.submit(f"{POST}/edit", text="Tide & time")
+    assert "Edited in the console" in (await browser.get(POST)).text
+    assert (await browser.get(f"/c/{SLUG}")).text.count("Edited in the console") == 1
+    await stored.adapter.channels.delete(SLUG)
+    await stored.adapter.channels.create(slug=SLUG, name="Harbour News", owner=OWNER)
+    await stored.adapter.posts.publish(SLUG, Text("Another post with the number"))
+    assert "Edited in the console" not in (await browser.get(f"/c/{SLUG}")).text
+
+
+async def test_settings_show_staff_and_pins_and_close_the_channel(stored: Served) -> None:
+    browser = stored.browser()
+    post = await stored.adapter.posts.publish(SLUG, Text("Tide"))
+    await stored.adapter.posts.pin(post.ref)
+    page = (await browser.get(SETTINGS)).text
+    assert f"<code>{OWNER}</code>: owner" in page
+    assert f'href="/c/{SLUG}/invites"' in page
+    assert "#1</a> Tide" in page
+    assert (await browser.submit(SETTINGS, f"{STAFF}/mark", action="suspend")).place == f"{SETTINGS}?done=saved"
+    assert (await stored.adapter.channels.get(SLUG)).suspended
+
+
 @pytest.mark.parametrize("fault", [Fault(drop=True), Fault(code=60012), Fault(code=10010), Fault(status=502)])
 async def test_composer_keeps_text_when_the_service_fails(fault: Fault, served: Served) -> None:
     browser = served.browser()
@@ -409,8 +455,8 @@ async def test_script_in_text_is_escaped_on_every_page(stored: Served) -> None:
     await stored.adapter.posts.draft(SLUG, Text(script))
     await stored.adapter.messages.send(SLUG, user="reader_1", content=Text(script))
     places = ["/", f"/c/{SLUG}", "/new", COMPOSE, SETTINGS, STAFF, SUBSCRIBERS, POST, f"{POST}/edit", f"{POST}/recall",
-              "/schedule", "/messages", f"/c/{SLUG}/messages", THREAD, "/webhooks", "/doctor", "/log",
-              f"/c/{SLUG}/imports", f"/c/{SLUG}/sync", f"/c/{SLUG}/invites", f"/c/{SLUG}/insights"]  # fmt: skip
+              "/schedule", "/messages", "/messages/replies", f"/c/{SLUG}/messages", THREAD, "/webhooks", "/doctor",
+              "/log", f"/c/{SLUG}/imports", f"/c/{SLUG}/sync", f"/c/{SLUG}/invites", f"/c/{SLUG}/insights"]  # fmt: skip
     for place in places:
         page = await browser.get(f"{place}?q={script}&user={script}&done={script}&number={script}&order={script}")
         assert script not in page.text, place

@@ -1,13 +1,14 @@
 """One-to-one messages: threads of all channels and of one, a thread on a phone, and replies."""
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.content import FORMATS, Composed
+from channel_adapter.console.content import FORMATS, IMAGE, TEXT, Composed
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.message import Message, MessageRef, Thread
@@ -83,6 +84,8 @@ async def reply(page: View) -> web.Response:
     form = await page.form()
     composed, once = Composed.read(form), str(form.get("once", "")) or secrets.token_urlsafe(16)
     user = page.request.match_info["user"]
+    if "reply" in form:
+        return await _insert(page, composed, once, str(form["reply"]))
     try:
         content = composed.content()
         await page.adapter.messages.send(page.slug, user=user, content=content, idempotency_key=once)
@@ -91,6 +94,14 @@ async def reply(page: View) -> web.Response:
         return await _thread(page, composed, once, error)
     await page.wrote(f"sent to {user}")
     return page.redirect("thread", slug=page.slug, user=user, query={"done": "sent"})
+
+
+async def _insert(page: View, composed: Composed, once: str, reply: str) -> web.Response:
+    """Show the form with a canned reply behind what was written; nothing is sent."""
+    texts = [each.text for each in await page.console.rows.replies() if each.id == reply]
+    text = "\n".join([*([composed.text] if composed.text.strip() else []), *texts])
+    chosen = TEXT if composed.format == IMAGE else composed.format
+    return await _thread(page, replace(composed, text=text, format=chosen), once, inserted=True)
 
 
 async def mark_read(page: View) -> web.Response:
@@ -117,7 +128,9 @@ async def recall(page: View) -> web.Response:
     return page.redirect("thread", slug=page.slug, user=user, query={"done": "saved"})
 
 
-async def _thread(page: View, composed: Composed, once: str, error: ChannelAdapterError | None = None) -> web.Response:
+async def _thread(
+    page: View, composed: Composed, once: str, error: ChannelAdapterError | None = None, *, inserted: bool = False
+) -> web.Response:
     channel, user = await page.channel(), page.request.match_info["user"]
     found: list[Message] = []
     try:
@@ -129,7 +142,8 @@ async def _thread(page: View, composed: Composed, once: str, error: ChannelAdapt
         error = error or failed
     return page.render(
         "thread.html", error=error, channel=channel, channel_name=channel.name, user=user, messages=found[::-1],
-        composed=composed, once=once, formats=FORMATS,
+        composed=composed, once=once, formats=FORMATS, inserted=inserted,
+        replies=await page.console.rows.replies() if page.may(AccessRole.EDITOR) else [],
     )  # fmt: skip
 
 

@@ -39,7 +39,8 @@ async def save(page: View) -> web.Response:
     name = str(form.get("channel_name", page.slug))
     try:
         composed = await uploaded(page, form, composed)
-        before = Composed.of((await page.adapter.posts.get(_ref(page))).parts)
+        stored = await page.adapter.posts.get(_ref(page))
+        before = Composed.of(stored.parts)
         if before is not None and before.image_url == composed.image_url:
             composed = dataclasses.replace(composed, sizes=before.sizes, thumbnail_url=before.thumbnail_url)
         if form.get("action") == "preview":
@@ -48,6 +49,7 @@ async def save(page: View) -> web.Response:
     except ChannelAdapterError as error:
         await page.wrote(error.kind)
         return _composer(page, name, composed, error)
+    await page.edited(stored)
     await page.wrote(f"edited {_ref(page).seq}")
     return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "edited"})
 
@@ -142,6 +144,7 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
         "post.html", error=error, pinned=pinned, stores=page.adapter.settings.database_url is not None,
         channel=channel, channel_name=channel.name, post=post, reactions=reactions,
         reactors=reactors, emoji=emoji, views=views, document=_document(post),
+        edited=(await page.edits([post])).get(ref.seq),
         can_edit=page.adapter.can.edit_posts and Composed.of(post.parts) is not None,
         can_copy=Composed.of(post.parts) is not None and page.adapter.settings.database_url is not None,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """The posts of a channel, newest first, with reactions and views; and those that are scheduled, failed or drafts."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -35,6 +36,7 @@ class ListedPost:
     picture: str
     reactions: Reactions
     views: StoredViews | None
+    edited: datetime | None
 
 
 async def show(page: View) -> web.Response:
@@ -55,11 +57,11 @@ async def show(page: View) -> web.Response:
         )  # fmt: skip
     found, following = await _search(page, words.casefold(), state, before)
     refs = [post.ref for post in found if post.state is PostState.PUBLISHED]
-    reactions, views = await page.reactions(refs), await page.views(refs)
+    reactions, views, edits = await page.reactions(refs), await page.views(refs), await page.edits(found)
     rows = [
         ListedPost(
             post, excerpt(post.parts), picture(post.parts), reactions.get(post.ref, Reactions(ref=post.ref)),
-            views.get(post.ref),
+            views.get(post.ref), edits.get(post.ref.seq),
         )
         for post in found
     ]  # fmt: skip

@@ -10,7 +10,9 @@ from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded_avatar
 from channel_adapter.domain.channel import CONTACT, Channel, ChannelProfile
 from channel_adapter.domain.reaction import PolicyKind, ReactionPolicy
+from channel_adapter.domain.subscription import Subscriber
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
+from channel_adapter.mapping.content import excerpt
 
 CATEGORIES: Final = "categories"
 FIELDS: Final = (*(each.name for each in fields(ChannelProfile)), CONTACT, CATEGORIES)
@@ -108,8 +110,14 @@ async def _form(
     policy: ReactionPolicy | None = None,
 ) -> web.Response:
     own = page.adapter.settings.channels
+    staff: tuple[Subscriber, ...] = ()
+    try:
+        staff = await page.adapter.channels.staff(page.slug)
+    except ChannelAdapterError as wrong:
+        error = error or wrong
     return page.render(
         "settings.html", error=error, channel=channel, values=values, seen=await _values(page, channel),
+        staff=staff, pinned=[(post, excerpt(post.parts)) for post in await page.pinned()],
         conflicts=conflicts or [], kinds=list(PolicyKind),
         policy=policy or await page.adapter.reactions.policy(page.slug),
         has_organization=bool(own.organization_key), has_custom_data=bool(own.custom_data_keys),

@@ -71,7 +71,8 @@ async def mark(page: View) -> web.Response:
         return await _show(page, error)
     page.console.channels.forget()
     await page.wrote(action if changed else "unchanged")
-    return page.redirect("staff", slug=page.slug, query={"done": "saved" if changed else "unchanged"})
+    back = "settings" if form.get("back") == "settings" else "staff"
+    return page.redirect(back, slug=page.slug, query={"done": "saved" if changed else "unchanged"})
 
 
 async def _show(

@@ -2,17 +2,30 @@
 
 import csv
 import io
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
-from channel_adapter.domain.subscription import DONE, Notifications, Outcome, Subscriber
+from channel_adapter.domain.subscription import DONE, Notifications, Outcome, Role, Subscriber
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 
 PER_PAGE: Final = 100
 _CHOICES: Final = (Notifications.ALL, Notifications.MUTED, Notifications.OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One subscriber: role, since when, unread posts, and up to which number posts were read, None where unknown."""
+
+    role: Role | None = None
+    since: datetime | None = None
+    unread: int | None = None
+    read: int | None = None
 
 
 async def show(page: View) -> web.Response:
@@ -123,6 +136,7 @@ async def _show(
     imports = await page.console.rows.imports(channel=channel.id) if page.may(AccessRole.ADMIN) else []
     return page.render(
         "subscribers.html", error=error, channel=channel, channel_name=channel.name, subscribers=shown,
+        membership=await _membership(page, looked_up) if found is not None else None,
         following=following, is_first="cursor" not in query, looked_up=looked_up, found=found, typed=typed,
         outcomes=[each for each in outcomes if each.kind not in DONE], choices=_CHOICES, imports=imports,
         can=page.adapter.can,
@@ -140,6 +154,26 @@ async def _look_up(page: View, user: str) -> Notifications | None:
         if error.field == "channel":
             raise
         return None
+
+
+async def _membership(page: View, user: str) -> Membership:
+    """Return what the service knows of a subscriber; what it does not answer stays out, and is logged."""
+    channel = page.adapter.backend.ids.channel(page.slug)
+    found = Membership()
+    try:
+        async with aclosing(page.adapter.channels.subscribed(user)) as subscriptions:
+            async for each in subscriptions:
+                if each.channel.id == channel:
+                    found = Membership(each.role, each.since)
+                    break
+        unread = await page.adapter.unread.get(user, explain=True)
+    except ChannelAdapterError as error:
+        page.console.log_part_not_read("subscriber", error)
+        return found
+    for one in unread.channels:
+        if one.channel == channel:
+            return replace(found, unread=one.count, read=one.explanation.read_up_to if one.explanation else None)
+    return found
 
 
 async def _changed(page: View, outcomes: tuple[Outcome, ...], typed: str, word: str) -> web.Response:
