@@ -793,9 +793,9 @@ class _SyncMessages:
 
         500 users a call, 12,000 messages a minute. A collection is checked whole before the first call; a user named
         again in it is `already`. A batch whose answer was lost is `unknown` for its users and is not repeated: the
-        service does not document that it would recognise it. Webhooks do not report these messages, so they are not in
-        `threads`. Raises InvalidError, NotFoundError for the channel, and UnavailableError when the service does not
-        answer; its `outcomes` holds what is known.
+        service does not document that it would recognise it. Webhooks do not report these messages; with a database
+        each one is in `threads` as soon as its batch is answered. Raises InvalidError, NotFoundError for the channel,
+        and UnavailableError when the service does not answer; its `outcomes` holds what is known.
         """
 
     def send_many_stream(
@@ -823,9 +823,9 @@ class _SyncMessages:
     def threads(self, channel: str, *, cursor: str = "") -> SyncPages[Thread, str]:
         """Return an iterator over the users who have exchanged messages with a channel, the latest first.
 
-        Read from the adapter's table, which webhooks fill: it holds what was reported since the first receiver ran. An
-        account that is the contact of several channels has its threads in each. The iterator's `cursor` is where to
-        resume another time. Raises ConfigurationError without `database_url`.
+        Read from the adapter's table, which webhooks and `send_many` fill: it holds what was reported since the first
+        receiver ran. An account that is the contact of several channels has its threads in each. The iterator's
+        `cursor` is where to resume another time. Raises ConfigurationError without `database_url`.
         """
 
     def unread(self, channel: str) -> int:

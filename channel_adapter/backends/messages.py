@@ -10,7 +10,7 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
 from channel_adapter.domain.batch import BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.message import Direction, Message, MessageRef, PeerId
+from channel_adapter.domain.message import Direction, Message, MessageRef, PeerId, SentBatch
 from channel_adapter.domain.post import Content, Draft
 from channel_adapter.domain.subscription import Outcome, OutcomeKind
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError, UnavailableError
@@ -131,20 +131,23 @@ class ChannelMessages:
 
     async def send_many(
         self, channel: ChannelId, users: Sequence[UserId], content: Content | Sequence[Content]
-    ) -> BatchResult:
+    ) -> SentBatch:
         """Send one message to different users, 500 a call and 12,000 a minute. Every failure is in the result.
 
         The service does not document that it recognises a repeated batch, so none is repeated that may have been sent:
         its users have no outcome, and `error` is OutcomeUnknownError. Webhooks do not report these messages.
         """
         outcomes: list[Outcome] = []
+        messages: list[Message] = []
         for start in range(0, len(users), limits.BATCH_RECEIVERS):
             part, rest = users[start : start + limits.BATCH_RECEIVERS], users[start + limits.BATCH_RECEIVERS :]
             try:
-                outcomes += await self._send_batch(channel, part, content)
+                sent = await self._send_batch(channel, part, content)
             except ChannelAdapterError as error:
-                return interrupted(outcomes, part, rest, error)
-        return BatchResult(tuple(outcomes))
+                return SentBatch(interrupted(outcomes, part, rest, error), tuple(messages))
+            outcomes += sent.result.outcomes
+            messages += sent.messages
+        return SentBatch(BatchResult(tuple(outcomes)), tuple(messages))
 
     async def thread(self, channel: ChannelId, user: UserId) -> AsyncGenerator[Message, None]:
         """Yield the messages that the service keeps for the channel's account, newest first, up to 100 a call.
@@ -228,14 +231,15 @@ class ChannelMessages:
 
     async def _send_batch(
         self, channel: ChannelId, users: Sequence[UserId], content: Content | Sequence[Content]
-    ) -> list[Outcome]:
+    ) -> SentBatch:
         account = await self._senders.sender(channel)
         receivers = [user for user in users if user != account]
         outcomes = [
             Outcome(user, OutcomeKind.INVALID, "the account of the channel") for user in users if user == account
         ]
         if not receivers:
-            return outcomes
+            return SentBatch(BatchResult(tuple(outcomes)))
+        elements, parts = to_elements(content, self._max_bytes)
         number = secrets.randbits(_DEDUPE_BITS)
         request = wire.BatchsendmsgRequest(
             sync_other_machine=wire.SYNC_TO_SENDER,
@@ -243,7 +247,7 @@ class ChannelMessages:
             to_account=list(receivers),
             msg_seq=number >> 32,
             msg_random=number & limits.RANDOM_HIGHEST,
-            msg_body=to_elements(content, self._max_bytes)[0],
+            msg_body=elements,
         )
         await self._pace.acquire(len(receivers))
         try:
@@ -251,7 +255,14 @@ class ChannelMessages:
         except NotFoundError as error:
             await self._raise_named(error, channel, account, None)
         refused = {item.to_account: item.error_code for item in reply.error_list or ()}
-        return [*outcomes, *(_outcome(user, refused.get(user, codes.OK)) for user in receivers)]
+        outcomes += [_outcome(user, refused.get(user, codes.OK)) for user in receivers]
+        key, sent_at = reply.msg_key, to_datetime(self._seconds_of(reply.msg_key))
+        messages = [
+            Message(channel=channel, user=user, key=key, direction=Direction.SENT, parts=parts, sent_at=sent_at)
+            for user in receivers
+            if user not in refused
+        ]
+        return SentBatch(BatchResult(tuple(outcomes)), tuple(messages))
 
     async def _page(
         self, channel: ChannelId, account: PeerId, user: UserId, start: RoamingPosition
@@ -272,6 +283,11 @@ class ChannelMessages:
         ascending = sorted(reply.msg_list, key=lambda message: message.msg_time_stamp)
         done = reply.complete == wire.ROAMING_COMPLETE
         return Page(ascending[::-1], None if done else RoamingPosition(reply.last_msg_time, reply.last_msg_key))
+
+    def _seconds_of(self, key: str) -> int:
+        """Return the second of a message, which its key ends in."""
+        seconds = key.rpartition("_")[2]
+        return int(seconds) if seconds.isdecimal() else int(self._clock.now())
 
     def _newest(self) -> RoamingPosition:
         return RoamingPosition(int(self._clock.now()) + _CLOCK_TOLERANCE, "")

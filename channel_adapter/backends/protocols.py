@@ -16,7 +16,7 @@ from channel_adapter.domain.events import ChannelEvent
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.insights import ReadPosition
-from channel_adapter.domain.message import Message, MessageRef, PeerId
+from channel_adapter.domain.message import Message, MessageRef, PeerId, SentBatch
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostKey, PostPreview, PostRef
 from channel_adapter.domain.reaction import (
@@ -408,8 +408,8 @@ class MessageBackend(Protocol):
 
     async def send_many(
         self, channel: ChannelId, users: Sequence[UserId], content: Content | Sequence[Content]
-    ) -> BatchResult:
-        """Send one message to different users. Every failure is in the result.
+    ) -> SentBatch:
+        """Send one message to different users, and return it as each of them got it. Every failure is in the result.
 
         An `error` of OutcomeUnknownError says that the message may have been sent to users without an outcome; it is
         not sent again, because the service would not recognise it.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from channel_adapter.domain.batch import BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content
 
@@ -54,6 +55,14 @@ class Message:
     def ref(self) -> MessageRef:
         """The reference by which the message is edited and recalled."""
         return MessageRef(self.channel, self.user, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class SentBatch:
+    """The outcomes of sending to a batch of users, and the messages that were sent."""
+
+    result: BatchResult
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

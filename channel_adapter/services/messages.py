@@ -15,18 +15,19 @@ from channel_adapter.concurrency.batching import stream
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.paging import Page, Pages
 from channel_adapter.domain import events as e
+from channel_adapter.domain.batch import BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, PeerId, Thread
 from channel_adapter.domain.post import Content, Draft
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Outcomes
-from channel_adapter.errors import ConfigurationError, InvalidError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.content_json import stored_parts
 from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.services.bulk import BulkLoop, BulkOptions, Users, collect, require_users
 
 if TYPE_CHECKING:
-    from channel_adapter.store.messages import MessageRows, ReportedThread, ThreadMarks, ThreadPosition
+    from channel_adapter.store.messages import MessageRows, ReportedMessage, ReportedThread, ThreadMarks, ThreadPosition
 
 BATCHES: Final = 4
 """Batches of `send_many` under way; the messages a minute that the service accepts are fewer than one at a time."""
@@ -135,9 +136,9 @@ class Messages:
 
         500 users a call, 12,000 messages a minute. A collection is checked whole before the first call; a user named
         again in it is `already`. A batch whose answer was lost is `unknown` for its users and is not repeated: the
-        service does not document that it would recognise it. Webhooks do not report these messages, so they are not in
-        `threads`. Raises InvalidError, NotFoundError for the channel, and UnavailableError when the service does not
-        answer; its `outcomes` holds what is known.
+        service does not document that it would recognise it. Webhooks do not report these messages; with a database
+        each one is in `threads` as soon as its batch is answered. Raises InvalidError, NotFoundError for the channel,
+        and UnavailableError when the service does not answer; its `outcomes` holds what is known.
         """
         return await collect(self.send_many_stream(channel, users, content))
 
@@ -155,7 +156,7 @@ class Messages:
         send = partial(
             loop.outcomes,
             size=self._backend.send_batch,
-            handle=partial(self._backend.send_many, wanted, content=content),
+            handle=partial(self._send_batch, wanted, content=content),
             prepare=partial(self._prepare, wanted, content),
         )
         return _without_repeats(require_users(users), send)
@@ -171,9 +172,9 @@ class Messages:
     def threads(self, channel: str, *, cursor: str = "") -> Pages[Thread, str]:
         """Return an iterator over the users who have exchanged messages with a channel, the latest first.
 
-        Read from the adapter's table, which webhooks fill: it holds what was reported since the first receiver ran. An
-        account that is the contact of several channels has its threads in each. The iterator's `cursor` is where to
-        resume another time. Raises ConfigurationError without `database_url`.
+        Read from the adapter's table, which webhooks and `send_many` fill: it holds what was reported since the first
+        receiver ran. An account that is the contact of several channels has its threads in each. The iterator's
+        `cursor` is where to resume another time. Raises ConfigurationError without `database_url`.
         """
         wanted, rows = self._ids.channel(channel), self._require_rows()
         _position(cursor)
@@ -239,6 +240,19 @@ class Messages:
             async for message in messages:
                 yield message if marks is None else _with_marks(message, marks)
 
+    async def _send_batch(
+        self, channel: ChannelId, users: Sequence[UserId], content: Content | Sequence[Content]
+    ) -> BatchResult:
+        """Send to a batch of users, and record the messages that were sent, which no webhook reports."""
+        sent = await self._backend.send_many(channel, users, content)
+        if self._rows is not None and sent.messages:
+            try:
+                account, now = await self._account(channel), self._options.clock.now()
+                await self._rows.add([_to_reported(account, message, now) for message in sent.messages])
+            except ChannelAdapterError as error:  # they were sent all the same
+                _log.warning("messages.sent_not_recorded", channel=channel, users=len(sent.messages), error=error.kind)
+        return sent.result
+
     async def _prepare(self, channel: ChannelId, content: Content | Sequence[Content]) -> None:
         """Check channel and content, and record the account of the channel, before anything is sent."""
         await self._backend.check(channel, content)
@@ -298,7 +312,7 @@ async def record(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None
             seconds = sent_at.timestamp() if sent_at is not None else at
             received = isinstance(event, e.MessageReceived)
             text = orjson.dumps(parts).decode()
-            await rows.add(ReportedMessage(account, user, key, received, text, seconds, at or seconds))
+            await rows.add([ReportedMessage(account, user, key, received, text, seconds, at or seconds)])
         case e.MessageRead(direction=direction, until=datetime() as until):
             by_user = direction is Direction.SENT
             await rows.read(account, user, until=until.timestamp(), by_user=by_user)
@@ -308,6 +322,16 @@ async def record(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None
             await rows.recall(account, user, key)
         case e.MessageEdited(key=key, parts=parts):
             await rows.edit(account, user, key, orjson.dumps(parts).decode(), at)
+
+
+def _to_reported(account: PeerId, message: Message, now: float) -> "ReportedMessage":
+    """Return a message that this adapter sent at `now`, in the form of a report."""
+    from channel_adapter.store.messages import ReportedMessage  # noqa: PLC0415 - an extra
+
+    seconds = message.sent_at.timestamp() if message.sent_at is not None else now
+    position = now if seconds <= now < seconds + 1 else seconds  # the service shows no fraction of the second
+    text = orjson.dumps(message.parts).decode()
+    return ReportedMessage(account, message.user, message.key, False, text, seconds, position)
 
 
 def _with_marks(message: Message, marks: "ThreadMarks") -> Message:

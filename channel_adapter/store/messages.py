@@ -1,4 +1,4 @@
-"""One-to-one messages as webhooks report them: the last one of each user and account, and those that are unread.
+"""One-to-one messages as webhooks and `send_many` report them: the last one of each user and account, and the unread.
 
 Rows are kept by the account of the channel, because a webhook names nothing else. One row of `message_unread` is one
 message that the account has not read; `read_until` is the second up to which a side has read, so that reports may come
@@ -140,9 +140,9 @@ class MessageRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, message: ReportedMessage) -> None:
-        """Add a message: the last one of its thread if it is the latest, and unread if the account receives it."""
-        await self._write(self._add, message)
+    async def add(self, messages: Sequence[ReportedMessage]) -> None:
+        """Add messages: each the last one of its thread if it is the latest, and unread if the account receives it."""
+        await self._write(self._add, messages)
 
     async def read(self, account: str, user: str, *, until: float, by_user: bool) -> None:
         """Record that one side has read up to a second."""
@@ -219,26 +219,31 @@ class MessageRows:
         await self._database.prepare(SCHEMA)
         await self._database.write(function, *args)
 
-    def _add(self, connection: Connection, message: ReportedMessage) -> None:
-        row = {
-            "account": message.account, "user_id": message.user, "key": message.key, "received": message.received,
-            "parts": message.parts, "sent_at": message.sent_at, "position": message.position,
-        }  # fmt: skip
-        new = self._database.insert(THREADS).values(**row, edited_at=None, recalled=False)
+    def _add(self, connection: Connection, messages: Sequence[ReportedMessage]) -> None:
+        rows = [
+            {
+                "account": message.account, "user_id": message.user, "key": message.key, "received": message.received,
+                "parts": message.parts, "sent_at": message.sent_at, "position": message.position,
+                "edited_at": None, "recalled": False,
+            }
+            for message in sorted(messages, key=lambda message: (message.account, message.user))
+        ]  # fmt: skip
+        new = self._database.insert(THREADS)
         latest = THREADS.c.position < new.excluded.position
-        connection.execute(
-            new.on_conflict_do_update(
-                index_elements=["account", "user_id"],
-                set_={**{name: new.excluded[name] for name in row}, "edited_at": None, "recalled": False},
-                where=latest,
-            )
-        )
-        if not message.received:
-            return
+        changes = {name: new.excluded[name] for name in rows[0] if name not in ("account", "user_id")}
+        upsert = new.on_conflict_do_update(index_elements=["account", "user_id"], set_=changes, where=latest)
+        connection.execute(upsert, rows)
+        for message in messages:
+            if message.received:
+                self._add_unread(connection, message)
+
+    def _add_unread(self, connection: Connection, message: ReportedMessage) -> None:
         positions = and_(POSITIONS.c.account == message.account, POSITIONS.c.user_id == message.user)
         until = connection.scalar(select(POSITIONS.c.read_until).where(positions, POSITIONS.c.by_user.is_(False)))
         if until is None or until < message.sent_at:
-            values = {name: row[name] for name in ("account", "user_id", "key", "sent_at")}
+            values = {
+                "account": message.account, "user_id": message.user, "key": message.key, "sent_at": message.sent_at,
+            }  # fmt: skip
             connection.execute(self._database.insert(UNREAD).values(values).on_conflict_do_nothing())
 
     def _read(self, connection: Connection, pairs: Sequence[tuple[str, str]], until: float, by_user: bool) -> None:

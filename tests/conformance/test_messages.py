@@ -31,7 +31,7 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.tencent.client import Attempt
-from tests.conformance.conftest import NO_DATABASE, OpenVariant, official, on, settings_for
+from tests.conformance.conftest import NO_DATABASE, WITH_DATABASE, OpenVariant, official, on, settings_for
 
 OWNER, DESK, STRANGER = "owner", "help_desk", "stranger"
 READERS = [f"reader_{number}" for number in range(12)]
@@ -139,6 +139,18 @@ async def test_send_many_returns_one_outcome_per_user(talk: Talk) -> None:
     }  # fmt: skip
     assert [await talk.texts(reader) for reader in READERS] == [[Text("the ferry is cancelled")]] * len(READERS)
     assert len([call for call in talk.calls if call.command == "batchsendmsg"]) == 1
+
+
+@on(WITH_DATABASE)
+async def test_messages_to_many_users_are_in_the_list_of_threads(talk: Talk) -> None:
+    """No webhook reports them."""
+    messages, text = talk.adapter.messages, Text("the ferry is cancelled")
+    await messages.send_many(talk.channel, [*READERS[:3], "nobody_7"], text)
+    threads = [thread async for thread in messages.threads(talk.channel)]
+    assert sorted((thread.user, thread.unread, thread.last.content) for thread in threads) == [
+        (reader, 0, text) for reader in READERS[:3]
+    ]
+    assert [message async for message in messages.thread(talk.channel, user=threads[0].user)] == [threads[0].last]
 
 
 async def test_repeated_users_of_a_stream_receive_one_message(talk: Talk) -> None:
