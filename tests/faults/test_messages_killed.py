@@ -37,9 +37,11 @@ class System:
             "SDKAPPID": str(self.server.sdkappid), "KEY": self.server.key, "BASE_URL": self.server.url,
             "MODE": self.adapter.settings.mode.value,
         }  # fmt: skip
+        if self.adapter.settings.database_url is not None:
+            own["DATABASE_URL"] = self.adapter.settings.database_url.get_secret_value()
         environment = clean | {f"CHANNEL_ADAPTER_{name}": value for name, value in own.items()}
         return await asyncio.create_subprocess_exec(
-            PROGRAM, "messages", *words, env=environment, cwd=self.directory, stdout=asyncio.subprocess.DEVNULL
+            PROGRAM, *words, env=environment, cwd=self.directory, stdout=asyncio.subprocess.DEVNULL
         )
 
     async def kill_in_call(self, fault: Fault, *words: str) -> None:
@@ -84,7 +86,7 @@ INSTANTS = {
 
 @pytest.mark.parametrize("fault", INSTANTS.values(), ids=INSTANTS.keys())
 async def test_message_of_a_killed_process_is_sent_once(system: System, fault: Fault) -> None:
-    words = ("send", "tides", READERS[0], "welcome", "--idempotency-key", "welcome reader_0")
+    words = ("messages", "send", "tides", READERS[0], "welcome", "--idempotency-key", "welcome reader_0")
     await system.kill_in_call(fault, *words)
     for _ in range(2):
         assert await system.run(*words) == 0
@@ -95,5 +97,6 @@ async def test_message_of_a_killed_process_is_sent_once(system: System, fault: F
 async def test_killed_bulk_call_has_sent_each_user_one_message(system: System) -> None:
     file = system.directory / "readers.txt"
     file.write_text("\n".join(READERS) + "\n")
-    await system.kill_in_call(Fault(command=BATCH, delay=SECONDS), "send-many", "tides", str(file), "once")
+    words = ("messages", "send-many", "tides", str(file), "once")
+    await system.kill_in_call(Fault(command=BATCH, delay=SECONDS), *words)
     assert await system.counts("once") == [1] * len(READERS)
