@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -105,6 +106,8 @@ async def export(
     except FileExistsError:
         raise UsageError(f"{out} exists already; name another file", field="out") from None
     except OSError as error:
+        with suppress(OSError):  # half a file would look like a whole one
+            out.unlink(missing_ok=True)
         raise UsageError(f"{out} cannot be written: {error.strerror}", field="out") from None
     run.output.one({"file": str(out), "rows": len(rows)}, f"{counted(len(rows), 'row')} in {out}")
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    func,
     select,
 )
 
@@ -31,6 +32,8 @@ _PINS: Final = Table(
     PrimaryKeyConstraint("channel", "seq"),
 )
 SCHEMA: Final = Schema("pins", 1, _metadata)
+_PIN_KEY: Final = 7_235_002
+"""First key of the advisory lock under which PostgreSQL pins a post of a channel; the second is the channel's hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class PinStore:
         await self._database.prepare(SCHEMA)
 
         def transaction(connection: Connection) -> bool | None:
-            query = select(_PINS.c.seq).where(_PINS.c.channel == row.channel).with_for_update()
+            if not self._database.is_sqlite:  # concurrent pins do not see each other's rows
+                connection.execute(select(func.pg_advisory_xact_lock(_PIN_KEY, func.hashtext(row.channel))))
+            query = select(_PINS.c.seq).where(_PINS.c.channel == row.channel)
             pinned = set(connection.scalars(query))
             if row.seq in pinned or len(pinned) >= most:
                 return False if row.seq in pinned else None

@@ -1,5 +1,7 @@
 """Pinned posts: newest first, ten per channel, removed with their posts."""
 
+import asyncio
+
 import pytest
 
 from channel_adapter import ConfigurationError, LimitReachedError, NotFoundError, PostRef, Text
@@ -12,6 +14,11 @@ async def test_channel_has_ten_pinned_posts_newest_first(scene: Scene) -> None:
     async with scene.adapter() as adapter:
         posts = [await adapter.posts.publish(NEWS, Text(f"post {number}")) for number in range(11)]
         assert await adapter.posts.pinned(NEWS) == []
+        results = await asyncio.gather(*(adapter.posts.pin(post.ref) for post in posts), return_exceptions=True)
+        refused = [each for each in results if isinstance(each, LimitReachedError)]
+        assert (results.count(True), len(refused)) == (10, 1), "concurrent pins are counted one after the other"
+        for post in posts:
+            await adapter.posts.unpin(post.ref)
         assert [await adapter.posts.pin(post.ref) for post in posts[:10]] == [True] * 10
         assert not await adapter.posts.pin(posts[3].ref)
         with pytest.raises(LimitReachedError, match="has 10 pinned posts; unpin one first"):
