@@ -1,10 +1,10 @@
-"""What the composer holds, as content of a post and back: three formats, each with a link or without."""
+"""What the composer holds, as content of a post and back: three formats, with a link and an attachment or without."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from channel_adapter.domain.post import Article, Content, Image, Text, TextAndImage
+from channel_adapter.domain.post import Article, Content, File, Image, Text, TextAndImage, Video
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.content import body_size, to_elements
 from channel_adapter.mapping.text import require_text, require_url
@@ -13,13 +13,17 @@ TEXT_AND_IMAGE: Final = "text_and_image"
 IMAGE: Final = "image"
 TEXT: Final = "text"
 FORMATS: Final = (TEXT_AND_IMAGE, IMAGE, TEXT)
+VIDEO: Final = "video"
+FILE: Final = "file"
+ATTACHMENTS: Final = (VIDEO, FILE)
+_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composed:
     """The fields of the composer. `sizes` are width, height and bytes of the picture, 0 where unknown.
 
-    `thumbnail_url` is known for a picture that was uploaded.
+    `thumbnail_url` is known for a picture that was uploaded. `attachment` is "", "video" or "file".
     """
 
     format: str = TEXT_AND_IMAGE
@@ -29,11 +33,15 @@ class Composed:
     image_url: str = ""
     sizes: tuple[int, int, int] = (0, 0, 0)
     thumbnail_url: str = ""
+    attachment: str = ""
+    attachment_url: str = ""
+    attachment_name: str = ""
+    attachment_seconds: str = ""
 
     @classmethod
     def read(cls, form: Mapping[str, Any]) -> "Composed":
         """Return the fields of a form. Line ends are those of the service, not of HTTP."""
-        values = {name: str(form.get(name, "")) for name in ("text", "link_text", "link_url", "image_url")}
+        values = {name: str(form.get(name, "")) for name in ("text", "link_text", "link_url", "image_url", *_ATTACHED)}
         values = {name: value.replace("\r\n", "\n") for name, value in values.items()}
         chosen = str(form.get("format", ""))
         picture = read_picture(str(form.get("picture", "")), values["image_url"].strip())
@@ -45,11 +53,17 @@ class Composed:
             image_url=values["image_url"].strip(),
             sizes=(picture.width, picture.height, picture.size),
             thumbnail_url=picture.thumbnail_url,
+            **{name: values[name].strip() for name in _ATTACHED},
         )
 
     @classmethod
     def of(cls, parts: tuple[Content, ...]) -> "Composed | None":
         """Return the fields that make a post; None for a post that the composer cannot make."""
+        if parts and isinstance(parts[-1], Video | File):
+            found = cls(format=TEXT) if len(parts) == 1 else cls.of(parts[:-1])
+            return found.with_attachment(parts[-1]) if found is not None and not found.attachment else None
+        if len(parts) == 2 and isinstance(parts[0], Text) and isinstance(parts[1], Image):
+            parts = (TextAndImage(parts[0].text, parts[1]),)
         if len(parts) != 1:
             return None
         (part,) = parts
@@ -72,16 +86,46 @@ class Composed:
         sizes = (image.width, image.height, image.size)
         return replace(self, image_url=image.url, sizes=sizes, thumbnail_url=image.thumbnail_url)
 
+    def with_attachment(self, part: Content) -> "Composed | None":
+        """Return the same fields with a video or a file; None for one with more than the form has fields for."""
+        if isinstance(part, Video) and part == Video(part.url, part.seconds):
+            seconds = str(part.seconds) if part.seconds else ""
+            return replace(self, attachment=VIDEO, attachment_url=part.url, attachment_seconds=seconds)
+        if isinstance(part, File) and part == File(part.url, part.name):
+            return replace(self, attachment=FILE, attachment_url=part.url, attachment_name=part.name)
+        return None
+
     @property
     def picture(self) -> str:
         """What is known of the picture, as the form keeps it."""
         return write_picture(Image(self.image_url, *self.sizes, thumbnail_url=self.thumbnail_url))
 
-    def content(self) -> Content:
+    def content(self) -> Content | tuple[Content, ...]:
         """Return the content. With a link it is an article: the text of the link is its title.
 
-        Raises InvalidError with the field of the form.
+        An attachment is a part of its own behind it, or alone. Raises InvalidError with the field of the form.
         """
+        attached = self._attached()
+        if attached is None:
+            return self._main()
+        alone = self.format == TEXT and not (self.text.strip() or self.link_url or self.link_text)
+        return attached if alone else (self._main(), attached)
+
+    def _attached(self) -> Video | File | None:
+        if self.attachment not in ATTACHMENTS:
+            return None
+        url = require_url(self.attachment_url, "attachment_url", empty=False)
+        if self.attachment == FILE:
+            return File(url, require_text(self.attachment_name, "attachment_name"))
+        seconds = self.attachment_seconds or "0"
+        if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 6 and int(seconds) <= _SECONDS):
+            raise InvalidError(
+                f"attachment_seconds must be a whole number, {_SECONDS:,} at most; got {seconds[:20]!r}",
+                field="attachment_seconds", limit=_SECONDS,
+            )  # fmt: skip
+        return Video(url, int(seconds))
+
+    def _main(self) -> Content:
         text = "" if self.format == IMAGE else require_text(self.text, "text", empty=False)
         picture = ""
         if self.format != TEXT:
@@ -95,6 +139,9 @@ class Composed:
             return Text(text)
         image = Image(picture, width, height, size, thumbnail_url=self.thumbnail_url)
         return image if self.format == IMAGE else TextAndImage(text, image)
+
+
+_ATTACHED: Final = ("attachment", "attachment_url", "attachment_name", "attachment_seconds")
 
 
 def write_picture(image: Image) -> str:
@@ -128,7 +175,8 @@ def preview(composed: Composed, max_bytes: int) -> tuple[tuple[Content, ...], in
     except InvalidError as wrong:
         parts = _incomplete(composed)
         texts = [Text(part.text) for part in parts if isinstance(part, Text | Article) and part.text.strip()]
-        return parts, body_size([each for text in texts for each in to_elements(text, 1 << 30)[0]]), wrong
+        size = body_size([each for text in texts for each in to_elements(text, 1 << 30)[0]]) if texts else 0
+        return parts, size, wrong
     return parts, size, error
 
 

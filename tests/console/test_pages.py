@@ -8,7 +8,18 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
-from channel_adapter import Article, ChannelAdapter, Image, PostRef, Settings, Text, TextAndImage
+from channel_adapter import (
+    Article,
+    ChannelAdapter,
+    ChannelId,
+    File,
+    Image,
+    PostRef,
+    Settings,
+    Text,
+    TextAndImage,
+    Video,
+)
 from channel_adapter.console import application
 from channel_adapter.domain.mode import Mode
 from channel_adapter.stub.server import StubServer
@@ -74,6 +85,46 @@ async def test_published_post_equals_preview(
     listed = (await browser.get(sent.place)).text
     assert "Published as number 1." in listed
     assert escape(fields.get("text", "").split("\n")[0], quote=False) in listed
+
+
+VIDEO = {"attachment": "video", "attachment_url": "https://example.org/a.mp4", "attachment_seconds": "12"}
+FILE = {"attachment": "file", "attachment_url": "https://example.org/a.pdf", "attachment_name": "Plan.pdf"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts"),
+    [
+        ({"format": "text", **VIDEO}, (Video("https://example.org/a.mp4", 12),)),
+        ({"format": "text", "text": "Tide", **FILE}, (Text("Tide"), File("https://example.org/a.pdf", "Plan.pdf"))),
+        (
+            {"format": "text_and_image", "text": "Tide", "image_url": PICTURE, **FILE},
+            (Text("Tide"), Image(PICTURE), File("https://example.org/a.pdf", "Plan.pdf")),
+        ),
+    ],
+)
+async def test_attachment_is_published_and_kept_when_the_post_is_edited(
+    fields: dict[str, str], parts: tuple[object, ...], browser: Browser, served: Served
+) -> None:
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), **fields}
+    assert fields["attachment_url"] in (await browser.post("/c/harbor_news/preview", form)).text
+    assert (await browser.post(COMPOSE, form)).status == 303
+    post = PostRef(ChannelId("harbor_news"), 1)
+    assert (await served.adapter.posts.get(post)).parts == parts
+    assert (await browser.submit("/c/harbor_news/p/1/edit")).status == 303
+    assert (await served.adapter.posts.get(post)).parts == parts
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"attachment_url": "x"}, "attachment_url"), ({"attachment_seconds": "-1"}, "attachment_seconds")],
+)
+async def test_attachment_that_cannot_be_used_is_shown_again(
+    change: dict[str, str], field: str, browser: Browser
+) -> None:
+    sent = await browser.submit(COMPOSE, **{"format": "text", "text": "Tide", **VIDEO, **change})
+    assert sent.status == 422
+    assert f'id="{field}-hint" class="wrong"' in sent.text
+    assert sent.form(COMPOSE)["text"] == "Tide"
 
 
 async def test_form_sent_twice_publishes_once(browser: Browser, served: Served) -> None:
