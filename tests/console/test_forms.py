@@ -296,6 +296,11 @@ async def test_posts_are_found_by_state_when_they_are_scheduled_failed_or_drafts
         assert "No post matches." in (await browser.get(f"/c/{SLUG}?state={state}&q=nothing")).text
     draft = (await browser.get(f"/c/{SLUG}?state=draft")).text
     assert f'href="{COMPOSE}?draft=' in draft
+    weeks = [f"/schedule/week?from={each.astimezone().date().isoformat()}" for each in (at, datetime.now(UTC))]
+    shown = {found for week in weeks for found in texts.findall((await browser.get(week)).text)}
+    assert shown == {("Later", SLUG), ("Wrong", SLUG), ("Later", "other"), ("Wrong", "other")}
+    for other in ("2001-01-01", "9999-12-31", "0001-01-01"):
+        assert texts.findall((await browser.get(f"/schedule/week?from={other}")).text) == []
 
 
 async def test_staff_is_promoted_demoted_and_ownership_transferred(stored: Served) -> None:

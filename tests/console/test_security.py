@@ -274,6 +274,18 @@ async def test_pages_and_support_file_contain_no_secret(served: Served, browser:
     assert "<code>key</code></dt><dd>set" in (await browser.get("/doctor")).text
 
 
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "ftp://example.org"])
+async def test_links_and_images_are_of_http_and_tell_no_referrer(address: str, browser: Browser) -> None:
+    form = {"format": "text_and_image", "text": "Tide", "link_text": "Table", "channel_name": "Harbour"}
+    place = "/c/harbor_news/preview"
+    good = (await browser.post(place, {**form, "link_url": "https://a.example", "image_url": "https://b.example"})).text
+    assert '<a href="https://a.example" rel="noreferrer noopener"' in good
+    assert re.search(r'<img src="https://b.example"[^>]* referrerpolicy="no-referrer"', good)
+    bad = (await browser.post(place, {**form, "link_url": address, "image_url": address})).text
+    assert "Table" in bad
+    assert not re.search(r"<a |<img ", bad)
+
+
 def test_vendored_files_match_their_checksums() -> None:
     found = {name: hashlib.sha256((STATIC / name).read_bytes()).hexdigest() for name in VENDORED}
     assert found == VENDORED

@@ -2,7 +2,7 @@
 
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from aiohttp import web
@@ -16,6 +16,9 @@ from channel_adapter.mapping.content import excerpt
 from channel_adapter.mapping.times import to_zone
 
 ZONE_COOKIE: Final = "channel_adapter_zone"
+_IN_WEEKS: Final = 5_000
+_FIRST: Final = date(2000, 1, 3)
+_LAST: Final = date(2199, 12, 30)
 SHOWN: Final = 200
 """Posts and drafts that the page shows; the command `posts scheduled` lists all."""
 
@@ -139,14 +142,16 @@ async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Res
     )  # fmt: skip
 
 
-async def scheduled_lines(page: View, channel: str | None = None, *, ended: bool = False) -> list[ScheduleLine]:
-    """Return the first 200 scheduled posts of a channel, or of all, by their times; with `ended` what has ended too."""
+async def scheduled_lines(
+    page: View, channel: str | None = None, *, ended: bool = False, most: int = SHOWN
+) -> list[ScheduleLine]:
+    """Return the first scheduled posts of a channel, or of all, by their times; with `ended` what has ended too."""
     zone = last_zone(page)
     found: list[ScheduleLine] = []
     async with aclosing(page.adapter.posts.scheduled(channel, ended=ended)) as posts:
         async for post in posts:
             found.append(_scheduled(page, post, zone))
-            if len(found) == SHOWN:
+            if len(found) == most:
                 break
     return found
 
@@ -163,6 +168,34 @@ async def draft_lines(page: View, channel: str | None = None) -> list[ScheduleLi
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class WeekDay:
+    """One day of the week view."""
+
+    at: datetime
+    lines: tuple[ScheduleLine, ...]
+
+
+async def show_week(page: View) -> web.Response:
+    """Show the posts of one week, day by day; with those that have ended in the last 30 days."""
+    if page.adapter.settings.database_url is None:
+        return page.render("week.html", stores=False)
+    try:
+        wanted = date.fromisoformat(page.request.query.get("from", ""))
+    except ValueError:
+        wanted = datetime.fromtimestamp(page.adapter.clock.now(), LOCALTZ).date()
+    wanted = min(max(wanted, _FIRST), _LAST)
+    monday = wanted - timedelta(days=wanted.weekday())
+    found = await scheduled_lines(page, ended=True, most=_IN_WEEKS)
+    days = []
+    for number in range(7):
+        day = monday + timedelta(days=number)
+        at = datetime.combine(day, time(12), LOCALTZ)
+        days.append(WeekDay(at, tuple(line for line in found if line.day == day.isoformat())))
+    before, after = (monday + timedelta(days=step) for step in (-7, 7))
+    return page.render("week.html", stores=True, days=days, before=before.isoformat(), after=after.isoformat())
+
+
 def _scheduled(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
     try:
         local = post.at.astimezone(to_zone(zone))
@@ -175,6 +208,7 @@ def _scheduled(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
 
 ROUTES = (
     PageRoute("GET", "/schedule", "schedule", AccessRole.VIEWER, show),
+    PageRoute("GET", "/schedule/week", "week", AccessRole.VIEWER, show_week),
     PageRoute("POST", "/schedule/{id}/move", "reschedule", AccessRole.EDITOR, reschedule),
     PageRoute("POST", "/schedule/{id}/publish", "publish_scheduled", AccessRole.EDITOR, publish),
     PageRoute("POST", "/schedule/{id}/cancel", "unschedule", AccessRole.EDITOR, cancel),
