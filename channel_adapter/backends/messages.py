@@ -13,7 +13,14 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Direction, Message, MessageRef, PeerId, SentBatch
 from channel_adapter.domain.post import Content, Draft
 from channel_adapter.domain.subscription import Outcome, OutcomeKind
-from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError, UnavailableError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from channel_adapter.mapping.content import from_elements, to_datetime, to_elements
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
@@ -313,7 +320,10 @@ class ChannelMessages:
     async def _raise_named(
         self, error: ChannelAdapterError, channel: ChannelId, account: PeerId, user: UserId | None
     ) -> NoReturn:
-        """Raise the error; if an account does not exist, with the name of the one that does not."""
+        """Raise the error; with the name of the user who is not subscribed, or of the account that does not exist."""
+        if error.code == codes.OFFICIAL_NOT_ALLOWED and user is not None:
+            message = f"user {user!r} does not follow {channel}; an official account writes to its subscribers alone"
+            raise PermissionDeniedError(message, field="user", origin=error.origin) from error
         if error.code not in _NO_ACCOUNT:
             raise error
         self._senders.forget(channel)

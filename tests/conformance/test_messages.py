@@ -67,6 +67,7 @@ async def talk(request: pytest.FixtureRequest, open_variant: OpenVariant) -> Asy
         channel = await adapter.channels.create(slug=slug, name="Harbour", owner=OWNER)
         assert (await adapter.subscriptions.subscribe(channel.id, READERS)).complete
         account = OWNER if mode is Mode.COMMUNITY else channel.id
+        assert len(channel.id) == 48
         calls.clear()
         yield Talk(adapter, server, mode, channel.id, account, calls)
 
@@ -118,17 +119,13 @@ async def test_long_thread_is_read_in_pages_newest_first(talk: Talk) -> None:
 
 
 async def test_thread_ends_at_retention_limit_of_the_service(talk: Talk) -> None:
-    """Community mode only: messages with a time in the past can be imported between users alone."""
-    if talk.mode is Mode.OFFICIAL:
-        return
-    day, now = 86_400, int(talk.server.world.clock.now())
-    for age in (2 * day, day // 2):
-        body = {
-            "SyncFromOldSystem": 2, "From_Account": READERS[0], "To_Account": READERS[1], "MsgRandom": age,
-            "MsgTimeStamp": now - age, "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": f"{age} s ago"}}],
-        }  # fmt: skip
-        await talk.adapter.call("openim", "importmsg", body | {"From_Account": talk.account, "To_Account": READERS[0]})
-    assert await talk.texts(READERS[0]) == [Text(f"{day // 2} s ago")]
+    day, clock, send = 86_400, talk.server.world.clock, talk.adapter.messages.send
+    clock.advance(-2 * day)
+    await send(talk.channel, user=READERS[0], content=Text("two days ago"))
+    clock.advance(1.5 * day)
+    await send(talk.channel, user=READERS[0], content=Text("half a day ago"))
+    clock.advance(day / 2)
+    assert await talk.texts(READERS[0]) == [Text("half a day ago")]
 
 
 async def test_send_many_returns_one_outcome_per_user(talk: Talk) -> None:
@@ -173,11 +170,12 @@ async def test_message_to_non_subscriber_is_refused_in_official_mode(talk: Talk)
     if talk.mode is Mode.COMMUNITY:
         await messages.send(talk.channel, user=STRANGER, content=Text("hello"))
         return
-    with pytest.raises(PermissionDeniedError) as caught:
+    with pytest.raises(PermissionDeniedError, match=f"'{STRANGER}' does not follow {talk.channel}") as caught:
         await messages.send(talk.channel, user=STRANGER, content=Text("hello"))
-    assert caught.value.code == 130002
+    assert (caught.value.code, caught.value.field) == (130002, "user")
     (outcome,) = await messages.send_many(talk.channel, [STRANGER], Text("hello"))
     assert outcome.kind is OutcomeKind.REFUSED
+    assert "neither subscribed" in outcome.reason
 
 
 WRONG: list[tuple[str, Any, str, str]] = [
@@ -257,6 +255,19 @@ async def test_messages_not_sent_by_the_channel_cannot_be_changed(talk: Talk) ->
     assert await talk.texts(reader) == [Text("from a reader")]
 
 
+async def test_messages_of_the_account_of_another_channel_cannot_be_changed(talk: Talk) -> None:
+    messages, reader = talk.adapter.messages, UserId(READERS[0])
+    other = await talk.adapter.channels.create(slug="other", name="Other", owner=DESK)
+    await talk.adapter.subscriptions.subscribe(other.id, [reader])
+    sent = await messages.send(other.id, user=reader, content=Text("of the other channel"))
+    ref = MessageRef(talk.channel, reader, sent.key)
+    for change in (messages.recall(ref), messages.edit(ref, Text("changed"))):
+        with pytest.raises(NotFoundError, match=f"channel {talk.channel} has sent no message {ref.key} to '{reader}'"):
+            await change
+    assert [message async for message in messages.thread(other.id, user=reader)] == [sent]
+    assert await talk.texts(reader) == []
+
+
 async def test_invalid_references_are_refused(talk: Talk) -> None:
     recall: Any = talk.adapter.messages.recall
     message = Message(
@@ -330,8 +341,8 @@ async def test_unread_of_official_account_without_service_counts_needs_database(
 
 async def test_plan_without_official_accounts_raises_configuration_error(talk: Talk) -> None:
     talk.server.faults.replace([Fault(command="*sendmsg", code=131000)])
-    with pytest.raises(ConfigurationError, match="plan") as caught:
+    with pytest.raises(ConfigurationError, match="plan Enterprise") as caught:
         await talk.adapter.messages.send(talk.channel, user=READERS[0], content=Text("hello"))
     assert caught.value.code == 131000
-    with pytest.raises(ConfigurationError, match="plan"):
+    with pytest.raises(ConfigurationError, match="plan Enterprise"):
         await talk.adapter.messages.send_many(talk.channel, READERS, Text("hello"))

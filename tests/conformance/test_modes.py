@@ -6,17 +6,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from channel_adapter import (
     ChannelAdapter,
+    ChannelId,
     ConfigurationError,
     InvalidError,
+    MessageRef,
     OutcomeKind,
     Post,
+    PostRef,
     Role,
     Text,
+    UserId,
 )
 from channel_adapter.config.settings import SubscriptionSettings
 from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, OFFICIAL_CAPABILITIES, Capabilities
@@ -243,11 +248,29 @@ async def test_channels_of_user_with_1000_accounts_need_five_calls() -> None:
         assert len(list(server.log.calls())) - before == 5
 
 
-@pytest.mark.parametrize("id_", ["@TGS#_tides", "@TGS#_x"])
-async def test_id_of_other_mode_is_refused_with_its_mode(world: World, id_: str) -> None:
+OF_GROUP = PostRef(ChannelId("@TGS#_tides"), 1)
+WITH_ID: dict[str, Callable[[ChannelAdapter], Any]] = {
+    "channels.get": lambda a: a.channels.get("@TGS#_tides"),
+    "subscriptions.subscribe": lambda a: a.subscriptions.subscribe("@TGS#_tides", [ANN]),
+    "subscriptions.follow": lambda a: a.subscriptions.follow(ANN, ["@TGS#_tides"]),
+    "posts.publish": lambda a: a.posts.publish("@TGS#_tides", Text("x")),
+    "posts.get": lambda a: a.posts.get(OF_GROUP),
+    "posts.recall": lambda a: a.posts.recall(OF_GROUP),
+    "posts.history": lambda a: anext(a.posts.history("tides", before=OF_GROUP)),
+    "reactions.react": lambda a: a.reactions.react(OF_GROUP, ANN, "👍"),
+    "unread.mark_read": lambda a: a.unread.mark_read("tides", OF_GROUP, user=ANN),
+    "messages.send": lambda a: a.messages.send("@TGS#_tides", user=ANN, content=Text("x")),
+    "messages.thread": lambda a: anext(a.messages.thread("@TGS#_tides", user=ANN)),
+    "messages.recall": lambda a: a.messages.recall(MessageRef(OF_GROUP.channel, UserId(ANN), "1_2_3")),
+}
+
+
+async def test_id_of_other_mode_is_refused_with_its_mode(world: World) -> None:
     before = world.calls()
-    with pytest.raises(InvalidError, match=r"is the id of a channel in community mode, .* is in official mode"):
-        await world.adapter.channels.get(id_)
+    for name, act in WITH_ID.items():
+        with pytest.raises(InvalidError, match=r"@TGS#_tides' is the id of a channel in community mode") as refused:
+            await act(world.adapter)
+        assert "is in official mode" in refused.value.message, name
     assert world.calls() == before
 
 
