@@ -59,6 +59,10 @@ class Senders(Protocol):
         """Let an account send the messages of a channel; None: its owner. Raises NotFoundError and InvalidError."""
         ...
 
+    async def require(self, channel: ChannelId) -> None:
+        """Raise NotFoundError if the channel does not exist, as it is now."""
+        ...
+
     def forget(self, channel: ChannelId) -> None:
         """Drop what is cached of the account."""
         ...
@@ -216,7 +220,8 @@ class ChannelMessages:
     async def unread(self, channel: ChannelId) -> int | None:
         """Return how many one-to-one messages the account of a channel has not read, from all users together.
 
-        None if the service does not accept an official account there, which its pages describe for users alone.
+        Raises NotFoundError for the channel. None if the service does not accept an official account there, which its
+        pages describe for users alone.
         """
         account = await self._senders.sender(channel)
         try:
@@ -226,6 +231,7 @@ class ChannelMessages:
         except (InvalidError, NotFoundError) as error:
             if account != channel:
                 await self._raise_named(error, channel, account, None)
+            await self._senders.require(channel)
             return None
         return reply.all_c2c_unread_msg_num
 
@@ -332,7 +338,8 @@ class ChannelMessages:
         if user is not None and not known.get(user, True):
             message, field = f"user {user!r} is not an account of the app; add it first", "user"
         elif account == channel:
-            message = f"there is no channel {channel}, or the service does not accept it in {_command_of(error)}"
+            await self._senders.require(channel)
+            message = f"channel {channel}: the service does not accept an official account in {_command_of(error)}"
             field = "channel"
         elif not known.get(UserId(account), True):
             message = f"{account!r}, which sends the messages of {channel}, is not an account of the app"

@@ -218,6 +218,10 @@ async def test_unknown_accounts_and_channels_are_named(talk: Talk) -> None:
     with pytest.raises(NotFoundError, match="user 'nobody_7' is not an account") as caught:
         await messages.send(talk.channel, user="nobody_7", content=Text("hello"))
     assert caught.value.field == "user"
+    for call in (messages.unread("no_such"), messages.mark_read("no_such", user=READERS[0])):
+        with pytest.raises(NotFoundError, match="there is no channel") as caught:
+            await call
+        assert caught.value.field == "channel"
     with pytest.raises(NotFoundError, match="there is no channel"):
         await messages.send("no_such", user=READERS[0], content=Text("hello"))
     with pytest.raises(NotFoundError, match="there is no channel"):
@@ -335,7 +339,7 @@ async def test_unread_of_official_account_without_service_counts_needs_database(
                         await adapter.messages.unread("news")
                 else:
                     assert await adapter.messages.unread("news") == 0
-                with pytest.raises(NotFoundError, match="no channel @TOA#_news, or the service does not"):
+                with pytest.raises(NotFoundError, match="@TOA#_news: the service does not accept an official"):
                     await adapter.messages.mark_read("news", user=READERS[0])
 
 

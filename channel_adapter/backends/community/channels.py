@@ -503,6 +503,11 @@ class ContactSenders:
             raise NotFoundError(f"contact {account!r} is not an account of the app; add it first", field="contact")
         await self._channels.set_attributes(channel, {CONTACT: account})
 
+    async def require(self, channel: ChannelId) -> None:
+        """Raise NotFoundError if the channel does not exist."""
+        self._cache.forget(channel)
+        await self._cache.require(channel)
+
     def forget(self, channel: ChannelId) -> None:
         """Drop what is cached of the channel."""
         self._cache.forget(channel)

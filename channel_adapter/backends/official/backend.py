@@ -132,7 +132,7 @@ class OfficialBackend:
         from channel_adapter.backends.official.channels import AccountSenders
 
         return ChannelMessages(
-            self.caller, AccountSenders(), self.accounts, self.clock, max_bytes=self.options.post_bytes
+            self.caller, AccountSenders(self.channels), self.accounts, self.clock, max_bytes=self.options.post_bytes
         )
 
     @cached_property

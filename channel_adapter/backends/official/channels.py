@@ -505,6 +505,9 @@ def _difference(profile: ChannelProfile, channel: Channel) -> ChannelProfile:
 class AccountSenders:
     """Official accounts as senders of one-to-one messages: each sends its own."""
 
+    def __init__(self, channels: OfficialChannels) -> None:
+        self._channels = channels
+
     async def sender(self, channel: ChannelId) -> ChannelId:
         """Return the id itself, without a call."""
         return channel
@@ -512,6 +515,11 @@ class AccountSenders:
     async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
         """Raise UnsupportedError: no other account sends the messages of an official account."""
         raise UnsupportedError(Mode.OFFICIAL, "channels.update(contact=)", "an account sends its own messages")
+
+    async def require(self, channel: ChannelId) -> None:
+        """Raise NotFoundError if the channel does not exist, with one call."""
+        if not await self._channels.read([channel]):
+            raise no_such_channel(channel)
 
     def forget(self, channel: ChannelId) -> None:
         """Do nothing: nothing is cached."""
