@@ -474,7 +474,8 @@ def _translate(error: Exception, where: str, *, changes: bool) -> ChannelAdapter
         return UnavailableError(f"the store {where} is locked by another transaction; nothing was stored")
     if code == sqlite3.SQLITE_FULL or state in _FULL_STATES:
         return UnavailableError(f"the store {where} is full; nothing was stored")
-    text = " ".join(str(cause).split())[:200]
+    primary = getattr(getattr(cause, "diag", None), "message_primary", None)  # without statement and stored values
+    text = " ".join(str(primary or cause).split())[:200]
     if changes:
         return OutcomeUnknownError(f"the store {where} failed while committing: {text}; it may have been stored")
     return UnavailableError(f"the store {where} failed: {text}; nothing was stored")
