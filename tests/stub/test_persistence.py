@@ -104,15 +104,23 @@ async def test_state_is_saved_before_every_answer(file: Path, stranger: Start) -
             assert accounts_in(file)[-1] == f"user_{number}"
 
 
-async def test_restarted_stub_keeps_its_state(file: Path) -> None:
+async def test_restarted_stub_keeps_its_state_in_memory(file: Path, stranger: Start) -> None:
     server = StubServer(state=file)
     async with server:
+        caller = stranger(server)
+        await caller.must(IMPORT, {"UserID": "ann"})
+        await caller.must(f"{GROUPS}/create_group", GROUP)
+        await caller.must(f"{GROUPS}/send_group_msg", SEND)
         server.world.client("administrator").login()
     file.unlink()
     server.world.client("administrator").logout()
     async with server:
+        caller = stranger(server)
+        history = await caller.must(f"{GROUPS}/group_msg_get_simple", {"GroupId": GROUP["GroupId"], "ReqMsgNumber": 5})
+        assert [message["MsgSeq"] for message in history["RspMsgList"]] == [1]
         assert server.world.state.online == {}
-    assert read_document(file)["online"] == {}
+    document = read_document(file)
+    assert ([group["group_id"] for group in document["groups"]], document["online"]) == ([GROUP["GroupId"]], {})
 
 
 async def test_json_document_is_accepted_as_state(file: Path, stranger: Start) -> None:
@@ -180,6 +188,25 @@ async def test_directory_or_missing_folder_is_refused_as_state(tmp_path: Path) -
         await StubServer(state=tmp_path).start()
     with pytest.raises(StateFileError, match="No such file or directory"):
         await StubServer(state=tmp_path / "nowhere" / "state").start()
+
+
+async def test_failed_save_is_logged_and_tried_again(
+    tmp_path: Path, stranger: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    async with StubServer(state=folder / "state", save_every=0.01) as server:
+        shutil.rmtree(folder)
+        with caplog.at_level(logging.ERROR):
+            await stranger(server).must(IMPORT, {"UserID": "ann"})
+            async with asyncio.timeout(5):
+                while caplog.text.count("cannot be saved: No such file or directory") < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        folder.mkdir()
+        async with asyncio.timeout(5):
+            while not (folder / "state").exists():  # noqa: ASYNC110 - no user tells of a save
+                await asyncio.sleep(0.01)
+        assert "ann" in accounts_in(folder / "state")
 
 
 async def test_failed_save_is_logged_and_raised_at_stop(

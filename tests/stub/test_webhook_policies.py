@@ -118,7 +118,7 @@ async def test_refusal_or_silence_of_app_refuses_call_without_after_event(
     assert ".CallbackAfter" in app.commands()[3]
 
 
-async def test_subscriber_refused_by_app_has_result_0(hooked: Caller, app: App) -> None:
+async def test_subscriber_refused_by_app_has_result_0_and_is_not_added(hooked: Caller, app: App) -> None:
     await open_gazette(hooked)
     app.answers["OfficialAccount.CallbackBeforeAddSubscriber"] = lambda _: {
         **OK,
@@ -127,6 +127,8 @@ async def test_subscriber_refused_by_app_has_result_0(hooked: Caller, app: App) 
     users = [{"Subscriber_Account": "editor"}, {"Subscriber_Account": "reader_1"}]
     answer = await hooked.must(f"{OFFICIAL}/add_subscriber", {"Official_Account": GAZETTE, "SubscriberList": users})
     assert [item["Result"] for item in answer["SubscriberList"]] == [1, 0]
+    page = await hooked.must(f"{OFFICIAL}/get_subscriber_info", {"Official_Account": GAZETTE, "Limit": 20})
+    assert [item["Subscriber_Account"] for item in page["SubscriberList"]] == ["editor"]
 
 
 async def test_broadcast_can_be_dropped_rewritten_and_sent_without_webhooks(hooked: Caller, app: App) -> None:

@@ -37,6 +37,11 @@ async def history(caller: Caller) -> list[dict[str, Any]]:
     return messages
 
 
+async def members_of(caller: Caller) -> set[str]:
+    page = await caller.must(f"{GROUPS}/get_group_member_info", {"GroupId": GROUP, "Limit": 20})
+    return {member["Member_Account"] for member in page["MemberList"]}
+
+
 async def test_message_sends_before_and_after_event(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze()
     sent = await send(hooked, 771203)
@@ -97,11 +102,12 @@ async def test_message_rewritten_by_app_is_stored_rewritten(hooked: Caller, app:
     assert app.bodies(AFTER_SEND)[0]["MsgBody"] == other
 
 
-async def test_member_refused_by_app_has_result_0(hooked: Caller, app: App) -> None:
+async def test_member_refused_by_app_has_result_0_and_is_not_added(hooked: Caller, app: App) -> None:
     app.answers["Group.CallbackBeforeInviteJoinGroup"] = lambda _: {**OK, "RefusedMembers_Account": ["reader_1"]}
     members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
     answer = await hooked.must(f"{GROUPS}/add_group_member", members)
     assert answer["MemberList"] == [{"Member_Account": "reader_1", "Result": 0}]
+    assert "reader_1" not in await members_of(hooked)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +132,9 @@ async def test_refused_subscribers_are_read_from_either_field(
     body = {"Official_Account": "@TOA#_gazette", "SubscriberList": users}
     answer = await hooked.must(f"{service}/add_subscriber", body)
     assert [item["Result"] for item in answer["SubscriberList"]] == results
+    page = await hooked.must(f"{service}/get_subscriber_info", {"Official_Account": "@TOA#_gazette", "Limit": 20})
+    added = [user for user, result in zip(("reader_1", "editor"), results, strict=True) if result]
+    assert sorted(item["Subscriber_Account"] for item in page["SubscriberList"]) == sorted(added)
 
 
 async def test_field_of_refused_subscribers_is_ignored_for_groups(hooked: Caller, app: App) -> None:
@@ -133,6 +142,7 @@ async def test_field_of_refused_subscribers_is_ignored_for_groups(hooked: Caller
     members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
     answer = await hooked.must(f"{GROUPS}/add_group_member", members)
     assert answer["MemberList"] == [{"Member_Account": "reader_1", "Result": 1}]
+    assert "reader_1" in await members_of(hooked)
 
 
 @pytest.mark.parametrize(
