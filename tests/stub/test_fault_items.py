@@ -91,7 +91,7 @@ async def test_failed_items_of_message_import_are_not_stored(struck: Struck) -> 
     assert [message["MsgTimeStamp"] - NOW + 50 for message in page["RspMsgList"]] == [4, 2, 0]
 
 
-async def test_failed_items_of_member_import_are_reported(struck: Struck) -> None:
+async def test_failed_items_of_member_import_are_not_added(struck: Struck) -> None:
     members = [{"Member_Account": user, "Role": "Admin"} for user in ("a", "b", "ghost")]
     answer = await struck.failing(f"{GROUPS}/import_group_member", {"GroupId": GROUP, "MemberList": members})
     assert [(item["Member_Account"], item["Result"]) for item in answer["MemberList"]] == [
@@ -99,6 +99,8 @@ async def test_failed_items_of_member_import_are_reported(struck: Struck) -> Non
         ("b", 0),
         ("ghost", 0),
     ]
+    page = await struck.must(f"{GROUPS}/get_group_member_info", {"GroupId": GROUP, "Limit": 9})
+    assert sorted(member["Member_Account"] for member in page["MemberList"]) == ["a"]
 
 
 async def test_failed_items_of_subscribers_are_neither_added_nor_deleted(struck: Struck) -> None:
@@ -136,6 +138,8 @@ async def test_failed_items_of_one_to_one_messages_are_not_sent(struck: Struck) 
         (0, {"Key": "x", "Value": "x", "Seq": 1}),
         (CODE, {"Key": "y", "Value": "", "Seq": 0}),
     ]
+    held = await struck.must(f"{EXTENSIONS}/get_key_values", {**named, "StartSeq": 0})
+    assert [(pair["Key"], pair["Value"]) for pair in held["ExtensionList"]] == [("x", "x")]
 
 
 async def test_failed_items_of_message_extensions_keep_old_value(struck: Struck) -> None:
@@ -214,7 +218,7 @@ async def test_failed_items_of_marks_are_not_marked(struck: Struck) -> None:
     assert ["StandardMark" in item for item in found["ContactResultItem"]] == [True, False]
 
 
-async def test_failed_items_of_recalls_are_reported(struck: Struck) -> None:
+async def test_failed_items_of_recalls_are_not_recalled(struck: Struck) -> None:
     await struck.say(1, 2)
     body = {"GroupId": GROUP, "MsgSeqList": [{"MsgSeq": 2}, {"MsgSeq": 1}, {"MsgSeq": 99}]}
     answer = await struck.failing(f"{GROUPS}/group_msg_recall", body)
@@ -222,11 +226,17 @@ async def test_failed_items_of_recalls_are_reported(struck: Struck) -> None:
     assert results[:2] == [(2, 0), (1, CODE)]
     assert results[2][0] == 99
     assert results[2][1] not in (0, CODE)
+    page = await struck.must(f"{GROUPS}/group_msg_get_simple", {"GroupId": GROUP, "ReqMsgNumber": 9})
+    assert [message["MsgSeq"] for message in page["RspMsgList"]] == [1]
     broadcast = {"Official_Account": GAZETTE, "Random": 1, "MsgBody": TEXT}
     key = (await struck.must(f"{OFFICIAL}/send_official_account_msg", broadcast))["MsgKey"]
     recall = {"Official_Account": GAZETTE, "MsgKeyList": [key]}
     answer = await struck.failing(f"{OFFICIAL}/official_account_msg_recall", recall, every=1)
     assert answer["RecallRetList"] == [{"MsgKey": key, "RetCode": CODE}]
+    page = await struck.must(
+        f"{OFFICIAL}/official_account_msg_get_simple", {"Official_Account": GAZETTE, "ReqMsgNumber": 9}
+    )
+    assert [message["MsgBody"] for message in page["RspMsgList"]] == [TEXT]
     answer = await struck.must(f"{OFFICIAL}/official_account_msg_recall", recall)
     assert answer["RecallRetList"] == [{"MsgKey": key, "RetCode": 0}]
 
@@ -247,7 +257,7 @@ async def test_failed_items_of_profiles_states_and_unread_counts_are_reported(st
     assert answer["ErrorList"] == [{"Peer_Account": "c", "ErrorCode": CODE}]
 
 
-async def test_failed_items_of_official_accounts_and_accounts_are_reported(struck: Struck) -> None:
+async def test_failed_items_of_accounts_are_neither_imported_nor_deleted(struck: Struck) -> None:
     wanted = [{"Official_Account": GAZETTE}, {"Official_Account": GAZETTE}]
     answer = await struck.failing(f"{OFFICIAL}/get_official_account_info", {"OfficialAccountIdList": wanted})
     assert [item["ErrorCode"] for item in answer["OfficialAccountInfoList"]] == [0, CODE]
@@ -255,6 +265,10 @@ async def test_failed_items_of_official_accounts_and_accounts_are_reported(struc
     assert answer["FailAccounts"] == ["y"]
     deleted = await struck.failing(f"{ACCOUNTS}/account_delete", {"DeleteItem": [{"UserID": "b"}, {"UserID": "c"}]})
     assert [item["ResultCode"] for item in deleted["ResultItem"]] == [0, CODE]
+    users = [{"UserID": user} for user in ("x", "y", "b", "c")]
+    found = await struck.must(f"{ACCOUNTS}/account_check", {"CheckItem": users})
+    states = [item["AccountStatus"] for item in found["ResultItem"]]
+    assert states == ["Imported", "NotImported", "NotImported", "Imported"]
 
 
 @pytest.mark.parametrize(
