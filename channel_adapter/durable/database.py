@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from channel_adapter.config.extras import installed_durable_fault
 from channel_adapter.errors import ConfigurationError, UnavailableError
-from channel_adapter.store.database import parse_url, use_write_ahead_log
+from channel_adapter.store.database import driver_message, parse_url, use_write_ahead_log
 from channel_adapter.tencent.redaction import redact_text
 
 P = ParamSpec("P")
@@ -67,7 +67,7 @@ class JobDatabase:
 
     def explain(self, error: Exception) -> str:
         """Return a message with the name of the database and what the driver says, without statement and values."""
-        cause = redact_text(" ".join(str(getattr(error, "orig", None) or error).split())[:200])
+        cause = redact_text(driver_message(error))
         return f"the database for durable work, {self.name}, cannot be used: {cause}"
 
     async def check_room(self) -> None:

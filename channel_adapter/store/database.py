@@ -460,6 +460,13 @@ def _identity(path: str | None) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def driver_message(error: Exception) -> str:
+    """Return up to 200 characters of the driver's message of an error, without the statement and stored values."""
+    cause = getattr(error, "orig", None) or error
+    primary = getattr(getattr(cause, "diag", None), "message_primary", None)  # of PostgreSQL: without LINE and DETAIL
+    return " ".join(str(primary or cause).split())[:200]
+
+
 def _translate(error: Exception, where: str, *, changes: bool) -> ChannelAdapterError:
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
@@ -474,8 +481,7 @@ def _translate(error: Exception, where: str, *, changes: bool) -> ChannelAdapter
         return UnavailableError(f"the store {where} is locked by another transaction; nothing was stored")
     if code == sqlite3.SQLITE_FULL or state in _FULL_STATES:
         return UnavailableError(f"the store {where} is full; nothing was stored")
-    primary = getattr(getattr(cause, "diag", None), "message_primary", None)  # without statement and stored values
-    text = " ".join(str(primary or cause).split())[:200]
+    text = driver_message(error)
     if changes:
         return OutcomeUnknownError(f"the store {where} failed while committing: {text}; it may have been stored")
     return UnavailableError(f"the store {where} failed: {text}; nothing was stored")
