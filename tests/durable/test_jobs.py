@@ -1,15 +1,17 @@
 """Jobs: started once by their key, at their time, in the caller's transaction, by processes that serve their kind."""
 
 import asyncio
+import threading
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from channel_adapter.durable import Job, Kind, State, open_jobs
-from channel_adapter.errors import ConfigurationError, ConflictError
+from channel_adapter.durable.database import JobDatabase
+from channel_adapter.errors import ConfigurationError, ConflictError, UnavailableError
 from channel_adapter.store.database import Database
 from tests.durable.test_durable import OTHER, THIRD, running
 
@@ -162,3 +164,27 @@ async def test_start_many_keeps_existing_keys_and_delete_removes_records(url: st
         assert [await jobs.wait(key) for key in "abc"] == ["one", "two", "four"]
         await jobs.delete(["a", "b"])
         assert set(await jobs.statuses(["a", "b", "c"])) == {"c"}
+
+
+async def test_start_many_queues_none_when_one_job_cannot_be_stored(url: str) -> None:
+    async with running(url) as jobs:
+        with pytest.raises(TypeError, match="cannot pickle"):
+            await jobs.start_many(OTHER, {"a": ["one"], "b": [threading.Lock()], "c": ["three"]})
+        assert await jobs.statuses(["a", "b", "c"]) == {}
+
+
+async def test_error_of_the_database_shows_no_statement_and_no_value(url: str) -> None:
+    database = JobDatabase(url)
+    engine = await database.open()
+
+    def insert() -> None:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE numbers (number INTEGER UNIQUE)"))
+            for _ in range(2):
+                connection.execute(text("INSERT INTO numbers VALUES (:number)"), {"number": 48151623})
+
+    with pytest.raises(UnavailableError, match="cannot be used") as raised:
+        await database.run(insert)
+    for hidden in ("INSERT", "48151623"):
+        assert hidden not in str(raised.value)
+    await database.close()
