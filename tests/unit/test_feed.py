@@ -158,10 +158,9 @@ def test_relative_link_without_base_is_left_out_and_noted() -> None:
 
 
 @pytest.mark.parametrize("link", ["ftp://site.example/x", "javascript:alert(1)", "http://[broken"])
-def test_link_that_is_no_http_address_is_left_out(link: str) -> None:
+def test_link_that_is_no_http_address_is_left_out_and_noted(link: str) -> None:
     entry = one(f"<title>t</title><guid isPermaLink='false'>g</guid><link>{link}</link>")
-    assert entry.link == ""
-    assert len(entry.notes) <= 1  # the parser may already drop a dangerous link
+    assert (entry.link, entry.notes) == ("", (f"link left out: {link!r} is no http address",))
 
 
 @pytest.mark.parametrize(
@@ -538,9 +537,13 @@ async def test_next_run_publishes_only_new_entry_of_feed_with_shared_link() -> N
     assert states(await imported(shelf, *later)) == ["already", "already", "published"]
 
 
-async def test_entry_with_edited_title_is_not_published_again() -> None:
+@pytest.mark.parametrize(
+    ("title", "link"),
+    [("edited", "https://s.example/a"), ("title a", "https://s.example/edited"), ("edited", "https://s.example/b")],
+)
+async def test_entry_with_edited_title_or_link_is_not_published_again(title: str, link: str) -> None:
     shelf = Shelf({"a": 7})
-    shelf.put(Article(title="edited", link="https://s.example/a"), 7)
+    shelf.put(Article(title=title, link=link), 7)
     assert states(await imported(shelf, entry("a"))) == ["already"]
 
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from channel_adapter.concurrency.http_server import LogThrottle
+
 LOGGER = "from channel_adapter.concurrency.logs import get_logger\nlog = get_logger('channel_adapter.tests')\n"
 EVENT = "log.info('hidden')\nlog.warning('call.failed', reason='no route', attempts=3)\n"
 DATE = r"\d{4}-\d\d-\d\d"
@@ -47,3 +49,14 @@ def test_traceback_follows_its_log_event() -> None:
     assert lines[0].endswith(" ERROR broken")
     assert lines[1].startswith("Traceback ")
     assert lines[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_throttle_logs_each_kind_again_after_its_time() -> None:
+    time = 0.0
+    throttle = LogThrottle(lambda: time, seconds=60.0)
+    logged_at: list[float] = []
+    for time in (0.0, 1.0, 59.9, 60.0, 61.0, 119.9, 120.0):
+        if throttle("full"):
+            logged_at.append(time)
+        assert throttle(f"other {time}")
+    assert logged_at == [0.0, 60.0, 120.0]

@@ -161,22 +161,25 @@ def test_ceiling_of_zero_or_less_is_refused(ceiling: float) -> None:
         Bucket(ceiling)
 
 
-async def test_concurrent_workers_stay_within_the_limit_of_one_bucket() -> None:
+async def test_concurrent_workers_take_turns_within_the_limit_of_one_bucket() -> None:
     clock = SteppedClock()
     limiter = CommandLimiter(clock=clock)
     turns: list[float] = []
+    served: list[int] = []
 
-    async def worker() -> None:
+    async def worker(number: int) -> None:
         while True:
             await clock.sleep(limiter.reserve(ADD_GROUP_MEMBER, 30))
             turns.append(clock.time)
+            served.append(number)
 
-    workers = [asyncio.create_task(worker()) for _ in range(50)]
+    workers = [asyncio.create_task(worker(number)) for number in range(50)]
     await clock.run_until(5.0)
     for task in workers:
         task.cancel()
     assert 195 * 5 <= len(turns) <= 200 * 5
     assert busiest_window(turns) <= limits.CALLS_PER_SECOND
+    assert served == [number % 50 for number in range(len(served))]
 
 
 def test_each_command_has_its_own_bucket_with_its_own_ceiling() -> None:

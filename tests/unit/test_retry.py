@@ -19,6 +19,7 @@ from channel_adapter.tencent.catalog import (
     Community,
     Idempotency,
 )
+from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.retry import (
     AMBIGUOUS_ATTEMPTS,
     CONNECT_ATTEMPTS,
@@ -37,6 +38,7 @@ from channel_adapter.tencent.retry import (
     latest_start,
     possibly_applied,
 )
+from channel_adapter.tencent.transport import HostChooser
 from channel_adapter.tencent.wire.envelope import (
     Ambiguous,
     ApiError,
@@ -123,10 +125,16 @@ def test_throttled_call_waits_longer_after_each_attempt(command: Command[Any, An
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_unsent_call_is_repeated_up_to_the_connect_attempts(command: Command[Any, Any]) -> None:
-    for attempt in range(1, CONNECT_ATTEMPTS):
-        assert isinstance(after(attempt, command, UNREACHABLE), Retry)
-    assert after(CONNECT_ATTEMPTS, command, UNREACHABLE) == GiveUp(StopReason.ATTEMPTS)
+def test_unsent_call_is_repeated_until_one_attempt_has_reached_the_backup(command: Command[Any, Any]) -> None:
+    hosts = HostChooser(HostPair("https://primary.test", "https://backup.test"))
+    reached: list[str] = []
+    decision: Decision = Retry(0.0)
+    while isinstance(decision, Retry):
+        reached.append(hosts.choose(0.0))
+        hosts.failed(reached[-1], 0.0)
+        decision = after(len(reached), command, UNREACHABLE)
+    assert decision == GiveUp(StopReason.ATTEMPTS)
+    assert reached == [*["https://primary.test"] * (CONNECT_ATTEMPTS - 1), "https://backup.test"]
 
 
 @pytest.mark.parametrize("command", ALL)

@@ -1,5 +1,6 @@
 """Built-in handling of events of client apps: reactions, caches, channel registry, unread counts."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ async def test_reactions_of_clients_are_merged(tmp_path: Path) -> None:
         assert (await scenario.adapter.reactions.get(ref)).counts == {"❤️": 1}
 
 
-async def test_reactions_are_deleted_with_the_post(tmp_path: Path) -> None:
+async def test_reactions_are_deleted_with_the_post_and_with_the_channel(tmp_path: Path) -> None:
     async with open_scenario(database_url=database(tmp_path)) as scenario:
         await lighthouse(scenario)
         await scenario.act(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -53,7 +54,12 @@ async def test_reactions_are_deleted_with_the_post(tmp_path: Path) -> None:
             await scenario.adapter.reactions.get(refs[0])
         await scenario.other.channels.delete(LIGHTHOUSE)
         await scenario.until(e.ChannelDeleted)
+        await scenario.settle()
         assert scenario.receiver.counters.snapshot().get("dead", 0) == 0
+        with pytest.raises(NotFoundError):
+            await scenario.adapter.reactions.get(refs[1])
+    with sqlite3.connect(tmp_path / "adapter.db") as stored:
+        assert stored.execute("SELECT * FROM reactions").fetchall() == []
 
 
 async def test_repeated_and_reordered_events_merge_to_the_same_reactions(tmp_path: Path) -> None:

@@ -128,7 +128,9 @@ async def test_ended_stream_leaves_unique_step_names(adapter: ChannelAdapter) ->
     assert len({step.name for step in steps}) == len(steps) == 2
 
 
-async def test_unread_stream_delays_no_event(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
+async def test_only_open_stream_delays_events_and_until_it_is_deleted(
+    adapter: ChannelAdapter, inbox: MemoryInbox
+) -> None:
     closed = adapter.events.stream()
     await closed.aclose()
     forgotten = adapter.events.stream()
@@ -138,6 +140,7 @@ async def test_unread_stream_delays_no_event(adapter: ChannelAdapter, inbox: Mem
     async with asyncio.timeout(60):
         while not inbox.lag:  # noqa: ASYNC110 - it has no waiters
             await asyncio.sleep(0.01)
+        assert inbox.counters["handled"] == 0
         del late
         await inbox.idle()
     assert inbox.counters["handled"] == 1

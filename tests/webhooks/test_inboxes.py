@@ -305,6 +305,31 @@ async def test_recovered_event_and_earlier_event_are_both_handled(postgres_url: 
     await second.stop()
 
 
+async def test_recovered_event_waits_for_earlier_event(file_url: str, durable: Open) -> None:
+    """The later event had begun in another process before the earlier one was stored."""
+    app = Recorder()
+    begun = asyncio.Event()
+
+    async def never(event: WebhookEvent) -> list[HandlerStep]:
+        begun.set()
+        await asyncio.sleep(60)
+        return []
+
+    first = durable(file_url)
+    await first.start(never)
+    await first.store(followed("late", at=2))
+    await begun.wait()
+    await first.store(followed("early", at=1))
+    await first.stop()
+    second = durable(file_url)
+    await second.start(app.plan)
+    async with asyncio.timeout(60):
+        while len(app.seen) < 2:  # noqa: ASYNC110 - it was stored by another inbox
+            await asyncio.sleep(0.02)
+    assert app.seen == ["early", "late"]
+    await second.stop()
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_failed_transaction_of_a_handler_leaves_no_effect(
     kind: str, file_url: str, durable: Open, request: pytest.FixtureRequest
