@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from channel_adapter.durable import Job, Jobs, Kind
 
 PART_USERS: Final = 500
-"""Users of one part: what is repeated when the process is killed."""
+"""Users of one part of an import: what is repeated when the process is killed."""
+PART_SYNCS: Final = 100
+"""Users of one part of a sync, which takes calls for each user."""
 TRIES: Final = 20
 _SYNC_TRIES: Final = 3
 """Attempts to sync a user while the service answers for others."""
@@ -118,7 +120,8 @@ class SubscriberImports:
         """
         users, unusable = await asyncio.to_thread(_read, cast("BinaryIO", source), name, column, delimiter)
         found = _new(channel, operator, work, name=name[:200], total=len(users) + len(unusable))
-        parts = [users[start : start + PART_USERS] for start in range(0, len(users), PART_USERS)]
+        size = PART_SYNCS if work == store.SYNC else PART_USERS
+        parts = [users[start : start + size] for start in range(0, len(users), size)]
         await self._rows.add_import(found, parts, unusable)
         return found.id
 
@@ -193,7 +196,7 @@ class SubscriberImports:
                 async for subscriber in pages:
                     total += 1
                     users.append((total, subscriber.user))
-                    if len(users) == PART_USERS:
+                    if len(users) == PART_SYNCS:
                         part += 1
                         await self._rows.add_part(import_id, part, users)
                         users = []

@@ -18,6 +18,7 @@ from channel_adapter.errors import ChannelAdapterError
 RANGES: Final = (7, 30, 90, 365)
 WIDTH: Final = 600
 HEIGHT: Final = 160
+_WIDEST_BAR: Final = 24
 DEFINITIONS: Final = (
     (
         message("Views"),
@@ -113,15 +114,16 @@ def growth_chart(days: Sequence[DayInsights]) -> GrowthChart:
     known = [(index, day.subscribers) for index, day in enumerate(days) if day.subscribers is not None]
     lowest = min((number for _, number in known), default=0)
     highest = max((number for _, number in known), default=0)
-    step = WIDTH / max(1, len(days) - 1)
+    step = WIDTH / max(1, len(days))
     span = max(1, highest - lowest)
     points = " ".join(
-        f"{index * step:.1f},{HEIGHT - 10 - (number - lowest) / span * (HEIGHT - 20):.1f}" for index, number in known
+        f"{(index + 0.5) * step:.1f},{HEIGHT - 10 - (number - lowest) / span * (HEIGHT - 20):.1f}"
+        for index, number in known
     )
     most = max((day.posts for day in days), default=0)
-    width = WIDTH / max(1, len(days)) * 0.6
+    width = min(step * 0.6, _WIDEST_BAR)
     bars = tuple(
-        (round(index * WIDTH / len(days), 1), round(HEIGHT - day.posts / most * HEIGHT / 3, 1), round(width, 1),
+        (round((index + 0.5) * step - width / 2, 1), round(HEIGHT - day.posts / most * HEIGHT / 3, 1), round(width, 1),
          round(day.posts / most * HEIGHT / 3, 1))
         for index, day in enumerate(days)
         if day.posts

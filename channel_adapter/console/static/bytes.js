@@ -8,7 +8,7 @@ for (const field of document.querySelectorAll("[data-bytes]")) {
     shown.textContent = `${size}/${field.dataset.bytes}`;
     shown.classList.toggle("wrong", size > Number(field.dataset.bytes));
   };
-  field.after(shown);
+  field.closest(".field").append(shown);
   field.addEventListener("input", count);
   count();
 }
