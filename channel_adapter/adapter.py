@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # pyright accepts a property alone where a protocol declares 
     from channel_adapter.domain.ids import ChannelId
     from channel_adapter.domain.mode import Capabilities
     from channel_adapter.migration.cutover.redirects import AccountRedirects
-    from channel_adapter.migration.facade import Migration
+    from channel_adapter.migration.service import Migration
     from channel_adapter.observability.telemetry import AppTelemetry, Telemetry
     from channel_adapter.services.accounts import Accounts
     from channel_adapter.services.blocks import Blocklist
@@ -400,7 +400,7 @@ class ChannelAdapter:
             raise UnsupportedError(self.settings.mode, "migration", "posts cannot be imported into official accounts")
         url = self.settings.database_url
         with needs_extra(database_url=url.get_secret_value() if url else None):
-            from channel_adapter.migration.facade import Migration
+            from channel_adapter.migration.service import Migration
         return self._traced("migration", Migration(self._gateway, self.settings, self.clock, self.unread))
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ from channel_adapter.observability.telemetry import Telemetry
 from channel_adapter.services.bulk import Users
 from channel_adapter.tencent.client import Attempt
 from channel_adapter.webhooks.events import EventT, HandlerT
-from channel_adapter.webhooks.guard import CallbackAnswer, Hook, RequestT
+from channel_adapter.webhooks.guard import GuardAnswer, Hook, RequestT
 from channel_adapter.webhooks.inbox import HandlerStep
 from channel_adapter.webhooks.parse import WebhookEvent
 
@@ -1114,7 +1114,7 @@ class _SyncEvents:
 class _SyncGuard:
     """Answers before-webhooks. `counts` by outcome: allowed, refused, dropped, rewritten, partly, late, failed."""
 
-    def answer(self, webhook: WebhookEvent) -> CallbackAnswer:
+    def answer(self, webhook: WebhookEvent) -> GuardAnswer:
         """Return the answer to a before-webhook within the budget. Raises nothing but CancelledError."""
 
     def on(self, kind: type[RequestT], *, other_mode: bool = False) -> Callable[[Hook[RequestT]], Hook[RequestT]]:

@@ -36,7 +36,7 @@ _log = get_logger("channel_adapter.webhooks")
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackAnswer:
+class GuardAnswer:
     """The body of an HTTP 200. `outcome` is what is counted: allowed, refused, dropped, rewritten, partly."""
 
     outcome: str
@@ -48,7 +48,7 @@ class CallbackAnswer:
         return self.outcome in ("allowed", "rewritten", "partly")
 
     @classmethod
-    def from_reply(cls, reply: CallbackReply) -> "CallbackAnswer":
+    def from_reply(cls, reply: CallbackReply) -> "GuardAnswer":
         """Return the answer with the bytes and the outcome of a reply."""
         if reply.error_code == ALLOW:
             changed = reply.msg_body is not None or reply.cloud_custom_data is not None
@@ -58,9 +58,9 @@ class CallbackAnswer:
         return cls(outcome, reply.to_json())
 
 
-ALLOWED: Final = CallbackAnswer.from_reply(CallbackReply())
+ALLOWED: Final = GuardAnswer.from_reply(CallbackReply())
 """Also the answer to every after-webhook."""
-REFUSED: Final = CallbackAnswer.from_reply(CallbackReply(error_code=REFUSE))
+REFUSED: Final = GuardAnswer.from_reply(CallbackReply(error_code=REFUSE))
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class _PendingAnswer:
     """A request, and the answer to it as far as it is decided."""
 
     request: hooks.HookRequest
-    answer: CallbackAnswer = ALLOWED
+    answer: GuardAnswer = ALLOWED
 
 
 class _RegisteredHook(NamedTuple):
@@ -115,7 +115,7 @@ class Guard:
 
         return register
 
-    async def answer(self, webhook: WebhookEvent) -> CallbackAnswer:
+    async def answer(self, webhook: WebhookEvent) -> GuardAnswer:
         """Return the answer to a before-webhook within the budget. Raises nothing but CancelledError."""
         try:
             request = self._callbacks.request(webhook.command, webhook.body, webhook.query)
@@ -149,13 +149,13 @@ class Guard:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         task.cancel()
 
-    def _count(self, answer: CallbackAnswer) -> CallbackAnswer:
+    def _count(self, answer: GuardAnswer) -> GuardAnswer:
         self.counts[answer.outcome] += 1
         return answer
 
     def _undecided(
-        self, webhook: WebhookEvent, so_far: CallbackAnswer, outcome: str, error: BaseException | None
-    ) -> CallbackAnswer:
+        self, webhook: WebhookEvent, so_far: GuardAnswer, outcome: str, error: BaseException | None
+    ) -> GuardAnswer:
         """Answer as `on_failure` says. Errors of hooks are logged with a traceback, those of the service without."""
         self.counts[outcome] += 1
         policy = self._settings.on_failure
@@ -176,7 +176,7 @@ class Guard:
         reply = self._callbacks.reply(pending.request, response, self._max_bytes)
         if isinstance(response, hooks.Refuse) and response.code not in (None, reply.error_code):
             _log.warning("webhooks.guard_code_not_sent", question=type(pending.request).__name__, code=response.code)
-        pending.answer = CallbackAnswer.from_reply(reply)
+        pending.answer = GuardAnswer.from_reply(reply)
 
     async def _by_policy(self, request: hooks.HookRequest) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         """Return the response of the settings, and the request for the hooks; None if they are not called."""

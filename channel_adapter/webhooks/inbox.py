@@ -14,19 +14,17 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from cachetools import LRUCache
-
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.concurrency.logs import get_logger
-from channel_adapter.concurrency.retry import Backoff
 from channel_adapter.config.extras import needs_extra
-from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
+from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.store.marks import Failure, InboxBacklog, InboxMark, MarkResult, Recorded
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
 from channel_adapter.webhooks.parse import WebhookEvent
+from channel_adapter.webhooks.retry import Outages, RetryPolicy
 from channel_adapter.webhooks.storage import (
     Backlog,
     DeadLetter,
@@ -47,8 +45,6 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "sqlite:///channel-adapter.db"
 WAITING_BYTES: Final = 32_000_000
 """JSON of events that may wait in one process, unless the settings say otherwise; Python needs a few times as much."""
-MAX_WAIT: Final = 60.0
-_MAX_OUTAGE_WAIT: Final = 10.0  # so that handling continues soon after an outage
 _MAX_REASON_LENGTH: Final = 300
 _IDLE_SECONDS: Final = 0.1  # between two searches for channels that another process left
 _SHORT_CLAIM_SPACING, _CLAIM_SPACING = 0.01, 0.025  # a claim of many channels costs little more than one of one
@@ -69,7 +65,6 @@ _RECONCILED: Final = 2_000
 _SHARE_SECONDS: Final = 2.0
 _TIDY_SECONDS: Final = 60.0
 _TIDY_PAUSE: Final = 0.02
-_OUTAGES_KNOWN: Final = 10_000
 
 _logger = logging.getLogger("channel_adapter.webhooks")
 _log = get_logger("channel_adapter.webhooks")
@@ -133,24 +128,6 @@ class Inbox(Protocol):
     async def stop(self) -> None:
         """Stop handling and close. A durable inbox goes on at its next start, here or in another process."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often an event is tried, and the wait after the first failure in seconds; it doubles, to a minute at most.
-
-    While the service or a store is unavailable, for `away_seconds` at most, no attempt is used up.
-    """
-
-    attempts: int = 5
-    first_wait: float = 1.0
-    away_seconds: float = 3600.0
-
-    def wait_after(self, attempt: int) -> float | None:
-        """Return the seconds to wait after the attempt of this number, from 1 on; None if it was the last."""
-        if attempt >= self.attempts:
-            return None
-        return Backoff(self.first_wait, MAX_WAIT).wait_after(attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,32 +242,6 @@ class _LaneStoppedError(Exception):
     """Raised in a lane whose lease cannot be relied on."""
 
 
-class _Outages:
-    """Since when events have met nothing but an unavailable service or store."""
-
-    def __init__(self, policy: RetryPolicy, clock: Clock) -> None:
-        self._policy = policy
-        self._clock = clock
-        self._since: LRUCache[str, tuple[float, int]] = LRUCache(_OUTAGES_KNOWN)
-
-    def wait_after(self, key: str, error: BaseException) -> float | None:
-        """Return the seconds to wait; None for a failure that uses up an attempt."""
-        if not isinstance(error, (UnavailableError, ThrottledError)):
-            self._since.pop(key, None)
-            return None
-        now = self._clock.monotonic()
-        since, times = self._since.get(key, (now, 0))
-        if now - since >= self._policy.away_seconds:
-            return None
-        self._since[key] = since, times + 1
-        return Backoff(self._policy.first_wait, _MAX_OUTAGE_WAIT).wait_after(times + 1)
-
-    def end(self, key: str) -> None:
-        """Forget an event that is handled."""
-        if self._since:
-            self._since.pop(key, None)
-
-
 class EventInbox:
     """Handles the events of a storage: admits them, finds channels with events that are due, and runs their lanes."""
 
@@ -303,7 +254,7 @@ class EventInbox:
         self._options = options or InboxOptions()
         self._clock = clock or SystemClock()
         self._backlog = Backlog(storage.max_events, self._options.waiting_bytes)
-        self._outages = _Outages(self._options.retry, self._clock)
+        self._outages = Outages(self._options.retry, self._clock)
         self._schedule = ChannelSchedule()
         self._storing: set[str] = set()
         self._lanes: dict[str, Lane] = {}

@@ -23,7 +23,7 @@ from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
 from channel_adapter.tencent.wire.envelope import WireModel
 from channel_adapter.webhooks.callbacks import CallbackTables
-from channel_adapter.webhooks.guard import ALLOWED, REFUSED, CallbackAnswer
+from channel_adapter.webhooks.guard import ALLOWED, REFUSED, GuardAnswer
 from channel_adapter.webhooks.parse import parse
 from channel_adapter.webhooks.verify import read_query, verify
 from tests.golden.by_hand.callbacks import DECISIONS, EVENTS, REQUESTS
@@ -100,7 +100,7 @@ def test_question_equals_the_handwritten_one(golden: GoldenCallback) -> None:
 )
 def test_decision_has_the_documented_answer(name: str, answer: str) -> None:
     decision = (DECISIONS["*"] | DECISIONS.get(name, {}))[answer]
-    given = CallbackAnswer.from_reply(TABLES.reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
+    given = GuardAnswer.from_reply(TABLES.reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
     assert orjson.loads(given.body) == NAMED[name].answers[answer]
     assert given.outcome == {
         "allow": "allowed", "refuse": "refused", "own_code": "refused", "drop": "dropped", "some": "partly",

@@ -13,9 +13,9 @@ from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.cutover import groups as filling
 from channel_adapter.migration.cutover.cutover import CutoverOptions, GroupSyncProgress, open_redirects
 from channel_adapter.migration.cutover.groups import GroupSyncJob
-from channel_adapter.migration.facade import Migration
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.rollback import RollbackStatus
+from channel_adapter.migration.service import Migration
 from channel_adapter.store.cutover import CutoverUsers
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP

@@ -15,8 +15,9 @@ from channel_adapter.stub.control.user_actions import UserAction, perform
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.webhooks.aiohttp_app import serve
-from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
+from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox
 from channel_adapter.webhooks.receiver import Receiver
+from channel_adapter.webhooks.retry import RetryPolicy
 
 TOKEN = "orchid-7f"
 ADMIN, OTHER = "administrator", "other_program"

@@ -9,7 +9,7 @@ import pytest
 from channel_adapter import NotFoundError, PermissionDeniedError, PostRef, Text
 from channel_adapter.domain import events as e
 from channel_adapter.stub.faults.faults import Fault
-from channel_adapter.webhooks.inbox import RetryPolicy
+from channel_adapter.webhooks.retry import RetryPolicy
 from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, MATE, SAILOR, Scenario, lighthouse, open_scenario
 
 GROUPS = "group_open_http_svc"

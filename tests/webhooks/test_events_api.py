@@ -9,8 +9,9 @@ import pytest
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.domain.events import ChannelEvent, Event, Subscribed, Unknown
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
+from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox
 from channel_adapter.webhooks.parse import make_event
+from channel_adapter.webhooks.retry import RetryPolicy
 from tests.webhooks.events_made import followed
 
 

@@ -25,10 +25,10 @@ from channel_adapter.webhooks.inbox import (
     HandlerStep,
     InboxOptions,
     MemoryInbox,
-    RetryPolicy,
     StepPlanner,
 )
 from channel_adapter.webhooks.parse import WebhookEvent
+from channel_adapter.webhooks.retry import RetryPolicy
 from tests.webhooks.events_made import Recorder, followed, who_of
 
 A = "@TOA#_a"

@@ -22,10 +22,10 @@ from channel_adapter.webhooks.inbox import (
     HandlerStep,
     InboxOptions,
     MemoryInbox,
-    RetryPolicy,
     StepPlanner,
 )
 from channel_adapter.webhooks.parse import WebhookEvent
+from channel_adapter.webhooks.retry import RetryPolicy
 from channel_adapter.webhooks.storage import NotStoredError
 from tests.webhooks.events_made import Recorder, followed, who_of
 

@@ -25,9 +25,9 @@ from channel_adapter.webhooks.inbox import (
     Inbox,
     InboxOptions,
     MemoryInbox,
-    RetryPolicy,
 )
 from channel_adapter.webhooks.parse import WebhookEvent
+from channel_adapter.webhooks.retry import RetryPolicy
 from channel_adapter.webhooks.storage import NotStoredError
 from tests.webhooks.events_made import Recorder, followed, who_of
 

@@ -19,7 +19,7 @@ _CHOICES: Final = (Notifications.ALL, Notifications.MUTED, Notifications.OFF)
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class SubscriptionFacts:
     """One subscriber: role, since when, unread posts, and up to which number posts were read, None where unknown."""
 
     role: Role | None = None
@@ -156,15 +156,15 @@ async def _look_up(page: View, user: str) -> Notifications | None:
         return None
 
 
-async def _membership(page: View, user: str) -> Membership:
+async def _membership(page: View, user: str) -> SubscriptionFacts:
     """Return what the service knows of a subscriber; what it does not answer stays out, and is logged."""
     channel = page.adapter.backend.ids.channel(page.slug)
-    found = Membership()
+    found = SubscriptionFacts()
     try:
         async with aclosing(page.adapter.channels.subscribed(user)) as subscriptions:
             async for each in subscriptions:
                 if each.channel.id == channel:
-                    found = Membership(each.role, each.since)
+                    found = SubscriptionFacts(each.role, each.since)
                     break
         unread = await page.adapter.unread.get(user, explain=True)
     except ChannelAdapterError as error:

@@ -1,4 +1,7 @@
-"""Checks of a group's profile, id and custom fields; each raises Refusal and changes nothing."""
+"""Rules that commands of groups share: profile, id, custom fields, accounts, capacity and roles of members.
+
+A check raises Refusal and changes nothing.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -10,6 +13,7 @@ from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group, is_group_id
 from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.wire import callbacks_group as events
 from channel_adapter.tencent.wire import groups as wire
 from channel_adapter.tencent.wire import messages
 
@@ -176,6 +180,17 @@ def check_account(
 def may_join_more(call: CommandContext[Any], user: str) -> bool:
     """Return whether the user may join one more group."""
     return len(call.state.joined.get(user)) < call.settings.limits.groups_per_user
+
+
+def group_full(call: CommandContext[Any], group: Group) -> Refusal:
+    """Return the refusal 10014 and emit the event of a full group, which failed joins have too [doc 34376]."""
+    call.emit(events.AfterGroupFull, group_id=group.group_id)
+    some_fit = len(group.members) < group.max_members
+    return Refusal(
+        codes.GROUP_FULL,
+        f"the group holds {group.max_members} members",
+        guess="batch-over-capacity" if some_fit else None,
+    )
 
 
 def check_topicless(topic_id: str | None) -> None:

@@ -61,17 +61,6 @@ def add_members(
         call.emit(events.AfterGroupFull, group_id=group.group_id)
 
 
-def group_full(call: CommandContext[Any], group: Group) -> Refusal:
-    """Return the refusal 10014 and emit the event of a full group, which failed joins have too [doc 34376]."""
-    call.emit(events.AfterGroupFull, group_id=group.group_id)
-    some_fit = len(group.members) < group.max_members
-    return Refusal(
-        codes.GROUP_FULL,
-        f"the group holds {group.max_members} members",
-        guess="batch-over-capacity" if some_fit else None,
-    )
-
-
 def remove_members(
     call: CommandContext[Any],
     group: Group,
@@ -133,7 +122,7 @@ def add_group_member(call: CommandContext[wire.AddGroupMemberRequest]) -> wire.A
     call.apply_decision(codes.WEBHOOK_REFUSED)
     results = classify_new_members(call, group, users)
     if len(group.members) + Counter(results)[wire.RESULT_ADDED] > group.max_members:
-        raise group_full(call, group)
+        raise rules.group_full(call, group)
     added = [user for user, result in zip(users, results, strict=True) if result == wire.RESULT_ADDED]
     add_members(call, group, added, events.INVITED, call.caller, silent=call.request.silence == 1)
     return wire.AddGroupMemberReply(

@@ -291,7 +291,7 @@ class SimulatedUser:
         if not rules.may_join_more(call, self.user):
             raise Refusal(codes.USER_IN_TOO_MANY_GROUPS, "in too many groups")
         if len(group.members) >= group.max_members:
-            raise members.group_full(call, group)
+            raise rules.group_full(call, group)
         return group
 
     def _join(self, call: CommandContext[Any], group_id: str) -> None:
