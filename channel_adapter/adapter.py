@@ -144,7 +144,8 @@ class ChannelAdapter:
         url = self.settings.database_url.get_secret_value()
         with needs_store(url):
             from channel_adapter.store.channel_registry import ChannelRows
-        return Directory(self.backend, ChannelRows(self._database(url)), self.clock)
+        contacts = self._contacts if self.can.contacts else None
+        return Directory(self.backend, ChannelRows(self._database(url)), self.clock, contacts)
 
     @_part
     def insights(self) -> Insights:

@@ -417,7 +417,8 @@ class _SyncDirectory:
         """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
 
         For administration: the list behind `channels.all` allows one call a second. In a mode in which the service does
-        not list channels, those that the database knows are read. Interrupted, it has stored what it has read.
+        not list channels, those that the database knows are read. The contacts of channels that were made or changed
+        without this database are known from then on. Interrupted, it has stored what it has read.
         """
 
     def require_categories(self, categories: Iterable[str]) -> list[str]:

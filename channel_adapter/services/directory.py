@@ -14,6 +14,7 @@ from channel_adapter.errors import ConfigurationError, InvalidError, OutcomeUnkn
 from channel_adapter.mapping.text import printable, require_list, require_text
 
 if TYPE_CHECKING:
+    from channel_adapter.services.messages import ContactRegistry
     from channel_adapter.store.channel_registry import ChannelRows, FoundChannel, ObservedFields
 
 MAX_CATEGORIES: Final = 20
@@ -37,10 +38,14 @@ class Directory:
     ConfigurationError without `database_url`.
     """
 
-    def __init__(self, backend: Backend, rows: "ChannelRows | None", clock: Clock) -> None:
+    def __init__(
+        self, backend: Backend, rows: "ChannelRows | None", clock: Clock, contacts: "ContactRegistry | None" = None
+    ) -> None:
+        """`contacts` is filled by `refresh`; None where a channel sends its own messages."""
         self._backend = backend
         self._rows = rows
         self._clock = clock
+        self._contacts = contacts
 
     async def search(
         self, text: str = "", *, category: str | None = None, verified: bool | None = None, limit: int = 50
@@ -72,7 +77,8 @@ class Directory:
         """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
 
         For administration: the list behind `channels.all` allows one call a second. In a mode in which the service does
-        not list channels, those that the database knows are read. Interrupted, it has stored what it has read.
+        not list channels, those that the database knows are read. The contacts of channels that were made or changed
+        without this database are known from then on. Interrupted, it has stored what it has read.
         """
         rows = self._stored()
         seen: set[ChannelId] = set()
@@ -80,6 +86,8 @@ class Directory:
         async with aclosing(self._backend.channels.all()) as channels:
             async for batch in batches(channels, _PER_BATCH):
                 await rows.merge_many(_reports(batch, read_at))
+                if self._contacts is not None:
+                    await self._contacts.set_many(batch)
                 seen.update(channel.id for channel in batch)
                 read_at = self._clock.now()
         prefix = self._backend.ids.prefix

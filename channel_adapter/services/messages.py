@@ -16,6 +16,7 @@ from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.paging import Page, Pages
 from channel_adapter.domain import events as e
 from channel_adapter.domain.batch import BatchResult
+from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, PeerId, Thread
 from channel_adapter.domain.post import Content, Draft
@@ -38,8 +39,8 @@ _log = get_logger("channel_adapter.messages")
 class ContactRegistry:
     """The accounts that send the messages of channels, as far as they are known here.
 
-    They are learned when a channel is created, gets another contact or owner, and when it sends a message. With a
-    database they are known to every process, else to this one.
+    They are learned when a channel is created, gets another contact or owner, and when it sends a message; those of
+    older channels by `directory.refresh`. With a database they are known to every process, else to this one.
     """
 
     def __init__(self, rows: "MessageRows | None" = None) -> None:
@@ -65,6 +66,13 @@ class ContactRegistry:
             else:
                 self._known.setdefault(channel, account)
         return self._known[channel]
+
+    async def set_many(self, channels: Iterable[Channel]) -> None:
+        """Record in the database the accounts of channels as they were just read."""
+        accounts = {channel.id: account for channel in channels if (account := channel.contact or channel.owner)}
+        if self._rows is not None and accounts:
+            await self._rows.set_contacts(accounts)
+            self._known.update({channel: account for channel, account in accounts.items() if channel in self._known})
 
     async def set(self, channel: ChannelId, account: str | None) -> None:
         """Record a new account of a channel; None for a channel that does not exist any more."""

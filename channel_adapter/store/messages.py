@@ -211,9 +211,14 @@ class MessageRows:
                 lambda connection: connection.execute(delete(CONTACTS).where(CONTACTS.c.channel == channel))
             )
             return
-        new = self._database.insert(CONTACTS).values(channel=channel, account=account)
-        new = new.on_conflict_do_update(index_elements=["channel"], set_={"account": account})
-        await self._write(lambda connection: connection.execute(new))
+        await self.set_contacts({channel: account})
+
+    async def set_contacts(self, accounts: Mapping[ChannelId, str]) -> None:
+        """Set the accounts of channels, at least one."""
+        rows = [{"channel": channel, "account": account} for channel, account in sorted(accounts.items())]
+        new = self._database.insert(CONTACTS)
+        new = new.on_conflict_do_update(index_elements=["channel"], set_={"account": new.excluded.account})
+        await self._write(lambda connection: connection.execute(new, rows))
 
     async def _write(self, function: Any, *args: Any) -> None:
         await self._database.prepare(SCHEMA)

@@ -12,6 +12,8 @@ from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.channels import Channels
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.insights import Insights
+from channel_adapter.services.invites import Invites
+from channel_adapter.services.media import Media
 from channel_adapter.services.messages import Messages
 from channel_adapter.services.posts import Posts
 from channel_adapter.services.reactions.service import ReactionService
@@ -28,6 +30,8 @@ PARTS: Final[dict[str, type]] = {
     "events": Events,
     "guard": Guard,
     "insights": Insights,
+    "invites": Invites,
+    "media": Media,
     "messages": Messages,
     "posts": Posts,
     "reactions": ReactionService,
@@ -44,6 +48,8 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         "events": "key listen_for_invalidations on plan stream",
         "guard": "answer on",
         "insights": "channel drop growth record stored_views",
+        "invites": "accept create drop list qr revoke",
+        "media": "add inspect",
         "messages": "contact edit mark_read recall send send_many send_many_stream thread threads unread",
         "posts": "acknowledge aclose check_schedule dedupe_of discard_draft draft drafts get get_draft get_scheduled"
         " history pin pinned preview publish publish_draft publish_due publish_now recall reschedule schedule"

@@ -141,6 +141,18 @@ async def test_contact_set_by_another_process_is_read_from_the_database(stored: 
     assert [type(event) for event in stored.received] == [e.MessageReceived]
 
 
+async def test_contact_set_without_the_database_is_known_after_refresh(stored: Scenario) -> None:
+    plain = stored.adapter.settings.model_copy(update={"database_url": None})
+    async with ChannelAdapter.open(plain) as other:
+        old = await other.channels.create(slug="old", name="Old", owner=SAILOR)
+        await other.channels.update("old", contact=MATE)
+    for received in ([], [old.id]):
+        stored.received.clear()
+        await message(stored, len(received) + 1, SAILOR, MATE)
+        assert [event.channel for event in stored.received if isinstance(event, e.MessageReceived)] == received
+        await stored.adapter.directory.refresh()
+
+
 async def test_new_owner_receives_messages_until_the_channel_is_deleted(scenario: Scenario) -> None:
     changed = {"GroupId": LIGHTHOUSE, "OldOwner_Account": KEEPER, "NewOwner_Account": MATE}
     await send(scenario, "OwnerChanged", changed)
