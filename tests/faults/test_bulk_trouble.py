@@ -195,30 +195,46 @@ async def test_invalid_id_is_reported_before_a_batch_is_full() -> None:
 
 @pytest.mark.parametrize("command", ["subscribe", "unsubscribe", "add"])
 async def test_random_failures_keep_outcomes_consistent_with_membership(command: str) -> None:
-    """Check that each user has one outcome unless the call ends early, and that outcomes match the membership."""
+    """Check that each user has one outcome, fewer only if the call ends early, and that outcomes match the service."""
+    users = [f"new_{number}" for number in range(40)] if command == "add" else USERS
     async with hasty() as (adapter, server):
         channel = await channel_on(adapter)
         await adapter.subscriptions.subscribe(channel, random.Random(4).sample(USERS, 20))
         inside = {each.user async for each in adapter.subscriptions.subscribers(channel)}
         server.faults.replace(
-            [Fault(probability=0.3, code=10002), Fault(probability=0.1, code=60007), Fault(every=7, code=91000)]
+            [
+                Fault(probability=0.3, code=10002),
+                Fault(probability=0.1, code=60007),
+                Fault(every=7, code=91000),
+                Fault(command="multiaccount_import", fail_items=5),
+            ]
         )
         work = {
             "subscribe": adapter.subscriptions.subscribe_stream(channel, USERS),
             "unsubscribe": adapter.subscriptions.unsubscribe_stream(channel, USERS),
-            "add": adapter.accounts.add_stream(USERS),
+            "add": adapter.accounts.add_stream(users),
         }[command]
         found, error = await streamed(work)
         server.faults.replace([])
+        assert len({outcome.user for outcome in found}) == len(found)
         if error is None:
-            assert sorted(outcome.user for outcome in found) == sorted(USERS)
-        now = {each.user async for each in adapter.subscriptions.subscribers(channel)}
+            assert sorted(outcome.user for outcome in found) == sorted(users)
+        if command == "add":
+            now = {user for user, exists in (await adapter.accounts.check(users)).items() if exists}
+        else:
+            now = {each.user async for each in adapter.subscriptions.subscribers(channel)}
         for outcome in found:
             match outcome.kind:
                 case OutcomeKind.REMOVED:
                     assert outcome.user in inside - now
-                case OutcomeKind.ADDED if command == "subscribe":
-                    assert outcome.user in now
+                case OutcomeKind.ADDED:
+                    assert outcome.user in now - inside
+                case OutcomeKind.ALREADY if command == "unsubscribe":
+                    assert outcome.user not in inside | now
+                case OutcomeKind.ALREADY:
+                    assert outcome.user in inside & now
+                case OutcomeKind.FAILED if command == "add":
+                    assert outcome.user not in now
 
 
 async def test_stopped_service_ends_the_call_despite_an_endless_source() -> None:

@@ -7,6 +7,7 @@ import pytest
 from channel_adapter import Text
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.run.journal import open_journal
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.tencent.wire.members import ACCEPT_NOT_NOTIFY, DISCARD
@@ -141,6 +142,21 @@ async def test_old_post_after_a_live_one_is_moved_with_a_later_time(moved: Scene
     ]  # fmt: skip
     async with open_journal(database) as journal:
         assert await journal.store.count_quarantined(moved.plan.migration) == 0
+
+
+async def test_post_refused_behind_a_live_one_is_quarantined(moved: Scene, database: str) -> None:
+    refused = moved.broadcast("refused")
+    await moved.system.adapter.posts.publish(moved.group.group_id, Text("live"))
+    moved.system.server.faults.replace([Fault(command="import_group_msg", fail_items=1, item_code=10004)])
+    status = await moved.system.adapter.migration.apply(moved.plan)
+    assert (status.complete, status.quarantined) == (True, 1)
+    assert [post.body[0].msg_content for post in list(moved.group.log)[-1:]] == [{"Text": "live"}]
+    async with open_journal(database) as journal:
+        [row] = await journal.store.quarantined(moved.plan.migration)
+    assert row.reason.startswith("the target refused it: ")
+    assert "no other post is in the channel since" in row.retry
+    assert '"Text":"refused"' in row.raw
+    assert row.key.endswith(str(refused.time))
 
 
 async def test_source_that_changes_during_the_run_is_moved_by_the_next_run(database: str) -> None:

@@ -230,7 +230,11 @@ async def test_unsent_final_broadcast_is_reported_and_leaves_the_cutover_incompl
 
 async def test_cutover_that_exceeds_its_call_limit_redirects_nothing(database: str) -> None:
     async with applied(database) as (at, plan):
-        stopped = await at.adapter.migration.cutover(plan, NOW, limits=BudgetLimits(calls=6))
+        held: list[int] = []
+        stopped = await at.adapter.migration.cutover(
+            plan, NOW, limits=BudgetLimits(calls=6), on_progress=lambda *_: held.append(broadcasters_held(database))
+        )
+        assert len(TWO) in held
         assert not stopped.posting_moved
         assert "6 calls are used up" in stopped.stopped
         assert broadcasters_held(database) == 0

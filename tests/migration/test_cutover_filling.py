@@ -156,6 +156,26 @@ async def test_worker_continues_after_an_outage(database: str, monkeypatch: pyte
         assert (await filling_now(at, plan)).done
 
 
+async def test_stopped_filling_is_continued_by_the_next_run(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filling, "USERS_PER_BATCH", 8)
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        async with open_redirects(at.adapter.migration.context) as posting:
+            await posting.store.change(plan.migration, fill_wanted=1)
+            filler = GroupSyncJob(
+                at.adapter.migration.context, posting.store, Budget(at.adapter.migration.context.clock)
+            )
+            at.server.log.listen(lambda _: filler.stop() if at.server.log.count(GET_CONTACT_GROUP.name) > 12 else None)
+            assert await filler.run(plan.migration) == "interrupted"
+            at.server.log.listen(None)
+        stopped = await filling_now(at, plan)
+        assert (stopped.done, stopped.last_error) == (False, "interrupted")
+        assert 0 < stopped.filled < len(all_users(at, plan))
+        await fill(at, plan)
+        found = await filling_now(at, plan)
+        assert (found.done, found.filled, found.last_error) == (True, len(all_users(at, plan)), "")
+
+
 async def test_stop_after_the_last_user_is_not_an_interruption(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
