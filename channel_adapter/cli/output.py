@@ -355,6 +355,7 @@ class Output:
             with interruptible():
                 return typer.confirm(printable(question), err=True)
         except typer.Abort:
+            self._write_error("")  # ends the line of the question
             raise KeyboardInterrupt from None
 
     def progress(self, what: str, total: int | None = None, *, beside_rows: bool = False) -> Progress:
