@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from tests.cli.conftest import OWNER
-from tests.cli.shell import SECONDS, Shell
+from tests.cli.shell import SECONDS, Shell, interrupted
 
 
 def test_channel_is_created_shown_updated_listed_and_deleted(cli: Shell) -> None:
@@ -119,8 +119,8 @@ def test_control_characters_in_channel_name_are_escaped_in_all_output(cli: Shell
     name = "\x1b[31mred\x9b32m\u202egnp"
     made = cli("channels", "create", "--slug", "hostile", "--name", name, "--owner", OWNER, "--json")
     assert made.json["name"] == name
-    code, question = on_a_terminal(cli, "channels", "delete", "hostile", answer=b"n\n")
-    assert code == 1
+    code, question = on_a_terminal(cli, "channels", "delete", "hostile", answer=b"\x04")  # end of input
+    assert (code, "interrupted" in question) == (4, True)
     shown = [made.out, question, cli("channels", "show", "hostile").out, cli("channels", "list").out]
     shown.append(cli("call", "group_open_http_svc", "get_group_info", '{"GroupIdList": ["@TGS#_hostile"]}').out)
     for text in shown:
@@ -128,10 +128,21 @@ def test_control_characters_in_channel_name_are_escaped_in_all_output(cli: Shell
         assert not {"\x1b", "\x9b", "\u202e"} & set(text)
 
 
-def test_end_of_input_at_confirmation_deletes_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_interruption_at_confirmation_deletes_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    code, said = on_a_terminal(cli, "channels", "delete", news, answer=b"\x04")
-    assert (code, "interrupted" in said) == (4, True)
+    ours, theirs = pty.openpty()
+    try:
+        process = cli.start("channels", "delete", news, stdin=theirs)
+        assert process.stderr is not None
+        question = b""
+        while b"for good?" not in question:
+            block = os.read(process.stderr.fileno(), 4096)
+            assert block, question
+            question += block
+        assert interrupted(process, question).err.splitlines()[-1].startswith("error: interrupted")
+    finally:
+        os.close(ours)
+        os.close(theirs)
     assert cli("channels", "show", news).out
 
 

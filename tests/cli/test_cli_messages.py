@@ -1,6 +1,7 @@
 """`messages`: send, send-many, thread, threads, edit, recall, mark-read."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,14 +55,18 @@ def test_send_many_sends_one_message_to_users_of_file(cli: Shell, new_channel: C
     assert done == "2 lines read: 2 sent\n"
 
 
-def test_contact_is_set_and_shared_contact_is_reported(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_contact_sends_messages_and_shared_contact_is_reported(cli: Shell, new_channel: Callable[[], str]) -> None:
     news, tides = new_channel(), new_channel()
     url = f"sqlite:///{cli.directory}/messages.db"  # otherwise no other process knows the contacts
     shell = cli.having(CHANNEL_ADAPTER_DATABASE_URL=url)
     assert shell("channels", "update", news, "--contact", "reader_70", "--json").json["contact"] == "reader_70"
     second = shell("channels", "update", tides, "--contact", "reader_70")
     assert f"warning: this account writes for @TGS#_{news} too" in second.err
-    shell("messages", "send", news, "reader_5", "from the desk")
+    sent = shell("messages", "send", news, "reader_5", "from the desk", "--json").json
+    thread = {"Operator_Account": "reader_5", "Peer_Account": "reader_70", "MaxCnt": 9, "MinTime": 0}
+    between = json.dumps({**thread, "MaxTime": 2**31})
+    (message,) = shell("call", "openim", "admin_getroammsg", between, "--json").json["MsgList"]
+    assert (message["From_Account"], message["MsgKey"]) == ("reader_70", sent["key"])
     assert shell("channels", "update", tides, "--contact", "", "--json").json["contact"] is None
     refused = shell("channels", "update", tides, "--contact", "nobody_7", "--json", code=1).error
     assert (refused["kind"], refused["field"]) == ("not_found", "contact")

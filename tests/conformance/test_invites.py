@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import segno
 from pydantic import SecretStr
 
 from channel_adapter import (
@@ -200,13 +201,27 @@ async def test_invalid_invitation_terms_are_named(town: Town, terms: dict[str, A
     assert [each async for each in town.adapter.invites.list()] == []
 
 
-async def test_qr_code_is_svg_and_needs_a_new_invitation(town: Town) -> None:
+def modules(image: str) -> set[tuple[int, int]]:
+    """Return column and row of each dark module of a QR code that is drawn with horizontal strokes."""
+    (path,) = re.findall(r'd="M4 4\.5([^"]+)"', image)
+    found, x, y = set(), 0, 0
+    for move, first, second in re.findall(r"([hm])(-?\d+)(?: (-?\d+))?", f"m0 0{path}"):
+        if move == "h":
+            found |= {(x + step, y) for step in range(int(first))}
+        x, y = x + int(first), y + int(second or 0)
+    return found
+
+
+async def test_qr_code_is_svg_of_the_link_and_needs_a_new_invitation(town: Town) -> None:
     invitation = await town.create()
     image = town.adapter.invites.qr(invitation)
     assert image.startswith("<svg ")
+    expected = segno.make_qr(invitation.link).matrix
+    assert modules(image) == {(x, y) for y, row in enumerate(expected) for x, dark in enumerate(row) if dark}
     (listed,) = [each async for each in town.adapter.invites.list()]
     with pytest.raises(InvalidError, match="known only when it is created"):
         town.adapter.invites.qr(listed)
+    assert modules(image) != modules(town.adapter.invites.qr(await town.create()))
 
 
 async def test_deleted_channel_has_no_invitations(town: Town) -> None:

@@ -185,10 +185,18 @@ async def test_dead_letters_are_shown_retried_and_dropped(stored: Served) -> Non
     assert (wrong.status, wrong.form("/webhooks/sample")["url"]) == (503, url)
 
 
-async def test_doctor_shows_checks_and_accepts_repair(browser: Browser) -> None:
+async def test_doctor_shows_checks_and_finishes_interrupted_creation(browser: Browser, served: Served) -> None:
+    half = {
+        "Type": "Community", "GroupId": "@TGS#_half_made", "Name": "n", "Owner_Account": "editor_7",
+        "ApplyJoinOption": "FreeAccess", "AppDefinedData": [{"Key": "ch_tag", "Value": "ch1"}],
+    }  # fmt: skip
+    await served.adapter.call("group_open_http_svc", "create_group", half)
     page = await browser.get("/doctor")
     assert '<th scope="row">service</th>' in page.text
-    assert (await browser.submit("/doctor")).status == 200
+    assert "half_made: every subscriber can post" in page.text
+    repaired = await browser.submit("/doctor")
+    assert (repaired.status, "half_made: posting is closed" in repaired.text) == (200, True)
+    assert (await served.adapter.channels.get("half_made")).complete
 
 
 async def test_post_is_scheduled_moved_and_cancelled(stored: Served) -> None:

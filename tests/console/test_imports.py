@@ -6,9 +6,11 @@ import io
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -120,7 +122,9 @@ async def test_import_continues_after_temporary_service_failure(browser: Browser
     served.stub.faults.add(Fault(command="add_group_member", drop=True, times=3))
     sent = await uploaded(browser, "\n".join(READERS))
     await browser.submit(sent.place)
-    assert sum(counts(await ended(browser, sent.place)).values()) == len(READERS)
+    assert counts(await ended(browser, sent.place)) == {"added": len(READERS)}
+    assert len(served.stub.log.calls("add_group_member")) > 3
+    assert await served.adapter.subscriptions.count("harbor_news") == len(READERS)
 
 
 async def test_progress_is_sent_as_events_until_the_end(browser: Browser, served: Served) -> None:
@@ -146,7 +150,7 @@ async def test_finished_import_cannot_be_started_again(browser: Browser) -> None
     assert (await browser.post(sent.place, form)).status == 409
 
 
-async def test_import_with_database_is_completed_and_logged(
+async def test_import_with_database_is_completed_by_a_job_and_logged(
     stub: StubServer, adapter: ChannelAdapter, tmp_path: Path
 ) -> None:
     settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'a.db'}")
@@ -159,6 +163,9 @@ async def test_import_with_database_is_completed_and_logged(
             assert counts(await ended(browser, sent.place)) == {"added": len(READERS)}
             log = (await browser.get("/log")).text
             assert "import started" in log
+    with closing(sqlite3.connect(tmp_path / "a.dbos.db")) as jobs:
+        ((status, number),) = jobs.execute("SELECT status, count(*) FROM workflow_status GROUP BY status")
+    assert (status, number) == ("SUCCESS", 1)
 
 
 async def test_import_continues_in_another_console_of_the_process(

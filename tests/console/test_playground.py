@@ -1,6 +1,8 @@
 """The playground: client apps of simulated readers, the request log, faults and the clock."""
 
 import asyncio
+import json
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
+from TLSSigAPIv2 import TLSSigAPIv2
 
 from channel_adapter import PostRef, Text
 from channel_adapter.console import ConsoleOptions, application
@@ -124,13 +127,22 @@ async def test_switches_throttle_the_service_and_move_its_clock(browser: Browser
     assert (await browser.post("/play/switches", {"step": "year"})).status == 404
 
 
-async def test_log_shows_calls_as_curl_with_redacted_signature(playground: Playground) -> None:
-    await playground.adapter.posts.publish("harbor_news", Text('It\'s "quoted"'))
+async def test_log_shows_calls_as_curl_that_runs_with_a_signature(playground: Playground) -> None:
+    post = await playground.adapter.posts.publish("harbor_news", Text('It\'s "quoted"'))
     shown = next(each for each in playground.calls() if each.call.command == "send_group_msg")
     assert shown.curl.startswith("curl -X POST 'http://127.0.0.1:")
     assert "usersig=[redacted]" in shown.curl
     assert "'\"'\"'s" in shown.curl
     assert shown.number == max(each.number for each in playground.calls() if each.call.command == "send_group_msg")
+    _, _, method, url, _, header, _, body = shlex.split(shown.curl)
+    signature = TLSSigAPIv2(playground.server.sdkappid, playground.server.key).gen_sig(playground.server.admin)
+    headers = dict([header.split(": ", 1)])
+    async with (
+        ClientSession() as session,
+        session.request(method, url.replace("[redacted]", signature), headers=headers, data=body) as answer,
+    ):
+        repeated = json.loads(await answer.text())
+    assert (repeated["ErrorCode"], repeated["MsgSeq"]) == (0, post.ref.seq)  # equal Random: the first post
 
 
 async def test_changes_are_sent_as_events(playground: Playground) -> None:
