@@ -329,7 +329,10 @@ async def test_staff_is_promoted_demoted_and_ownership_transferred(stored: Serve
 
 async def test_users_are_blocked_and_channel_is_suspended(stored: Served) -> None:
     browser = stored.browser()
-    assert (await browser.submit(STAFF, action="block", user="reader_1")).status == 303
+    await stored.adapter.subscriptions.subscribe(SLUG, ["reader_1"])
+    lookup = f"{SUBSCRIBERS}?user=reader_1"
+    assert (await browser.get(lookup)).form(f"{SUBSCRIBERS}/remove") == {"users": "reader_1"}
+    assert (await browser.submit(lookup, STAFF, action="block")).status == 303
     assert "<code>reader_1</code>" in (await browser.get(STAFF)).text
     assert (await browser.submit(SUBSCRIBERS, f"{SUBSCRIBERS}/add", users="reader_1")).status == 409
     assert (await browser.submit(STAFF, action="unblock", user="reader_1")).status == 303

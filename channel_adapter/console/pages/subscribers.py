@@ -139,7 +139,7 @@ async def _show(
         membership=await _membership(page, looked_up) if found is not None else None,
         following=following, is_first="cursor" not in query, looked_up=looked_up, found=found, typed=typed,
         outcomes=[each for each in outcomes if each.kind not in DONE], choices=_CHOICES, imports=imports,
-        can=page.adapter.can,
+        can=page.adapter.can, stores=page.adapter.settings.database_url is not None,
     )  # fmt: skip
 
 
