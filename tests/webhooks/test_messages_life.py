@@ -80,15 +80,18 @@ async def test_conversation_is_recorded_in_the_table(scenario: Scenario) -> None
     assert (recalled.key, recalled.direction) == (welcome.key, Direction.SENT)
 
 
-async def test_list_of_threads_is_complete_and_ends_without_cursor(scenario: Scenario) -> None:
+async def test_list_of_threads_resumes_at_its_cursor(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channel_adapter.store.messages.THREADS_PER_PAGE", 1)
     account = await account_of(scenario)
     for number, user in enumerate((SAILOR, MATE)):
         await scenario.act(user, "send", peer=account, body="ahoy", random=number)
     await scenario.settle()
     threads = scenario.adapter.messages.threads("lighthouse")
-    everyone = [thread.user async for thread in threads]
-    assert sorted(everyone) == sorted([SAILOR, MATE])
-    assert threads.cursor is None
+    first = (await anext(threads)).user
+    assert threads.cursor
+    rest = scenario.adapter.messages.threads("lighthouse", cursor=threads.cursor)
+    assert sorted([first, *[thread.user async for thread in rest]]) == sorted([SAILOR, MATE])
+    assert rest.cursor is None
 
 
 async def test_new_subscriber_receives_message_of_an_event_handler(scenario: Scenario) -> None:
