@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from channel_adapter.backends.caller import Caller
 from channel_adapter.backends.community.channels import ChannelCache
@@ -22,11 +21,7 @@ GET_JOINED_ROWS = GET_JOINED_GROUP_LIST.read_as(groups.JoinedRowsReply)
 
 R = TypeVar("R")
 
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    total: int
-    groups: list[groups.JoinedRow]
+_READINGS: Final = 3  # of a list that becomes shorter while it is read
 
 
 class JoinedPages:
@@ -41,23 +36,35 @@ class JoinedPages:
     async def each(self, ask: Ask, work: Callable[[list[groups.JoinedRow]], Awaitable[R]]) -> AsyncGenerator[R, None]:
         """Yield the result of `work` for every page, in the order of the list.
 
-        A group may be on two pages of a list that shifts meanwhile. Raises UnavailableError if the pages have fewer
-        groups than the service counts.
+        A group may be on two pages. A list that becomes shorter meanwhile is read again, because its groups move to
+        pages that were read before. Raises UnavailableError if the pages have fewer groups than the service counts, and
+        if the list becomes shorter each time.
         """
+        for _ in range(_READINGS):
+            totals: list[int] = []  # of each reply, in the order of their arrival
+            async with aclosing(self._once(ask, work, totals)) as pages:
+                async for made in pages:
+                    yield made
+            if totals == sorted(totals):
+                return
+        raise UnavailableError(f"{GET_JOINED_GROUP_LIST.name}: the list changed while it was read; list them again")
+
+    async def _once(
+        self, ask: Ask, work: Callable[[list[groups.JoinedRow]], Awaitable[R]], totals: list[int]
+    ) -> AsyncGenerator[R, None]:
+        """Yield the result of `work` for every page; add the total of each reply to `totals`."""
         size = self._page_size
-        first = await self._page(ask, 0, size)
+        first = await self._page(ask, 0, size, totals)
         seen: set[str] = set()
-        totals: list[int] = []
 
         async def fetch(offset: int) -> R:
-            page = first if offset == 0 else await self._page(ask, offset, size)
-            totals.append(page.total)
-            seen.update(item.group_id for item in page.groups)
-            return await work(page.groups)
+            page = first if offset == 0 else await self._page(ask, offset, size, totals)
+            seen.update(item.group_id for item in page)
+            return await work(page)
 
         done = 0
         while done == 0 or done < max(totals):  # again if the list has grown meanwhile
-            offsets = range(done, max(first.total, *totals, 1), size)
+            offsets = range(done, max(*totals, 1), size)
             done = offsets[-1] + size
             async with aclosing(concurrently(offsets, fetch, limit=self._concurrency, ordered=True)) as pages:
                 async for made in pages:
@@ -82,7 +89,7 @@ class JoinedPages:
         """
         return list(await self._channels.fields(await self.group_ids(user)))
 
-    async def _page(self, ask: Ask, offset: int, size: int) -> _Page:
+    async def _page(self, ask: Ask, offset: int, size: int, totals: list[int]) -> list[groups.JoinedRow]:
         """Read `size` rows from `offset` on, fewer at the end of the list, in as many calls as the service needs."""
         rows: list[groups.JoinedRow] = []
         while True:
@@ -95,8 +102,9 @@ class JoinedPages:
                 self._page_size = limits.JOINED_GROUPS_PER_PAGE_SMALL
                 continue
             rows += reply.group_id_list
+            totals.append(reply.total_count)
             if not reply.group_id_list or len(rows) >= min(size, reply.total_count - offset):
-                return _Page(reply.total_count, rows)
+                return rows
 
 
 def communities_request(
