@@ -1,4 +1,4 @@
-"""Lists that the service aborts, repeats in a cycle or returns in part: an incomplete list is reported if it shows."""
+"""Lists that the service aborts, repeats in a cycle or returns in part: one known to be incomplete raises an error."""
 
 import asyncio
 import re
@@ -99,7 +99,6 @@ def tagged(*numbers: int) -> dict[str, Any]:
     [
         ([joined(3, 0, 1), joined(3, 2)], [0, 2]),  # the service returns smaller pages than requested
         ([joined(5, 0, 1, 2), joined(5, 3), joined(5, 4)], [0, 3, 4]),
-        ([joined(4, 0, 1, 2), joined(3)], [0, 3]),  # one channel was left meanwhile
     ],
 )
 async def test_short_page_of_the_joined_list_is_continued(
@@ -112,6 +111,15 @@ async def test_short_page_of_the_joined_list_is_continued(
         slugs = [mine.channel.slug async for mine in adapter.channels.subscribed("ann")]
     assert slugs == [f"channel_{number}" for number in numbers]
     assert [body["Offset"] for body in script.bodies if "Offset" in body] == offsets
+
+
+async def test_joined_list_that_becomes_shorter_within_a_page_is_read_again(script: Script, clock: FakeClock) -> None:
+    script.then(joined(4, 0, 1, 2), joined(3), tagged(0, 1, 2), joined(3, 1, 2, 3), tagged(3))  # channel 0 was left
+    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY)
+    async with ChannelAdapter.open(given, clock=clock) as adapter:
+        slugs = [mine.channel.slug async for mine in adapter.channels.subscribed("ann")]
+    assert slugs == [f"channel_{number}" for number in range(4)]
+    assert [body["Offset"] for body in script.bodies if "Offset" in body] == [0, 3, 0]
 
 
 async def test_temporarily_failing_groups_of_a_batch_are_requested_again() -> None:
@@ -218,10 +226,14 @@ class Shifting:
     [
         ([list(range(250)), list(range(401))], [0, 200, 400], list(range(401))),  # many more at the end
         ([list(range(400)), [999, *range(400)]], [0, 200, 400], list(range(400))),  # one more at the beginning
-        ([list(range(250)), list(range(1, 250))], [0, 200], [*range(200), *range(201, 250)]),  # cannot be detected
+        (  # one is left: channel 200 moves to the first page
+            [list(range(250)), list(range(1, 250))],
+            [0, 200, 0, 200],
+            [*range(200), *range(201, 250), 200],
+        ),
     ],
 )
-async def test_joined_list_that_changes_while_read_has_no_channel_twice(
+async def test_joined_list_that_changes_while_read_has_each_channel_once(
     clock: FakeClock, lists: list[list[int]], offsets: list[int], found: list[int]
 ) -> None:
     given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY, concurrency=1)
@@ -231,3 +243,13 @@ async def test_joined_list_that_changes_while_read_has_no_channel_twice(
             slugs = [mine.channel.slug async for mine in adapter.channels.subscribed("ann")]
     assert slugs == [f"channel_{number}" for number in found]
     assert service.offsets == offsets
+
+
+async def test_joined_list_that_becomes_shorter_each_time_raises_unavailable(clock: FakeClock) -> None:
+    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY, concurrency=1)
+    with aioresponses() as mock:
+        service = Shifting(mock, [list(range(number, 250)) for number in range(6)])
+        async with ChannelAdapter.open(given, clock=clock) as adapter:
+            with pytest.raises(UnavailableError, match="changed while it was read; list them again"):
+                assert [mine async for mine in adapter.channels.subscribed("ann")]
+    assert service.offsets == [0, 200] * 3
