@@ -99,12 +99,13 @@ def _connected(url: URL) -> Engine:
             url,
             pool_size=_CONNECTIONS,
             max_overflow=0,
+            hide_parameters=True,
             pool_pre_ping=True,
             connect_args={"connect_timeout": _CONNECT_SECONDS},
         )
     else:
         # SQLite has one writer: waiting for the only connection takes less than finding the file locked.
-        engine = create_engine(url, pool_size=1, max_overflow=0)
+        engine = create_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
         if Path(str(url.database)).parent.is_dir():  # a missing folder is reported by SQLite
             os.close(os.open(str(url.database), os.O_CREAT | os.O_RDWR, 0o600))
         event.listen(engine, "connect", _prepare)

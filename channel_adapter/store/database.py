@@ -373,12 +373,14 @@ class Database:
             }
             options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
             connect = {"options": options, "connect_timeout": _CONNECT_SECONDS}
-            engine = create_engine(self.url, connect_args=connect, pool_size=THREADS, max_overflow=0)
+            engine = create_engine(
+                self.url, connect_args=connect, pool_size=THREADS, max_overflow=0, hide_parameters=True
+            )
             self._relaxed = engine.execution_options(**{_RELAXED: True})
             # Statements of READ COMMITTED see no common snapshot, so autocommit reads the same with fewer round trips.
             self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
             return engine
-        engine = create_engine(self.url, pool_size=READERS + 1, max_overflow=0)
+        engine = create_engine(self.url, pool_size=READERS + 1, max_overflow=0, hide_parameters=True)
         event.listen(engine, "do_connect", self._before_connect)
         event.listen(engine, "connect", self._connected)
         event.listen(engine, "begin", self._begin)
