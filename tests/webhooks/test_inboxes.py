@@ -361,6 +361,25 @@ async def test_failed_transaction_of_a_handler_leaves_no_effect(
     assert tried == 3
 
 
+async def test_failed_statement_of_a_handler_is_reported_without_its_values(
+    file_url: str, durable: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
+        def write(connection: Any) -> None:
+            connection.execute(text("INSERT INTO missing VALUES (:who)"), {"who": f"private {who_of(event)}"})
+
+        return [HandlerStep("write", write, transaction=True)]
+
+    inbox = durable(file_url)
+    await inbox.start(plan)
+    await inbox.store(followed("u"))
+    await inbox.idle()
+    (letter,) = await inbox.dead_letters()
+    await inbox.stop()
+    assert "no such table: missing" in letter.reason
+    assert "private u" not in letter.reason + caplog.text
+
+
 async def test_event_is_not_stored_while_the_disk_is_full(file_url: str, durable: Open) -> None:
     inbox, app = durable(file_url), Recorder()
     await inbox.start(app.plan)
