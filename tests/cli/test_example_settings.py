@@ -2,8 +2,9 @@
 
 import re
 import tomllib
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -83,6 +84,29 @@ def test_every_paragraph_begins_with_a_comment() -> None:
     for paragraph in TEXT.split("\n\n"):
         body = [line for line in paragraph.strip().splitlines() if not re.fullmatch(r"\[(?!calls).+\]", line)]
         assert not body or body[0].startswith("# "), paragraph
+
+
+def choices(kind: Any) -> set[str]:
+    """Return the texts that a setting of a closed set of values accepts."""
+    if isinstance(kind, type):
+        return {each.value for each in kind} if issubclass(kind, StrEnum) else set()
+    if get_origin(kind) is Literal:
+        return {each for each in get_args(kind) if isinstance(each, str)}
+    return {each for inner in get_args(kind) for each in choices(inner)}
+
+
+def test_comments_name_every_choice_of_a_setting() -> None:
+    wanted = {
+        (table, name): found
+        for table in TABLES
+        for name in settings_of(table)
+        if (found := choices(TABLES[table].model_fields[name].annotation))
+    }
+    assert len(wanted) >= 8
+    for (table, name), found in wanted.items():
+        (paragraph,) = [text for text in section(table).split("\n\n") if re.search(rf"^{name} = ", text, re.MULTILINE)]
+        comment = " ".join(line for line in paragraph.splitlines() if line.startswith("# "))
+        assert {each for each in found if each not in comment} == set(), name
 
 
 def test_example_file_loads_to_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
