@@ -224,6 +224,12 @@ def _too_long(field: str, limit: int, size: int) -> InvalidError:
     return InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
 
 
+def broadcast_number(key: str) -> int:
+    """Return the number of a broadcast, which its key `NUMBER_RANDOM_TIME` begins with; 0 without one."""
+    number = key.partition("_")[0]
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
 def post_number(value: object, field: str) -> int:
     """Return the number of a post in its channel, a positive integer. Raises InvalidError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

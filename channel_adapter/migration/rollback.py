@@ -19,7 +19,7 @@ from channel_adapter.migration.budget import Budget, ProgressCallback, noop_prog
 from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.cutover.cutover import open_redirects
 from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_app
-from channel_adapter.migration.plan.transform import join_time, post_number
+from channel_adapter.migration.plan.transform import imported_post_number, join_time
 from channel_adapter.migration.sources.accounts import sequence_of
 from channel_adapter.migration.sources.source import Source, SourceKind, every_subscriber
 from channel_adapter.migration.verify.scratch import ComparisonScratchDb
@@ -261,7 +261,7 @@ class ChannelInspector:
                 for message in page:
                     if message.is_system_msg:
                         continue
-                    number = post_number(self._plan.migration, planned.target.channel, message.msg_random or 0)
+                    number = imported_post_number(self._plan.migration, planned.target.channel, message.msg_random or 0)
                     posts += 1
                     own += number not in numbers and not 0 < number <= highest
         return posts, own

@@ -19,9 +19,9 @@ from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, Un
 from channel_adapter.services.messages import ContactRegistry
 from channel_adapter.services.signals import Signals
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus, open_invalidation_bus
-from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
 from channel_adapter.webhooks.inbox import HandlerStep
+from channel_adapter.webhooks.modes import CallbackTables
 from channel_adapter.webhooks.parse import WebhookEvent
 
 LATE_SECONDS: Final = 60.0

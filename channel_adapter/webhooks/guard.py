@@ -23,8 +23,8 @@ from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.tencent.wire.callback_envelope import ALLOW, DROP, REFUSE, CallbackReply
-from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.dispatch import EventResolver
+from channel_adapter.webhooks.modes import CallbackTables
 from channel_adapter.webhooks.parse import WebhookEvent
 
 RequestT = TypeVar("RequestT", bound=hooks.HookRequest)

@@ -17,7 +17,7 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
-from channel_adapter.webhooks.callbacks import CallbackTables
+from channel_adapter.webhooks.modes import CallbackTables
 from channel_adapter.webhooks.parse import WebhookEvent
 
 MAX_EXPECTED: Final = 1_000

@@ -14,7 +14,7 @@ import orjson
 from channel_adapter.backends.callbacks import Identity
 from channel_adapter.tencent.wire.callback_envelope import QUERY_COMMAND
 from channel_adapter.tencent.wire.callbacks import BODY_COMMAND, is_before, read
-from channel_adapter.webhooks.callbacks import identify
+from channel_adapter.webhooks.modes import identify
 from channel_adapter.webhooks.verify import Reason, RequestRefused
 
 COMMAND_BYTES: Final = 128  # the longest that is documented has 58

@@ -20,7 +20,7 @@ from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
 from channel_adapter.tencent.wire.envelope import OK, ErrorEnvelope
-from channel_adapter.webhooks.callbacks import commands_of, requests_of
+from channel_adapter.webhooks.modes import commands_of, requests_of
 from channel_adapter.webhooks.verify import sign
 
 SECONDS: Final = 2.0

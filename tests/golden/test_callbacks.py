@@ -22,8 +22,8 @@ from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
 from channel_adapter.tencent.wire.envelope import WireModel
-from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.guard import ALLOWED, REFUSED, GuardAnswer
+from channel_adapter.webhooks.modes import CallbackTables
 from channel_adapter.webhooks.parse import parse
 from channel_adapter.webhooks.verify import read_query, verify
 from tests.golden.by_hand.callbacks import DECISIONS, EVENTS, REQUESTS

@@ -27,10 +27,10 @@ from channel_adapter.migration.plan.transform import (
     assess_post,
     import_post,
     import_subscriber,
+    imported_post_number,
     join_time,
     map_post,
     map_profile,
-    post_number,
     post_random,
     refused,
     subscriber_losses,
@@ -167,7 +167,7 @@ def test_every_body_is_accepted_by_import_and_reads_back_unchanged(body: list[El
     [read] = stub.call("group_msg_get_simple", GroupId="@TGS#_harbour", ReqMsgNumber=5)["RspMsgList"]
     elements = [Element.model_validate(each) for each in read["MsgBody"]]
     assert from_elements(elements) == from_elements(body)
-    assert post_number("m1", ChannelId("@TGS#_harbour"), read["MsgRandom"]) == 1
+    assert imported_post_number("m1", ChannelId("@TGS#_harbour"), read["MsgRandom"]) == 1
 
 
 def test_picture_is_sent_in_card_that_stock_clients_display() -> None:
@@ -241,7 +241,7 @@ def test_send_times_are_strictly_increasing_and_never_before_source_times(
 def test_dedupe_numbers_are_unique_per_post_and_reversible(numbers: set[int], migration: str) -> None:
     randoms = {post_random(migration, CHANNEL, number) for number in numbers}
     assert len(randoms) == len(numbers)
-    assert {post_number(migration, CHANNEL, random) for random in randoms} == numbers
+    assert {imported_post_number(migration, CHANNEL, random) for random in randoms} == numbers
     assert all(0 <= random <= limits.RANDOM_HIGHEST for random in randoms)
 
 

@@ -101,7 +101,7 @@ async def compare(at: System, source: Source, plan: Plan, channel: PlannedChanne
     assert len(posts) == len(moved)
     for before, after in zip(moved, posts, strict=True):
         assert after.parts == from_elements(_expected(before))
-        assert transform.post_number(plan.migration, found.id, after.dedupe or 0) == before.number
+        assert transform.imported_post_number(plan.migration, found.id, after.dedupe or 0) == before.number
     stamps = [int(post.published_at.timestamp()) for post in posts if post.published_at]
     assert stamps == sorted(set(stamps))
     assert sum(stamp != post.time for stamp, post in zip(stamps, moved, strict=True)) == (

@@ -19,8 +19,8 @@ from channel_adapter.domain.post import Post, PostRef, Text, Unrecognised
 from channel_adapter.errors import InvalidError
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before
-from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
+from channel_adapter.webhooks.modes import CallbackTables
 
 LIGHT = ChannelId("@TGS#_lighthouse")
 TABLES = CallbackTables(Mode.COMMUNITY, admin="root")

@@ -17,7 +17,7 @@ from channel_adapter.domain import events as e
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.catalog import SEND_GROUP_MSG
-from channel_adapter.webhooks.callbacks import COMMANDS
+from channel_adapter.webhooks.modes import COMMANDS
 from tests.webhooks.scenario import ADMIN, KEEPER, LIGHTHOUSE, MATE, OTHER, SAILOR, Scenario, lighthouse, open_scenario
 
 GROUPS = "group_open_http_svc"

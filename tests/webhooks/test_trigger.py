@@ -16,7 +16,7 @@ from channel_adapter.domain.mode import Mode
 from channel_adapter.stub.callbacks.request import CallbackSettings, url_of
 from channel_adapter.stub.world.context import CallbackEvent as StubEvent
 from channel_adapter.tencent.wire.callback_samples import samples
-from channel_adapter.webhooks.callbacks import COMMANDS, REQUESTS, CallbackTables
+from channel_adapter.webhooks.modes import COMMANDS, REQUESTS, CallbackTables
 from channel_adapter.webhooks.trigger import find_command, request_of, trigger
 from channel_adapter.webhooks.verify import read_query, verify
 from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, TOKEN, lighthouse, open_scenario

@@ -20,6 +20,7 @@ from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.mapping.content import to_datetime
+from channel_adapter.mapping.ids import broadcast_number
 from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire.callback_envelope import Callback, CallbackReply
 
@@ -184,14 +185,8 @@ class OfficialCallbacks:
 OFFICIAL_CALLBACKS: Final = OfficialCallbacks()
 
 
-def post_number(key: str) -> int:
-    """Return the number of a broadcast, which its key `NUMBER_RANDOM_TIME` begins with; 0 without one."""
-    number = key.partition("_")[0]
-    return int(number) if number.isascii() and number.isdigit() else 0
-
-
 def _ref(channel: ChannelId, key: str) -> PostRef:
-    return PostRef(channel, post_number(key), key)
+    return PostRef(channel, broadcast_number(key), key)
 
 
 def _require_account(model: o.OfficialCallback) -> ChannelId:

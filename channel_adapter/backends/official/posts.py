@@ -10,7 +10,6 @@ from typing import Final
 from cachetools import LRUCache
 
 from channel_adapter.backends.caller import Caller, item_error, possibly_applied
-from channel_adapter.backends.official.callbacks import post_number
 from channel_adapter.backends.official.channels import OfficialAttributes, no_such_channel
 from channel_adapter.backends.official.options import OfficialOptions
 from channel_adapter.backends.protocols import PostKeys, SendBudget, suspended
@@ -28,6 +27,7 @@ from channel_adapter.errors import (
     UnsupportedError,
 )
 from channel_adapter.mapping.content import to_datetime, to_elements, to_post
+from channel_adapter.mapping.ids import broadcast_number
 from channel_adapter.mapping.text import require_text
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
@@ -135,7 +135,7 @@ class OfficialPosts:
         finally:
             if not used:
                 await self._release(channel)
-        seq = post_number(sent.key)
+        seq = broadcast_number(sent.key)
         if not seq:
             raise OutcomeUnknownError(
                 f"{SEND_OFFICIAL_ACCOUNT_MSG.name}: the service reports success and no number of the post"
@@ -374,7 +374,7 @@ class OfficialPosts:
         that is less than 5 minutes old.
         """
         try:
-            known = await self._keys.get(channel, post_number(key))
+            known = await self._keys.get(channel, broadcast_number(key))
         except ChannelAdapterError:  # the post was sent all the same
             known = None
         if known is None or known.key != key:
@@ -388,7 +388,7 @@ class OfficialPosts:
 
     async def _known_key(self, ref: PostRef) -> str | None:
         """Return the key of a post that its reference has or that is known, without a call."""
-        if ref.key and post_number(ref.key) == ref.seq:
+        if ref.key and broadcast_number(ref.key) == ref.seq:
             return ref.key
         known = await self._keys.get(ref.channel, ref.seq)
         return known.key if known is not None else None

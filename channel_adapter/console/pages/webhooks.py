@@ -18,8 +18,8 @@ from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import InboxTable, ListedEvent
 from channel_adapter.store.leases import Leases
 from channel_adapter.store.marks import DEAD, WAITING
-from channel_adapter.webhooks.callbacks import COMMANDS, REQUESTS
 from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
+from channel_adapter.webhooks.modes import COMMANDS, REQUESTS
 from channel_adapter.webhooks.trigger import Triggered, names_of_commands, trigger
 
 SHOWN: Final = 50

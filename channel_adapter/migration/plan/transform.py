@@ -191,7 +191,7 @@ def post_random(migration: str, channel: ChannelId, number: int) -> int:
     return (ids.random_of("migration", migration, channel) + number) % _RANDOMS
 
 
-def post_number(migration: str, channel: ChannelId, random: int) -> int:
+def imported_post_number(migration: str, channel: ChannelId, random: int) -> int:
     """Return the source's number of the post that has a dedupe number, if this migration moved it."""
     return (random - ids.random_of("migration", migration, channel)) % _RANDOMS
 

@@ -65,7 +65,7 @@ async def _find_unrecorded(work: ChannelWork) -> SentButUnrecorded:
         for message in fresh:
             seen += 1
             if message.msg_random is not None:
-                number = transform.post_number(work.plan.migration, work.channel, message.msg_random)
+                number = transform.imported_post_number(work.plan.migration, work.channel, message.msg_random)
                 there.found[number] = (message.msg_seq, message.msg_time_stamp)
         top = min(message.msg_seq for message in fresh) - 1
     if work.first:  # no user can have posted yet: what history does not show is of this migration

@@ -17,7 +17,7 @@ from channel_adapter.migration.budget import TRANSIENT, ProgressCallback, noop_p
 from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_app
 from channel_adapter.migration.plan.resolutions import PROFILE_INCOMPATIBILITIES, Incompatibility
-from channel_adapter.migration.plan.transform import post_number
+from channel_adapter.migration.plan.transform import imported_post_number
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourceKind, SourcePost, every_subscriber
 from channel_adapter.migration.verify.compare import (
     CompareContext,
@@ -326,7 +326,7 @@ async def _guarded(comparison: ChannelComparison, subject: Subject, side: str, r
 def _target_post(message: messages.HistoryMessage, context: CompareContext) -> TargetPost:
     number: int | None = None
     if not message.is_system_msg:
-        number = post_number(context.migration, context.channel.target.channel, message.msg_random or 0)
+        number = imported_post_number(context.migration, context.channel.target.channel, message.msg_random or 0)
     return TargetPost(
         message.msg_seq,
         number,
