@@ -39,7 +39,7 @@ COMMANDS: Final = {
     "insights": CommandInfo("insights", "Show views of posts and the growth of a channel; export them."),
     "accounts": CommandInfo("accounts", "Add accounts to the app, and check which it knows."),
     "migrate": CommandInfo("migrate", "Move official accounts, or files of another system, to channels."),
-    "worker": CommandInfo("worker", "Run jobs that other commands have queued: migrations, conversation groups."),
+    "worker": CommandInfo("worker", "Publish scheduled posts, and run jobs that other commands have queued."),
     "webhooks": CommandInfo("webhooks", "Receive webhooks; list, retry and drop failed events; send one by hand."),
     "console": CommandInfo("console", "Serve the web page for operators; --demo shows it on a stub."),
     "doctor": CommandInfo("doctor", "Check settings, access and channels, and repair what is incomplete."),

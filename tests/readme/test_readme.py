@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import requests
 
 from channel_adapter import Settings, SyncChannelAdapter, Text
-from channel_adapter.cli.main import main
+from channel_adapter.cli.main import COMMANDS, main
 from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.server import StubServer
 
@@ -234,18 +235,20 @@ def test_shell_blocks_run(block: str, stub: StubServer, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_command_of_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_of_commands_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     rows = re.findall(r"^\| (`[a-z].*?`(?:, `.*?`)*) \| ", section(README, "Shell"), re.MULTILINE)
-    named = {tuple(text.replace("\\|", "|").split()[:2]) for row in rows for text in re.findall(r"`(.*?)`", row)}
-    assert len(named) > 6
-    for words in named:
-        group = words[0]
+    named = defaultdict[str, set[str]](set)
+    for row in rows:
+        for text in re.findall(r"`(.*?)`", row):
+            group, *names = text.replace("\\|", "|").split()[:2]
+            named[group].update(names[0].split("|") if names else ())
+    assert set(named) == set(COMMANDS)
+    for group, names in named.items():
         code = main([group, "--help"])
         shown = capsys.readouterr()
         assert code == 0, f"{group}: {shown.err}"
-        if len(words) > 1:
-            for name in words[1].split("|"):
-                assert re.search(rf"^  {name}\b", shown.out, re.MULTILINE), f"{group} has no {name}"
+        listed = re.search(r"^Commands:\n(.*?)(?:\n\n|\Z)", shown.out, re.MULTILINE | re.DOTALL)
+        assert set(re.findall(r"^  ([a-z-]+)\b", listed[1] if listed else "", re.MULTILINE)) == names, group
 
 
 def test_files_named_in_manuals_exist() -> None:
