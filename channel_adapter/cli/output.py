@@ -27,7 +27,7 @@ from channel_adapter.cli.exits import Exit, UsageError, for_counts
 from channel_adapter.cli.files import interruptible
 from channel_adapter.cli.progress import SECONDS_BETWEEN_LINES, Bars, Lines, Progress, ProgressDisplay, ProgressSnapshot
 from channel_adapter.domain.subscription import AssignmentStatus, ChannelOutcome, Outcome, OutcomeKind
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.errors import ChannelAdapterError, ThrottledError
 from channel_adapter.mapping.text import printable, printable_json
 
 
@@ -403,12 +403,16 @@ class Output:
         limit: int | None = None,
         size: int | None = None,
         code: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         """Write an error to stderr."""
         if not self.json:
             self._write_error(f"error: {message}")
             return
-        named = {"kind": kind, "message": message, "field": field, "limit": limit, "size": size, "code": code}
+        named = {
+            "kind": kind, "message": message, "field": field, "limit": limit, "size": size, "code": code,
+            "retry_after": retry_after,
+        }  # fmt: skip
         readable = {name: _without_surrogates(held) for name, held in named.items()}
         self._write_error(encode({"error": readable}).decode())
 
@@ -424,7 +428,10 @@ class Output:
         """Write an error of the library, and what was done before it."""
         so_far = self.so_far()
         message = f"{error.message}; {so_far}" if so_far else error.message
-        self.error(error.kind, message, field=error.field, limit=error.limit, size=error.size, code=error.code)
+        self.error(
+            error.kind, message, field=error.field, limit=error.limit, size=error.size, code=error.code,
+            retry_after=error.retry_after if isinstance(error, ThrottledError) else None,
+        )  # fmt: skip
 
     def flush(self) -> None:
         """Flush stdout. Raises OSError, BrokenPipeError for a reader that went away."""

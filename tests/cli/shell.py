@@ -46,7 +46,7 @@ class Result:
     def error(self) -> dict[str, Any]:
         """Return the last line of stderr, which must be an error as JSON with all its names."""
         error: dict[str, Any] = json.loads(self.err.splitlines()[-1])["error"]
-        assert list(error) == ["kind", "message", "field", "limit", "size", "code"]
+        assert list(error) == ["kind", "message", "field", "limit", "size", "code", "retry_after"]
         return error
 
 

@@ -54,6 +54,7 @@ def test_overlong_text_is_refused_with_field_limit_and_size(cli: Shell) -> None:
         "limit": 100,
         "size": 102,
         "code": None,
+        "retry_after": None,
     }
     spoken = cli("channels", "create", "--slug", "long", "--name", "x" * 101, "--owner", OWNER, code=1)
     assert (spoken.out, spoken.err) == ("", "error: name has 101 bytes; 100 are allowed\n")
