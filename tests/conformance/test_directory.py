@@ -25,18 +25,25 @@ class Town:
         return [entry.slug for entry in await self.adapter.directory.search(text, **terms)]  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+STORES = ["SQLite", "PostgreSQL"]
+OFFICIAL = "SQLite, official mode"
+in_both_modes = pytest.mark.parametrize("town", [*STORES, OFFICIAL], indirect=True)
+
+
+@pytest.fixture(params=STORES)
 async def town(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Town]:
-    postgres = request.param == "postgresql"
+    postgres = request.param == "PostgreSQL"
     url = request.getfixturevalue("postgres_url") if postgres else f"sqlite:///{tmp_path / 'app.db'}"
     async with StubServer(StubSettings.model_validate({"app": {"group_fields": KEYS}})) as server:
-        plain = settings_for(server)
+        mode = Mode.OFFICIAL if request.param == OFFICIAL else Mode.COMMUNITY
+        plain = settings_for(server).model_copy(update={"mode": mode})
         stored = plain.model_copy(update={"database_url": SecretStr(url)})
         async with ChannelAdapter.open(stored) as adapter, ChannelAdapter.open(plain) as other:
             await adapter.accounts.add([OWNER])
             yield Town(adapter, other)
 
 
+@in_both_modes
 async def test_search_finds_words_in_name_slug_and_introduction(town: Town) -> None:
     channels = town.adapter.channels
     await channels.create(
@@ -64,6 +71,7 @@ async def test_search_finds_words_in_name_slug_and_introduction(town: Town) -> N
     assert await town.found(limit=1) == ["ferry_times"]
 
 
+@in_both_modes
 async def test_changes_by_this_adapter_are_found_without_refresh(town: Town) -> None:
     channels = town.adapter.channels
     await channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
@@ -152,6 +160,7 @@ async def test_invalid_categories_change_nothing(town: Town) -> None:
     assert (await channels.get("tides")).name == "Tides"
 
 
+@in_both_modes
 async def test_get_reads_one_channel_from_the_database(town: Town) -> None:
     await town.adapter.channels.create(slug="harbor_news", name="Harbour", owner=OWNER)
     await town.adapter.channels.update("harbor_news", categories=["Ports", "港口"])

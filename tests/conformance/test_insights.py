@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, ChannelId, StoredViews, Subscribed, Text, Unsubscribed, UserId
 from channel_adapter.config.settings import InsightSettings
-from channel_adapter.errors import ConfigurationError, InvalidError, NotFoundError
+from channel_adapter.domain.mode import Mode
+from channel_adapter.errors import ConfigurationError, InvalidError, NotFoundError, UnsupportedError
 from channel_adapter.stub.server import StubServer
 from tests.conformance.conftest import settings_for
 
@@ -44,12 +45,21 @@ class StubTime:
         self._server.world.clock.advance(max(0.0, seconds))
 
 
-@pytest.fixture(params=[True, False], ids=["database", "no database"])
+STORED, UNSTORED, OFFICIAL = "database", "no database", "database, official mode"
+stored = pytest.mark.parametrize("world", [STORED], indirect=True)
+stored_in_both_modes = pytest.mark.parametrize("world", [STORED, OFFICIAL], indirect=True)
+
+
+@pytest.fixture(params=[STORED, UNSTORED])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with StubServer() as server:
         server.world.clock.freeze(BEGIN.timestamp())
-        url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}") if request.param else None
-        changes = {"database_url": url, "insights": InsightSettings(record=request.param)}
+        url = None if request.param == UNSTORED else SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
+        changes = {
+            "database_url": url,
+            "insights": InsightSettings(record=url is not None),
+            "mode": Mode.OFFICIAL if request.param == OFFICIAL else Mode.COMMUNITY,
+        }
         settings = settings_for(server).model_copy(update=changes)
         async with ChannelAdapter.open(settings, clock=StubTime(server)) as adapter:
             await adapter.accounts.add([OWNER, *USERS])
@@ -109,14 +119,14 @@ async def test_views_of_unknown_channel_raise_not_found(world: World) -> None:
         await world.adapter.insights.views("nothing")
 
 
-@pytest.mark.parametrize("world", [False], indirect=True)
+@pytest.mark.parametrize("world", [UNSTORED], indirect=True)
 async def test_growth_needs_a_database(world: World) -> None:
     with pytest.raises(ConfigurationError) as caught:
         await world.adapter.insights.channel(world.channel)
     assert caught.value.field == "database_url"
 
 
-@pytest.mark.parametrize("world", [True], indirect=True)
+@stored_in_both_modes
 async def test_daily_growth_is_computed_from_events_and_current_count(world: World) -> None:
     adapter, server, channel = world
     first = BEGIN - timedelta(days=2)
@@ -133,7 +143,6 @@ async def test_daily_growth_is_computed_from_events_and_current_count(world: Wor
     await adapter.subscriptions.subscribe(channel, USERS[:4], assign=False)
     post = await adapter.posts.publish(channel, Text("Ferry   is back"))
     await adapter.reactions.react(post.ref, USERS[0], "👍")
-    server.world.client(USERS[1]).read(channel, post.ref.seq)
     before = await adapter.insights.channel(channel, first)
     assert [(day.day, day.joins, day.leaves, day.posts, day.subscribers) for day in before.days] == [
         (first.date(), 5, 0, 0, 5),
@@ -143,6 +152,12 @@ async def test_daily_growth_is_computed_from_events_and_current_count(world: Wor
     assert (before.subscribers, before.joins, before.leaves, before.recorded_since) == (4, 6, 2, first)
     (best,) = before.best
     assert (best.excerpt, best.reactions, best.views, before.scanned_at) == ("Ferry is back", 1, None, None)
+    if not adapter.can.views:
+        with pytest.raises(UnsupportedError):
+            await adapter.insights.views(channel)
+        assert (await adapter.insights.channel(channel, first)).best == before.best
+        return
+    server.world.client(USERS[1]).read(channel, post.ref.seq)
     await adapter.insights.views(channel)
     after = await adapter.insights.channel(channel, first)
     assert (after.best[0].views, after.best[0].reach) == (1, 4)
@@ -151,7 +166,7 @@ async def test_daily_growth_is_computed_from_events_and_current_count(world: Wor
     assert after.days[-1].joins == 4  # the scan includes joins that no webhook reported
 
 
-@pytest.mark.parametrize("world", [True], indirect=True)
+@stored_in_both_modes
 async def test_days_before_first_record_have_no_count(world: World) -> None:
     adapter, server, channel = world
     server.world.clock.advance(86_400 * 40)
@@ -164,7 +179,7 @@ async def test_days_before_first_record_have_no_count(world: World) -> None:
     assert [(day.joins, day.leaves, day.subscribers) for day in since.days] == [(0, 0, 0)] * 6, "nothing happened"
 
 
-@pytest.mark.parametrize("world", [True], indirect=True)
+@stored
 async def test_insights_begin_with_channel_creation_or_first_record(world: World) -> None:
     adapter, server, channel = world
     server.world.clock.advance(86_400 * 3)
@@ -178,7 +193,7 @@ async def test_insights_begin_with_channel_creation_or_first_record(world: World
     assert (await adapter.insights.channel(channel, date.min)).since == early.at
 
 
-@pytest.mark.parametrize("world", [True], indirect=True)
+@stored
 async def test_scan_deletes_old_records(world: World) -> None:
     adapter, server, channel = world
     await adapter.signals.channel_event.emit(Subscribed(channel=channel, users=(USERS[0],), at=BEGIN))
@@ -187,7 +202,7 @@ async def test_scan_deletes_old_records(world: World) -> None:
     assert (await adapter.insights.channel(channel)).recorded_since is None
 
 
-@pytest.mark.parametrize("world", [True], indirect=True)
+@stored
 @pytest.mark.parametrize(
     "since",
     [
@@ -205,7 +220,7 @@ async def test_invalid_start_times_are_refused(world: World, since: datetime | d
     assert caught.value.field == "since"
 
 
-@pytest.mark.parametrize("world", [True], indirect=True)
+@stored_in_both_modes
 async def test_growth_of_channels_counts_webhooks_of_the_last_days(world: World) -> None:
     adapter, _, channel = world
     quiet = await adapter.channels.create(slug="quiet", name="Quiet", owner=OWNER)
@@ -223,7 +238,7 @@ async def test_growth_of_channels_counts_webhooks_of_the_last_days(world: World)
         assert (caught.value.field, caught.value.limit, caught.value.size) == ("days", 36_500, days)
 
 
-@pytest.mark.parametrize("world", [True], indirect=True)
+@stored
 async def test_stored_views_equal_those_of_the_last_scan(world: World) -> None:
     adapter, server, channel = world
     await adapter.subscriptions.subscribe(channel, USERS[:4], assign=False)

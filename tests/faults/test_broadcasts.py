@@ -24,12 +24,14 @@ from channel_adapter import (
     ThrottledError,
     UnavailableError,
 )
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import PostSettings
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.mode import Mode
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
+from tests.conformance.test_insights import StubTime
 from tests.faults.test_lost_answers import FAULTS, HastyClock
 
 TIDES = ChannelId("@TOA#_tides")
@@ -43,12 +45,14 @@ def stub(**behaviour: object) -> StubServer:
 
 
 @asynccontextmanager
-async def opened(server: StubServer, url: str | None = None, **changes: object) -> AsyncIterator[ChannelAdapter]:
+async def opened(
+    server: StubServer, url: str | None = None, *, clock: Clock | None = None, **changes: object
+) -> AsyncIterator[ChannelAdapter]:
     values: dict[str, Any] = {
         "sdkappid": server.sdkappid, "key": SecretStr(server.key), "base_url": server.url, "call_seconds": 0.5,
         "mode": Mode.OFFICIAL, "posts": FAST, "database_url": SecretStr(url) if url else None, **changes,
     }  # fmt: skip
-    async with ChannelAdapter.open(Settings(**values), clock=HastyClock()) as adapter:
+    async with ChannelAdapter.open(Settings(**values), clock=clock or HastyClock()) as adapter:
         if TIDES not in server.world.state.official:
             await adapter.accounts.add(["owner", "reader_1"])
             await adapter.channels.create(slug="tides", name="Tides", owner="owner")
@@ -98,6 +102,28 @@ async def test_refusal_of_the_service_is_reported_without_a_database() -> None:
             await adapter.posts.publish("tides", Text("three"))
         assert (refused.value.retry_after, refused.value.code) == (None, 10023)
         assert sent(server) == before + 1
+
+
+async def test_post_after_an_interrupted_one_is_published_in_the_next_second(tmp_path: Path) -> None:
+    """The clock stands still but for what an adapter waits, and the service refuses a second post in one second."""
+    url = f"sqlite:///{tmp_path / 'app.db'}"
+    async with StubServer() as server:
+        server.world.clock.freeze(1_800_000_000)
+        own: dict[str, Any] = {"posts": PostSettings(), "clock": StubTime(server)}
+        async with opened(server, url, **own) as first, opened(server, url, **own) as second:
+            server.faults.replace([Fault(command=SEND, nth=(1,), delay=60)])
+            interrupted = asyncio.ensure_future(first.posts.publish("tides", Text("one")))
+            while not any(report["struck"] for report in server.faults.report()):  # noqa: ASYNC110 - the stub sets no event
+                await asyncio.sleep(0.01)
+            interrupted.cancel()
+            await asyncio.gather(interrupted, return_exceptions=True)
+            server.faults.replace(())
+            await second.posts.publish("tides", Text("two"))
+            posts = [post async for post in second.posts.history("tides", oldest_first=True)]
+            assert [post.content for post in posts] == [Text("one"), Text("two")]
+            assert posts[0].published_at != posts[1].published_at
+            with pytest.raises(ThrottledError, match="2 posts within an hour"):
+                await second.posts.publish("tides", Text("three"))
 
 
 async def test_concurrent_posts_stay_within_the_budget(database: str) -> None:

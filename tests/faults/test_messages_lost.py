@@ -1,9 +1,13 @@
 """One-to-one messages with answers lost in every possible way: sent once, and reported correctly."""
 
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from channel_adapter import (
     ChannelAdapter,
@@ -12,6 +16,7 @@ from channel_adapter import (
     OutcomeUnknownError,
     Settings,
     Text,
+    UnavailableError,
 )
 from channel_adapter.domain.mode import Mode
 from channel_adapter.stub.faults.faults import Fault
@@ -156,3 +161,48 @@ async def test_temporarily_refused_batch_is_sent_once(system: System, code: int)
     outcomes = await system.adapter.messages.send_many("tides", READERS, Text("once"))
     assert outcomes.counts == {OutcomeKind.SENT: len(READERS)}
     assert [(await system.texts(reader)).count(Text("once")) for reader in READERS] == [1] * len(READERS)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_database_failure_while_outcomes_are_recorded_is_logged(
+    mode: Mode, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The messages were sent: every user has an outcome, and no batch is sent again."""
+    async with StubServer() as server:
+        url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
+        own = settings(server, mode).model_copy(update={"database_url": url})
+        async with ChannelAdapter.open(own, clock=HastyClock()) as adapter:
+            await adapter.accounts.add(["owner", *READERS])
+            await adapter.channels.create(slug="tides", name="Tides", owner="owner")
+            await adapter.subscriptions.subscribe("tides", READERS, assign=False)
+            assert [thread async for thread in adapter.messages.threads("tides")] == []
+            with sqlite3.connect(tmp_path / "app.db") as connection:
+                connection.execute("DROP TABLE message_threads")
+            with caplog.at_level(logging.WARNING, "channel_adapter.messages"):
+                outcomes = await adapter.messages.send_many("tides", [*READERS, "nobody_7"], Text("once"))
+            assert outcomes.counts == {OutcomeKind.SENT: len(READERS), OutcomeKind.NOT_FOUND: 1}
+            (logged,) = [line for line in caplog.text.splitlines() if "messages.sent_not_recorded" in line]
+            for token in ("WARNING", f"users={len(READERS)}", "error=unavailable", "#_tides"):
+                assert token in logged
+            assert len(list(server.log.calls(BATCH))) == 1
+            with pytest.raises(UnavailableError):
+                await anext(adapter.messages.threads("tides"))
+
+
+async def test_database_failure_before_messages_are_sent_raises_unavailable(tmp_path: Path) -> None:
+    """The account of the channel is recorded first: without it, answers of users could not be assigned."""
+    async with StubServer() as server:
+        url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
+        own = settings(server, Mode.COMMUNITY)
+        async with ChannelAdapter.open(own) as plain:
+            await plain.accounts.add(["owner", *READERS])
+            await plain.channels.create(slug="tides", name="Tides", owner="owner")
+        async with ChannelAdapter.open(own.model_copy(update={"database_url": url}), clock=HastyClock()) as adapter:
+            await adapter.channels.create(slug="other", name="Other", owner="owner")
+            await adapter.messages.contact("other")
+            with sqlite3.connect(tmp_path / "app.db") as connection:
+                connection.execute("DROP TABLE message_contacts")
+            for _ in range(2):
+                with pytest.raises(UnavailableError):
+                    await adapter.messages.send_many("tides", READERS, Text("once"))
+            assert list(server.log.calls(BATCH)) == []
