@@ -535,7 +535,7 @@ class _SyncSubscriptions:
         """Return an iterator over the users who follow the channel, without its owner, 100 a call.
 
         The iterator's `cursor` is where to resume another time, None at the end. Resuming reads the current page again:
-        no user is left out, up to a page of users comes twice.
+        no user is left out, up to a page of users comes twice. Raises InvalidError for a cursor of the other mode.
         """
 
     def unfollow(self, user: str, channels: Iterable[str], *, assign: bool | None = None) -> tuple[ChannelOutcome, ...]:
@@ -826,7 +826,8 @@ class _SyncMessages:
 
         Read from the adapter's table, which webhooks and `send_many` fill: it holds what was reported since the first
         receiver ran. An account that is the contact of several channels has its threads in each. The iterator's
-        `cursor` is where to resume another time. Raises ConfigurationError without `database_url`.
+        `cursor` is where to resume another time. Raises InvalidError for any other cursor, also for one of the other
+        mode, and ConfigurationError without `database_url`.
         """
 
     def unread(self, channel: str) -> int:

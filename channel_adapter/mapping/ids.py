@@ -98,6 +98,7 @@ class IdScheme:
 
     def from_cursor(self, cursor: str) -> str:
         """Return the position of a cursor; "" is the beginning. Raises InvalidError for a cursor of the other mode."""
+        require_text(cursor, "cursor")
         mode, colon, position = cursor.partition(":")
         marked = bool(colon) and mode == Mode.OFFICIAL
         if cursor and marked is not (self.mode is Mode.OFFICIAL):

@@ -180,10 +180,14 @@ class Invites:
             await self._rows.drop(channel)
 
     async def _find(self, code: str) -> "KeptInvitation":
-        """Return the invitation with a code, after its overdue reservations are confirmed or released."""
+        """Return the invitation with a code, after its overdue reservations are confirmed or released.
+
+        Raises NotFoundError, and InvalidError for one to a channel of the other mode.
+        """
         found = await self._stored().find(_hash(code), self._clock.now())
         if found is None:
             raise _wrong_code()
+        self._backend.ids.channel(found.invitation.channel)
         if found.overdue:
             await self._settle(found)
         return found

@@ -182,15 +182,16 @@ class Messages:
 
         Read from the adapter's table, which webhooks and `send_many` fill: it holds what was reported since the first
         receiver ran. An account that is the contact of several channels has its threads in each. The iterator's
-        `cursor` is where to resume another time. Raises ConfigurationError without `database_url`.
+        `cursor` is where to resume another time. Raises InvalidError for any other cursor, also for one of the other
+        mode, and ConfigurationError without `database_url`.
         """
         wanted, rows = self._ids.channel(channel), self._require_rows()
-        _position(cursor)
+        _position(self._ids.from_cursor(cursor))
 
         async def fetch(start: str) -> Page[Thread, str]:
-            page = await rows.threads(await self._account(wanted), _position(start))
+            page = await rows.threads(await self._account(wanted), _position(self._ids.from_cursor(start)))
             threads = [_to_thread(wanted, stored) for stored in page.items]
-            return Page(threads, None if page.next is None else "{!r}/{}".format(*page.next))
+            return Page(threads, None if page.next is None else self._ids.to_cursor("{!r}/{}".format(*page.next)))
 
         return Pages(fetch, cursor)
 
@@ -354,17 +355,17 @@ def _with_marks(message: Message, marks: "ThreadMarks") -> Message:
     )
 
 
-def _position(cursor: object) -> "ThreadPosition | None":
-    """Return the position that a cursor names, None for the beginning. Raises InvalidError."""
-    if cursor == "":
+def _position(text: str) -> "ThreadPosition | None":
+    """Return the position in a list of threads that a cursor holds, None for the beginning. Raises InvalidError."""
+    if not text:
         return None
-    seconds, separator, user = cursor.partition("/") if isinstance(cursor, str) else ("", "", "")
+    seconds, separator, user = text.partition("/")
     try:
         position = float(seconds)
     except ValueError:
         separator = ""
     if not separator:
-        raise InvalidError(f"cursor: {cursor!r} is not the cursor of a list of threads", field="cursor")
+        raise InvalidError(f"cursor: {text!r} is not the cursor of a list of threads", field="cursor")
     return position, user
 
 

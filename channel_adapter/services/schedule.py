@@ -35,7 +35,7 @@ from channel_adapter.mapping.text import printable, require_list, require_text
 from channel_adapter.mapping.times import to_utc
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
-    KIND,
+    KINDS,
     PostSender,
     ScheduledPublisher,
     ScheduleOptions,
@@ -95,6 +95,7 @@ class PostSchedule(PostSender):
 
     def __init__(self, scheme: IdScheme, options: ScheduleOptions, clock: Clock) -> None:
         self._ids = scheme
+        self._kind = KINDS[scheme.mode]
         self._options = options
         self._clock = clock
         self._publisher: ScheduledPublisher | None = None
@@ -185,9 +186,8 @@ class PostSchedule(PostSender):
         """
         store, publisher = await self._store(), await self._publishing()
         owner = f"call:{secrets.token_hex(8)}"
-        claimed = None
-        if _is_id(post_id):
-            claimed = await store.claim(post_id, owner, publisher.claim_seconds, self._clock.now())
+        await self._known(post_id)
+        claimed = await store.claim(post_id, owner, publisher.claim_seconds, self._clock.now())
         if claimed is None:
             row = await self._known(post_id)
             if row.state is not ScheduleState.PUBLISHED:
@@ -210,7 +210,7 @@ class PostSchedule(PostSender):
     async def schedule_status(self) -> ScheduleStatus:
         """Return how many scheduled posts are in each state, and how late they are."""
         store = await self._store()
-        counts = await store.counts(KIND, self._clock.now())
+        counts = await store.counts(self._kind, self._clock.now())
         return ScheduleStatus(
             states=counts.states, problems=counts.problems, waiting_seconds=counts.waiting_seconds,
             lag=self.schedule_lag, workers=max(counts.workers, self._here),
@@ -228,7 +228,7 @@ class PostSchedule(PostSender):
         """
         values = {"schedule.lag": self.schedule_lag}
         if self._options.database_url is not None and is_installed("sqlalchemy") and await self._is_used():
-            counts = await (await self._store()).counts(KIND, self._clock.now())
+            counts = await (await self._store()).counts(self._kind, self._clock.now())
             values |= {"schedule.waiting": counts.open, "schedule.problems": counts.problems}
         return values
 
@@ -276,6 +276,7 @@ class PostSchedule(PostSender):
         row = await (await self._store()).draft(draft_id) if _is_id(draft_id) else None
         if row is None:
             raise _no_draft(draft_id)
+        self._ids.channel(row.channel)
         return _draft(row)
 
     async def publish_draft(self, draft_id: str, *, at: datetime | None = None) -> ScheduledPost:
@@ -306,8 +307,11 @@ class PostSchedule(PostSender):
 
     async def discard_draft(self, draft_id: str) -> bool:
         """Delete a draft; return False if there was none."""
-        store = await self._store()
-        return _is_id(draft_id) and await store.discard_draft(draft_id)
+        try:
+            await self.get_draft(draft_id)
+        except NotFoundError:
+            return False
+        return await (await self._store()).discard_draft(draft_id)
 
     async def check_schedule(self) -> list[HealthCheckResult]:
         """Return what the doctor reports of scheduled posts; nothing where none was ever scheduled."""
@@ -315,7 +319,7 @@ class PostSchedule(PostSender):
         try:
             if url is None or not is_installed("sqlalchemy") or not await self._is_used():
                 return []
-            counts = await (await self._store()).counts(KIND, self._clock.now())
+            counts = await (await self._store()).counts(self._kind, self._clock.now())
         except UnavailableError as error:
             return [HealthCheckResult("schedule", False, error.message, CHECK_DATABASE)]
         results = [HealthCheckResult("schedule", True, f"{counts.open} waiting, {counts.problems} to be acknowledged")]
@@ -388,8 +392,8 @@ class PostSchedule(PostSender):
             with needs_store(url):
                 from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
                 from channel_adapter.store.schedule import ScheduleStore  # noqa: PLC0415 - an extra
-            store = ScheduleStore(Database.shared(url))
-            self._publisher = ScheduledPublisher(store, self, self._options, self._clock)
+            store = ScheduleStore(Database.shared(url), self._ids.prefix)
+            self._publisher = ScheduledPublisher(store, self, self._options, self._clock, self._kind)
         return self._publisher
 
     async def _publishing(self) -> ScheduledPublisher:
@@ -427,15 +431,18 @@ class PostSchedule(PostSender):
         )  # fmt: skip
 
     async def _known(self, post_id: str) -> "ScheduledRow":
+        """Return a scheduled post. Raises NotFoundError, and InvalidError for one of the other mode."""
         store = await self._store()
         row = await store.get(post_id) if _is_id(post_id) else None
         if row is None:
             raise NotFoundError(f"there is no scheduled post {_shown(post_id)}", field="post_id")
+        self._ids.channel(row.channel)
         return row
 
     async def _change(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> None:
         store = await self._store()
-        if not (_is_id(post_id) and await store.change(post_id, states, **values)):
+        await self._known(post_id)
+        if not await store.change(post_id, states, **values):
             raise _not_in_state(await self._known(post_id))
 
     async def _value(self, row: "ScheduledRow") -> ScheduledPost:

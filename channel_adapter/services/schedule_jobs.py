@@ -10,9 +10,8 @@ from typing import Final
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.services.failpoints import failpoint
-from channel_adapter.services.scheduled_publisher import KIND, ScheduledPublisher, log
+from channel_adapter.services.scheduled_publisher import ScheduledPublisher, log
 
-SCHEDULE: Final = Kind(KIND)
 LEAD_SECONDS: Final = 3.0
 """How long before its time a post gets a job: more than a look, a poll and a start take."""
 LOOK_SECONDS: Final = 0.4
@@ -30,6 +29,7 @@ class ScheduleJobs:
         self._publisher = publisher
         self._store = publisher.store
         self._jobs = jobs
+        self.kind = Kind(publisher.kind)
         self._tidied = 0.0
 
     async def publish_due(self, job: Job, channel: str) -> None:
@@ -60,7 +60,7 @@ class ScheduleJobs:
         if not wanted:
             return
         failpoint("schedule.queueing")
-        await self._jobs.start_many(SCHEDULE, {_key(channel, run): [channel] for channel, run in wanted.items()})
+        await self._jobs.start_many(self.kind, {_key(channel, run): [channel] for channel, run in wanted.items()})
         failpoint("schedule.queued")
         await self._store.next_runs(wanted)
         await self._jobs.delete([key for key, state in states.items() if state.ended])
@@ -76,8 +76,8 @@ async def serve(publisher: ScheduledPublisher, url: str) -> None:
     """Publish what is due until the call is cancelled. Raises ConfigurationError and UnavailableError at the start."""
     async with open_jobs(url) as jobs:
         schedule = ScheduleJobs(publisher, jobs)
-        jobs.register(SCHEDULE, schedule.publish_due, shared=True)
-        async with jobs.run_worker([SCHEDULE]):
+        jobs.register(schedule.kind, schedule.publish_due, shared=True)
+        async with jobs.run_worker([schedule.kind]):
             while True:
                 try:
                     await schedule.start_due()

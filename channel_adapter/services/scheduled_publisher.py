@@ -10,6 +10,7 @@ import orjson
 
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Content, Post, PostPreview
 from channel_adapter.domain.schedule import LATE_SECONDS, ScheduleState
 from channel_adapter.errors import (
@@ -28,8 +29,8 @@ from channel_adapter.services.failpoints import failpoint
 if TYPE_CHECKING:
     from channel_adapter.store.schedule import ScheduledRow, ScheduleStore
 
-KIND: Final = "schedule"
-"""The kind of the jobs that publish scheduled posts."""
+KINDS: Final[dict[Mode, str]] = {Mode.COMMUNITY: "schedule", Mode.OFFICIAL: "schedule_official"}
+"""The kinds of the jobs that publish scheduled posts: a process runs those of its mode."""
 REPEATABLE_SECONDS: Final = 240.0
 """A post that was first sent longer ago is searched for in history: the service recognises a repetition for 300 s."""
 CLOCK_SECONDS: Final = 3_900.0
@@ -97,10 +98,16 @@ class PostSender(Protocol):
 
 
 class ScheduledPublisher:
-    """Publish claimed posts, each once. One object in a process; `lag` is that of the last post, in seconds."""
+    """Publish claimed posts, each once. One object in a process; `lag` is that of the last post, in seconds.
 
-    def __init__(self, store: "ScheduleStore", posts: PostSender, options: ScheduleOptions, clock: Clock) -> None:
+    `kind` is the kind of the jobs that publish what is due.
+    """
+
+    def __init__(
+        self, store: "ScheduleStore", posts: PostSender, options: ScheduleOptions, clock: Clock, kind: str
+    ) -> None:
         self.store = store
+        self.kind = kind
         self.lag = 0.0
         self.claim_seconds = options.claim_seconds
         self._posts = posts

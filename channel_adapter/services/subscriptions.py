@@ -21,7 +21,6 @@ from channel_adapter.domain.subscription import (
 )
 from channel_adapter.errors import InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping import ids
-from channel_adapter.mapping.text import require_text
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import (
     TRANSIENT,
@@ -193,10 +192,10 @@ class Subscriptions:
         """Return an iterator over the users who follow the channel, without its owner, 100 a call.
 
         The iterator's `cursor` is where to resume another time, None at the end. Resuming reads the current page again:
-        no user is left out, up to a page of users comes twice.
+        no user is left out, up to a page of users comes twice. Raises InvalidError for a cursor of the other mode.
         """
         wanted = self._ids.channel(channel)
-        require_text(cursor, "cursor")
+        self._ids.from_cursor(cursor)
         cursors: CursorLoopGuard[str] = CursorLoopGuard("subscribers", UnavailableError)
 
         async def fetch(start: str) -> Page[Subscriber, str]:

@@ -168,11 +168,13 @@ class ScheduleCounts:
 class ScheduleStore:
     """Scheduled posts of one database. `here` is the caller's clock in Unix seconds, which PostgreSQL ignores.
 
-    Raises what Database raises; then nothing was changed.
+    Lists and counts have the posts of channels whose ids begin with `prefix`: adapters of the other mode may use the
+    same database. Raises what Database raises; then nothing was changed.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, prefix: str) -> None:
         self.database = database
+        self._prefix = prefix
 
     async def prepare(self) -> None:
         """Create the tables if they are missing."""
@@ -208,9 +210,7 @@ class ScheduleStore:
         """Return up to 500 posts by time and id: open ones and problems, only `problems`, or with all that `ended`."""
         late = self.database.now(here) - LATE_SECONDS
         overdue = and_(_IS_OPEN, _POSTS.c.at < late, _POSTS.c.acknowledged.is_(False))
-        wanted: list[ColumnElement[bool]] = [tuple_(_POSTS.c.at, _POSTS.c.id) > after]
-        if channel is not None:
-            wanted.append(_POSTS.c.channel == channel)
+        wanted = [tuple_(_POSTS.c.at, _POSTS.c.id) > after, self._of(_POSTS, channel)]
         if problems:
             wanted.append(or_(_IS_BAD, overdue))
         elif not ended:
@@ -313,7 +313,7 @@ class ScheduleStore:
             query = (
                 select(_POSTS.c.channel, func.coalesce(func.max(_LANES.c.run), 0))
                 .join(_LANES, _LANES.c.channel == _POSTS.c.channel, isouter=True)
-                .where(_IS_OPEN, _POSTS.c.due <= until)
+                .where(_IS_OPEN, _POSTS.c.due <= until, self._of(_POSTS))
                 .group_by(_POSTS.c.channel)
             )
             return {row[0]: row[1] for row in connection.execute(query)}
@@ -338,12 +338,12 @@ class ScheduleStore:
         """Return how many posts are in each state, and how many processes run jobs of the kind that publishes them."""
 
         def transaction(connection: Connection) -> ScheduleCounts:
-            now = self.database.time(connection, here)
-            found = connection.execute(select(_POSTS.c.state, func.count()).group_by(_POSTS.c.state))
+            now, own = self.database.time(connection, here), self._of(_POSTS)
+            found = connection.execute(select(_POSTS.c.state, func.count()).where(own).group_by(_POSTS.c.state))
             states = {ScheduleState(state): count for state, count in found}
             overdue = and_(_IS_OPEN, _POSTS.c.at < now - LATE_SECONDS, _POSTS.c.acknowledged.is_(False))
-            problems = connection.scalar(select(func.count()).select_from(_POSTS).where(or_(_IS_BAD, overdue)))
-            oldest = connection.scalar(select(func.min(_POSTS.c.at)).where(_IS_OPEN))
+            problems = connection.scalar(select(func.count()).select_from(_POSTS).where(own, or_(_IS_BAD, overdue)))
+            oldest = connection.scalar(select(func.min(_POSTS.c.at)).where(own, _IS_OPEN))
             waiting = 0.0 if oldest is None else max(0.0, now - oldest)
             return ScheduleCounts(
                 states, problems or 0, waiting, live_workers(connection, kind, self.database.now(here))
@@ -374,9 +374,7 @@ class ScheduleStore:
 
     async def drafts(self, after: tuple[float, str], channel: str | None) -> list[DraftRow]:
         """Return up to 500 drafts by creation."""
-        query = select(_DRAFTS).where(tuple_(_DRAFTS.c.created, _DRAFTS.c.id) > after)
-        if channel is not None:
-            query = query.where(_DRAFTS.c.channel == channel)
+        query = select(_DRAFTS).where(tuple_(_DRAFTS.c.created, _DRAFTS.c.id) > after, self._of(_DRAFTS, channel))
         query = query.order_by(_DRAFTS.c.created, _DRAFTS.c.id).limit(_PER_PAGE)
         return await self.database.read(
             lambda connection: [DraftRow(**row) for row in connection.execute(query).mappings()]
@@ -395,6 +393,11 @@ class ScheduleStore:
             return _get(connection, row.id)
 
         return await self.database.write(transaction)
+
+    def _of(self, table: Table, channel: str | None = None) -> ColumnElement[bool]:
+        """Return the condition for rows of a channel, or of all channels of the mode."""
+        column = table.c.channel
+        return column.startswith(self._prefix, autoescape=True) if channel is None else column == channel
 
     async def close(self) -> None:
         """Close the connections."""

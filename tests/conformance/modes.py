@@ -1,12 +1,14 @@
-"""Support of every public method of the parts of an adapter in official mode.
+"""Support of every public method of an adapter and its parts in official mode.
 
 A supported method behaves as in Community mode, which the tests of this package compare; any other raises
 UnsupportedError before a call. A row of an option is next to the row of its method.
 """
 
 import inspect
+from functools import cached_property
 from typing import Final, Literal
 
+from channel_adapter import ChannelAdapter
 from channel_adapter.errors import UnsupportedError
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.channels import Channels
@@ -24,6 +26,7 @@ from channel_adapter.webhooks.guard import Guard
 
 Verdict = Literal["works", "unsupported"]
 PARTS: Final[dict[str, type]] = {
+    "": ChannelAdapter,
     "accounts": Accounts,
     "channels": Channels,
     "directory": Directory,
@@ -41,6 +44,7 @@ PARTS: Final[dict[str, type]] = {
 
 _METHODS: Final[dict[Verdict, dict[str, str]]] = {
     "works": {
+        "": "aclose call can doctor export_channel open run_jobs",
         "accounts": "add add_stream check",
         "channels": "adopt all block blocked create delete exists finish forget get get_many resume staff subscribed"
         " suspend unblock unverify update verify",
@@ -62,6 +66,7 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         " rename star sync sync_many sync_many_stream unassign unassign_left",
     },
     "unsupported": {
+        "": "migration",
         "channels": "demote promote transfer",
         "insights": "views",
         "messages": "set_contact",
@@ -69,8 +74,14 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         "subscriptions": "mute notifications set_notifications unmute",
     },
 }
+
+
+def _full_name(part: str, name: str) -> str:
+    return f"{part}.{name}" if part else name
+
+
 METHODS: Final[dict[str, Verdict]] = {
-    f"{part}.{name}": verdict
+    _full_name(part, name): verdict
     for verdict, parts in _METHODS.items()
     for part, names in parts.items()
     for name in names.split()
@@ -80,8 +91,13 @@ OPTIONS: Final = frozenset({"posts.publish(silent=True)", "posts.publish(author=
 
 
 def public_methods() -> set[str]:
-    """Return the public methods of the parts of an adapter."""
-    return {f"{part}.{name}" for part, kind in PARTS.items() for name, _ in inspect.getmembers(kind) if name[0] != "_"}
+    """Return the public methods of an adapter and its parts, which themselves are cached properties of the adapter."""
+    return {
+        _full_name(part, name)
+        for part, kind in PARTS.items()
+        for name, member in inspect.getmembers(kind)
+        if name[0] != "_" and not isinstance(member, cached_property)
+    }
 
 
 def works(name: str) -> bool:

@@ -1,9 +1,11 @@
 """Completeness of the table of methods, and refusal or replacement of every missing capability."""
 
 import dataclasses
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from channel_adapter import (
     ConfigurationError,
     InvalidError,
     MessageRef,
+    NotFoundError,
     OutcomeKind,
     Post,
     PostRef,
@@ -23,12 +26,13 @@ from channel_adapter import (
     Text,
     UserId,
 )
+from channel_adapter.concurrency.paging import Pages
 from channel_adapter.config.settings import SubscriptionSettings
-from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, OFFICIAL_CAPABILITIES, Capabilities
+from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, OFFICIAL_CAPABILITIES, Capabilities, Mode
 from channel_adapter.errors import UnsupportedError
 from channel_adapter.stub.server import StubServer
 from tests.conformance.conftest import OWNER, READERS, Setting, community_only, official, settings_for
-from tests.conformance.modes import METHODS, OPTIONS, public_methods
+from tests.conformance.modes import METHODS, OPTIONS, PARTS, public_methods
 
 ANN, BEN, *_ = READERS
 
@@ -70,6 +74,7 @@ def test_table_has_every_public_method() -> None:
 
 
 REFUSED: dict[str, Act] = {
+    "migration": lambda w: w.adapter.migration.status("plan.json"),
     "insights.views": lambda w: w.adapter.insights.views(w.slug),
     "posts.edit": lambda w: w.adapter.posts.edit(w.post.ref, Text("x")),
     "posts.publish(silent=True)": lambda w: w.adapter.posts.publish(w.slug, Text("x"), silent=True),
@@ -97,6 +102,30 @@ async def refused(world: World, *names: str) -> None:
 async def test_unsupported_methods_are_refused_before_a_call(world: World) -> None:
     assert set(REFUSED) == {name for name, verdict in METHODS.items() if verdict == "unsupported"} | OPTIONS
     await refused(world, *REFUSED)
+
+
+async def test_methods_of_the_adapter_work_in_official_mode(world: World, tmp_path: Path) -> None:
+    adapter, ids = world.adapter, {"OfficialAccountIdList": [{"Official_Account": "@TOA#_tides"}]}
+    reply = await adapter.call("official_account_open_http_svc", "get_official_account_info", ids)
+    assert [each["Name"] for each in reply["OfficialAccountInfoList"]] == ["Tides"]
+    assert all(check.ok for check in await adapter.doctor())
+    exported = await adapter.export_channel("tides", tmp_path / "export")
+    assert (exported.channel, exported.subscribers, exported.posts, exported.reactions) == ("@TOA#_tides", 2, 1, 0)
+    async with adapter.run_jobs():
+        assert (await adapter.posts.schedule_status()).workers == 1
+
+
+async def test_text_of_a_subscription_is_in_the_list_of_subscribers(world: World) -> None:
+    async def write(user: str) -> object:
+        body = {"Official_Account": "@TOA#_tides", "Subscriber_Account": user, "CustomString": "gold"}
+        return await world.adapter.call("official_account_open_http_svc", "modify_subscriber_info", body)
+
+    await write(ANN)
+    with pytest.raises(NotFoundError) as refused:
+        await write(OWNER)
+    assert refused.value.code == 131003
+    rows = [(row.user, row.custom_data) async for row in world.adapter.subscriptions.subscribers("tides")]
+    assert sorted(rows) == sorted([(ANN, "gold"), (BEN, "")])
 
 
 async def roles(world: World) -> None:
@@ -186,11 +215,6 @@ async def detect_lost_posts(world: World) -> None:
     assert world.adapter.pipeline.callbacks.pending_post(body) is None
 
 
-async def no_import(world: World) -> None:
-    with pytest.raises(UnsupportedError, match="posts cannot be imported"):
-        world.adapter.migration.status  # noqa: B018
-
-
 async def close_posting(world: World) -> None:
     """Check that it is ignored: posting is always closed, and no channel can be incomplete."""
     before = world.calls()
@@ -213,8 +237,8 @@ ROWS: dict[str, Act] = {
     "read_to_number": read_to_number,
     "service_reactions": service_reactions,
     "detect_lost_posts": detect_lost_posts,
-    "import_history": no_import,
-    "import_subscribers": no_import,
+    "import_history": lambda w: refused(w, "migration"),
+    "import_subscribers": lambda w: refused(w, "migration"),
     "contacts": lambda w: refused(w, "channels.update(contact=)", "messages.set_contact"),
     "transfer": lambda w: refused(w, "channels.transfer"),
     "views": lambda w: refused(w, "insights.views"),
@@ -274,14 +298,83 @@ async def test_id_of_other_mode_is_refused_with_its_mode(world: World) -> None:
     assert world.calls() == before
 
 
+LISTS: dict[str, Callable[[ChannelAdapter, str], Pages[Any, str]]] = {
+    "messages.threads": lambda a, cursor: a.messages.threads("tides", cursor=cursor),
+    "subscriptions.subscribers": lambda a, cursor: a.subscriptions.subscribers("tides", cursor=cursor),
+}
+"""Lists with a cursor of their own; a cursor that is a number counts the items of the caller, in either mode."""
+
+
+def test_every_list_with_a_cursor_is_compared() -> None:
+    methods = {f"{part}.{name}": method for part, kind in PARTS.items() for name, method in vars(kind).items()}
+    texts = {
+        name
+        for name, method in methods.items()
+        if inspect.isfunction(method)
+        and getattr(inspect.signature(method).parameters.get("cursor"), "default", 0) == ""
+    }
+    assert texts == set(LISTS)
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_cursor_of_other_mode_is_refused_with_its_mode(name: str, tmp_path: Path) -> None:
+    users = [f"user_{number}" for number in range(201)]
+    cursors: dict[Mode, str] = {}
+    async with StubServer() as server:
+        both = official(settings_for(server), f"sqlite:///{tmp_path / 'app.db'}")
+        for mode in (Mode.COMMUNITY, Mode.OFFICIAL, Mode.COMMUNITY):
+            other = Mode.OFFICIAL if mode is Mode.COMMUNITY else Mode.COMMUNITY
+            async with ChannelAdapter.open(both.model_copy(update={"mode": mode})) as adapter:
+                if mode not in cursors:
+                    await adapter.accounts.add([OWNER, *users])
+                    await adapter.channels.create(slug="tides", name="Tides", owner=OWNER)
+                    await adapter.subscriptions.subscribe("tides", users, assign=False)
+                    await adapter.messages.send_many("tides", users, Text("low tide"))
+                    cursors[mode] = await cursor_of(LISTS[name](adapter, ""))
+                assert [item async for item in LISTS[name](adapter, cursors[mode])]
+                if other in cursors:
+                    before = len(list(server.log.calls()))
+                    says = f"is a cursor of {other} mode, and this adapter is in {mode} mode"
+                    with pytest.raises(InvalidError, match=says) as refused:
+                        LISTS[name](adapter, cursors[other])
+                    assert (refused.value.field, len(list(server.log.calls()))) == ("cursor", before)
+
+
+async def cursor_of(pages: Pages[Any, str]) -> str:
+    """Return the cursor after the first page of a list."""
+    first = pages.cursor
+    async for _ in pages:
+        if pages.cursor not in (first, None):
+            return str(pages.cursor)
+    raise AssertionError("the list has one page")
+
+
 @community_only
-async def test_cursor_of_other_mode_is_refused_with_its_mode(world: World, setting: Setting) -> None:
-    pages = world.adapter.subscriptions.subscribers(world.slug)
-    await anext(pages)
-    with pytest.raises(InvalidError, match="is a cursor of community mode, and this adapter is in official mode"):
-        await anext(world.adapter.subscriptions.subscribers(world.slug, cursor="abc"))
-    await setting.adapter.channels.create(slug=setting.slug, name="Tides", owner=OWNER)
-    with pytest.raises(InvalidError, match="is a cursor of official mode, and this adapter is in community mode"):
-        await anext(setting.adapter.subscriptions.subscribers(setting.slug, cursor="official:abc"))
+async def test_id_of_channel_in_official_mode_is_refused_in_community_mode(setting: Setting) -> None:
     with pytest.raises(InvalidError, match="is the id of a channel in official mode"):
         await setting.adapter.channels.get("@TOA#_tides")
+
+
+async def test_stored_posts_and_invitations_of_other_mode_are_refused_unchanged(world: World) -> None:
+    """Adapters of both modes may share a database; an id of a stored object is used in its own mode alone."""
+    late = datetime.now(UTC) + timedelta(days=1)
+    post = await world.adapter.posts.schedule("tides", Text("high tide"), at=late)
+    draft = await world.adapter.posts.draft("tides", Text("ebb"))
+    invitation = await world.adapter.invites.create("tides")
+    async with ChannelAdapter.open(world.adapter.settings.model_copy(update={"mode": Mode.COMMUNITY})) as other:
+        posts = other.posts
+        acts = [
+            posts.get_scheduled(post.id), posts.publish_now(post.id), posts.unschedule(post.id),
+            posts.reschedule(post.id, late), posts.acknowledge([post.id]), posts.get_draft(draft.id),
+            posts.publish_draft(draft.id), posts.discard_draft(draft.id), posts.publish_draft(post.id),
+            posts.draft("@TGS#_tides", Text("x"), replace=draft.id), other.invites.accept(invitation.code, user=ANN),
+        ]  # fmt: skip
+        await other.channels.create(slug="tides", name="Tides", owner=OWNER)
+        for act in acts:
+            with pytest.raises(InvalidError, match="is the id of a channel in official mode") as refused:
+                await act
+            assert refused.value.field == "channel"
+        assert [each async for each in posts.scheduled()] == []
+        assert [each async for each in posts.drafts()] == []
+    assert await world.adapter.posts.get_scheduled(post.id) == post
+    assert [each async for each in world.adapter.posts.drafts()] == [draft]

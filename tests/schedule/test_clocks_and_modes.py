@@ -86,6 +86,22 @@ async def test_third_post_of_hour_waits_in_official_mode(tmp_path: Path) -> None
             assert contents == [Text("0"), Text("1"), Text("2")]
 
 
+async def test_worker_leaves_posts_of_the_other_mode_alone(on_sqlite: Scene) -> None:
+    """Adapters of both modes may share a database."""
+    async with on_sqlite.adapter() as community, on_sqlite.adapter(mode="official") as official:
+        await official.channels.create(slug=NEWS, name="News", owner=OWNER)
+        theirs = await official.posts.schedule(NEWS, Text("broadcast"), at=soon(0.5))
+        async with community.run_jobs():
+            own = await community.posts.schedule(NEWS, Text("post"), at=soon(1))
+            assert (await ended(community, own)).state is ScheduleState.PUBLISHED
+            assert (await official.posts.get_scheduled(theirs.id)).state is ScheduleState.SCHEDULED
+            assert [each.id async for each in community.posts.scheduled(ended=True)] == [own.id]
+            assert [(await each.posts.schedule_status()).workers for each in (community, official)] == [1, 0]
+        async with official.run_jobs():
+            assert (await ended(official, theirs)).state is ScheduleState.PUBLISHED
+    assert on_sqlite.texts() == ["post"]
+
+
 async def test_receiver_publishes_scheduled_posts(on_sqlite: Scene, tmp_path: Path) -> None:
     server = on_sqlite.server
     config = tmp_path / "adapter.toml"
