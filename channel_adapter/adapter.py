@@ -21,7 +21,7 @@ from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError, UnsupportedError
 from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.client import App, Attempt, Route, TencentClient, Timeouts, Transport
+from channel_adapter.tencent.client import App, Attempt, CommandUsage, Route, TencentClient, Timeouts, Transport
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
@@ -413,6 +413,11 @@ class ChannelAdapter:
         """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""
         with self.instruments.span("doctor", {}):
             return await self._examine(repair=repair)
+
+    @property
+    def call_rates(self) -> list[CommandUsage]:
+        """How often this process sent each command in the last minute, and its limit. Not for apps."""
+        return self._client.call_rates()
 
     async def _examine(self, *, repair: bool) -> list[HealthCheckResult]:
         from channel_adapter.mapping.ids import user_id

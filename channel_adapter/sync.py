@@ -22,7 +22,9 @@ from channel_adapter.tencent.client import Attempt
 if TYPE_CHECKING:
     from channel_adapter.observability.telemetry import Telemetry
 
-INTERNAL = frozenset({"aclose", "backend", "clock", "instruments", "pipeline", "posting_moved", "signals"})
+INTERNAL = frozenset(
+    {"aclose", "backend", "call_rates", "clock", "instruments", "pipeline", "posting_moved", "signals"}
+)
 """Attributes of ChannelAdapter that this class does not have: `close` replaces one, the others are not for apps."""
 
 _WITH_HANDLERS = frozenset({"events", "guard"})

@@ -991,6 +991,13 @@ class _SyncReactionService:
         ConfigurationError in direct mode.
         """
 
+    def by_day(self, ref: PostRef) -> dict[date, int]:
+        """Return how many of the reactions that stand now were set on each day of UTC, the first day first.
+
+        Days without any are left out, and so are reactions that were removed or replaced. Raises ConfigurationError in
+        direct mode, where no times are stored.
+        """
+
     def drop(self, ref: PostRef) -> None:
         """Remove the reactions of a post that is deleted; `posts.recall` does this itself."""
 

@@ -13,7 +13,7 @@ from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Direction
-from channel_adapter.domain.post import Content, PostRef
+from channel_adapter.domain.post import Content, Post, PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content import from_elements, to_datetime, to_elements
 from channel_adapter.tencent.wire import callback_envelope as envelope
@@ -114,6 +114,10 @@ class CallbackMapping(Protocol):
 
     def identity(self, callback: envelope.Callback) -> Identity | None:
         """Return what identifies a webhook, None for one of another mode."""
+        ...
+
+    def published(self, post: Post) -> Identity | None:
+        """Return what identifies the webhook that reports a published post; None if the post does not identify it."""
         ...
 
     def pending_post(self, callback: envelope.Callback) -> PendingPost | None:

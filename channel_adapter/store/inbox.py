@@ -254,6 +254,12 @@ class InboxTable:
         found = connection.execute(query.order_by(EVENTS.c.changed, EVENTS.c.key).limit(limit))
         return [_listed(ListedEvent._make(row)) for row in found]
 
+    def get(self, connection: Connection, key: str) -> ListedEvent | None:
+        """Return the event with a key, None if it is not or no more known."""
+        query = select(*(EVENTS.c[name] for name in ListedEvent._fields)).where(EVENTS.c.key == key)
+        row = connection.execute(query).first()
+        return None if row is None else _listed(ListedEvent._make(row))
+
     def end_of(self, connection: Connection, states: Iterable[str], before: int = 0) -> tuple[float, str]:
         """Return the place behind which `rows` returns the last `before` events of now and all later ones."""
         query = select(EVENTS.c.changed, EVENTS.c.key).where(_in_states(states))

@@ -11,7 +11,7 @@ NULL if it is unknown, so that it is written again. Rows of a post whose reactio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +54,7 @@ from channel_adapter.store.database import Database, Schema
 
 _TABLES: Final = MetaData()
 _CHANNEL, _USER, _EMOJI = String(48), String(32), String(40)
+_DAY_SECONDS: Final = 86_400
 
 POSTS: Final = Table(
     "reaction_posts",
@@ -337,6 +338,14 @@ class ReactionStore:
         rows = await self.database.read(lambda connection: connection.execute(query).all())
         page = [Reactor(UserId(row.user_id), row.emoji, datetime.fromtimestamp(row.since, UTC)) for row in rows]
         return page, (rows[-1].user_id, rows[-1].emoji) if len(rows) == USERS_PER_PAGE else None
+
+    async def by_day(self, ref: PostRef) -> dict[date, int]:
+        """Return how many of a post's reactions were set on each day of UTC, the first day first."""
+        whole = cast(func.round(REACTIONS.c.since - 0.5), BigInteger)  # no cast alone: PostgreSQL's rounds
+        day = (whole // literal(_DAY_SECONDS)).label("day")
+        query = select(day, func.count()).where(at(REACTIONS, ref)).group_by(day).order_by(day)
+        rows = await self.database.read(lambda connection: connection.execute(query).all())
+        return {datetime.fromtimestamp(day * _DAY_SECONDS, UTC).date(): int(number) for day, number in rows}
 
     async def drop(self, ref: PostRef, now: float) -> None:
         """Delete every reaction of a post for good; it accepts no new ones."""

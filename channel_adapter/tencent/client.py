@@ -55,7 +55,7 @@ from channel_adapter.tencent.wire.envelope import (
     classify,
 )
 
-__all__ = ["App", "Attempt", "CallFailed", "Route", "TencentClient", "Timeouts", "Transport"]
+__all__ = ["App", "Attempt", "CallFailed", "CommandUsage", "Route", "TencentClient", "Timeouts", "Transport"]
 
 # Ends in the standard library's logging: where nothing is configured, nothing goes to stdout.
 log = get_logger("channel_adapter.tencent")
@@ -65,6 +65,7 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
+_MINUTE: Final = 60
 _TEXT_CHARACTERS: Final = 4_000  # of an error's text; documented ones have less than a hundred
 
 
@@ -97,6 +98,46 @@ class Attempt:
     def seconds(self) -> float:
         """Seconds in all: `waited` and `wire`."""
         return self.waited + self.wire
+
+
+@dataclass(frozen=True, slots=True)
+class CommandUsage:
+    """How often a command was sent in the last 60 seconds, and its limit in calls per second at present.
+
+    `command` is `service/command`. `limit` is None without limits; `reduced`: it is below the ceiling, because the
+    service asked for fewer calls.
+    """
+
+    command: str
+    last_minute: int
+    limit: float | None
+    reduced: bool
+
+
+class _SentCalls:
+    """Attempts of one command that were sent in the last 60 seconds, counted by second of the monotonic clock."""
+
+    __slots__ = ("_counts", "_second", "command")
+
+    def __init__(self, command: Command[Any, Any]) -> None:
+        self.command = command
+        self._counts = [0] * _MINUTE
+        self._second = 0
+
+    def add(self, now: float) -> None:
+        second = int(now)
+        if second != self._second:
+            self._forget(second)
+        self._counts[second % _MINUTE] += 1
+
+    def total(self, now: float) -> int:
+        self._forget(int(now))
+        return sum(self._counts)
+
+    def _forget(self, second: int) -> None:
+        for old in range(max(self._second + 1, second - _MINUTE + 1), second + 1):
+            self._counts[old % _MINUTE] = 0
+        self._second = max(self._second, second)
 
 
 @dataclass(slots=True)
@@ -150,6 +191,7 @@ class TencentClient:
         self._urls = CallUrls(app.sdkappid, app.admin)
         self._latest_start = latest_start(transport.timeouts.total, transport.timeouts.call)
         self._latest_date: tuple[str, float] | None = None
+        self._sent: dict[str, _SentCalls] = {}
 
     def __repr__(self) -> str:
         host = self._transport.hosts.active
@@ -211,6 +253,16 @@ class TencentClient:
         answer: dict[str, Any] = from_json(call.response)
         return answer
 
+    def call_rates(self) -> list[CommandUsage]:
+        """Return how often each command was sent in the last minute, the most frequent first, and its limit now."""
+        now, limiter = self._clock.monotonic(), self._limiter
+        found: list[CommandUsage] = []
+        for path, sent in self._sent.items():
+            reduced = limiter.is_reduced(sent.command)
+            limit = limiter.rate(sent.command) if reduced else limiter.ceiling(sent.command)
+            found.append(CommandUsage(path, sent.total(now), limit if limit != float("inf") else None, reduced))
+        return sorted(found, key=lambda each: (-each.last_minute, each.command))
+
     def reduce_rate(self, service: str, command: str) -> None:
         """Call this command less often for a while, as a webhook reported its limit; ignore unknown commands."""
         row = COMMANDS.get((service, command))
@@ -249,6 +301,10 @@ class TencentClient:
         call.sent = self._clock.monotonic()
         host = self._transport.hosts.choose(call.sent)
         call.attempts += 1
+        sent = self._sent.get(command.path)
+        if sent is None:
+            sent = self._sent[command.path] = _SentCalls(command)
+        sent.add(call.sent)
         call.usersig = self._signer.current()
         url = self._urls.build(host, command.path, self._random.getrandbits(_RANDOM_BITS))
         response = await self._transport.post(host, url, SecretStr(call.usersig), call.body, until=call.ends)

@@ -79,6 +79,10 @@ class Bucket:
             self._recover(now)
         return self._rate
 
+    def is_reduced(self, now: float) -> bool:
+        """Return whether the rate is still below the full one, after the recovery that is due."""
+        return self.current_rate(now) < self._full
+
     def reserve(self, now: float, max_wait: float) -> float:
         """Reserve the next slot and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
         if now >= self._recover_at:
@@ -185,6 +189,14 @@ class CommandLimiter:
     def rate(self, command: Command[Any, Any]) -> float:
         """Return the calls per second that this command is limited to at present; infinite without limits."""
         return self._bucket(command).rate if self._enabled else float("inf")
+
+    def ceiling(self, command: Command[Any, Any]) -> float:
+        """Return the calls per second of this command by its catalog row or the overrides; infinite without limits."""
+        return self._overrides.get(command.path, command.calls_per_second) if self._enabled else float("inf")
+
+    def is_reduced(self, command: Command[Any, Any]) -> bool:
+        """Return whether this command is limited to less than its ceiling, after refusals."""
+        return self._enabled and self._bucket(command).is_reduced(self._clock.monotonic())
 
     async def close(self) -> None:
         """Stop sharing slots with other processes, until the next call."""

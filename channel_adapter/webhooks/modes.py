@@ -26,7 +26,7 @@ from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.mode import Mode
-from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.callback_envelope import Callback, CallbackReply
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
@@ -130,6 +130,11 @@ class CallbackTables:
         """Return the post of a webhook before or after sending, None for others and those of the other mode."""
         model = read(body)
         return None if model is None else self._own.pending_post(model)
+
+
+def identify_published(mode: Mode, post: Post) -> Identity | None:
+    """Return what identifies the webhook that reports a published post; None if the post does not identify it."""
+    return TABLES[mode].published(post)
 
 
 def identify(model: Callback) -> Identity:

@@ -12,9 +12,11 @@ from typing import Any, Final
 import orjson
 
 from channel_adapter.backends.callbacks import Identity
+from channel_adapter.domain.mode import Mode
+from channel_adapter.domain.post import Post
 from channel_adapter.tencent.wire.callback_envelope import QUERY_COMMAND
 from channel_adapter.tencent.wire.callbacks import BODY_COMMAND, is_before, read
-from channel_adapter.webhooks.modes import identify
+from channel_adapter.webhooks.modes import identify, identify_published
 from channel_adapter.webhooks.verify import Reason, RequestRefused
 
 COMMAND_BYTES: Final = 128  # the longest that is documented has 58
@@ -82,6 +84,15 @@ def make_event(command: str, body: dict[str, Any], query: dict[str, str], *, now
         sequence=(milliseconds << SEQUENCE_BITS) | min(max(identity.number, 0), (1 << SEQUENCE_BITS) - 1),
         received_at=now,
     )
+
+
+def published_key(mode: Mode, post: Post) -> str | None:
+    """Return the `dedupe_key` of the event that reports a published post; None if the post does not identify it.
+
+    The channel of the post is named by its id.
+    """
+    identity = identify_published(mode, post)
+    return None if identity is None else _dedupe_key(identity, {}, None)
 
 
 _SECRET: Final = frozenset({"sign"})

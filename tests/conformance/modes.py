@@ -58,8 +58,8 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         "posts": "acknowledge aclose check_schedule dedupe_of discard_draft draft drafts get get_draft get_scheduled"
         " history pin pinned preview publish publish_draft publish_due publish_now recall reschedule schedule"
         " schedule_lag schedule_status schedule_values scheduled unpin unschedule",
-        "reactions": "aclose adopt drop drop_channel finding flush get get_many left merge policy probe publish react"
-        " reactors reconcile set_policy start unpublished unreact",
+        "reactions": "aclose adopt by_day drop drop_channel finding flush get get_many left merge policy probe publish"
+        " react reactors reconcile set_policy start unpublished unreact",
         "subscriptions": "count follow is_subscribed subscribe subscribe_stream subscribers unfollow unsubscribe"
         " unsubscribe_stream",
         "unread": "assign catch_up fold get get_many groups hide mark_all_read mark_read marks note recalled remove"

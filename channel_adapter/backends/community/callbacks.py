@@ -262,6 +262,14 @@ class CommunityCallbacks:
         command = g.SendMsgException.command if isinstance(callback, g.BeforeSendMsg) else callback.command
         return Identity(command, _identity_parts(callback), callback.group_id or "", number)
 
+    def published(self, post: Post) -> Identity | None:
+        """Return what identifies the webhook that reports a published post; None if the post does not identify it."""
+        if post.published_at is None or post.dedupe is None:
+            return None
+        ref = post.ref
+        parts = _sent_parts(ref.channel, ref.seq, "", int(post.published_at.timestamp()), post.dedupe)
+        return Identity(g.AfterSendMsg.command, parts, ref.channel, ref.seq)
+
     def pending_post(self, callback: Callback) -> PendingPost | None:
         """Return the post of a webhook before or after sending; None for topics and messages that history never has."""
         if not isinstance(callback, g.BeforeSendMsg | g.AfterSendMsg | g.SendMsgException):
@@ -302,11 +310,15 @@ def _request(
             return None
 
 
+def _sent_parts(group: str, seq: int, topic: str, at: int | None, random: int | None) -> list[object]:
+    """Return what identifies a message: numbers start again in a group that was deleted and created again."""
+    return [group, seq, topic, at, random]
+
+
 def _identity_parts(callback: g.GroupCallback) -> list[object] | None:
     match callback:
         case g.AfterSendMsg(group_id=group, msg_seq=seq, topic_id=topic) if group and seq:
-            # numbers start again in a group that was deleted and created again; its messages have other times
-            return [group, seq, topic or "", callback.msg_time, callback.random]
+            return _sent_parts(group, seq, topic or "", callback.msg_time, callback.random)
         case g.BeforeSendMsg() | g.SendMsgException():
             known = callback.group_id and callback.from_account and callback.random
             return (

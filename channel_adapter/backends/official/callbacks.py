@@ -177,6 +177,12 @@ class OfficialCallbacks:
                 parts = [account, sorted(item.msg_key for item in items)]
         return Identity(callback.command, parts, account, 0)
 
+    def published(self, post: Post) -> Identity | None:
+        """Return what identifies the webhook that reports a broadcast; None without its key."""
+        ref = post.ref
+        parts = [ref.channel, ref.key]
+        return Identity(o.OfficialAfterSendMsg.command, parts, ref.channel, 0) if ref.key else None
+
     def pending_post(self, callback: Callback) -> PendingPost | None:
         """Return None: a broadcast that is announced has nothing by which it could be found again."""
         return None

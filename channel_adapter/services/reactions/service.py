@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -128,6 +129,14 @@ class ReactionService:
         post, chosen = self._ids.post(ref), None if emoji is None else one_emoji(emoji)
         async for each in (await self._reactions()).reactors(post, chosen):
             yield each
+
+    async def by_day(self, ref: PostRef) -> dict[date, int]:
+        """Return how many of the reactions that stand now were set on each day of UTC, the first day first.
+
+        Days without any are left out, and so are reactions that were removed or replaced. Raises ConfigurationError in
+        direct mode, where no times are stored.
+        """
+        return await (await self._store()).by_day(self._ids.post(ref))
 
     async def policy(self, channel: str) -> ReactionPolicy:
         """Return which emoji a channel accepts. Raises NotFoundError."""

@@ -5,6 +5,7 @@ This module and those that it imports need SQLAlchemy.
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from datetime import date
 from typing import Any, Final, TypeVar
 
 from channel_adapter.backends.protocols import Backend, PostBackend
@@ -105,6 +106,10 @@ class StoredReactions:
             page, after = await self._store.reactors(ref, emoji, after)
             for each in page:
                 yield each
+
+    async def by_day(self, ref: PostRef) -> dict[date, int]:
+        """Return how many of the reactions were set on each day of UTC."""
+        return await self._store.by_day(ref)
 
     async def merge(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int) -> int:
         """Merge the changes that an event reports; return how many reactions changed."""
