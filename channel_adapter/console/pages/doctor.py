@@ -1,7 +1,8 @@
-"""The doctor: checks with what to do, the settings in use without secrets, and a file for support."""
+"""The doctor: checks with what to do, call rates, the settings in use without secrets, and a file for support."""
 
 import platform
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ async def bundle(page: View) -> web.Response:
     document = {
         "checks": [{"check": each.check, "ok": each.ok, "message": each.message} for each in checks],
         "failure": failure,
+        "call_rates": [asdict(each) for each in page.adapter.call_rates],
         "settings": dict(shown_settings(page.adapter.settings.model_dump())),
         "versions": {name: metadata.version(name) for name in ("channel-adapter", "aiohttp", "jinja2", "sqlalchemy")},
         "python": platform.python_version(),
@@ -61,8 +63,12 @@ async def _show(page: View, *, repair: bool) -> web.Response:
         page.console.remember_checks(checks)
     except ChannelAdapterError as error:
         failed = error
-    return page.render(
-        "doctor.html", error=failed, checks=checks, settings=list(shown_settings(page.adapter.settings.model_dump()))
+    return page.render(  # after the checks: their calls are counted too
+        "doctor.html",
+        error=failed,
+        checks=checks,
+        rates=page.adapter.call_rates,
+        settings=list(shown_settings(page.adapter.settings.model_dump())),
     )
 
 

@@ -1,24 +1,23 @@
 """Insights of a channel: growth and posts by day, views and reactions of posts; drawn by the server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from statistics import fmean
 from typing import Final
 
 import orjson
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.charts import growth_chart
 from channel_adapter.console.i18n import message
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.pages.subscribers import csv_text
-from channel_adapter.domain.insights import ChannelInsights, DayInsights
+from channel_adapter.domain.insights import ChannelInsights, PostInsights
 from channel_adapter.errors import ChannelAdapterError
 
 RANGES: Final = (7, 30, 90, 365)
-WIDTH: Final = 600
-HEIGHT: Final = 160
-_WIDEST_BAR: Final = 24
 DEFINITIONS: Final = (
     (
         message("Views"),
@@ -39,13 +38,18 @@ DEFINITIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class GrowthChart:
-    """A line of subscribers by day and bars of posts, as coordinates of an SVG of WIDTH x HEIGHT."""
+class PublicationHour:
+    """Posts published in one hour of the day, and views and reactions of one on average; None without a scan."""
 
-    points: str
-    bars: tuple[tuple[float, float, float, float], ...]
-    lowest: int
-    highest: int
+    hour: int
+    posts: int
+    views: float | None
+    reactions: float
+
+    @property
+    def span(self) -> str:
+        """The hour as `08:00–09:00`."""
+        return f"{self.hour:02}:00–{(self.hour + 1) % 24:02}:00"
 
 
 async def show(page: View) -> web.Response:
@@ -93,7 +97,8 @@ async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Res
             error = error or wrong
     return page.render(
         "insights.html", error=error, channel_name=channel.name, found=found, days=_days(page), ranges=RANGES,
-        chart=growth_chart(found.days) if found is not None else None, width=WIDTH, height=HEIGHT,
+        chart=growth_chart(found.days) if found is not None else None,
+        hours=publication_hours(found.posts) if found is not None else [],
         can_scan=page.adapter.can.views, definitions=DEFINITIONS,
         stores=page.adapter.settings.database_url is not None,
     )  # fmt: skip
@@ -109,26 +114,17 @@ def _days(page: View) -> int:
     return int(text) if text in [str(each) for each in RANGES] else 30
 
 
-def growth_chart(days: Sequence[DayInsights]) -> GrowthChart:
-    """Return the coordinates of a chart; days without a known number of subscribers are left out of the line."""
-    known = [(index, day.subscribers) for index, day in enumerate(days) if day.subscribers is not None]
-    lowest = min((number for _, number in known), default=0)
-    highest = max((number for _, number in known), default=0)
-    step = WIDTH / max(1, len(days))
-    span = max(1, highest - lowest)
-    points = " ".join(
-        f"{(index + 0.5) * step:.1f},{HEIGHT - 10 - (number - lowest) / span * (HEIGHT - 20):.1f}"
-        for index, number in known
-    )
-    most = max((day.posts for day in days), default=0)
-    width = min(step * 0.6, _WIDEST_BAR)
-    bars = tuple(
-        (round((index + 0.5) * step - width / 2, 1), round(HEIGHT - day.posts / most * HEIGHT / 3, 1), round(width, 1),
-         round(day.posts / most * HEIGHT / 3, 1))
-        for index, day in enumerate(days)
-        if day.posts
-    )  # fmt: skip
-    return GrowthChart(points, bars, lowest, highest)
+def publication_hours(posts: Iterable[PostInsights]) -> list[PublicationHour]:
+    """Return the hours of UTC in which posts were published."""
+    by_hour: dict[int, list[PostInsights]] = {}
+    for post in posts:
+        by_hour.setdefault(post.published_at.astimezone(UTC).hour, []).append(post)
+    found = []
+    for hour, each in sorted(by_hour.items()):
+        views = [post.views for post in each if post.views is not None]
+        reactions = [post.reactions for post in each]
+        found.append(PublicationHour(hour, len(each), fmean(views) if views else None, fmean(reactions)))
+    return found
 
 
 ROUTES = (

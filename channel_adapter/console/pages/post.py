@@ -1,16 +1,18 @@
 """One post: what is really stored, its reactions, and editing and recalling it."""
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.charts import bar_chart
 from channel_adapter.console.content import FORMATS, Composed, preview
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded
+from channel_adapter.console.pages.webhooks import report_of
 from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 
@@ -138,16 +140,29 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
             reactors.append(each)
             if len(reactors) == REACTORS:
                 break
-    views = (await page.views([ref])).get(ref)
+    views, stores = (await page.views([ref])).get(ref), page.adapter.settings.database_url is not None
+    days = await _reaction_days(page, post) if stores and reactions is not None and reactions.total else []
     pinned = any(each.ref.seq == ref.seq for each in await page.pinned())
     return page.render(
-        "post.html", error=error, pinned=pinned, stores=page.adapter.settings.database_url is not None,
+        "post.html", error=error, pinned=pinned, stores=stores, days=days,
+        chart=bar_chart([number for _, number in days]), report=await report_of(page, post),
+        hours=page.adapter.settings.inbox.remember_hours,
         channel=channel, channel_name=channel.name, post=post, reactions=reactions,
         reactors=reactors, emoji=emoji, views=views, document=_document(post),
         edited=(await page.edits([post])).get(ref.seq),
         can_edit=page.adapter.can.edit_posts and Composed.of(post.parts) is not None,
-        can_copy=Composed.of(post.parts) is not None and page.adapter.settings.database_url is not None,
+        can_copy=Composed.of(post.parts) is not None and stores,
     )  # fmt: skip
+
+
+async def _reaction_days(page: View, post: Post) -> list[tuple[date, int]]:
+    """Return how many reactions were set on each day of UTC, from the first day to the last one."""
+    found = await page.adapter.reactions.by_day(_ref(page))
+    if not found:
+        return []
+    first = min([*found, *([post.published_at.date()] if post.published_at else [])])
+    days = [first + timedelta(days=offset) for offset in range((max(found) - first).days + 1)]
+    return [(day, found.get(day, 0)) for day in days]
 
 
 async def _confirm(page: View, reason: str = "", error: ChannelAdapterError | None = None) -> web.Response:

@@ -9,12 +9,14 @@ from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded_avatar
 from channel_adapter.domain.channel import CONTACT, Channel, ChannelProfile
-from channel_adapter.domain.reaction import PolicyKind, ReactionPolicy
+from channel_adapter.domain.reaction import BASIC, PolicyKind, ReactionPolicy
 from channel_adapter.domain.subscription import Subscriber
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
 from channel_adapter.mapping.content import excerpt
 
 CATEGORIES: Final = "categories"
+USUAL: Final = (*BASIC, "🔥", "🎉", "👏", "💯", "😍", "🤔", "✅", "👎")
+"""Emoji that the form offers as checkboxes."""
 FIELDS: Final = (*(each.name for each in fields(ChannelProfile)), CONTACT, CATEGORIES)
 
 
@@ -58,7 +60,8 @@ async def save(page: View) -> web.Response:
 async def set_policy(page: View) -> web.Response:
     """Set which reactions the channel accepts."""
     form = await page.form()
-    kind, emoji = str(form.get("policy", "")), str(form.get("emoji", "")).split()
+    kind, marked = str(form.get("policy", "")), [str(each) for each in form.getall("usual", [])]
+    emoji = list(dict.fromkeys([*marked, *str(form.get("emoji", "")).split()]))
     try:
         if kind not in set(PolicyKind):
             raise InvalidError(f"policy must be one of {', '.join(PolicyKind)}", field="policy")
@@ -115,11 +118,12 @@ async def _form(
         staff = await page.adapter.channels.staff(page.slug)
     except ChannelAdapterError as wrong:
         error = error or wrong
+    policy = policy or await page.adapter.reactions.policy(page.slug)
     return page.render(
         "settings.html", error=error, channel=channel, values=values, seen=await _values(page, channel),
         staff=staff, pinned=[(post, excerpt(post.parts)) for post in await page.pinned()],
         conflicts=conflicts or [], kinds=list(PolicyKind),
-        policy=policy or await page.adapter.reactions.policy(page.slug),
+        policy=policy, usual=USUAL, typed_emoji=[each for each in policy.emoji if each not in USUAL],
         has_organization=bool(own.organization_key), has_custom_data=bool(own.custom_data_keys),
         stores=page.adapter.settings.database_url is not None,
     )  # fmt: skip

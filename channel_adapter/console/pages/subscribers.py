@@ -4,17 +4,21 @@ import csv
 import io
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.charts import growth_chart
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.domain.insights import DayInsights
 from channel_adapter.domain.subscription import DONE, Notifications, Outcome, Role, Subscriber
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 
 PER_PAGE: Final = 100
+GROWTH_DAYS: Final = 30
+"""Days of the chart."""
 _CHOICES: Final = (Notifications.ALL, Notifications.MUTED, Notifications.OFF)
 
 
@@ -133,6 +137,7 @@ async def _show(
         if isinstance(failed, NotFoundError):
             raise
         error = error or failed
+    days = await _growth(page) if error is None and page.here == page.url("subscribers", slug=page.slug) else ()
     imports = await page.console.rows.imports(channel=channel.id) if page.may(AccessRole.ADMIN) else []
     return page.render(
         "subscribers.html", error=error, channel=channel, channel_name=channel.name, subscribers=shown,
@@ -140,7 +145,20 @@ async def _show(
         following=following, is_first="cursor" not in query, looked_up=looked_up, found=found, typed=typed,
         outcomes=[each for each in outcomes if each.kind not in DONE], choices=_CHOICES, imports=imports,
         can=page.adapter.can, stores=page.adapter.settings.database_url is not None,
+        days=days, chart=growth_chart(days),
     )  # fmt: skip
+
+
+async def _growth(page: View) -> tuple[DayInsights, ...]:
+    """Return the figures of the last days; none without a database, or if they cannot be read, which is logged."""
+    if page.adapter.settings.database_url is None:
+        return ()
+    since = (datetime.now(UTC) - timedelta(days=GROWTH_DAYS - 1)).date()
+    try:
+        return (await page.adapter.insights.channel(page.slug, since)).days
+    except ChannelAdapterError as error:
+        page.console.log_part_not_read("growth", error)
+        return ()
 
 
 async def _look_up(page: View, user: str) -> Notifications | None:

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.domain.post import Post
 from channel_adapter.errors import ChannelAdapterError, UnavailableError
 from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import InboxTable, ListedEvent
@@ -20,10 +22,22 @@ from channel_adapter.store.leases import Leases
 from channel_adapter.store.marks import DEAD, WAITING
 from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
 from channel_adapter.webhooks.modes import COMMANDS, REQUESTS
+from channel_adapter.webhooks.parse import published_key
 from channel_adapter.webhooks.trigger import Triggered, names_of_commands, trigger
 
 SHOWN: Final = 50
 _COUNTS: Final = ("received", "stored", "decided", "duplicates", "handled", "failed", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class PostReport:
+    """Whether a webhook reported a post: the state of its event and when it was received, or why neither is known.
+
+    `state` is that of an event, or absent: none has arrived; forgotten: it may have been deleted; no_receiver.
+    """
+
+    state: str
+    at: datetime | None = None
 
 
 async def show(page: View) -> web.Response:
@@ -58,17 +72,38 @@ async def send_sample(page: View) -> web.Response:
 
 async def dead_letters(page: View) -> int | None:
     """Return how many events have used up their attempts; None if no receiver has run on the database."""
-    async with _inbox(page) as inbox:
+    async with open_inbox(page) as inbox:
         if inbox is None:
             return None
         database, table = inbox
         return (await database.read(table.backlog, time.time())).dead
 
 
+async def report_of(page: View, post: Post) -> PostReport:
+    """Return whether a receiver on this database has stored the event of a published post."""
+    inbox_settings, ref = page.adapter.settings.inbox, page.adapter.backend.ids.post(post.ref)
+    key = published_key(page.adapter.settings.mode, replace(post, ref=ref))
+    try:
+        async with open_inbox(page) as inbox:
+            if inbox is None:
+                return PostReport("no_receiver")
+            database, table = inbox
+            row = await database.read(table.get, key) if key is not None else None
+    except ChannelAdapterError as error:
+        page.console.log_part_not_read("webhook", error)
+        return PostReport("no_receiver")
+    if row is not None:
+        return PostReport(row.state, datetime.fromtimestamp(row.received, UTC))
+    kept = timedelta(hours=inbox_settings.remember_hours)
+    now = datetime.fromtimestamp(page.adapter.clock.now(), UTC)
+    is_known = key is not None and post.published_at is not None and now - post.published_at < kept
+    return PostReport("absent" if is_known else "forgotten")
+
+
 async def _change(page: View, word: str) -> web.Response:
     form = await page.form()
     chosen = [str(key) for key in form.getall("key", [])]
-    async with _inbox(page) as inbox:
+    async with open_inbox(page) as inbox:
         if inbox is None:
             raise UnavailableError("no receiver has run on this database yet")
         database, table = inbox
@@ -97,7 +132,7 @@ async def _show(
     sent: Triggered | None = None,
 ) -> web.Response:
     values: dict[str, Any] = {"counts": {}, "waiting": 0, "dead": 0, "lag": 0.0, "letters": [], "commands": []}
-    async with _inbox(page) as inbox:
+    async with open_inbox(page) as inbox:
         if inbox is not None:
             database, table = inbox
             counts, by_state, oldest = await database.read(table.stats)
@@ -118,7 +153,7 @@ async def _show(
 
 
 @asynccontextmanager
-async def _inbox(page: View) -> AsyncIterator[tuple[Database, InboxTable] | None]:
+async def open_inbox(page: View) -> AsyncIterator[tuple[Database, InboxTable] | None]:
     """Open the database of the inbox and create nothing; None if there is no inbox to look into."""
     settings = page.adapter.settings
     if settings.inbox.kind == "memory":
