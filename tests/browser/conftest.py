@@ -5,6 +5,7 @@ run without it.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -31,10 +32,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 class Console(NamedTuple):
-    """A running console: its address with the one-time token, and without."""
+    """A running console: its address with the one-time token, and without; its database."""
 
     url: str
     process: subprocess.Popen[bytes]
+    database: Path
 
     @property
     def root(self) -> str:
@@ -47,7 +49,7 @@ def _started(folder: Path) -> Console:
     with (folder / "console.log").open("wb") as log:
         process = subprocess.Popen(
             [command, "console", "--demo", "--port", "0", "--ready-file", ready],
-            cwd=folder, stdout=subprocess.DEVNULL, stderr=log,
+            cwd=folder, env={**os.environ, "TMPDIR": str(folder)}, stdout=subprocess.DEVNULL, stderr=log,
         )  # fmt: skip
     end = time.monotonic() + START_SECONDS
     while not ready.exists() or not ready.read_text():
@@ -55,7 +57,8 @@ def _started(folder: Path) -> Console:
             process.kill()
             raise RuntimeError((folder / "console.log").read_text())
         time.sleep(0.05)
-    return Console(json.loads(ready.read_text())["url"], process)
+    (database,) = folder.glob("channel-adapter-demo-*/playground.db")
+    return Console(json.loads(ready.read_text())["url"], process, database)
 
 
 def _stopped(console: Console) -> None:

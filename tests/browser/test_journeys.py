@@ -1,7 +1,13 @@
 """Tasks of an operator in a real browser: sign in, create, publish, edit, import, delete."""
 
+import csv
 import io
+import json
 import re
+import sqlite3
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,6 +16,8 @@ import pytest
 from PIL import Image
 
 import channel_adapter
+from channel_adapter.webhooks.parse import parse
+from channel_adapter.webhooks.storage import channel_name, document_of, position_of
 from tests.browser.conftest import Console
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -54,6 +62,26 @@ def publish(page: Any, slug: str, text: str) -> str:
     page.get_by_role("radio").last.check()
     page.locator("textarea").first.fill(text)
     return published(page, slug)
+
+
+def store_dead_letter(console: Console) -> None:
+    """Store an event whose attempts are used up in the inbox of the console: no handler of the demo fails."""
+    command = "Group.CallbackAfterNewMemberJoin"
+    body = {
+        "CallbackCommand": command, "GroupId": "@TGS#_night_bus", "Type": "Community", "JoinType": "Apply",
+        "NewMemberList": [{"Member_Account": "reader_1"}], "EventTime": 1_736_000_000_000,
+    }  # fmt: skip
+    event = parse({"callbackcommand": command}, json.dumps(body).encode(), now=time.time())
+    at, number, key = position_of(event)
+    values = {
+        "key": key, "channel": channel_name(event), "at": at, "seq": number, "command": command, "state": "dead",
+        "body": document_of(event).decode(), "received": time.time(), "changed": time.time(), "due": 0.0,
+        "attempts": 5, "done": "", "reason": "ValueError: the handler failed",
+    }  # fmt: skip
+    with closing(sqlite3.connect(console.database)) as connection, connection:
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        connection.execute(f"INSERT INTO inbox_event ({names}) VALUES ({marks})", values)  # noqa: S608 - names above
 
 
 def test_sign_in_link_works_once(page: Any, console: Console, browser: Any, expect: Any) -> None:
@@ -171,21 +199,66 @@ def test_post_is_published_with_keyboard_only(page: Any, slug: str, expect: Any)
     expect(page.locator(".posts > li").first).to_contain_text("Typed on a keyboard.")
 
 
-def test_subscribers_are_imported_from_file(page: Any, slug: str, expect: Any, tmp_path: Path) -> None:
-    lines = [f"reader_{number:03}" for number in range(1, 101)] + ["no such account", "x" * 40]
+def test_subscribers_are_imported_from_file_with_broken_lines(
+    page: Any, slug: str, expect: Any, tmp_path: Path, pictures: Path
+) -> None:
+    unusable = ["x" * length for length in range(33, 40)]
+    lines = [f"reader_{number}" for number in range(1, 101)]
+    for place, line in enumerate([*unusable, "no such account"], 1):
+        lines.insert(place * 12, line)
     source = tmp_path / "readers.csv"
     source.write_text("\n".join(["user", *lines]))
     page.goto(f"/c/{slug}/imports")
     page.locator("input[type=file]").set_input_files(source)
     page.get_by_role("button", name="Check the file").click()
-    expect(page.locator("main")).to_contain_text("reader_001")
+    main = page.locator("main")
+    expect(main).to_contain_text("reader_20")
+    expect(main.get_by_role("heading", name="7 lines cannot be used")).to_be_visible()
+    page.screenshot(path=pictures / "import-checked.jpg", full_page=True, type="jpeg")
     page.get_by_role("button", name="Start").click()
-    expect(page.locator("main")).to_contain_text("100", timeout=30_000)
-    link = page.locator("a[href$='failed.csv']")
-    expect(link).to_be_visible(timeout=30_000)
+    expect(main).to_contain_text("done: 101 of 101 users")
+    expect(main).to_contain_text("added: 100")
+    page.screenshot(path=pictures / "import-done.jpg", full_page=True, type="jpeg")
     with page.expect_download() as download:
-        link.click()
-    assert "x" * 40 in Path(download.value.path()).read_text()
+        page.get_by_role("link", name="Download what failed").click()
+    with Path(download.value.path()).open(newline="") as file:
+        failed = list(csv.DictReader(file))
+    assert [(row["line"], row["user"], row["outcome"]) for row in failed] == [
+        *((str(place * 12 + 2), line, "unusable") for place, line in enumerate(unusable, 1)),
+        ("98", "no such account", "not_found"),
+    ]
+
+
+def test_scheduled_post_appears_as_published_when_it_is_due(page: Any, slug: str, expect: Any) -> None:
+    page.goto(f"/c/{slug}/compose")
+    page.get_by_role("radio").last.check()
+    page.locator("textarea").first.fill("On time.")
+    page.locator("summary").filter(has_text="Schedule").click()
+    at = datetime.now(UTC) + timedelta(minutes=2)
+    page.get_by_label("Date and time").fill(at.strftime("%Y-%m-%dT%H:%M"))
+    page.get_by_label("Time zone").fill("UTC")
+    page.get_by_role("button", name="Schedule the post").click()
+    post = page.locator("main .posts > li").filter(has_text="On time.")
+    expect(post.locator("strong")).to_have_text("scheduled")
+    for _ in range(2):
+        page.request.post("/play/switches", form={"step": "minute"}, headers={"Sec-Fetch-Site": "same-origin"})
+    end = time.monotonic() + 20
+    while not post.locator("strong").filter(has_text="published").count():
+        assert time.monotonic() < end
+        page.goto("/schedule?ended=1")
+    post.get_by_role("link", name="#").click()
+    expect(page.locator("main article")).to_contain_text("On time.")
+
+
+def test_dead_letter_is_shown_and_retried(page: Any, console: Console, expect: Any) -> None:
+    store_dead_letter(console)
+    page.goto("/webhooks")
+    row = page.get_by_role("row").filter(has_text="the handler failed")
+    row.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Retry the chosen ones").click()
+    expect(page.get_by_role("status")).to_have_text("Given new attempts: 1.")
+    page.reload()
+    expect(page.locator("main")).to_contain_text("None: every event was handled.")
 
 
 def test_client_receives_post_with_image_and_reacts(page: Any, console: Console, expect: Any, pictures: Path) -> None:

@@ -68,6 +68,11 @@ async def test_reactions_are_added_changed_and_removed(scene: Scene) -> None:
         (user, "🙏") for user in sorted([ONE, TWO, THREE])
     ]
     assert not [each async for each in reactions.reactors(scene.ref, "👍")]
+    if scene.stored:
+        assert sum((await reactions.by_day(scene.ref)).values()) == 3
+    else:
+        with pytest.raises(ConfigurationError):
+            await reactions.by_day(scene.ref)
     assert await reactions.unreact(scene.ref, TWO)
     assert not await reactions.unreact(scene.ref, TWO)
     assert not await reactions.unreact(scene.ref, ONE, "👍")

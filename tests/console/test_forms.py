@@ -47,7 +47,12 @@ async def test_reaction_policy_is_set_by_name_or_list(browser: Browser, served: 
     place = f"/c/{SLUG}/policy"
     assert (await browser.submit(SETTINGS, place, policy="some", emoji="👍 🚢")).status == 303
     assert (await served.adapter.reactions.policy(SLUG)).allowed == ("👍", "🚢")
-    assert (await browser.submit(SETTINGS, place, policy="some", emoji="")).status == 422
+    assert (await browser.submit(SETTINGS, place, policy="some", usual="🔥", emoji="🚢")).status == 303
+    assert (await served.adapter.reactions.policy(SLUG)).allowed == ("🔥", "🚢")
+    page = await browser.get(SETTINGS)
+    assert (page.form(place)["usual"], page.form(place)["emoji"]) == ("🔥", "🚢")
+    assert page.text.count("checked") == 1
+    assert (await browser.post(place, {"policy": "some", "emoji": ""})).status == 422
     assert (await browser.submit(SETTINGS, place, policy="some", emoji="<b>")).status == 422
     assert (await browser.submit(SETTINGS, place, policy="none")).status == 303
     assert (await served.adapter.reactions.policy(SLUG)).allowed == ()
@@ -194,6 +199,7 @@ async def test_doctor_shows_checks_and_finishes_interrupted_creation(browser: Br
     page = await browser.get("/doctor")
     assert '<th scope="row">service</th>' in page.text
     assert "half_made: every subscriber can post" in page.text
+    assert re.search("<code>group_open_http_svc/create_group</code></th><td>2</td>\n<td>none</td>", page.text)
     repaired = await browser.submit("/doctor")
     assert (repaired.status, "half_made: posting is closed" in repaired.text) == (200, True)
     assert (await served.adapter.channels.get("half_made")).complete
@@ -358,11 +364,34 @@ async def test_insights_show_views_after_scan_and_are_downloaded(stored: Served)
     assert "<polyline" in page
     for shown in (f"/c/{SLUG}", POST):
         assert "1 view (25%), <abbr" in (await browser.get(shown)).text
+    assert f"{datetime.now(UTC):%H}:00–" in page
+    assert "<td>1</td><td>1</td><td>0</td>" in page, "one post in its hour, with one view"
+    subscribers = (await browser.get(SUBSCRIBERS)).text
+    assert "<polyline" in subscribers
+    assert "<polyline" not in (await browser.get(f"{SUBSCRIBERS}?user=reader_1")).text
     csv = (await browser.get(f"{place}.csv?days=7")).text.splitlines()
     assert csv[0] == "day,subscribers,joins,leaves,posts"
     assert len(csv) == 2, "the channel was created today"
     found = json.loads((await browser.get(f"{place}.json")).text)
     assert (found["posts"][0]["views"], found["subscribers"]) == (1, 4)
+
+
+async def test_post_shows_whether_its_webhook_came_and_reactions_by_day(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.posts.publish(SLUG, Text("No receiver"))
+    assert "no receiver stores its events here" in (await browser.get(POST)).text
+    async with serve(stored.adapter) as (_, url):
+        assert "no event of it has arrived" in (await browser.get(POST)).text
+        stored.stub.webhooks.settings = CallbackSettings(url=url)
+        second = await stored.adapter.posts.publish(SLUG, Text("Reported"))
+        deadline = time.monotonic() + 30
+        while "reported and handled" not in (await browser.get(f"/c/{SLUG}/p/2")).text:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+    await stored.adapter.reactions.react(second.ref, OWNER, "👍")
+    page = (await browser.get(f"/c/{SLUG}/p/2")).text
+    assert f'<th scope="row">{datetime.now(UTC).date()}</th><td>1</td>' in page
+    assert "<rect" in page
 
 
 async def test_invitation_is_shown_once_and_revoked(stored: Served) -> None:

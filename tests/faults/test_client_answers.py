@@ -10,7 +10,7 @@ import pytest
 
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, CREATE_GROUP, GET_GROUP_INFO, SEND_GROUP_MSG
-from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
+from channel_adapter.tencent.client import Attempt, CallFailed, CommandUsage, TencentClient, Timeouts
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.transport import Transport
@@ -234,8 +234,23 @@ async def test_frequency_code_waits_a_second_and_reduces_the_rate(
         full = limiter.rate(GET_GROUP_INFO)
         await client.call(GET_GROUP_INFO, READ)
     assert 1.2 <= clock.waits[0] <= 1.5
+    assert client.call_rates() == [CommandUsage(GET_GROUP_INFO.path, 2, full / 2, reduced=True)]
     assert limiter.rate(GET_GROUP_INFO) == full / 2
     assert limiter.rate(ADD_GROUP_MEMBER) == full
+
+
+async def test_call_rates_count_the_calls_of_the_last_minute(script: Script, clock: FakeClock) -> None:
+    script.then(FOUND, FOUND, FOUND)
+    found = []
+    async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock)) as client:
+        for pause in (0.0, 30.0, 31.0):
+            clock.elapsed += pause
+            await client.call(GET_GROUP_INFO, READ)
+            found += client.call_rates()
+        clock.elapsed += 600.0
+        found += client.call_rates()
+    assert [each.last_minute for each in found] == [1, 2, 2, 0]
+    assert {(each.limit, each.reduced) for each in found} == {(GET_GROUP_INFO.calls_per_second, False)}
 
 
 async def test_group_rate_limit_causes_a_wait_and_no_rate_reduction(script: Script, clock: FakeClock) -> None:

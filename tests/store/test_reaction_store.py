@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,12 @@ async def test_posts_with_unchanged_reactions_are_removed_in_batches(store: Reac
     assert [await store.remove_unchanged(50.0) for _ in range(3)] == [200, 100, 0]
     left = await store.get_many([*old, pending, fresh], ANN)
     assert set(left) == {pending, fresh}
+
+
+async def test_reactions_are_counted_by_day(store: ReactionStore) -> None:
+    midnight = 20_000 * 86_400.0
+    post = PostRef(NEWS, 1)
+    for number, at in enumerate([midnight - 0.25, midnight, midnight + 86_399.75, midnight + 86_400.0]):
+        await store.apply([ReactionCommand(post, UserId(f"user_{number}"), "👍")], at)
+    await store.apply([ReactionCommand(PostRef(NEWS, 2), ANN, "👍")], midnight)
+    assert await store.by_day(post) == {date(2024, 10, 3): 1, date(2024, 10, 4): 2, date(2024, 10, 5): 1}

@@ -1,14 +1,19 @@
 """Parsed webhook requests: refusals, equal events, and order."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.mode import Mode
+from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before
-from channel_adapter.webhooks.parse import DEPTH, WebhookEvent, parse
+from channel_adapter.webhooks.parse import DEPTH, WebhookEvent, parse, published_key
 from channel_adapter.webhooks.verify import Reason, RequestRefused
 
 NOW = 1_736_000_000.5
@@ -139,6 +144,29 @@ SAME = [
 @pytest.mark.parametrize(("command", "one", "other"), SAME)
 def test_repeated_event_has_the_same_dedupe_key(command: str, one: dict[str, Any], other: dict[str, Any]) -> None:
     assert take(command, **one).dedupe_key == take(command, now=NOW + 5, **other).dedupe_key
+
+
+@pytest.mark.parametrize(
+    ("mode", "command", "ref", "body"),
+    [
+        (
+            Mode.COMMUNITY, POSTED, PostRef(ChannelId(GROUP), 18),
+            {"GroupId": GROUP, "MsgSeq": 18, "MsgTime": 1736000000, "Random": 7},
+        ),
+        (
+            Mode.OFFICIAL, "OfficialAccount.CallbackAfterSendMsg", PostRef(ChannelId("@TOA#_g"), 3, "41_1_1736000000"),
+            {"Official_Account": "@TOA#_g", "MsgKey": "41_1_1736000000", "MsgTime": 1736000000},
+        ),
+    ],
+)  # fmt: skip
+def test_key_of_a_published_post_equals_that_of_its_event(
+    mode: Mode, command: str, ref: PostRef, body: dict[str, Any]
+) -> None:
+    at = datetime.fromtimestamp(1736000000, UTC)
+    post = Post(ref=ref, author=None, published_at=at, parts=(), dedupe=7)
+    assert published_key(mode, post) == take(command, **body, EventTime=5).dedupe_key
+    unknown = replace(post, ref=PostRef(ref.channel, ref.seq), dedupe=None)
+    assert published_key(mode, unknown) is None
 
 
 LOST = "Group.CallbackSendMsgException"
