@@ -18,6 +18,7 @@ from channel_adapter import Settings, SyncChannelAdapter, Text
 from channel_adapter.cli.main import COMMANDS, main
 from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.server import StubServer
+from tests.readme.forked_commands import program
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "channel_adapter"
@@ -216,10 +217,27 @@ def harbour_news(stub: StubServer) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield a path for shells on which `channel-adapter` starts quickly."""
+    installed = f"{SCRIPTS}:{os.environ['PATH']}"
+    if not hasattr(os, "pidfd_open"):
+        yield installed
+        return
+    folder = tmp_path_factory.mktemp("programs")
+    address = folder / "socket"
+    with subprocess.Popen([sys.executable, "-m", "tests.readme.forked_commands", address], cwd=ROOT) as server:
+        while not address.exists():
+            assert server.poll() is None
+            time.sleep(0.02)
+        yield f"{program(folder, address)}:{installed}"
+        server.terminate()
+
+
 @pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
-def test_shell_blocks_run(block: str, stub: StubServer, tmp_path: Path) -> None:
+def test_shell_blocks_run(block: str, programs: str, stub: StubServer, tmp_path: Path) -> None:
     """Run a block unchanged in a shell; a server that it leaves running is ended with the shell."""
-    environment = os.environ | {"PATH": f"{SCRIPTS}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path)}
+    environment = os.environ | {"PATH": programs, "PYTHONPATH": str(tmp_path)}
     for module in blocks("python"):
         if name := re.match(r"# (\w+\.py)\n", module):
             (tmp_path / name[1]).write_text(module, encoding="utf-8")
