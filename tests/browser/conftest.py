@@ -109,6 +109,15 @@ def signed_in(browser: Any, console: Console) -> dict[str, Any]:
     return state
 
 
+def narrowest_width(page: Any) -> float:
+    """Return the width of the content in a window of 320 px: more than that scrolls sideways."""
+    page.set_viewport_size({"width": 320, "height": 700})
+    protocol = page.context.new_cdp_session(page)
+    metrics = protocol.send("Page.getLayoutMetrics")
+    protocol.detach()
+    return float(metrics["cssContentSize"]["width"])
+
+
 class Findings(list[str]):
     """Reports in the browser's console: errors of pages, failed resources, and violations of the policy.
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from channel_adapter.console.app import TABLE
+from tests.browser.conftest import narrowest_width
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -49,8 +50,4 @@ def test_every_page_is_translated_accessible_and_narrow(
     page.screenshot(path=pictures / f"{name}-{language}.jpg", full_page=True, type="jpeg")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
-    page.set_viewport_size({"width": 320, "height": 700})
-    protocol = page.context.new_cdp_session(page)
-    metrics = protocol.send("Page.getLayoutMetrics")
-    protocol.detach()
-    assert metrics["cssContentSize"]["width"] <= 320
+    assert narrowest_width(page) <= 320

@@ -18,7 +18,7 @@ from PIL import Image
 import channel_adapter
 from channel_adapter.webhooks.parse import parse
 from channel_adapter.webhooks.storage import channel_name, document_of, position_of
-from tests.browser.conftest import Console
+from tests.browser.conftest import Console, narrowest_width
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -96,11 +96,19 @@ def test_sign_in_link_works_once(page: Any, console: Console, browser: Any, expe
 
 
 @pytest.mark.parametrize("context_options", [{}, {"java_script_enabled": False}], ids=["script", "no-script"])
-def test_channel_is_created_updated_and_deleted(page: Any, expect: Any) -> None:
+def test_channel_is_created_updated_and_deleted(
+    page: Any, console: Console, expect: Any, context_options: dict[str, Any]
+) -> None:
     slug = create_channel(page)
     page.goto(f"/c/{slug}/settings")
     page.get_by_label("Description").fill("About journeys.")
+    page.get_by_label("Upload an avatar").set_input_files(HARBOUR)
+    avatar, stored = page.get_by_label("Avatar address"), re.compile(f"^{console.root}/media/")
+    if context_options.get("java_script_enabled", True):
+        expect(avatar).to_have_value(stored)
     page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    expect(avatar).to_have_value(stored)
     page.goto(f"/c/{slug}")
     expect(page.locator("main")).to_contain_text("About journeys.")
     page.goto(f"/c/{slug}/settings")
@@ -215,6 +223,8 @@ def test_subscribers_are_imported_from_file_with_broken_lines(
     expect(main).to_contain_text("reader_20")
     expect(main.get_by_role("heading", name="7 lines cannot be used")).to_be_visible()
     page.screenshot(path=pictures / "import-checked.jpg", full_page=True, type="jpeg")
+    assert narrowest_width(page) <= 320
+    page.set_viewport_size({"width": 1200, "height": 900})
     page.get_by_role("button", name="Start").click()
     expect(main).to_contain_text("done: 101 of 101 users")
     expect(main).to_contain_text("added: 100")

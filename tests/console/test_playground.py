@@ -89,6 +89,19 @@ async def test_client_follows_reads_reacts_mutes_and_leaves(browser: Browser, pl
     assert await playground.adapter.subscriptions.count("harbor_news") == 1
 
 
+async def test_post_shows_reactions_by_day(browser: Browser, playground: Playground) -> None:
+    ref = PostRef.parse("harbor_news/1")
+    first = playground.now.date()
+    await playground.adapter.reactions.react(ref, "reader_1", "👍")
+    assert "<rect" not in (await browser.get("/c/harbor_news/p/1")).text, "a chart of one day"
+    playground.go_forward("day")
+    await playground.adapter.reactions.react(ref, "editor_7", "🙏")
+    page = (await browser.get("/c/harbor_news/p/1")).text
+    assert page.count("<rect") == 2
+    for day in (first, first + timedelta(days=1)):
+        assert f'<th scope="row">{day}</th><td>1</td>' in page
+
+
 async def test_offline_client_shows_earlier_state(browser: Browser, playground: Playground) -> None:
     assert "Offline" in await press(browser, 0, "offline")
     await playground.adapter.posts.publish("harbor_news", Text("Second"))
