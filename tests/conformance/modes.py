@@ -44,7 +44,7 @@ PARTS: Final[dict[str, type]] = {
 
 _METHODS: Final[dict[Verdict, dict[str, str]]] = {
     "works": {
-        "": "aclose call can doctor export_channel open run_jobs",
+        "": "aclose call call_rates can doctor export_channel open run_jobs",
         "accounts": "add add_stream check",
         "channels": "adopt all block blocked create delete exists finish forget get get_many resume staff subscribed"
         " suspend unblock unverify update verify",
