@@ -152,6 +152,7 @@ class PublishingStore:
         self._database = store.database
         self._capacity = capacity
         self._lease_seconds = lease_seconds
+        self._fact = f"{_DISPLAY} {store.prefix}".rstrip()
 
     async def claim(self, limit: int, here: float) -> tuple[list[Claim], float | None]:
         """Claim posts with something to publish; return them, and in how many seconds the next one is due.
@@ -177,7 +178,7 @@ class PublishingStore:
 
     async def display(self) -> DisplayStatus:
         """Return the display mode that is stored for the app."""
-        return (await self._database.read(_stored_display))[1]
+        return (await self._database.read(self._stored_display))[1]
 
     async def set_display(
         self, status: DisplayStatus, here: float, *, setting: DisplayMode | None, retry_posts: bool = False
@@ -195,13 +196,13 @@ class PublishingStore:
 
         After a change to the automatic setting the mode is unknown.
         """
-        stored, _ = await self._database.read(_stored_display)
+        stored, _ = await self._database.read(self._stored_display)
         if stored != (setting or _AUTO):
             await self._database.write(self._apply_setting, setting, here)
 
     def _claim_due(self, connection: Connection, limit: int, here: float) -> tuple[list[Claim], float | None]:
         now = self._database.time(connection, here)
-        pending = and_(POSTS.c.version != POSTS.c.published, ~leases.live(LEASE, literal(now)))
+        pending = and_(self._store.own, POSTS.c.version != POSTS.c.published, ~leases.live(LEASE, literal(now)))
         due = or_(POSTS.c.due <= now, POSTS.c.due > now + _MAX_PAUSE)
         query = select(POSTS).where(pending, due).order_by(POSTS.c.due).limit(limit)
         rows = connection.execute(query.with_for_update(of=POSTS, skip_locked=True)).all()
@@ -213,7 +214,7 @@ class PublishingStore:
         lease = Leases(self._database, owner, seconds=self._lease_seconds)
         refs = [PostRef(ChannelId(row.channel), row.post) for row in rows]
         acquired = lease.acquire(connection, [lease_of(ref) for ref in refs], here)
-        app = _stored_display(connection)[1].mode
+        app = self._stored_display(connection)[1].mode
         mine = {ref: row for ref, row in zip(refs, rows, strict=True) if lease_of(ref) in acquired}
         modes = {ref: DisplayMode.STORE if row.store_only else app for ref, row in mine.items()}
         plans = self._plans(connection, {ref: (modes[ref], row.in_custom_data) for ref, row in mine.items()})
@@ -228,7 +229,7 @@ class PublishingStore:
         if not lease.acquire(connection, [lease_of(ref)], here):
             return None
         row = connection.execute(select(POSTS).where(at(POSTS, ref))).one()
-        mode = DisplayMode.STORE if row.store_only else _stored_display(connection)[1].mode
+        mode = DisplayMode.STORE if row.store_only else self._stored_display(connection)[1].mode
         return Claim(ref, owner, row.version, mode, row.failures, PublishingPlan(complete=False))
 
     def _finish(self, connection: Connection, results: Sequence[ClaimResult], here: float) -> list[bool]:
@@ -253,7 +254,7 @@ class PublishingStore:
         return kept
 
     def _apply_setting(self, connection: Connection, setting: DisplayMode | None, here: float) -> None:
-        stored, _ = _stored_display(connection)
+        stored, _ = self._stored_display(connection)
         if stored != (setting or _AUTO):
             reason = f"reactions.display = {setting}" if setting else ""
             status = DisplayStatus(setting, reason, datetime.fromtimestamp(here, UTC) if setting else None)
@@ -267,7 +268,7 @@ class PublishingStore:
         setting: DisplayMode | None,
         retry_posts: bool,
     ) -> None:
-        before = _stored_display(connection)[1].mode
+        before = self._stored_display(connection)[1].mode
         everywhere = (before or DisplayMode.EXTENSIONS) is not (status.mode or DisplayMode.EXTENSIONS)
         if everywhere or retry_posts:
             self._write_again(connection, here, everywhere=everywhere)
@@ -279,11 +280,26 @@ class PublishingStore:
                 "checked_at": status.checked_at.timestamp() if status.checked_at else None,
             }
         )
-        upsert = self._database.insert(FACTS).values(name=_DISPLAY, value=value)
+        upsert = self._database.insert(FACTS).values(name=self._fact, value=value)
         connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
+    def _stored_display(self, connection: Connection) -> tuple[str | None, DisplayStatus]:
+        """Return the setting with which the display mode was stored, None if none is, and the mode."""
+        text = connection.scalar(select(FACTS.c.value).where(FACTS.c.name == self._fact))
+        if text is None:
+            return None, DisplayStatus()
+        stored = json.loads(text)
+        mode, checked_at = stored["mode"], stored["checked_at"]
+        return stored["setting"], DisplayStatus(
+            DisplayMode(mode) if mode else None,
+            stored["reason"],
+            datetime.fromtimestamp(checked_at, UTC) if checked_at else None,
+        )
+
     def _write_again(self, connection: Connection, here: float, *, everywhere: bool) -> None:
-        these = and_(~POSTS.c.dropped, true() if everywhere else or_(POSTS.c.store_only, POSTS.c.failures > 0))
+        these = and_(
+            self._store.own, ~POSTS.c.dropped, true() if everywhere else or_(POSTS.c.store_only, POSTS.c.failures > 0)
+        )
         names = select(LEASE).where(these)
         connection.execute(update(leases.LEASES).where(leases.LEASES.c.name.in_(names)).values(owner=None))
         paused = and_(POSTS.c.failures > 0, ~leases.live(LEASE, self._database.now(here)))
@@ -398,20 +414,6 @@ class PublishingStore:
 
 
 _AUTO: Final = "auto"
-
-
-def _stored_display(connection: Connection) -> tuple[str | None, DisplayStatus]:
-    """Return the setting with which the display mode was stored, None if none is, and the mode."""
-    text = connection.scalar(select(FACTS.c.value).where(FACTS.c.name == _DISPLAY))
-    if text is None:
-        return None, DisplayStatus()
-    stored = json.loads(text)
-    mode, checked_at = stored["mode"], stored["checked_at"]
-    return stored["setting"], DisplayStatus(
-        DisplayMode(mode) if mode else None,
-        stored["reason"],
-        datetime.fromtimestamp(checked_at, UTC) if checked_at else None,
-    )
 
 
 def _row(ref: PostRef) -> dict[str, Any]:

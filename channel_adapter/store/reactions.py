@@ -174,11 +174,14 @@ Key = tuple[PostRef, UserId]
 class ReactionStore:
     """The reactions of one app. `max_per_user` is how many reactions a user may have on a post.
 
-    Methods raise what Database raises; then nothing was counted.
+    `own` is the condition for posts of channels whose ids begin with `prefix`: adapters of the other mode, which may
+    use the same database, publish the others. Methods raise what Database raises; then nothing was counted.
     """
 
-    def __init__(self, database: Database, app: int, *, max_per_user: int) -> None:
+    def __init__(self, database: Database, app: int, *, max_per_user: int, prefix: str = "") -> None:
         self.database = database
+        self.prefix = prefix
+        self.own: ColumnElement[bool] = POSTS.c.channel.startswith(prefix, autoescape=True) if prefix else true()
         self._app = app
         self._max_per_user = max_per_user
         touch = database.insert(POSTS).values(
@@ -394,7 +397,7 @@ class ReactionStore:
     async def pending(self, *, failing: bool = True) -> int:
         """Return how many posts have counts to publish; without `failing` those that failed last are left out."""
         query = select(func.count()).select_from(POSTS).where(POSTS.c.version != POSTS.c.published)
-        query = query.where(true() if failing else POSTS.c.failures == 0)
+        query = query.where(self.own, true() if failing else POSTS.c.failures == 0)
         return await self.database.read(lambda connection: connection.scalar(query) or 0)
 
 

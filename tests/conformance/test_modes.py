@@ -355,6 +355,22 @@ async def test_id_of_channel_in_official_mode_is_refused_in_community_mode(setti
         await setting.adapter.channels.get("@TOA#_tides")
 
 
+async def test_reactions_of_both_modes_in_one_database_are_published_apart(world: World) -> None:
+    community = world.adapter.settings.model_copy(update={"mode": Mode.COMMUNITY})
+    async with ChannelAdapter.open(community) as other:
+        await other.channels.create(slug="tides", name="Tides", owner=OWNER)
+        await other.subscriptions.subscribe("tides", [ANN, BEN], assign=False)
+        post = await other.posts.publish("tides", Text("high tide"))
+        await world.adapter.reactions.react(world.post.ref, ANN, "👍")
+        await other.reactions.react(post.ref, BEN, "🎉")
+        for adapter in (other, world.adapter):
+            assert await adapter.reactions.flush()
+        assert (await world.adapter.reactions.get(world.post.ref)).counts == {"👍": 1}
+        assert (await other.reactions.get(post.ref)).counts == {"🎉": 1}
+        calls = [call.body["GroupId"] for call in world.server.log.calls("group_set_key_values")]
+        assert set(calls) == {"@TGS#_tides"}
+
+
 async def test_stored_posts_and_invitations_of_other_mode_are_refused_unchanged(world: World) -> None:
     """Adapters of both modes may share a database; an id of a stored object is used in its own mode alone."""
     late = datetime.now(UTC) + timedelta(days=1)

@@ -222,7 +222,7 @@ async def open_reaction_store(
     Raises ConfigurationError for a database of another app or version, and UnavailableError.
     """
     database = Database.shared(database_url)
-    store = ReactionStore(database, app, max_per_user=options.max_per_user)
+    store = ReactionStore(database, app, max_per_user=options.max_per_user, prefix=backend.ids.prefix)
     carrier = backend.reactions
     capacity = carrier.capacity or _NOTHING
     claims = PublishingStore(store, capacity, lease_seconds=LEASE_SECONDS)
