@@ -394,7 +394,8 @@ class _SyncInvites:
     def revoke(self, invitation: str) -> bool:
         """Revoke an invitation by its id or its code; return False if it was revoked before.
 
-        Users who have subscribed with it stay subscribed. Raises NotFoundError.
+        Users who have subscribed with it stay subscribed. Raises NotFoundError, and InvalidError for one to a channel
+        of the other mode.
         """
 
 class _SyncDirectory:

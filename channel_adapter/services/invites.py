@@ -143,12 +143,16 @@ class Invites:
     async def revoke(self, invitation: str) -> bool:
         """Revoke an invitation by its id or its code; return False if it was revoked before.
 
-        Users who have subscribed with it stay subscribed. Raises NotFoundError.
+        Users who have subscribed with it stay subscribed. Raises NotFoundError, and InvalidError for one to a channel
+        of the other mode.
         """
         rows, name = self._stored(), require_text(invitation, "invitation", empty=False)
-        revoked = None
+        found = revoked = None
         if _CODE.fullmatch(name) or _ID.fullmatch(name):
-            revoked = await rows.revoke(_hash(name) if _CODE.fullmatch(name) else name, self._clock.now())
+            found = await rows.find(_hash(name) if _CODE.fullmatch(name) else name, self._clock.now())
+        if found is not None:
+            self._backend.ids.channel(found.invitation.channel)
+            revoked = await rows.revoke(found.invitation.id, self._clock.now())
         if revoked is None:
             raise NotFoundError("there is no such invitation", field="invitation")
         return revoked
@@ -156,7 +160,7 @@ class Invites:
     def list(self, channel: str | None = None) -> AsyncIterator[Invitation]:
         """Yield the invitations of a channel, or of all channels, by id, without codes and links."""
         wanted = None if channel is None else self._backend.ids.channel(channel)
-        return self._stored().all(wanted, self._clock.now())
+        return self._stored().all(wanted, self._backend.ids.prefix, self._clock.now())
 
     def qr(self, invitation: Invitation, *, scale: int = 8) -> str:
         """Return an SVG image with the QR code of an invitation that was just created: its link, or else its code.

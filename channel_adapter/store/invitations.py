@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     delete,
     func,
+    or_,
     select,
     update,
 )
@@ -95,20 +96,20 @@ class InvitationRows:
         }
         await self._database.execute(self._database.insert(_INVITATIONS).values(row))
 
-    async def find(self, code_hash: str, here: float) -> KeptInvitation | None:
-        """Return the invitation with a code."""
+    async def find(self, name: str, here: float) -> KeptInvitation | None:
+        """Return an invitation by its id or the hash of its code."""
         await self._database.prepare(SCHEMA)
-        found = await self._database.read(self._read, _INVITATIONS.c.code_hash == code_hash, here)
+        found = await self._database.read(self._read, _is_named(name), here)
         return found[0] if found else None
 
-    async def all(self, channel: ChannelId | None, here: float) -> AsyncIterator[Invitation]:
-        """Yield the invitations of a channel, or of all, by id."""
+    async def all(self, channel: ChannelId | None, prefix: str, here: float) -> AsyncIterator[Invitation]:
+        """Yield the invitations of a channel, or of all channels whose ids begin with `prefix`, by id."""
         await self._database.prepare(SCHEMA)
 
         async def fetch(after: str) -> Page[Invitation, str]:
-            wanted = _INVITATIONS.c.id > after
-            if channel is not None:
-                wanted = and_(wanted, _INVITATIONS.c.channel == channel)
+            column = _INVITATIONS.c.channel
+            own = column.startswith(prefix, autoescape=True) if channel is None else column == channel
+            wanted = and_(_INVITATIONS.c.id > after, own)
             rows = [row.invitation for row in await self._database.read(self._read, wanted, here)]
             return Page(rows, rows[-1].id if len(rows) == _PER_PAGE else None)
 
@@ -116,10 +117,10 @@ class InvitationRows:
             for invitation in page:
                 yield invitation
 
-    async def revoke(self, name: str, here: float) -> bool | None:
-        """Revoke an invitation by its id or the hash of its code; return False if it was, None if there is none."""
+    async def revoke(self, invitation: str, here: float) -> bool | None:
+        """Revoke an invitation by its id; return False if it was revoked before, None if there is none."""
         await self._database.prepare(SCHEMA)
-        named = (_INVITATIONS.c.id == name) | (_INVITATIONS.c.code_hash == name)
+        named = _INVITATIONS.c.id == invitation
 
         def transaction(connection: Connection) -> bool | None:
             now = self._database.time(connection, here)
@@ -230,6 +231,10 @@ class InvitationRows:
         for each, user in connection.execute(late):
             overdue[each].append(UserId(user))
         return [KeptInvitation(_invitation(row, counts.get(row.id, 0), now), tuple(overdue[row.id])) for row in rows]
+
+
+def _is_named(name: str) -> ColumnElement[bool]:
+    return or_(_INVITATIONS.c.id == name, _INVITATIONS.c.code_hash == name)
 
 
 def _uses(connection: Connection, invitation: str, users: Sequence[UserId]) -> tuple[set[UserId], int, int]:

@@ -17,6 +17,7 @@ from channel_adapter import (
     ChannelId,
     ConfigurationError,
     InvalidError,
+    InvitationState,
     MessageRef,
     NotFoundError,
     OutcomeKind,
@@ -384,6 +385,7 @@ async def test_stored_posts_and_invitations_of_other_mode_are_refused_unchanged(
             posts.reschedule(post.id, late), posts.acknowledge([post.id]), posts.get_draft(draft.id),
             posts.publish_draft(draft.id), posts.discard_draft(draft.id), posts.publish_draft(post.id),
             posts.draft("@TGS#_tides", Text("x"), replace=draft.id), other.invites.accept(invitation.code, user=ANN),
+            other.invites.revoke(invitation.id), other.invites.revoke(invitation.code),
         ]  # fmt: skip
         await other.channels.create(slug="tides", name="Tides", owner=OWNER)
         for act in acts:
@@ -392,5 +394,7 @@ async def test_stored_posts_and_invitations_of_other_mode_are_refused_unchanged(
             assert refused.value.field == "channel"
         assert [each async for each in posts.scheduled()] == []
         assert [each async for each in posts.drafts()] == []
+        assert [each async for each in other.invites.list()] == []
     assert await world.adapter.posts.get_scheduled(post.id) == post
     assert [each async for each in world.adapter.posts.drafts()] == [draft]
+    assert [each.state async for each in world.adapter.invites.list()] == [InvitationState.OPEN]
