@@ -7,10 +7,13 @@ from enum import StrEnum
 from typing import Final
 
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Content, PostRef
 
 LATE_SECONDS: Final = 120.0
 """A post that is published later than this after its time is reported as late."""
+SCHEDULE_JOBS: Final[Mapping[Mode, str]] = {Mode.COMMUNITY: "schedule", Mode.OFFICIAL: "schedule_official"}
+"""The kinds of the jobs that publish scheduled posts: a process runs those of its mode."""
 
 
 class ScheduleState(StrEnum):

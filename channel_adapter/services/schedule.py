@@ -19,7 +19,14 @@ from channel_adapter.config.extras import is_installed, needs_store, require_dur
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content, PostPreview, PostRef
-from channel_adapter.domain.schedule import LATE_SECONDS, SavedDraft, ScheduledPost, ScheduleState, ScheduleStatus
+from channel_adapter.domain.schedule import (
+    LATE_SECONDS,
+    SCHEDULE_JOBS,
+    SavedDraft,
+    ScheduledPost,
+    ScheduleState,
+    ScheduleStatus,
+)
 from channel_adapter.errors import (
     ChannelAdapterError,
     ConfigurationError,
@@ -35,7 +42,6 @@ from channel_adapter.mapping.text import printable, require_list, require_text
 from channel_adapter.mapping.times import to_utc
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
-    KINDS,
     PostSender,
     ScheduledPublisher,
     ScheduleOptions,
@@ -95,7 +101,7 @@ class PostSchedule(PostSender):
 
     def __init__(self, scheme: IdScheme, options: ScheduleOptions, clock: Clock) -> None:
         self._ids = scheme
-        self._kind = KINDS[scheme.mode]
+        self._kind = SCHEDULE_JOBS[scheme.mode]
         self._options = options
         self._clock = clock
         self._publisher: ScheduledPublisher | None = None

@@ -10,7 +10,6 @@ import orjson
 
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
-from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Content, Post, PostPreview
 from channel_adapter.domain.schedule import LATE_SECONDS, ScheduleState
 from channel_adapter.errors import (
@@ -29,8 +28,6 @@ from channel_adapter.services.failpoints import failpoint
 if TYPE_CHECKING:
     from channel_adapter.store.schedule import ScheduledRow, ScheduleStore
 
-KINDS: Final[dict[Mode, str]] = {Mode.COMMUNITY: "schedule", Mode.OFFICIAL: "schedule_official"}
-"""The kinds of the jobs that publish scheduled posts: a process runs those of its mode."""
 REPEATABLE_SECONDS: Final = 240.0
 """A post that was first sent longer ago is searched for in history: the service recognises a repetition for 300 s."""
 CLOCK_SECONDS: Final = 3_900.0
