@@ -66,6 +66,7 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
 _MINUTE: Final = 60
+_SECONDS_COUNTED: Final = 2 * _MINUTE
 _TEXT_CHARACTERS: Final = 4_000  # of an error's text; documented ones have less than a hundred
 
 
@@ -112,32 +113,6 @@ class CommandUsage:
     last_minute: int
     limit: float | None
     reduced: bool
-
-
-class _SentCalls:
-    """Attempts of one command that were sent in the last 60 seconds, counted by second of the monotonic clock."""
-
-    __slots__ = ("_counts", "_second", "command")
-
-    def __init__(self, command: Command[Any, Any]) -> None:
-        self.command = command
-        self._counts = [0] * _MINUTE
-        self._second = 0
-
-    def add(self, now: float) -> None:
-        second = int(now)
-        if second != self._second:
-            self._forget(second)
-        self._counts[second % _MINUTE] += 1
-
-    def total(self, now: float) -> int:
-        self._forget(int(now))
-        return sum(self._counts)
-
-    def _forget(self, second: int) -> None:
-        for old in range(max(self._second + 1, second - _MINUTE + 1), second + 1):
-            self._counts[old % _MINUTE] = 0
-        self._second = max(self._second, second)
 
 
 @dataclass(slots=True)
@@ -191,7 +166,7 @@ class TencentClient:
         self._urls = CallUrls(app.sdkappid, app.admin)
         self._latest_start = latest_start(transport.timeouts.total, transport.timeouts.call)
         self._latest_date: tuple[str, float] | None = None
-        self._sent: dict[str, _SentCalls] = {}
+        self._sent: dict[str, tuple[Command[Any, Any], dict[int, int]]] = {}  # attempts by second of the clock
 
     def __repr__(self) -> str:
         host = self._transport.hosts.active
@@ -257,10 +232,11 @@ class TencentClient:
         """Return how often each command was sent in the last minute, the most frequent first, and its limit now."""
         now, limiter = self._clock.monotonic(), self._limiter
         found: list[CommandUsage] = []
-        for path, sent in self._sent.items():
-            reduced = limiter.is_reduced(sent.command)
-            limit = limiter.rate(sent.command) if reduced else limiter.ceiling(sent.command)
-            found.append(CommandUsage(path, sent.total(now), limit if limit != float("inf") else None, reduced))
+        for path, (command, counts) in self._sent.items():
+            reduced = limiter.is_reduced(command)
+            limit = limiter.rate(command) if reduced else limiter.ceiling(command)
+            last_minute = sum(count for second, count in counts.items() if second > int(now) - _MINUTE)
+            found.append(CommandUsage(path, last_minute, limit if limit != float("inf") else None, reduced))
         return sorted(found, key=lambda each: (-each.last_minute, each.command))
 
     def reduce_rate(self, service: str, command: str) -> None:
@@ -301,10 +277,12 @@ class TencentClient:
         call.sent = self._clock.monotonic()
         host = self._transport.hosts.choose(call.sent)
         call.attempts += 1
-        sent = self._sent.get(command.path)
-        if sent is None:
-            sent = self._sent[command.path] = _SentCalls(command)
-        sent.add(call.sent)
+        _, counts = self._sent.setdefault(command.path, (command, {}))
+        second = int(call.sent)
+        counts[second] = counts.get(second, 0) + 1
+        if len(counts) > _SECONDS_COUNTED:
+            for old in sorted(counts)[:_MINUTE]:
+                del counts[old]
         call.usersig = self._signer.current()
         url = self._urls.build(host, command.path, self._random.getrandbits(_RANDOM_BITS))
         response = await self._transport.post(host, url, SecretStr(call.usersig), call.body, until=call.ends)
