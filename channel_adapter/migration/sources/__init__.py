@@ -1,1 +1,1 @@
-"""Where channels come from: `source` is what every source can do, `open_source` opens the one that a plan names."""
+"""Where channels come from: `source` is the protocol; `migration/context.py` opens the source that a plan names."""

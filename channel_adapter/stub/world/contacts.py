@@ -14,7 +14,7 @@ OPERATIONS = (wire.ADD, wire.REMOVE)
 
 
 def bad(info: str, *, guess: str | None = None) -> Refusal:
-    """Return the refusal of a parameter of this service."""
+    """Return the refusal of a parameter of the contact service."""
     return Refusal(codes.CONTACT_BAD_PARAMETER, info, guess=guess)
 
 
