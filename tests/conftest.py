@@ -21,6 +21,24 @@ sys.dont_write_bytecode = False
 gc.disable()
 
 
+SLOW = {"cli", "durable", "faults", "interop", "migration", "observability", "readme", "schedule", "webhooks"}
+"""Folders of tests that start processes or wait for leases."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each worker of xdist an equal part of the slow tests, which it runs first: at the end no worker waits."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    slow = [item for item in items if SLOW.intersection(item.path.parts)]
+    quick = [item for item in items if not SLOW.intersection(item.path.parts)]
+    items[:] = [
+        item
+        for worker in range(workers)
+        for tests in (slow, quick)
+        for item in tests[len(tests) * worker // workers : len(tests) * (worker + 1) // workers]
+    ]
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
