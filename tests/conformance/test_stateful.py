@@ -192,7 +192,7 @@ class OfficialChannelLives(ChannelLives):
         return {channel.slug async for channel in self.adapter.channels.all()}
 
 
-BUDGET = settings(max_examples=11, stateful_step_count=25, suppress_health_check=list(HealthCheck))
+BUDGET = settings(max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 ChannelLives.TestCase.settings = BUDGET
 OfficialChannelLives.TestCase.settings = settings(BUDGET, max_examples=8)
 TestChannelLives = ChannelLives.TestCase

@@ -387,10 +387,10 @@ class OfficialUnreadLives(RuleBasedStateMachine):
             assert (found.badge, found.chats) == (sum(mine.values()), 0)
 
 
-BUDGET = settings(max_examples=8, stateful_step_count=25, suppress_health_check=list(HealthCheck))
+BUDGET = settings(max_examples=10, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 UnreadLives.TestCase.settings = BUDGET
 ExactUnreadLives.TestCase.settings = BUDGET
-OfficialUnreadLives.TestCase.settings = settings(BUDGET, max_examples=5)
+OfficialUnreadLives.TestCase.settings = settings(BUDGET, max_examples=7)
 TestUnreadLives = UnreadLives.TestCase
 TestExactUnreadLives = ExactUnreadLives.TestCase
 TestOfficialUnreadLives = OfficialUnreadLives.TestCase

@@ -142,7 +142,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_golden_body_with_several_changes_is_answered_with_known_code(stub: Stub, data: st.DataObject) -> None:
     golden = data.draw(st.sampled_from(exchanges()))
@@ -160,7 +160,7 @@ def test_golden_body_with_several_changes_is_answered_with_known_code(stub: Stub
         assert stub.world.dump() == state
 
 
-@settings(max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(PATHS), st.binary(max_size=300))
 def test_refused_random_bytes_change_nothing(stub: Stub, path: str, raw: bytes) -> None:
     state = stub.enter(fullest()[path])

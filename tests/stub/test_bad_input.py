@@ -70,7 +70,7 @@ VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12
 )
 BODIES = st.dictionaries(NAMES, VALUES, max_size=6)
-THOROUGH = effort(max_examples=200)
+THOROUGH = effort(max_examples=300)
 
 
 def ask(dispatcher: RequestDispatcher, path: str, raw: bytes, query: str, method: str = "POST") -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_useless_bodies_are_refused_without_change(world: StubState, command: Co
     assert world.dump() == before
 
 
-@settings(max_examples=250, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_json_has_a_reply_or_a_refusal_without_change(world: StubState, data: st.DataObject) -> None:
     command = data.draw(st.sampled_from(list(COMMANDS.values())))
