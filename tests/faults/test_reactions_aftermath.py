@@ -29,7 +29,7 @@ async def test_remaining_counts_are_published_by_a_process_that_starts_publishin
     await left_over(system)
     async with system.adapter() as adapter, asyncio.timeout(10):
         adapter.reactions.start()
-        while system.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub tells no user
+        while system.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub reports no changes
             await asyncio.sleep(0.02)
 
 

@@ -57,7 +57,7 @@ def _hold_no_more(connection: Any, *_: object) -> None:
 async def until(system: System, counts: dict[str, int]) -> None:
     """Wait until plain clients read these counts."""
     async with asyncio.timeout(20):
-        while system.shown() != counts:  # noqa: ASYNC110 - the stub tells no user
+        while system.shown() != counts:  # noqa: ASYNC110 - the stub reports no changes
             await asyncio.sleep(0.02)
 
 

@@ -54,7 +54,7 @@ async def fill(at: System, plan: Plan) -> None:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(SECONDS):
-        while not await condition():  # noqa: ASYNC110 - the database tells no user
+        while not await condition():  # noqa: ASYNC110 - the database reports no changes
             await asyncio.sleep(0.02)
 
 

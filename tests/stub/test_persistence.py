@@ -93,7 +93,7 @@ async def test_state_is_saved_periodically(file: Path, stranger: Start) -> None:
     async with StubServer(state=file, save_every=0.02) as server:
         await stranger(server).must(IMPORT, {"UserID": "ann"})
         async with asyncio.timeout(5):
-            while "ann" not in accounts_in(file):  # noqa: ASYNC110 - no user tells of a save
+            while "ann" not in accounts_in(file):  # noqa: ASYNC110 - a save is not reported
                 await asyncio.sleep(0.01)
 
 
@@ -204,7 +204,7 @@ async def test_failed_save_is_logged_and_tried_again(
                     await asyncio.sleep(0.01)
         folder.mkdir()
         async with asyncio.timeout(5):
-            while not (folder / "state").exists():  # noqa: ASYNC110 - no user tells of a save
+            while not (folder / "state").exists():  # noqa: ASYNC110 - a save is not reported
                 await asyncio.sleep(0.01)
         assert "ann" in accounts_in(folder / "state")
 
