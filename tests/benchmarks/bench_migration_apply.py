@@ -140,7 +140,7 @@ def main() -> None:
     words.add_argument("--big", action="store_true", help="nothing but all accounts, planned, applied and verified")
     words.add_argument("--kills", type=int, metavar="N", help="nothing but N runs with a kill each")
     words.add_argument("--worker-kills", type=int, metavar="N", help="the same with two processes on PostgreSQL")
-    words.add_argument("--people", type=int, default=70_000, help="who follow the largest account of those runs")
+    words.add_argument("--users", type=int, default=70_000, help="subscribers of the largest account of those runs")
     words.add_argument("--rated", action="store_true", help="keep to the rates in those runs, which is slower")
     words.add_argument("--seed", type=int, default=11)
     given = words.parse_args()

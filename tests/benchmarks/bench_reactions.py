@@ -51,7 +51,7 @@ async def system(adapter: ChannelAdapter, readers: int, posts: int) -> list[Post
 async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) -> None:
     """Alternate single reactions with single inserts, so that both run under the same load."""
     url = f"sqlite:///{folder / 'reactions.db'}"
-    bare = Table("bare", MetaData(), Column("person", String, primary_key=True), Column("at", Double))
+    bare = Table("bare", MetaData(), Column("user", String, primary_key=True), Column("at", Double))
     async with adapter_on(ready, database_url=SecretStr(url)) as adapter:
         ref, *_ = await system(adapter, rounds, 1)
         for number in range(rounds):  # membership is read once per user and cached
@@ -63,7 +63,7 @@ async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) 
         for number in range(rounds):
             user = f"reader_{number:06}"
             started = time.perf_counter()
-            await database.execute(insert(bare).values(reader=user, at=started))
+            await database.execute(insert(bare).values(user=user, at=started))
             middle = time.perf_counter()
             await adapter.reactions.react(ref, user, "👍")
             costs["insert"].append(middle - started)

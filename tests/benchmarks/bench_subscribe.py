@@ -49,7 +49,7 @@ async def main(*, small: bool) -> None:
                 if kinds.total() % 5000 == 0:
                     peak = max(peak, resident_megabytes())
             took = time.perf_counter() - started
-            print(f"subscribed {kinds[OutcomeKind.ADDED]} of {count} in {took:.1f} s: {count / took:.0f} people/s,")
+            print(f"subscribed {kinds[OutcomeKind.ADDED]} of {count} in {took:.1f} s: {count / took:.0f} users/s,")
             print(f"  {count / took / CEILING:.1%} of {CEILING}/s; {attempts['refused']} calls rejected;")
             print(f"  {attempts['accepted'] / took:.1f} calls/s; memory grew by {peak - before:.1f} MB")
             before = peak
