@@ -24,7 +24,7 @@ from channel_adapter.tencent.wire.members import (
 )
 
 SMALLEST = 8  # slots; always a power of two
-FULL = 0.6  # share of used slots above which the index grows
+FULL = 0.35  # share of used slots above which the index grows: few searches look at a second slot
 
 
 class UserIndex:
@@ -79,7 +79,7 @@ FLAGS = (ACCEPT_AND_NOTIFY, ACCEPT_NOT_NOTIFY, DISCARD, ACCEPT_MENTIONS)  # new 
 
 
 class MemberRole(IntEnum):
-    """A member's role; the number is what the column holds."""
+    """A member's role; the number is what files hold."""
 
     MEMBER = 1
     ADMIN = 2
@@ -87,11 +87,10 @@ class MemberRole(IntEnum):
 
     @property
     def wire(self) -> str:
-        return WIRE_NAMES[self]
+        """The role as on the wire."""
+        return (MEMBER, ADMIN, OWNER)[self - 1]
 
 
-WIRE_NAMES = ("", MEMBER, ADMIN, OWNER)  # by number
-ROLES_BY_NUMBER = {int(role): role for role in MemberRole}
 ROLES = {role.wire: role for role in MemberRole}
 
 
@@ -99,7 +98,7 @@ class MemberTable:
     """Rows of (user, join time, read seq, role, receive option). `row` arguments come from `find` or `page`."""
 
     __slots__ = (
-        "_count", "_flags", "_index", "_joined", "_next_serial", "_read", "_roles", "_serials", "_staff", "_users"
+        "_count", "_flags", "_index", "_joined", "_next_serial", "_read", "_serials", "_staff", "_users"
     )  # fmt: skip
 
     def __init__(self, next_serial: int = 1) -> None:
@@ -109,10 +108,9 @@ class MemberTable:
         self._serials = array("I")
         self._joined = array("q")
         self._read = array("I")
-        self._roles = bytearray()
         self._flags = bytearray()
         self._next_serial = next_serial
-        self._staff: dict[str, None] = {}  # owner and admins, so that a role filter does not read all members
+        self._staff: dict[str, MemberRole] = {}  # owner and admins: all others are plain members
 
     def __len__(self) -> int:
         return self._count
@@ -136,11 +134,10 @@ class MemberTable:
         self._serials.append(self._next_serial)
         self._joined.append(joined)
         self._read.append(read)
-        self._roles.append(role)
         self._flags.append(0)
         self._next_serial += 1
         if role is not MemberRole.MEMBER:
-            self._staff[user] = None
+            self._staff[user] = role
         return row
 
     def remove(self, user: str) -> None:
@@ -162,19 +159,19 @@ class MemberTable:
         return user
 
     def role(self, row: int) -> MemberRole:
-        return ROLES_BY_NUMBER[self._roles[row]]
+        return self._staff.get(self.user(row), MemberRole.MEMBER)
 
     def role_name(self, row: int) -> str:
         """Return the role as on the wire."""
-        return WIRE_NAMES[self._roles[row]]
+        role = self._staff.get(self.user(row))
+        return MEMBER if role is None else role.wire
 
     def set_role(self, row: int, role: MemberRole) -> None:
-        self._roles[row] = role
         user = self.user(row)
         if role is MemberRole.MEMBER:
             self._staff.pop(user, None)
         else:
-            self._staff[user] = None
+            self._staff[user] = role
 
     def joined(self, row: int) -> int:
         """Return the time of joining in unix seconds."""
@@ -232,7 +229,7 @@ class MemberTable:
                 "serials": self._serials[part].tolist(),
                 "joined": self._joined[part].tolist(),
                 "read": self._read[part].tolist(),
-                "roles": list(self._roles[part]),
+                "roles": [int(self.role(row)) for row in range(start, min(start + maximum, self._count))],
                 "flags": list(self._flags[part]),
             }
 
@@ -251,15 +248,14 @@ class MemberTable:
         self._serials.extend(serials)
         self._joined.extend(columns["joined"])
         self._read.extend(columns["read"])
-        self._roles.extend(roles)
         self._flags.extend(flags)
-        for row, user in enumerate(users, start):
+        for row, (user, role) in enumerate(zip(users, roles, strict=True), start):
             if self._index.find(user) is not None:
                 raise ValueError(f"{user!r} is a member twice")
             self._users.append(user)
             self._index.enter(row)
-            if self._roles[row] != MemberRole.MEMBER:
-                self._staff[user] = None
+            if role != MemberRole.MEMBER:
+                self._staff[user] = MemberRole(role)
         self._count += len(users)
 
     def _compact(self) -> None:
@@ -268,19 +264,9 @@ class MemberTable:
         self._serials = array("I", (self._serials[row] for row in kept))
         self._joined = array("q", (self._joined[row] for row in kept))
         self._read = array("I", (self._read[row] for row in kept))
-        self._roles = bytearray(self._roles[row] for row in kept)
         self._flags = bytearray(self._flags[row] for row in kept)
-        self._look_again()
-
-    def _look_again(self) -> None:
-        """Rebuild index, count and staff after the rows have moved."""
         self._index = UserIndex(self._users)
-        self._count = len(self._users) - self._users.count(None)
-        self._staff = {
-            user: None
-            for row, user in enumerate(self._users)
-            if user is not None and self._roles[row] != MemberRole.MEMBER
-        }
+        self._count = len(self._users)
 
 
 def _ascending(numbers: Sequence[int]) -> bool:
