@@ -27,10 +27,10 @@ class AppAccounts:
     async def check(self, users: Sequence[UserId]) -> dict[UserId, bool]:
         """Return which accounts exist, in the order of `users`, 100 a call."""
         if 0 < len(users) <= limits.ACCOUNTS_PER_CALL:
-            return await self._check(users)
+            return await self._check_known(users)
         known: dict[UserId, bool] = {}
         parts = batches(users, limits.ACCOUNTS_PER_CALL)
-        async for found in concurrently(parts, self._check, limit=self._concurrency, ordered=True):
+        async for found in concurrently(parts, self._check_known, limit=self._concurrency, ordered=True):
             known.update(found)
         return known
 
@@ -78,7 +78,7 @@ class AppAccounts:
         request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id=user) for user in users])
         return await self._caller.call(ACCOUNT_CHECK, request)
 
-    async def _check(self, users: Sequence[UserId]) -> dict[UserId, bool]:
+    async def _check_known(self, users: Sequence[UserId]) -> dict[UserId, bool]:
         reply = await self._check_items(users)
         for item in reply.result_item:
             if item.result_code != 0:

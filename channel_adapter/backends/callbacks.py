@@ -178,7 +178,9 @@ def _thread_read(model: c2c.AfterMsgReport, common: dict[str, Any], context: Cal
     return e.MessageRead(**common, direction=Direction.RECEIVED, until=until)
 
 
-def _receipts(model: c2c.AfterMsgReadReceipt, common: dict[str, Any], context: CallbackContext) -> e.Event | None:
+def _to_message_read_event(
+    model: c2c.AfterMsgReadReceipt, common: dict[str, Any], context: CallbackContext
+) -> e.Event | None:
     keys = tuple(item.msg_key for item in model.c2c_msg_info or () if item.msg_key)
     return e.MessageRead(**common, direction=Direction.RECEIVED, keys=keys) if keys else None
 
@@ -206,7 +208,7 @@ _MESSAGE_EVENTS: Final[
 ] = {
     c2c.C2CAfterSendMsg: _new_message,
     c2c.AfterMsgReport: _thread_read,
-    c2c.AfterMsgReadReceipt: _receipts,
+    c2c.AfterMsgReadReceipt: _to_message_read_event,
     c2c.AfterC2CMsgWithDraw: _message_recalled,
     c2c.AfterModifyC2CMsg: _message_edited,
 }
@@ -233,7 +235,7 @@ def message_event(callback: envelope.Callback, context: CallbackContext) -> e.Ev
         user = to_user(callback.report_account)
         posts = tuple(PostRef(ChannelId(item.group_id), item.msg_seq) for item in callback.group_read_info or ())
         return context.unknown() if user is None else e.AllRead(**context.common(), user=user, posts=posts)
-    convert, peers = _MESSAGE_EVENTS.get(type(callback)), _peers(callback)
+    convert, peers = _MESSAGE_EVENTS.get(type(callback)), _peers_of(callback)
     if convert is None:
         return None
     if peers is None:
@@ -250,7 +252,7 @@ def message_request(callback: envelope.Callback, context: CallbackContext) -> ho
     """
     if not isinstance(callback, c2c.C2CBeforeSendMsg):
         return None
-    peers = _peers(callback)
+    peers = _peers_of(callback)
     if peers is None:
         raise unreadable(callback.command, "From_Account, To_Account")
     return hooks.MessageDraft(
@@ -281,7 +283,7 @@ def from_other_side(message: MessageT) -> MessageT:
 
 def message_identity(callback: envelope.Callback) -> Identity | None:
     """Return what identifies a webhook about one-to-one messages, None for another one. A conversation is ordered."""
-    peers = _peers(callback)
+    peers = _peers_of(callback)
     if peers is None:
         return None
     order_key, parts = " ".join(sorted(peers)), None
@@ -295,7 +297,7 @@ def message_identity(callback: envelope.Callback) -> Identity | None:
     return Identity(callback.command, parts, order_key, 0)
 
 
-def _peers(callback: envelope.Callback) -> tuple[UserId, UserId] | None:
+def _peers_of(callback: envelope.Callback) -> tuple[UserId, UserId] | None:
     """Return sender and receiver of a message, or peer and reader of a conversation; None without both."""
     match callback:
         case c2c.C2CMessageCallback() | c2c.AfterC2CMsgWithDraw() | c2c.AfterModifyC2CMsg():

@@ -80,14 +80,14 @@ class ApiCaller:
         try:
             return await self._client.call(command, request, deadline=deadline)
         except CallFailed as failed:
-            raise _translated(failed) from failed
+            raise _to_adapter_error(failed) from failed
 
     async def call_raw(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Call any command with a JSON body, and return the JSON reply. Raises InvalidError for illegal arguments."""
         try:
             return await self._client.call_raw(service, command, body)
         except CallFailed as failed:
-            raise _translated(failed) from failed
+            raise _to_adapter_error(failed) from failed
         except (TypeError, ValueError) as wrong:
             raise InvalidError(f"{service}/{command} cannot be called: {wrong}", field="body") from None
 
@@ -162,7 +162,7 @@ def translate(
     return _BY_KIND[row.kind](message, origin=origin)
 
 
-def _translated(failed: CallFailed) -> ChannelAdapterError:
+def _to_adapter_error(failed: CallFailed) -> ChannelAdapterError:
     outcome = failed.outcome
     known = COMMANDS.get((failed.service, failed.command))
     code, text = (outcome.code, outcome.text) if isinstance(outcome, ApiError) else (None, outcome.reason)

@@ -153,12 +153,12 @@ class ConversationGroups:
                 conversation = self._kind.conversation(channel)
                 if conversation not in present:
                     missing.append(conversation)
-            failures = await self._add(user, name, missing, exists=exists)
+            failures = await self._add_conversations(user, name, missing, exists=exists)
         except ChannelAdapterError as error:
-            return dict.fromkeys(channels, _failed(error))
+            return dict.fromkeys(channels, _to_failed_assignment(error))
         if exists or len(failures) < len(missing):
             self._existing[user] = name
-        return _outcomes(channels, failures, AssignmentStatus.ASSIGNED)
+        return _to_assignments(channels, failures, AssignmentStatus.ASSIGNED)
 
     async def take_out(
         self, user: UserId, name: str, channels: Sequence[ChannelId]
@@ -169,12 +169,12 @@ class ConversationGroups:
         """
         unwanted = [self._kind.conversation(channel) for channel in dict.fromkeys(channels)]
         try:
-            failures = await self._remove(user, name, unwanted)
+            failures = await self._remove_conversations(user, name, unwanted)
         except ChannelAdapterError as error:
             if error.code == codes.CONTACT_NO_SUCH_ACCOUNT:  # an account that does not exist has no groups
                 return dict.fromkeys(channels, GroupAssignment(AssignmentStatus.TAKEN_OUT))
-            return dict.fromkeys(channels, _failed(error))
-        return _outcomes(channels, failures, AssignmentStatus.TAKEN_OUT)
+            return dict.fromkeys(channels, _to_failed_assignment(error))
+        return _to_assignments(channels, failures, AssignmentStatus.TAKEN_OUT)
 
     async def read(self, user: UserId) -> tuple[ConversationGroup, ...]:
         """Return all groups of a user, 20 at most, with what is in them. Raises NotFoundError for an unknown account.
@@ -182,7 +182,7 @@ class ConversationGroups:
         Raises UnavailableError for a list that does not end.
         """
         with naming_account(user):
-            return tuple((await self._read(user)).as_groups(self._kind))
+            return tuple((await self._read_snapshot(user)).as_groups(self._kind))
 
     async def sync(self, user: UserId, name: str, *, keep_by_hand: bool) -> Synced:
         """Make the group `name` hold exactly the channels that the user follows; a second run changes nothing.
@@ -192,7 +192,7 @@ class ConversationGroups:
         """
         self._existing.pop(user, None)
         with naming_account(user):
-            return await self._sync(user, name, keep_by_hand=keep_by_hand)
+            return await self._sync_with_followed(user, name, keep_by_hand=keep_by_hand)
 
     async def rename(self, user: UserId, old: str, new: str) -> bool:
         """Rename a group, to 32 bytes at most; return False if it has been renamed already.
@@ -274,7 +274,7 @@ class ConversationGroups:
         )
         return snapshot
 
-    async def _read(self, user: UserId) -> ConversationGroupsSnapshot:
+    async def _read_snapshot(self, user: UserId) -> ConversationGroupsSnapshot:
         snapshot, start = ConversationGroupsSnapshot(), 0
         while True:
             page = await self._caller.call(
@@ -287,7 +287,9 @@ class ConversationGroups:
                 raise UnavailableError(f"{GET_CONTACT_GROUP.name}: page {start} names {page.next_start_index} as next")
             start = page.next_start_index
 
-    async def _add(self, user: UserId, name: str, wanted: Sequence[Conversation], *, exists: bool) -> Failures:
+    async def _add_conversations(
+        self, user: UserId, name: str, wanted: Sequence[Conversation], *, exists: bool
+    ) -> Failures:
         """Put conversations in; `exists` is where to begin, not a promise.
 
         If a call's worth does not fit, half of it is tried, and so on; after one that does not fit the rest is not
@@ -298,7 +300,7 @@ class ConversationGroups:
         while rest:
             part = rest[:size]
             try:
-                failures |= await self._send(user, name, part, exists=exists)
+                failures |= await self._update_or_create(user, name, part, exists=exists)
             except ChannelAdapterError as error:
                 if error.code not in FULL_CODES or error.code is None:
                     raise
@@ -312,7 +314,7 @@ class ConversationGroups:
             return failures
         return await self._without_repeats(user, name, failures, inside=True, unsure=len(rest) > 1)
 
-    async def _remove(self, user: UserId, name: str, unwanted: Sequence[Conversation]) -> Failures:
+    async def _remove_conversations(self, user: UserId, name: str, unwanted: Sequence[Conversation]) -> Failures:
         """Take conversations out; without the group there is nothing to do."""
         failures: Failures = {}
         for start in range(0, len(unwanted), limits.CONVERSATIONS_PER_CALL):
@@ -338,10 +340,12 @@ class ConversationGroups:
         """
         if not unsure and all(code in _CONCLUSIVE_CODES for code, _ in failures.values()):
             return failures
-        present = set((await self._read(user)).get(name))
+        present = set((await self._read_snapshot(user)).get(name))
         return {each: why for each, why in failures.items() if (each in present) is not inside}
 
-    async def _send(self, user: UserId, name: str, part: Sequence[Conversation], *, exists: bool) -> Failures:
+    async def _update_or_create(
+        self, user: UserId, name: str, part: Sequence[Conversation], *, exists: bool
+    ) -> Failures:
         """Update the group while it exists and create it while it does not, in turn with processes that change that."""
         attempts = 0
         while True:
@@ -360,24 +364,24 @@ class ConversationGroups:
                     raise
             exists = not exists
 
-    async def _sync(self, user: UserId, name: str, *, keep_by_hand: bool) -> Synced:
-        snapshot = await self._read(user)
-        followed = await self._followed(user)
+    async def _sync_with_followed(self, user: UserId, name: str, *, keep_by_hand: bool) -> Synced:
+        snapshot = await self._read_snapshot(user)
+        followed = await self._read_followed(user)
         inside = snapshot.get(name)
         known = set(inside)
         missing = [each for each in followed if each not in known]
         extra = await self._classify_extra([each for each in inside if each not in followed], keep=keep_by_hand)
-        failed = await self._remove(user, name, extra.unwanted) if extra.unwanted else {}
+        failed = await self._remove_conversations(user, name, extra.unwanted) if extra.unwanted else {}
         removed = [each for each in extra.unwanted if each not in failed]
         if missing:
             # what is in another group needs no capacity and goes first
             wanted = sorted(missing, key=lambda each: not snapshot.conversations.get(each))
-            failed = failed | await self._add(user, name, wanted, exists=name in snapshot.names.values())
+            failed = failed | await self._add_conversations(user, name, wanted, exists=name in snapshot.names.values())
         changes = {each: True for each in missing if each not in failed} | dict.fromkeys(removed, False)
         unresolved = [each for each in missing if failed.get(each, (0, ""))[0] == codes.CONVERSATION_UNRESOLVED]
         current, failures = await self._follow_membership(user, name, changes, unresolved)
         failed = {each: why for each, why in failed.items() if each not in unresolved} | failures
-        reasons = extra.unclear | {each: _reason(*why) for each, why in failed.items()}
+        reasons = extra.unclear | {each: _refusal_reason(*why) for each, why in failed.items()}
         return Synced(
             user=user,
             added=tuple(each.id for each in missing if current.get(each)),
@@ -386,7 +390,7 @@ class ConversationGroups:
             failed=tuple((each.id, reason) for each, reason in reasons.items()),
         )
 
-    async def _followed(self, user: UserId) -> dict[Conversation, None]:
+    async def _read_followed(self, user: UserId) -> dict[Conversation, None]:
         return dict.fromkeys(self._kind.conversation(channel) for channel in await self._followed_channels(user))
 
     async def _follow_membership(
@@ -402,13 +406,13 @@ class ConversationGroups:
         for _ in range(MEMBERSHIP_READS):
             if not doubtful:
                 break
-            followed = await self._followed(user)
+            followed = await self._read_followed(user)
             back = [each for each in doubtful if each in followed and not inside.get(each)]
             left = [each for each in doubtful if each not in followed and inside.get(each)]
             if back:
-                failures |= await self._add(user, name, back, exists=True)
+                failures |= await self._add_conversations(user, name, back, exists=True)
             if left:
-                failures |= await self._remove(user, name, left)
+                failures |= await self._remove_conversations(user, name, left)
             done = [each for each in (*back, *left) if each not in failures]
             inside |= {each: each in followed for each in done}
             doubtful = done
@@ -554,17 +558,17 @@ def has_bit(mark: str, bit: int) -> bool:
     return bit < len(mark) and mark[-1 - bit] == "1"
 
 
-def _outcomes(
+def _to_assignments(
     channels: Iterable[ChannelId], failures: Failures, status: AssignmentStatus
 ) -> dict[ChannelId, GroupAssignment]:
     outcomes = dict.fromkeys(channels, GroupAssignment(status))
     for conversation, why in failures.items():
         if (channel := ChannelId(conversation.id)) in outcomes:
-            outcomes[channel] = _refused(*why)
+            outcomes[channel] = _to_refused_assignment(*why)
     return outcomes
 
 
-def _refused(code: int, text: str) -> GroupAssignment:
+def _to_refused_assignment(code: int, text: str) -> GroupAssignment:
     """Return the outcome of one conversation that was refused."""
     if code in FULL_CODES:
         return GroupAssignment(AssignmentStatus.FULL, "the user's conversation groups are full")
@@ -575,7 +579,7 @@ def _refused(code: int, text: str) -> GroupAssignment:
     return GroupAssignment(AssignmentStatus.FAILED, f"{text or 'refused'} ({code})")
 
 
-def _failed(error: ChannelAdapterError) -> GroupAssignment:
+def _to_failed_assignment(error: ChannelAdapterError) -> GroupAssignment:
     """Return the outcome of every channel of a call that failed."""
     if error.code == codes.CONTACT_EDITION_TOO_LOW:
         return GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups")
@@ -583,6 +587,6 @@ def _failed(error: ChannelAdapterError) -> GroupAssignment:
     return GroupAssignment(AssignmentStatus.FAILED, f"{error.message}; {REPEAT_HINT}", transient=transient)
 
 
-def _reason(code: int, text: str) -> str:
+def _refusal_reason(code: int, text: str) -> str:
     text = redact_text(text)
     return text if code == codes.OK else f"{text or 'refused'} ({code})"

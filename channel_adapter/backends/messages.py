@@ -118,7 +118,7 @@ class ChannelMessages:
         if the message may have been sent.
         """
         elements, parts = to_elements(draft.content, self._max_bytes)
-        account = await self._peer(channel, user)
+        account = await self._require_peer(channel, user)
         number = secrets.randbits(_DEDUPE_BITS) if draft.dedupe is None else draft.dedupe
         request = wire.SendmsgRequest(
             sync_other_machine=wire.SYNC_TO_SENDER,
@@ -165,14 +165,14 @@ class ChannelMessages:
 
         Raises NotFoundError for the channel, and UnavailableError for a list that cannot be read to its end.
         """
-        account = await self._peer(channel, user)
+        account = await self._require_peer(channel, user)
 
         async def fetch(start: RoamingPosition) -> Page[wire.RoamingMessage, RoamingPosition]:
-            return await self._page(channel, account, user, start)
+            return await self._read_page(channel, account, user, start)
 
         guard: CursorLoopGuard[RoamingPosition] = CursorLoopGuard(ADMIN_GETROAMMSG.name, UnavailableError)
         before: frozenset[str] = frozenset()
-        async for messages in read_pages(fetch, self._newest(), guard):
+        async for messages in read_pages(fetch, self._newest_position(), guard):
             for message in messages:
                 if message.msg_key not in before:  # a page may begin with the last message of the one before
                     yield _to_message(channel, user, account, message)
@@ -184,7 +184,7 @@ class ChannelMessages:
         Raises InvalidError, and NotFoundError for a message that the channel did not send to this user.
         """
         elements, _ = to_elements(content, self._max_bytes)
-        account = await self._peer(ref.channel, ref.user)
+        account = await self._require_peer(ref.channel, ref.user)
         request = wire.ModifyC2cMsgRequest(
             from_account=account, to_account=ref.user, msg_key=ref.key, msg_body=elements
         )
@@ -198,7 +198,7 @@ class ChannelMessages:
 
         Raises NotFoundError for a message that the channel did not send to this user.
         """
-        account = await self._peer(ref.channel, ref.user)
+        account = await self._require_peer(ref.channel, ref.user)
         request = wire.AdminMsgwithdrawRequest(from_account=account, to_account=ref.user, msg_key=ref.key)
         try:
             await self._caller.call(ADMIN_MSGWITHDRAW, request)
@@ -210,7 +210,7 @@ class ChannelMessages:
 
     async def mark_read(self, channel: ChannelId, user: UserId) -> None:
         """Mark the messages of a user as read by the account of the channel. Raises NotFoundError."""
-        account = await self._peer(channel, user)
+        account = await self._require_peer(channel, user)
         request = unread.AdminSetMsgReadRequest(report_account=account, peer_account=user)
         try:
             await self._caller.call(ADMIN_SET_MSG_READ, request)
@@ -235,7 +235,7 @@ class ChannelMessages:
             return None
         return reply.all_c2c_unread_msg_num
 
-    async def _peer(self, channel: ChannelId, user: UserId) -> PeerId:
+    async def _require_peer(self, channel: ChannelId, user: UserId) -> PeerId:
         """Return the account of a channel. Raises InvalidError if it is the user itself."""
         account = await self._senders.sender(channel)
         if account == user:
@@ -268,7 +268,7 @@ class ChannelMessages:
         except NotFoundError as error:
             await self._raise_named(error, channel, account, None)
         refused = {item.to_account: item.error_code for item in reply.error_list or ()}
-        outcomes += [_outcome(user, refused.get(user, codes.OK)) for user in receivers]
+        outcomes += [_to_send_outcome(user, refused.get(user, codes.OK)) for user in receivers]
         key, sent_at = reply.msg_key, to_datetime(self._seconds_of(reply.msg_key))
         messages = [
             Message(channel=channel, user=user, key=key, direction=Direction.SENT, parts=parts, sent_at=sent_at)
@@ -277,7 +277,7 @@ class ChannelMessages:
         ]
         return SentBatch(BatchResult(tuple(outcomes)), tuple(messages))
 
-    async def _page(
+    async def _read_page(
         self, channel: ChannelId, account: PeerId, user: UserId, start: RoamingPosition
     ) -> Page[wire.RoamingMessage, RoamingPosition]:
         """Return a page of stored messages, the newest first."""
@@ -302,7 +302,7 @@ class ChannelMessages:
         seconds = key.rpartition("_")[2]
         return int(seconds) if seconds.isdecimal() else int(self._clock.now())
 
-    def _newest(self) -> RoamingPosition:
+    def _newest_position(self) -> RoamingPosition:
         return RoamingPosition(int(self._clock.now()) + _CLOCK_TOLERANCE, "")
 
     async def _find_if_readable(
@@ -311,7 +311,7 @@ class ChannelMessages:
         """Return the message of a request that may have been sent, None if it is not among the latest or unreadable."""
         number = request.msg_seq, request.msg_random
         try:
-            page = await self._page(channel, UserId(request.from_account or ""), user, self._newest())
+            page = await self._read_page(channel, UserId(request.from_account or ""), user, self._newest_position())
         except ChannelAdapterError:  # the caller raises the error of the send
             return None
         return next((each for each in page.items if (each.msg_seq, each.msg_random) == number), None)
@@ -367,7 +367,7 @@ def _command_of(error: ChannelAdapterError) -> str:
     return error.origin.command if error.origin is not None else "this call"
 
 
-def _outcome(user: UserId, code: int) -> Outcome:
+def _to_send_outcome(user: UserId, code: int) -> Outcome:
     """Return the outcome of one receiver of a batch."""
     if code == codes.OK:
         return Outcome(user, OutcomeKind.SENT)

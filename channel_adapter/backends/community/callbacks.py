@@ -43,19 +43,19 @@ def channel_of(model: g.GroupCallback) -> ChannelId | None:
         return None
 
 
-def _subscribed(model: g.AfterNewMemberJoin, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_subscribed_event(model: g.AfterNewMemberJoin, channel: ChannelId, context: CallbackContext) -> e.Event | None:
     users = to_users(item.member_account for item in model.new_member_list or ())
     invited = model.join_type == g.INVITED
     return e.Subscribed(**context.common(), channel=channel, users=users, invited=invited) if users else None
 
 
-def _unsubscribed(model: g.AfterMemberExit, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_unsubscribed_event(model: g.AfterMemberExit, channel: ChannelId, context: CallbackContext) -> e.Event | None:
     users = to_users(item.member_account for item in model.exit_member_list or ())
     reason = e.Departure.REMOVED if model.exit_type == g.KICKED else e.Departure.LEFT
     return e.Unsubscribed(**context.common(), channel=channel, users=users, reason=reason) if users else None
 
 
-def _created(model: g.AfterCreateGroup, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_created_event(model: g.AfterCreateGroup, channel: ChannelId, context: CallbackContext) -> e.Event:
     return e.ChannelCreated(
         **context.common(),
         channel=channel,
@@ -65,7 +65,7 @@ def _created(model: g.AfterCreateGroup, channel: ChannelId, context: CallbackCon
     )
 
 
-def _changed(model: g.AfterGroupInfoChanged, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_changed_event(model: g.AfterGroupInfoChanged, channel: ChannelId, context: CallbackContext) -> e.Event:
     return e.ChannelChanged(
         **context.common(),
         channel=channel,
@@ -76,16 +76,16 @@ def _changed(model: g.AfterGroupInfoChanged, channel: ChannelId, context: Callba
     )
 
 
-def _deleted(model: g.AfterGroupDestroyed, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_deleted_event(model: g.AfterGroupDestroyed, channel: ChannelId, context: CallbackContext) -> e.Event:
     owner = to_user(model.owner_account)
     return e.ChannelDeleted(**context.common(), channel=channel, name=model.name or "", owner=owner)
 
 
-def _full(model: g.AfterGroupFull, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_full_event(model: g.AfterGroupFull, channel: ChannelId, context: CallbackContext) -> e.Event:
     return e.ChannelFull(**context.common(own=False), channel=channel)
 
 
-def _published(model: g.AfterSendMsg, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_post_published_event(model: g.AfterSendMsg, channel: ChannelId, context: CallbackContext) -> e.Event | None:
     if not model.msg_seq and not model.online_only_flag:
         return None
     post = Post(
@@ -104,19 +104,21 @@ def _published(model: g.AfterSendMsg, channel: ChannelId, context: CallbackConte
     )
 
 
-def _edited(model: g.AfterModifyMsg, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_post_edited_event(model: g.AfterModifyMsg, channel: ChannelId, context: CallbackContext) -> e.Event | None:
     if not model.msg_seq:
         return None
     ref = PostRef(channel, model.msg_seq)
     return e.PostEdited(**context.common(), channel=channel, ref=ref, parts=to_parts(model.msg_body))
 
 
-def _recalled(model: g.AfterRecallMsg, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_post_recalled_event(model: g.AfterRecallMsg, channel: ChannelId, context: CallbackContext) -> e.Event | None:
     refs = tuple(PostRef(channel, item.msg_seq) for item in model.msg_seq_list or ())
     return e.PostRecalled(**context.common(), channel=channel, refs=refs) if refs else None
 
 
-def _lost(model: g.BeforeSendMsg | g.SendMsgException, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_post_lost_event(
+    model: g.BeforeSendMsg | g.SendMsgException, channel: ChannelId, context: CallbackContext
+) -> e.Event:
     failed = model if isinstance(model, g.SendMsgException) else None
     return e.PostLost(
         **context.common(own=False),
@@ -130,7 +132,9 @@ def _lost(model: g.BeforeSendMsg | g.SendMsgException, channel: ChannelId, conte
     )
 
 
-def _reacted(model: g.AfterGroupMsgExtension, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_reaction_changed_event(
+    model: g.AfterGroupMsgExtension, channel: ChannelId, context: CallbackContext
+) -> e.Event | None:
     if not model.msg_seq:
         return None
     pairs = model.extension_list or ()
@@ -149,7 +153,9 @@ def _reacted(model: g.AfterGroupMsgExtension, channel: ChannelId, context: Callb
     )
 
 
-def _role(model: g.AfterMemberFieldChanged, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_role_changed_event(
+    model: g.AfterMemberFieldChanged, channel: ChannelId, context: CallbackContext
+) -> e.Event | None:
     user, role = to_user(model.changed_account()), ROLES.get(model.role or "")
     if user is None:
         return None
@@ -158,7 +164,9 @@ def _role(model: g.AfterMemberFieldChanged, channel: ChannelId, context: Callbac
     return e.RoleChanged(**context.common(), channel=channel, user=user, role=role)
 
 
-def _owner(model: g.AfterChangeGroupOwner, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_owner_changed_event(
+    model: g.AfterChangeGroupOwner, channel: ChannelId, context: CallbackContext
+) -> e.Event | None:
     new = to_user(model.new_owner_account)
     if new is None:
         return None
@@ -168,20 +176,20 @@ def _owner(model: g.AfterChangeGroupOwner, channel: ChannelId, context: Callback
 
 
 _EVENTS: Final[dict[type[Callback], Callable[[Any, ChannelId, CallbackContext], e.Event | None]]] = {
-    g.AfterNewMemberJoin: _subscribed,
-    g.AfterMemberExit: _unsubscribed,
-    g.AfterCreateGroup: _created,
-    g.AfterGroupInfoChanged: _changed,
-    g.AfterGroupDestroyed: _deleted,
-    g.AfterGroupFull: _full,
-    g.AfterSendMsg: _published,
-    g.AfterModifyMsg: _edited,
-    g.AfterRecallMsg: _recalled,
-    g.BeforeSendMsg: _lost,
-    g.SendMsgException: _lost,
-    g.AfterGroupMsgExtension: _reacted,
-    g.AfterMemberFieldChanged: _role,
-    g.AfterChangeGroupOwner: _owner,
+    g.AfterNewMemberJoin: _to_subscribed_event,
+    g.AfterMemberExit: _to_unsubscribed_event,
+    g.AfterCreateGroup: _to_channel_created_event,
+    g.AfterGroupInfoChanged: _to_channel_changed_event,
+    g.AfterGroupDestroyed: _to_channel_deleted_event,
+    g.AfterGroupFull: _to_channel_full_event,
+    g.AfterSendMsg: _to_post_published_event,
+    g.AfterModifyMsg: _to_post_edited_event,
+    g.AfterRecallMsg: _to_post_recalled_event,
+    g.BeforeSendMsg: _to_post_lost_event,
+    g.SendMsgException: _to_post_lost_event,
+    g.AfterGroupMsgExtension: _to_reaction_changed_event,
+    g.AfterMemberFieldChanged: _to_role_changed_event,
+    g.AfterChangeGroupOwner: _to_owner_changed_event,
 }
 
 
@@ -233,7 +241,7 @@ class CommunityCallbacks:
                 if not callback.group_id:
                     raise unreadable(callback.command, "GroupId")
                 channel = channel_of(callback)
-                return None if channel is None else _request(callback, channel, context.common())
+                return None if channel is None else _to_hook_request(callback, channel, context.common())
             case g.BeforeCreateGroup(type=None | ""):
                 raise unreadable(callback.command, "Type")
             case g.BeforeCreateGroup(type=groups.COMMUNITY):
@@ -284,7 +292,7 @@ class CommunityCallbacks:
 COMMUNITY_CALLBACKS: Final = CommunityCallbacks()
 
 
-def _request(
+def _to_hook_request(
     model: g.BeforeSendMsg | g.BeforeApplyJoinGroup | g.BeforeInviteJoinGroup,
     channel: ChannelId,
     common: dict[str, Any],

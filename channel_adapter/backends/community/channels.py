@@ -82,7 +82,7 @@ class ChannelCache:
         self.entries: dict[ChannelId, CacheEntry] = {}
         """What was read of groups, valid or not, in the order of reading: what was read first ends first."""
         self._max_entries = options.cache_entries
-        self._asking: SingleFlight[ChannelId, CacheEntry] = SingleFlight(self._ask)
+        self._asking: SingleFlight[ChannelId, CacheEntry] = SingleFlight(self._fetch_entry)
         self._changes = 0  # the result of a read that began before the latest change is not cached
 
     def forget(self, channel: ChannelId | None = None) -> None:
@@ -96,7 +96,7 @@ class ChannelCache:
 
     def get_cached(self, channel: ChannelId, *, allow_stale: bool = False) -> bool | None:
         """Return whether this is a channel, without a call; None if it was not read, or not within the last seconds."""
-        entry = self.entries.get(channel) if allow_stale else self._current([channel])[channel]
+        entry = self.entries.get(channel) if allow_stale else self._get_valid_entries([channel])[channel]
         return entry.is_channel if entry is not None else None
 
     async def read(self, channels: Iterable[ChannelId]) -> AsyncGenerator[Channel, None]:
@@ -110,7 +110,7 @@ class ChannelCache:
 
     async def fields(self, channels: Sequence[ChannelId]) -> dict[ChannelId, dict[str, str]]:
         """Return the custom fields of the channels among some ids, with a call only for ids that are not cached."""
-        known = self._current(channels)
+        known = self._get_valid_entries(channels)
         unknown = [channel for channel, entry in known.items() if entry is None]
         size = limits.GROUP_INFO_PER_CALL
         parts = [unknown[start : start + size] for start in range(0, len(unknown), size)]
@@ -134,7 +134,7 @@ class ChannelCache:
 
     async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
         """Return what the tag of a channel says besides that it is one. Raises NotFoundError."""
-        entry = self._current([channel])[channel]
+        entry = self._get_valid_entries([channel])[channel]
         if entry is None or not entry.is_channel:
             entry = await self.require(channel)
         return entry.attributes
@@ -142,11 +142,11 @@ class ChannelCache:
     async def lookup(self, channel: ChannelId) -> ChannelLookup:
         """Return what this id belongs to, read now."""
         changes = self._changes
-        item = await self._one(channel)
+        item = await self._fetch_group_info(channel)
         tag = profiles.tag_of(profiles.fields_of(item), self.keys)
-        return ChannelLookup(self._channel(item, changes), item.error_code not in NOT_FOUND_CODES, tag)
+        return ChannelLookup(self._store_as_channel(item, changes), item.error_code not in NOT_FOUND_CODES, tag)
 
-    def _current(self, channels: Iterable[ChannelId]) -> dict[ChannelId, CacheEntry | None]:
+    def _get_valid_entries(self, channels: Iterable[ChannelId]) -> dict[ChannelId, CacheEntry | None]:
         """Return the valid entries of these groups."""
         oldest = self.clock.monotonic() - self._seconds
         cached = self.entries.get
@@ -157,7 +157,7 @@ class ChannelCache:
 
     async def _read_batch(self, channels: Sequence[ChannelId]) -> list[Channel]:
         changes = self._changes
-        found = [self._channel(item, changes) for item in await self._info(channels)]
+        found = [self._store_as_channel(item, changes) for item in await self._fetch_group_infos(channels)]
         return [channel for channel in found if channel is not None]
 
     async def _read_tags(self, channels: Sequence[ChannelId]) -> dict[ChannelId, CacheEntry]:
@@ -167,31 +167,32 @@ class ChannelCache:
             request = profiles.info_request(some, self.keys, base=False)
             return (await self._caller.call(GET_GROUP_TAGS, request)).group_info
 
-        items = await self._settled(channels, ask)
+        items = await self._ask_until_settled(channels, ask)
         now = self.clock.monotonic()
         untagged = CacheEntry(False, {}, now)
         found = {
-            ChannelId(item.group_id): self._entry(item, now) if item.app_defined_data else untagged for item in items
+            ChannelId(item.group_id): self._make_entry(item, now) if item.app_defined_data else untagged
+            for item in items
         }
-        self._keep(found, changes)
+        self._store_unless_changed(found, changes)
         return found
 
-    async def _ask(self, channel: ChannelId) -> CacheEntry:
+    async def _fetch_entry(self, channel: ChannelId) -> CacheEntry:
         changes = self._changes
-        return self._store(await self._one(channel), changes)
+        return self._store_entry(await self._fetch_group_info(channel), changes)
 
-    async def _one(self, channel: ChannelId) -> groups.GroupInfo:
-        items = await self._info([channel])
+    async def _fetch_group_info(self, channel: ChannelId) -> groups.GroupInfo:
+        items = await self._fetch_group_infos([channel])
         return items[0] if items else groups.GroupInfo(group_id=channel, error_code=codes.NO_SUCH_GROUP)
 
-    async def _info(self, channels: Sequence[ChannelId]) -> list[groups.GroupInfo]:
+    async def _fetch_group_infos(self, channels: Sequence[ChannelId]) -> list[groups.GroupInfo]:
         async def ask(some: Sequence[ChannelId]) -> list[groups.GroupInfo]:
             request = profiles.info_request(some, self.keys)
             return (await self._caller.call(GET_GROUP_INFO, request)).group_info
 
-        return await self._settled(channels, ask)
+        return await self._ask_until_settled(channels, ask)
 
-    async def _settled(
+    async def _ask_until_settled(
         self, channels: Sequence[ChannelId], ask: Callable[[Sequence[ChannelId]], Awaitable[list[ItemT]]]
     ) -> list[ItemT]:
         """Return groups that were read or are certainly absent; ask again for one that failed for the moment."""
@@ -218,18 +219,18 @@ class ChannelCache:
             await retry(next(numbers), attempt, wait_after, self.clock.sleep)
         return list(items.values())
 
-    def _channel(self, item: groups.GroupInfo, changes: int) -> Channel | None:
-        entry = self._store(item, changes)
+    def _store_as_channel(self, item: groups.GroupInfo, changes: int) -> Channel | None:
+        entry = self._store_entry(item, changes)
         if not entry.is_channel:
             return None
         return profiles.to_channel(ChannelId(item.group_id), item, entry.fields, self.keys)
 
-    def _store(self, item: groups.GroupInfo, changes: int) -> CacheEntry:
-        entry = self._entry(item, self.clock.monotonic(), item)
-        self._keep({ChannelId(item.group_id): entry}, changes)
+    def _store_entry(self, item: groups.GroupInfo, changes: int) -> CacheEntry:
+        entry = self._make_entry(item, self.clock.monotonic(), item)
+        self._store_unless_changed({ChannelId(item.group_id): entry}, changes)
         return entry
 
-    def _entry(
+    def _make_entry(
         self, item: groups.GroupInfo | groups.GroupTag, now: float, whole: groups.GroupInfo | None = None
     ) -> CacheEntry:
         """Return the entry for a group, with its owner if the `whole` group was read."""
@@ -238,7 +239,7 @@ class ChannelCache:
         owner = UserId(whole.owner_account) if whole is not None and whole.owner_account else None
         return CacheEntry(tag is not None, fields, now, owner, whole is not None, (tag or _NO_TAG).attributes)
 
-    def _keep(self, found: dict[ChannelId, CacheEntry], changes: int) -> None:
+    def _store_unless_changed(self, found: dict[ChannelId, CacheEntry], changes: int) -> None:
         """Cache entries, unless something changed since the read began, and drop the oldest ones over the limit."""
         if changes != self._changes:
             return
@@ -295,7 +296,7 @@ class CommunityChannels:
                 " create it again with the same slug, or let the doctor repair it",
                 origin=error.origin,
             ) from error
-        return (await self._require(channel))[0]
+        return (await self._require_channel(channel))[0]
 
     async def read(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
         """Return the channels with these ids as they are now, 50 a call; other ids are left out."""
@@ -304,12 +305,12 @@ class CommunityChannels:
 
     async def get(self, channel: ChannelId) -> Channel:
         """Return a channel as it is now. Raises NotFoundError, also for a group that is not a channel."""
-        return (await self._require(channel))[0]
+        return (await self._require_channel(channel))[0]
 
     async def update(self, channel: ChannelId, change: ChannelProfile) -> Channel:
         """Change the fields that differ, and return the channel. Raises InvalidError and NotFoundError."""
         profiles.check_profile(change, self._keys, self._limits)
-        current, tag = await self._require(channel)
+        current, tag = await self._require_channel(channel)
         difference = change.difference(current)
         if difference.is_empty():
             return current
@@ -322,7 +323,7 @@ class CommunityChannels:
             raise explained from (error if explained is not error else error.__cause__)
         finally:
             self._cache.forget(channel)
-        return (await self._require(channel))[0]
+        return (await self._require_channel(channel))[0]
 
     async def delete(self, channel: ChannelId) -> bool:
         """Dissolve a channel; return False if it did not exist. Raises NotFoundError for another group."""
@@ -344,7 +345,7 @@ class CommunityChannels:
 
     async def finish(self, channel: ChannelId) -> bool:
         """Finish an interrupted creation; return False if the channel is complete. Raises NotFoundError."""
-        if (await self._require(channel))[0].complete:
+        if (await self._require_channel(channel))[0].complete:
             return False
         await self._close_posting(channel)
         return True
@@ -400,7 +401,7 @@ class CommunityChannels:
         async for part in batches(ids, limits.GROUP_INFO_PER_CALL):
             request = profiles.info_request([ChannelId(each) for each in part], self._keys)
             items = {item.group_id: item for item in (await self._caller.call(GET_GROUP_INFO, request)).group_info}
-            statuses |= {each: self._status(each, items.get(each)) for each in part}
+            statuses |= {each: self._to_id_status(each, items.get(each)) for each in part}
         return statuses
 
     async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
@@ -419,7 +420,7 @@ class CommunityChannels:
             await self._change_attributes(channel, changes)
 
     async def _change_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
-        _, tag = await self._require(channel)
+        _, tag = await self._require_channel(channel)
         changed = (tag or Tag()).with_attributes(changes)
         size = byte_size(changed.text())
         if size > limits.GROUP_FIELD_VALUE_BYTES:
@@ -438,7 +439,7 @@ class CommunityChannels:
         finally:
             self._cache.forget(channel)
 
-    def _status(self, group: str, item: groups.GroupInfo | None) -> IdStatus:
+    def _to_id_status(self, group: str, item: groups.GroupInfo | None) -> IdStatus:
         if item is None or item.error_code in NOT_FOUND_CODES:
             return IdStatus(IdKind.FREE)
         if item.error_code != codes.OK:
@@ -457,7 +458,7 @@ class CommunityChannels:
         finally:
             self._cache.forget(channel)
 
-    async def _require(self, channel: ChannelId) -> tuple[Channel, Tag | None]:
+    async def _require_channel(self, channel: ChannelId) -> tuple[Channel, Tag | None]:
         found = await self._cache.lookup(channel)
         if found.channel is None:
             raise no_such_channel(channel)

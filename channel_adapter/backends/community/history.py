@@ -33,9 +33,9 @@ class History:
         await self._channels.require(channel)
         top = before - 1 if before is not None else None
         if oldest_first:
-            found = self._upwards(channel, await self._newest(channel, top))
+            found = self._read_oldest_first(channel, await self._find_newest_number(channel, top))
         else:
-            found = self._downwards(channel, top, lowest=1)
+            found = self._read_newest_first(channel, top, lowest=1)
         async with aclosing(found):
             async for message in found:
                 if is_post(message):
@@ -45,12 +45,12 @@ class History:
         self, channel: ChannelId, seq: int, *, deadline: float | None = None
     ) -> messages.HistoryMessage | None:
         """Return the message with this number, if history has it. `deadline` is in seconds from now."""
-        page = await self._page(channel, seq, 1, deadline)
+        page = await self._read_page(channel, seq, 1, deadline)
         return next((message for message in page if message.msg_seq == seq and is_post(message)), None)
 
     def between(self, channel: ChannelId, lowest: int, top: int) -> AsyncGenerator[messages.HistoryMessage, None]:
         """Yield messages of every kind from `top` down to `lowest`, as far as history reaches."""
-        return self._downwards(channel, top, lowest)
+        return self._read_newest_first(channel, top, lowest)
 
     async def number_at(self, channel: ChannelId, seconds: float) -> int:
         """Return the number of the newest message at a time in Unix seconds; 0 if history has none.
@@ -60,7 +60,7 @@ class History:
         found, lowest, highest = 0, 1, None
         while highest is None or lowest <= highest:
             top = None if highest is None else (lowest + highest) // 2
-            page = await self._page(channel, top, PAGE)
+            page = await self._read_page(channel, top, PAGE)
             old = [message.msg_seq for message in page if message.msg_time_stamp <= seconds]
             found = max(found, *old, 0)
             if 0 < len(old) < len(page) or (top is None and len(old) == len(page)):
@@ -73,9 +73,9 @@ class History:
 
     async def latest(self, channel: ChannelId) -> list[messages.HistoryMessage]:
         """Return the newest page of messages."""
-        return await self._page(channel, None, PAGE)
+        return await self._read_page(channel, None, PAGE)
 
-    async def _downwards(
+    async def _read_newest_first(
         self, channel: ChannelId, top: int | None, lowest: int
     ) -> AsyncGenerator[messages.HistoryMessage, None]:
         """Yield messages from `top` (None: the newest) down to `lowest`.
@@ -84,7 +84,7 @@ class History:
         """
         while top is None or top >= lowest:
             number = PAGE if top is None else min(PAGE, top - lowest + 1)
-            page = await self._page(channel, top, number)
+            page = await self._read_page(channel, top, number)
             fresh = [
                 message for message in page if lowest <= message.msg_seq and (top is None or message.msg_seq <= top)
             ]
@@ -95,7 +95,9 @@ class History:
                 yield message
             top = fresh[-1].msg_seq - 1
 
-    async def _upwards(self, channel: ChannelId, newest: int) -> AsyncGenerator[messages.HistoryMessage, None]:
+    async def _read_oldest_first(
+        self, channel: ChannelId, newest: int
+    ) -> AsyncGenerator[messages.HistoryMessage, None]:
         """Yield messages oldest first: windows of 20 numbers from below, each read downwards and reversed.
 
         Where a window is empty, the service has forgotten it and perhaps much more: the next message is searched for.
@@ -103,37 +105,37 @@ class History:
         lowest: int | None = 1
         while lowest is not None and lowest <= newest:
             top = min(lowest + PAGE - 1, newest)
-            window = [message async for message in self._downwards(channel, top, lowest)]
+            window = [message async for message in self._read_newest_first(channel, top, lowest)]
             for message in reversed(window):
                 yield message
             lowest = top + 1 if window else await self._first_above(channel, top, newest)
 
     async def _first_above(self, channel: ChannelId, floor: int, newest: int) -> int | None:
         """Return the number of the first message above `floor`, found by halving; None if there is none."""
-        lowest, highest = floor + 1, await self._highest(channel, newest)
+        lowest, highest = floor + 1, await self._find_highest_number(channel, newest)
         if highest < lowest:
             return None
         while lowest < highest:
             middle = (lowest + highest) // 2
-            found = await self._highest(channel, middle)
+            found = await self._find_highest_number(channel, middle)
             if found > floor:
                 highest = found
             else:
                 lowest = middle + 1
         return highest
 
-    async def _highest(self, channel: ChannelId, top: int) -> int:
+    async def _find_highest_number(self, channel: ChannelId, top: int) -> int:
         """Return the highest number at or below `top` that history has; 0 if there is none."""
-        page = await self._page(channel, top, 1)
+        page = await self._read_page(channel, top, 1)
         return max((message.msg_seq for message in page if message.msg_seq <= top), default=0)
 
-    async def _newest(self, channel: ChannelId, top: int | None) -> int:
+    async def _find_newest_number(self, channel: ChannelId, top: int | None) -> int:
         if top is not None:
             return top
-        page = await self._page(channel, None, 1)
+        page = await self._read_page(channel, None, 1)
         return max((message.msg_seq for message in page), default=0)
 
-    async def _page(
+    async def _read_page(
         self, channel: ChannelId, top: int | None, number: int, deadline: float | None = None
     ) -> list[messages.HistoryMessage]:
         request = messages.GroupMsgGetSimpleRequest(
@@ -169,7 +171,7 @@ class SilentPosts:
 
     def add(self, channel: ChannelId, seq: int) -> None:
         """Add one post."""
-        numbers = self._channel(channel).numbers
+        numbers = self._get_or_add_channel(channel).numbers
         place = bisect_left(numbers, seq)
         if place == len(numbers) or numbers[place] != seq:
             insort(numbers, seq)
@@ -186,11 +188,11 @@ class SilentPosts:
 
     async def read(self, channel: ChannelId, lowest: int, highest: int) -> None:
         """Read these posts in history, the newest 1,000, 20 a call; not those that were read within `seconds`."""
-        known = self._channel(channel)
+        known = self._get_or_add_channel(channel)
         async with known.reading:  # who waits here mostly finds everything read
-            await self._read(channel, known, max(lowest, highest - POSTS + 1), highest)
+            await self._read_silent_numbers(channel, known, max(lowest, highest - POSTS + 1), highest)
 
-    async def _read(self, channel: ChannelId, known: _Channel, lowest: int, highest: int) -> None:
+    async def _read_silent_numbers(self, channel: ChannelId, known: _Channel, lowest: int, highest: int) -> None:
         now = self._clock.monotonic()
         start, began = lowest, now
         if known.read_at > now - self._seconds and known.lowest <= lowest <= known.highest + 1:
@@ -202,7 +204,7 @@ class SilentPosts:
                 self.add(channel, message.msg_seq)
         known.lowest, known.highest, known.read_at = lowest, highest, began
 
-    def _channel(self, channel: ChannelId) -> _Channel:
+    def _get_or_add_channel(self, channel: ChannelId) -> _Channel:
         known = self._channels.get(channel)
         if known is None:
             known = self._channels[channel] = _Channel()

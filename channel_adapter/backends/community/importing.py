@@ -116,7 +116,7 @@ class CommunityImporter:
                 continue
             if item.error_code != codes.OK:
                 raise item_error(GET_GROUP_INFO, item.error_code, item.error_info)
-            found[ChannelId(item.group_id)] = self._state(item)
+            found[ChannelId(item.group_id)] = self._to_group_state(item)
         return found
 
     async def create(
@@ -246,7 +246,7 @@ class CommunityImporter:
 
         return read_pages(fetch, "", CursorLoopGuard(GET_GROUP_MEMBER_INFO.name, UnavailableError))
 
-    def _state(self, item: groups.GroupInfo) -> GroupState:
+    def _to_group_state(self, item: groups.GroupInfo) -> GroupState:
         fields = profile.fields_of(item)
         return GroupState(
             channel=profile.to_channel(ChannelId(item.group_id), item, fields, self._keys),

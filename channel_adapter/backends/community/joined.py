@@ -42,23 +42,23 @@ class JoinedPages:
         """
         for _ in range(_READINGS):
             totals: list[int] = []  # of each reply, in the order of their arrival
-            async with aclosing(self._once(ask, work, totals)) as pages:
+            async with aclosing(self._read_once(ask, work, totals)) as pages:
                 async for made in pages:
                     yield made
             if totals == sorted(totals):
                 return
         raise UnavailableError(f"{GET_JOINED_GROUP_LIST.name}: the list changed while it was read; list them again")
 
-    async def _once(
+    async def _read_once(
         self, ask: Ask, work: Callable[[list[groups.JoinedRow]], Awaitable[R]], totals: list[int]
     ) -> AsyncGenerator[R, None]:
         """Yield the result of `work` for every page; add the total of each reply to `totals`."""
         size = self._page_size
-        first = await self._page(ask, 0, size, totals)
+        first = await self._read_rows(ask, 0, size, totals)
         seen: set[str] = set()
 
         async def fetch(offset: int) -> R:
-            page = first if offset == 0 else await self._page(ask, offset, size, totals)
+            page = first if offset == 0 else await self._read_rows(ask, offset, size, totals)
             seen.update(item.group_id for item in page)
             return await work(page)
 
@@ -89,7 +89,7 @@ class JoinedPages:
         """
         return list(await self._channels.fields(await self.group_ids(user)))
 
-    async def _page(self, ask: Ask, offset: int, size: int, totals: list[int]) -> list[groups.JoinedRow]:
+    async def _read_rows(self, ask: Ask, offset: int, size: int, totals: list[int]) -> list[groups.JoinedRow]:
         """Read `size` rows from `offset` on, fewer at the end of the list, in as many calls as the service needs."""
         rows: list[groups.JoinedRow] = []
         while True:

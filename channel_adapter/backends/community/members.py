@@ -85,7 +85,9 @@ class RoleCache:
     def __init__(self, caller: Caller, *, seconds: float, clock: Clock) -> None:
         self._caller = caller
         self._posters: TTLCache[tuple[ChannelId, UserId], bool] = TTLCache(MAX_AUTHORS, seconds, timer=clock.monotonic)
-        self._asking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._ask, max_items=limits.ROLES_PER_CALL)
+        self._asking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(
+            self._fetch_poster_roles, max_items=limits.ROLES_PER_CALL
+        )
         self._changes = 0  # the result of a read that began before the latest change is not cached
 
     def forget(self, channel: ChannelId, users: Iterable[UserId] | None = None) -> None:
@@ -107,7 +109,7 @@ class RoleCache:
         cached = self._posters.get((channel, user))
         return await self._asking.load(channel, user) if cached is None else cached
 
-    async def _ask(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool]:
+    async def _fetch_poster_roles(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool]:
         changes = self._changes
         found = await roles_in(self._caller, channel, [*dict.fromkeys(users)])
         if changes == self._changes:
@@ -189,7 +191,7 @@ class CommunityMembers:
                 return BatchResult(tuple(Outcome(user, OutcomeKind.REFUSED, SUSPENDED_REASON) for user in users))
             await addition.add(users)
         except ChannelAdapterError as error:
-            return self._interrupted(channel, addition.outcomes.values(), addition.called, users, error)
+            return self._to_interrupted_result(channel, addition.outcomes.values(), addition.called, users, error)
         return BatchResult(tuple(addition.outcomes.values()))
 
     async def remove(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
@@ -200,7 +202,7 @@ class CommunityMembers:
             try:
                 roles = await roles_in(self._caller, channel, part)
             except ChannelAdapterError as error:
-                return self._interrupted(channel, outcomes, part, [*part, *rest], error)
+                return self._to_interrupted_result(channel, outcomes, part, [*part, *rest], error)
             outcomes += [Outcome(user, OutcomeKind.ALREADY) for user in part if roles[user] == members.NOT_MEMBER]
             owner = [user for user in part if roles[user] == members.OWNER]
             outcomes += [Outcome(user, OutcomeKind.REFUSED, "the owner cannot leave the channel") for user in owner]
@@ -213,7 +215,7 @@ class CommunityMembers:
                 try:
                     await self._caller.call(DELETE_GROUP_MEMBER, request)
                 except ChannelAdapterError as error:
-                    return self._interrupted(channel, outcomes, leaving, [*part, *rest], error)
+                    return self._to_interrupted_result(channel, outcomes, leaving, [*part, *rest], error)
                 outcomes += [Outcome(user, OutcomeKind.REMOVED) for user in leaving]
         return BatchResult(tuple(outcomes))
 
@@ -252,7 +254,7 @@ class CommunityMembers:
         """
         start = COMMUNITY_IDS.from_cursor(cursor)
         await self._cache.require(channel)
-        page = await self._page(channel, start)
+        page = await self._read_subscriber_page(channel, start)
         return Page([row for row in page.items if row.role is not Role.OWNER], page.next)
 
     async def read_positions(self, channel: ChannelId, cursor: str) -> Page[ReadPosition, str]:
@@ -280,7 +282,7 @@ class CommunityMembers:
     async def staff(self, channel: ChannelId) -> list[Subscriber]:
         """Return the owner, if there is one, and the admins in the order of the service."""
         await self._cache.require(channel)
-        fetch = partial(self._page, channel, roles=(members.OWNER, members.ADMIN))
+        fetch = partial(self._read_subscriber_page, channel, roles=(members.OWNER, members.ADMIN))
         cursors: CursorLoopGuard[str] = CursorLoopGuard(GET_GROUP_MEMBER_INFO.name, UnavailableError)
         found = {row.user: row async for row in Pages(fetch, "", cursors) if row.role is not Role.SUBSCRIBER}
         return sorted(found.values(), key=lambda row: row.role is not Role.OWNER)
@@ -296,7 +298,7 @@ class CommunityMembers:
             try:
                 roles = await roles_in(self._caller, channel, part)
             except ChannelAdapterError as error:
-                return self._interrupted(channel, outcomes, part, [*part, *rest], error)
+                return self._to_interrupted_result(channel, outcomes, part, [*part, *rest], error)
             for user in part:
                 outcome = _UNCHANGEABLE.get(roles[user])
                 if outcome is not None:
@@ -307,7 +309,7 @@ class CommunityMembers:
                     try:
                         outcomes.append(await self._change_role(channel, user, role))
                     except ChannelAdapterError as error:
-                        return self._interrupted(channel, outcomes, [user], [*part, *rest], error)
+                        return self._to_interrupted_result(channel, outcomes, [user], [*part, *rest], error)
         return BatchResult(tuple(outcomes))
 
     async def transfer(self, channel: ChannelId, new_owner: UserId) -> UserId | None:
@@ -352,7 +354,9 @@ class CommunityMembers:
             named = without_account(error, user, "user")
             raise named from (error if named is not error else error.__cause__)
 
-    async def _page(self, channel: ChannelId, cursor: str, *, roles: Sequence[str] = ()) -> Page[Subscriber, str]:
+    async def _read_subscriber_page(
+        self, channel: ChannelId, cursor: str, *, roles: Sequence[str] = ()
+    ) -> Page[Subscriber, str]:
         """Return one page of members, of these roles if some are given.
 
         An empty page is the end of the whole list, and may be a page of other roles in a list of some roles.
@@ -395,7 +399,7 @@ class CommunityMembers:
             for channel, fields in tagged.items()
         ]
 
-    def _interrupted(
+    def _to_interrupted_result(
         self,
         channel: ChannelId,
         outcomes: Iterable[Outcome],
@@ -455,7 +459,7 @@ class _Addition:
             case codes.NO_SUCH_ACCOUNT:
                 await self._without_unknown(users, error)
             case codes.GROUP_FULL | codes.MEMBERS_OVER_PLAN:
-                await self._fill(users)
+                await self._fill_channel(users)
             case codes.USER_IN_TOO_MANY_GROUPS if len(users) > 1:
                 await self._add_halves(users)
             case codes.USER_IN_TOO_MANY_GROUPS:
@@ -476,7 +480,7 @@ class _Addition:
         known = await self.accounts.check(users)
         unknown = [user for user in users if not known.get(user, False)]
         if unknown:
-            await self._import(unknown)
+            await self._import_unknown(unknown)
             await self.add([user for user in users if user not in self.outcomes])
         elif len(users) > 1:  # the check knows them all: the one that the service does not know fails alone
             for user in users:
@@ -484,7 +488,7 @@ class _Addition:
         else:
             self._set_outcome(users, OutcomeKind.FAILED, error.message)
 
-    async def _import(self, users: Sequence[UserId]) -> None:
+    async def _import_unknown(self, users: Sequence[UserId]) -> None:
         """Import unknown accounts, once; those that stay unknown get their outcome."""
         if not self.options.import_missing:
             self._set_outcome(users, OutcomeKind.NOT_FOUND)
@@ -499,14 +503,14 @@ class _Addition:
         if made.error is not None:
             raise made.error
 
-    async def _fill(self, users: Sequence[UserId]) -> None:
+    async def _fill_channel(self, users: Sequence[UserId]) -> None:
         """Add as many users as the channel has capacity for; the others are `full`."""
         self.called = users
         roles = await roles_in(self.caller, self.channel, users)
         inside = [user for user in users if roles[user] != members.NOT_MEMBER]
         self._set_outcome(inside, OutcomeKind.ALREADY)
         outside = [user for user in users if roles[user] == members.NOT_MEMBER]
-        capacity = await self._capacity()
+        capacity = await self._read_capacity()
         if capacity >= len(outside):  # a limit of the plan, or members left meanwhile: found by halving
             if len(outside) > 1:
                 await self._add_halves(outside)
@@ -519,7 +523,7 @@ class _Addition:
         else:  # users who could not be added have left capacity
             await self.add(rest)
 
-    async def _capacity(self) -> int:
+    async def _read_capacity(self) -> int:
         request = groups.GetGroupInfoRequest(
             group_id_list=[self.channel],
             response_filter=groups.GroupResponseFilter(group_base_info_filter=["MemberNum", "MaxMemberNum"]),
@@ -543,9 +547,9 @@ class _Addition:
                 reason = UNNAMED if result is None else f"the service answered Result {result}, which is not known"
                 self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, reason)
         if failed:
-            await self._explain(failed)
+            await self._explain_not_added(failed)
 
-    async def _explain(self, users: Sequence[UserId]) -> None:
+    async def _explain_not_added(self, users: Sequence[UserId]) -> None:
         """Find out why users were not added: those that the app knows were refused, the others are imported."""
         self.called = users
         known = await self.accounts.check(users)
@@ -553,7 +557,7 @@ class _Addition:
         self._set_outcome(refused, OutcomeKind.REFUSED, "the service added the others only")
         unknown = [user for user in users if not known.get(user, False)]
         if unknown:
-            await self._import(unknown)
+            await self._import_unknown(unknown)
             await self.add([user for user in unknown if user not in self.outcomes])
 
     def _set_outcome(self, users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> None:

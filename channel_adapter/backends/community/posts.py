@@ -57,7 +57,7 @@ class CommunityPosts:
         every post, because that is not possible later. Raises InvalidError, PermissionDeniedError, NotFoundError,
         ThrottledError, and OutcomeUnknownError if the post may have been sent.
         """
-        request, parts = await self._request(channel, draft)
+        request, parts = await self._make_send_request(channel, draft)
         await self._acquire_slot(channel)
         reply = await self._send_as_owner(channel, request, draft.author)
         if reply.msg_seq is None:
@@ -74,7 +74,7 @@ class CommunityPosts:
 
     async def preview(self, channel: ChannelId, draft: Draft) -> PostPreview:
         """Return what `send` would send. Reads the channel and roles, and sends nothing."""
-        request, parts = await self._request(channel, draft)
+        request, parts = await self._make_send_request(channel, draft)
         body = request.to_wire()
         if draft.dedupe is None:
             del body["Random"]
@@ -102,7 +102,7 @@ class CommunityPosts:
 
     async def find(self, channel: ChannelId, dedupe: int) -> Post | None:
         """Return the post with this dedupe number if it is among the latest 20 messages."""
-        message = await self._find(channel, dedupe)
+        message = await self._find_by_dedupe(channel, dedupe)
         return to_post(channel, message) if message is not None and is_post(message) else None
 
     async def edit(self, ref: PostRef, content: Content | Sequence[Content]) -> None:
@@ -144,7 +144,7 @@ class CommunityPosts:
                 self._silent.add(channel, ref.seq)
         return outcomes
 
-    async def _request(
+    async def _make_send_request(
         self, channel: ChannelId, draft: Draft
     ) -> tuple[messages.SendGroupMsgRequest, tuple[Content, ...]]:
         elements, parts = to_elements(draft.content, self._max_bytes)
@@ -152,7 +152,7 @@ class CommunityPosts:
             group_id=channel,
             random=secrets.randbits(32) if draft.dedupe is None else draft.dedupe,
             msg_body=elements,
-            from_account=await self._author(channel, draft.author),
+            from_account=await self._require_author(channel, draft.author),
             support_message_extension=1,
             send_msg_control=[messages.NO_UNREAD] if draft.silent else None,
             msg_priority=messages.PRIORITY_LOW if draft.silent else None,  # history shows this, and not NoUnread
@@ -168,7 +168,7 @@ class CommunityPosts:
                 f"channel {channel} has {late.seconds:.0f} s of posts waiting already; publish more slowly"
             ) from None
 
-    async def _author(self, channel: ChannelId, author: UserId | None) -> UserId | None:
+    async def _require_author(self, channel: ChannelId, author: UserId | None) -> UserId | None:
         """Return the sender: the owner, or a named owner or admin; None for a channel without an owner.
 
         Raises PermissionDeniedError for another author, and for every author while the channel is suspended.
@@ -191,19 +191,21 @@ class CommunityPosts:
     ) -> messages.SendGroupMsgReply:
         """Send; as the new owner, if the cached owner has transferred the channel."""
         try:
-            return await self._send(channel, request)
+            return await self._send_or_find(channel, request)
         except PermissionDeniedError as error:
             self._channels.forget(channel)
             if possibly_applied(error):  # the service does not recognise the same post from another sender
                 message = f"an earlier attempt got no answer and may have been carried out; then: {error}"
                 raise OutcomeUnknownError(message, origin=error.origin) from error
-            owner = await self._author(channel, author)
+            owner = await self._require_author(channel, author)
             if owner == request.from_account:
                 raise
             request.from_account = owner
-        return await self._send(channel, request)
+        return await self._send_or_find(channel, request)
 
-    async def _send(self, channel: ChannelId, request: messages.SendGroupMsgRequest) -> messages.SendGroupMsgReply:
+    async def _send_or_find(
+        self, channel: ChannelId, request: messages.SendGroupMsgRequest
+    ) -> messages.SendGroupMsgReply:
         """Send; after an ambiguous failure, look for the post in history."""
         try:
             return await self._caller.call(SEND_GROUP_MSG, request)
@@ -215,10 +217,10 @@ class CommunityPosts:
 
     async def _find_if_readable(self, channel: ChannelId, dedupe: int) -> messages.HistoryMessage | None:
         try:
-            return await self._find(channel, dedupe)
+            return await self._find_by_dedupe(channel, dedupe)
         except ChannelAdapterError:  # the caller raises the error of the send
             return None
 
-    async def _find(self, channel: ChannelId, dedupe: int) -> messages.HistoryMessage | None:
+    async def _find_by_dedupe(self, channel: ChannelId, dedupe: int) -> messages.HistoryMessage | None:
         latest = await self._history.latest(channel)
         return next((message for message in latest if message.msg_random == dedupe), None)

@@ -59,11 +59,11 @@ def create_request(
         introduction=profile.introduction or None,
         notification=profile.notification or None,
         face_url=profile.avatar or None,
-        max_member_count=_room(profile.max_subscribers, owned=True),
+        max_member_count=_max_members(profile.max_subscribers, owned=True),
         apply_join_option=groups.FREE_ACCESS,
         support_topic=0,
         app_defined_data=[
-            groups.DefinedData(key=keys.tag, value=Tag(data=_pieces(profile) or None).text()),
+            groups.DefinedData(key=keys.tag, value=Tag(data=_count_data_fields(profile) or None).text()),
             *(groups.DefinedData(key=key, value=value) for key, value in _custom_fields(profile, keys) if value),
         ],
     )
@@ -77,7 +77,7 @@ def import_request(
     `close_posting` follows when its posts and subscribers are in.
     """
     made = create_request(channel, owner, profile, keys)
-    tag = replace(tag, data=_pieces(profile) or None)
+    tag = replace(tag, data=_count_data_fields(profile) or None)
     fields = [
         item.model_copy(update={"value": tag.text()}) if item.key == keys.tag else item
         for item in made.app_defined_data or ()
@@ -118,14 +118,14 @@ def update_request(
     """Return the request that changes the given fields. `owned`: the channel has an owner. `tag` counts custom data."""
     fields = [groups.DefinedData(key=key, value=value) for key, value in _custom_fields(change, keys)]
     if tag is not None and change.custom_data is not None:
-        fields.insert(0, groups.DefinedData(key=keys.tag, value=replace(tag, data=_pieces(change)).text()))
+        fields.insert(0, groups.DefinedData(key=keys.tag, value=replace(tag, data=_count_data_fields(change)).text()))
     return groups.ModifyGroupBaseInfoRequest(
         group_id=channel,
         name=change.name,
         introduction=change.introduction,
         notification=change.notification,
         face_url=change.avatar,
-        max_member_num=_room(change.max_subscribers, owned=owned),
+        max_member_num=_max_members(change.max_subscribers, owned=owned),
         app_defined_data=fields or None,
     )
 
@@ -193,12 +193,12 @@ def posting_closed(group: groups.GroupProfile | groups.JoinedRow) -> bool:
     return groups.ON in (group.mute_all_member, group.shut_up_all_member)
 
 
-def _room(subscribers: int | None, *, owned: bool) -> int | None:
+def _max_members(subscribers: int | None, *, owned: bool) -> int | None:
     """Return the maximum of members: the service counts the owner, a channel does not."""
     return subscribers + owned if subscribers is not None else None
 
 
-def _pieces(profile: ChannelProfile) -> int:
+def _count_data_fields(profile: ChannelProfile) -> int:
     """Return the number of fields that the custom data needs."""
     return len(split_text(profile.custom_data or "", limits.GROUP_FIELD_VALUE_BYTES))
 
@@ -207,13 +207,13 @@ def _custom_fields(profile: ChannelProfile, keys: FieldKeys) -> list[tuple[str, 
     """Return key and value of every custom field that a profile changes; unused keys of custom data are emptied."""
     pairs: list[tuple[str, str]] = []
     if profile.organization is not None:
-        pairs += _organization(profile.organization, keys)
+        pairs += _organization_pairs(profile.organization, keys)
     if profile.custom_data is not None:
         pairs += _custom_data(profile.custom_data, keys)
     return pairs
 
 
-def _organization(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
+def _organization_pairs(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
     require_text(text, "organization")
     if keys.organization is None:
         if not text:
@@ -278,10 +278,10 @@ def explained(error: ChannelAdapterError, sent_keys: Sequence[str], profile: Cha
         return _over_plan(error, profile.max_subscribers)
     if error.code != codes.BAD_PARAMETER or error.origin is None:
         return error
-    for key in _named(sent_keys, error.origin.text):
+    for key in _names_within(sent_keys, error.origin.text):
         return ConfigurationError(f"custom group field {key!r} {_CONSOLE}", field=key, origin=error.origin)
     over = _over_legacy(profile)
-    for name in _named(_FIELDS, error.origin.text):
+    for name in _names_within(_FIELDS, error.origin.text):
         field = _FIELDS[name]
         if field == _MAX and profile.max_subscribers is not None:
             return _over_plan(error, profile.max_subscribers)
@@ -317,7 +317,7 @@ def _over_plan(error: ChannelAdapterError, number: int) -> LimitReachedError:
     )
 
 
-def _named(names: Iterable[str], text: str) -> list[str]:
+def _names_within(names: Iterable[str], text: str) -> list[str]:
     """Return the names that the text contains as whole words."""
     words = set(re.findall(r"\w+", text))
     return [name for name in names if name in words]

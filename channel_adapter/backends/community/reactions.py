@@ -100,7 +100,7 @@ class CommunityReactions:
         has expired.
         """
         try:
-            return await self._read(ref, timeout)
+            return await self._read_extensions(ref, timeout)
         except ChannelAdapterError as error:
             if error.code == codes.EXTENSION_NO_MESSAGE:
                 message = f"post {ref.seq} of {ref.channel} does not exist, or was recalled or has expired"
@@ -122,11 +122,11 @@ class CommunityReactions:
         refused: dict[str, int] = {}
         versions: dict[str, int] = {}
         try:
-            for batch in _split(sets):
-                results = await self._set(ref, extensions.SET, batch, timeout)
+            for batch in _split_for_calls(sets):
+                results = await self._set_extensions(ref, extensions.SET, batch, timeout)
                 refused |= {each.extension.key: each.error_code for each in results if each.error_code}
-            for batch in _split(removals):
-                results = await self._set(ref, extensions.DELETE, batch, timeout)
+            for batch in _split_for_calls(removals):
+                results = await self._set_extensions(ref, extensions.DELETE, batch, timeout)
                 versions |= {each.extension.key: each.extension.seq or 0 for each in results}
                 refused |= {
                     each.extension.key: each.error_code
@@ -159,7 +159,7 @@ class CommunityReactions:
             if data is None:
                 text = f"the custom data of post {ref.seq} of {ref.channel} is in the format of another program"
                 return CarrierResult(CarrierStatus.UNSUPPORTED, error=ConflictError(text))
-            await self._modify(ref, data, deadline)
+            await self._modify_post_data(ref, data, deadline)
         except _NO_REFUSALS:
             raise
         except ChannelAdapterError as error:
@@ -179,7 +179,7 @@ class CommunityReactions:
             return DisplayStatus(DisplayMode.STORE, refusal, checked_at)
         return DisplayStatus(mode, "probed", checked_at)
 
-    async def _read(self, ref: PostRef, timeout: float | None) -> CarriedReactions:
+    async def _read_extensions(self, ref: PostRef, timeout: float | None) -> CarriedReactions:
         """Read every page. Pages overlap by one version, because a page may end within it."""
         found: dict[str, extensions.Extension] = {}
         start, cleared, latest, complete = 0, 0, 0, False
@@ -197,7 +197,7 @@ class CommunityReactions:
         parsed = parse_extensions(pair for pair in found.values() if (pair.seq or 0) > cleared)
         return CarriedReactions(parsed.users, parsed.counts, latest, cleared, complete)
 
-    async def _set(
+    async def _set_extensions(
         self, ref: PostRef, operation: int, pairs: Sequence[extensions.Extension], timeout: float | None
     ) -> list[extensions.ExtensionResult]:
         """Set or delete up to 20 pairs; one result each, which may have failed on its own."""
@@ -214,7 +214,7 @@ class CommunityReactions:
         )
         return (await self._caller.call(GROUP_SET_KEY_VALUES, request, deadline=timeout)).extension_list
 
-    async def _modify(self, ref: PostRef, data: str, deadline: float | None) -> None:
+    async def _modify_post_data(self, ref: PostRef, data: str, deadline: float | None) -> None:
         request = messages.ModifyGroupMsgRequest(group_id=ref.channel, msg_seq=ref.seq, cloud_custom_data=data)
         await self._caller.call(MODIFY_GROUP_MSG, request, deadline=deadline)
 
@@ -234,9 +234,9 @@ class CommunityReactions:
             ref = PostRef(group, sent.msg_seq or 1)
             try:
                 if mode is DisplayMode.CUSTOM_DATA:
-                    await self._modify(ref, "{}", None)
+                    await self._modify_post_data(ref, "{}", None)
                     return ""
-                results = await self._set(ref, extensions.SET, [PROBE], None)
+                results = await self._set_extensions(ref, extensions.SET, [PROBE], None)
             except _NO_REFUSALS:
                 raise
             except ChannelAdapterError as error:
@@ -246,7 +246,7 @@ class CommunityReactions:
         return next((f"code {each.error_code}" for each in results if each.error_code), "")
 
 
-def _split(pairs: Sequence[extensions.Extension]) -> list[Sequence[extensions.Extension]]:
+def _split_for_calls(pairs: Sequence[extensions.Extension]) -> list[Sequence[extensions.Extension]]:
     size = limits.EXTENSION_KEYS_PER_CALL
     return [pairs[start : start + size] for start in range(0, len(pairs), size)]
 

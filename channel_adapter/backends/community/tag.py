@@ -55,12 +55,14 @@ class Tag:
         """The `name=value` parts that are attributes of the channel."""
         if not self.others:
             return _NO_ATTRIBUTES
-        return {name: _decoded(value) for name, mark, value in (part.partition("=") for part in self.others) if mark}
+        return {
+            name: _decode_value(value) for name, mark, value in (part.partition("=") for part in self.others) if mark
+        }
 
     def with_attributes(self, changes: Mapping[str, str | None]) -> "Tag":
         """Return the tag with changed attributes; None removes one."""
-        kept = [part for part in self.others if _name(part) not in changes]
-        added = [f"{name}={_encoded(value)}" for name, value in changes.items() if value is not None]
+        kept = [part for part in self.others if _attribute_name(part) not in changes]
+        added = [f"{name}={_encode_value(value)}" for name, value in changes.items() if value is not None]
         return replace(self, others=(*kept, *added))
 
 
@@ -68,15 +70,15 @@ _PLAIN_TAG: Final = Tag()
 _NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def _name(part: str) -> str:
+def _attribute_name(part: str) -> str:
     return part.partition("=")[0]
 
 
-def _encoded(value: str) -> str:
+def _encode_value(value: str) -> str:
     return value.replace("%", "%25").replace(";", "%3B")
 
 
-def _decoded(value: str) -> str:
+def _decode_value(value: str) -> str:
     return value.replace("%3B", ";").replace("%25", "%") if "%" in value else value
 
 
@@ -88,7 +90,7 @@ def read_tag(value: str) -> Tag | None:
     if kind != KIND:
         return None
     known = {name: value for name, _, value in (part.partition("=") for part in parts) if name in _KNOWN}
-    others = tuple(part for part in parts if _name(part) not in _KNOWN)
+    others = tuple(part for part in parts if _attribute_name(part) not in _KNOWN)
     kept = tuple(filter(None, known.get(_KEPT, "").split("+")))
     data = known.get(_DATA, "")
     return Tag(known.get(_MIGRATION, ""), kept, others, int(data) if data.isdecimal() else None)

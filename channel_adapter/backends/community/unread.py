@@ -106,7 +106,7 @@ class CommunityUnread:
         with naming_account(user):
             rows = await self._counted_rows(user)
             if exact:
-                rows = await _map(rows, self._count_exactly, limit=self._concurrency)
+                rows = await _map_concurrently(rows, self._count_exactly, limit=self._concurrency)
         unmuted = [row for row in rows if row.notifications is Notifications.ALL]
         return Unread(
             user=user,
@@ -129,11 +129,11 @@ class CommunityUnread:
             await self._set_unread(user, channel, 0)
             return 0
         seq = await self._post_at(channel, up_to) if isinstance(up_to, datetime) else up_to.seq
-        last = await self._last(channel)
+        last = await self._read_last_seq(channel)
         number = unread_number(last, seq)
         for _ in range(_MARK_ATTEMPTS if (member.msg_seq or 0) < seq else 0):
             await self._set_unread(user, channel, number)
-            before, last = last, await self._last(channel)
+            before, last = last, await self._read_last_seq(channel)
             member = await self._membership.require(user, channel)
             moved_too_far = (member.msg_seq or 0) - seq
             if not 0 < moved_too_far <= last - before:  # else the user has read on meanwhile
@@ -151,9 +151,11 @@ class CommunityUnread:
         NotFoundError for an unknown account.
         """
         with naming_account(user):
-            rows = await self._rows(user, groups.COMMUNITY)
+            rows = await self._list_counted(user, groups.COMMUNITY)
             unread = [row.id for row in rows if row.is_channel and row.behind]
-            results = await _map(unread, lambda channel: self._mark_all(user, channel), limit=self._concurrency)
+            results = await _map_concurrently(
+                unread, lambda channel: self._mark_all(user, channel), limit=self._concurrency
+            )
             for _, error in results:
                 if error is not None:
                     raise error
@@ -165,21 +167,24 @@ class CommunityUnread:
 
     async def _counted_rows(self, user: UserId) -> list[_Row]:
         """Return the groups of a user in the order of the lists."""
-        lists = await _map(COUNTED_TYPES, lambda kind: self._rows(user, kind), limit=len(COUNTED_TYPES))
+        lists = await _map_concurrently(
+            COUNTED_TYPES, lambda kind: self._list_counted(user, kind), limit=len(COUNTED_TYPES)
+        )
         return [row for rows in lists for row in rows]
 
-    async def _rows(self, user: UserId, kind: str) -> list[_Row]:
+    async def _list_counted(self, user: UserId, kind: str) -> list[_Row]:
         """Return the groups of one type, each once and counted."""
-        rows = await self._list(user, kind)
+        rows = await self._list_joined(user, kind)
         missing = [place for place, row in enumerate(rows) if row.count is None]
         if missing:
-            counted = await _map([rows[place] for place in missing], lambda row: self._count_one(user, row),
-                                 limit=self._concurrency)  # fmt: skip
+            counted = await _map_concurrently(
+                [rows[place] for place in missing], lambda row: self._count_one(user, row), limit=self._concurrency
+            )
             for place, row in zip(missing, counted, strict=True):
                 rows[place] = row
         return rows
 
-    async def _list(self, user: UserId, kind: str) -> list[_Row]:
+    async def _list_joined(self, user: UserId, kind: str) -> list[_Row]:
         """Read the list alone; with fewer fields from a service that refuses one that it does not know."""
         fallback = self._fallback
         while True:
@@ -208,9 +213,9 @@ class CommunityUnread:
         channels: Mapping[ChannelId, object] = {}
         if any(each.startswith(limits.COMMUNITY_ID_PREFIX) for each in ids):
             channels = await self._channels.fields(ids)
-        return [self._row(item, is_channel=item.group_id in channels) for item in page]
+        return [self._to_unread_row(item, is_channel=item.group_id in channels) for item in page]
 
-    def _row(self, item: groups.JoinedRow, *, is_channel: bool) -> _Row:
+    def _to_unread_row(self, item: groups.JoinedRow, *, is_channel: bool) -> _Row:
         own, next_seq = item.self_info, item.next_msg_seq
         return _Row(
             item, is_channel, own, next_seq, unread_count(next_seq, own, self._silent.get(ChannelId(item.group_id)))
@@ -281,7 +286,7 @@ class CommunityUnread:
         )
         return (await self._caller.call(GET_GROUP_INFO, request)).group_info[0].next_msg_seq
 
-    async def _last(self, channel: ChannelId) -> int:
+    async def _read_last_seq(self, channel: ChannelId) -> int:
         return (await self._next_seq(channel) or 1) - 1
 
     async def _set_unread(self, user: UserId, channel: ChannelId, number: int) -> None:
@@ -289,7 +294,7 @@ class CommunityUnread:
         await self._caller.call(SET_UNREAD_MSG_NUM, request)
 
 
-async def _map(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, limit: int) -> list[R]:
+async def _map_concurrently(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, limit: int) -> list[R]:
     """Return results in the order of the items; after a failure nothing goes on."""
     async with aclosing(concurrently(items, work, limit=limit, ordered=True)) as results:
         return [result async for result in results]

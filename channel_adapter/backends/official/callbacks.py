@@ -25,12 +25,16 @@ from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire.callback_envelope import Callback, CallbackReply
 
 
-def _created(model: o.AfterCreateOfficialAccount, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_created_event(
+    model: o.AfterCreateOfficialAccount, channel: ChannelId, context: CallbackContext
+) -> e.Event:
     owner = to_user(model.owner_account)
     return e.ChannelCreated(**context.common(), channel=channel, name=model.name or "", owner=owner)
 
 
-def _changed(model: o.AfterOfficialAccountInfoChanged, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_changed_event(
+    model: o.AfterOfficialAccountInfoChanged, channel: ChannelId, context: CallbackContext
+) -> e.Event:
     return e.ChannelChanged(
         **context.common(),
         channel=channel,
@@ -41,33 +45,39 @@ def _changed(model: o.AfterOfficialAccountInfoChanged, channel: ChannelId, conte
     )
 
 
-def _deleted(model: o.AfterOfficialAccountDestroyed, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_deleted_event(
+    model: o.AfterOfficialAccountDestroyed, channel: ChannelId, context: CallbackContext
+) -> e.Event:
     owner = to_user(model.owner_account)
     return e.ChannelDeleted(**context.common(), channel=channel, name=model.name or "", owner=owner)
 
 
-def _full(model: o.AfterOfficialAccountFull, channel: ChannelId, context: CallbackContext) -> e.Event:
+def _to_channel_full_event(model: o.AfterOfficialAccountFull, channel: ChannelId, context: CallbackContext) -> e.Event:
     return e.ChannelFull(**context.common(own=False), channel=channel)
 
 
-def _subscribed(model: o.AfterAddSubscriber, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_subscribed_event(model: o.AfterAddSubscriber, channel: ChannelId, context: CallbackContext) -> e.Event | None:
     users = to_users(item.subscriber_account for item in model.subscribe_account_list or ())
     invited = context.by is not None and context.by not in users
     return e.Subscribed(**context.common(), channel=channel, users=users, invited=invited) if users else None
 
 
-def _unsubscribed(model: o.AfterDeleteSubscriber, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_unsubscribed_event(
+    model: o.AfterDeleteSubscriber, channel: ChannelId, context: CallbackContext
+) -> e.Event | None:
     users = to_users(item.subscriber_account for item in model.subscribe_account_list or ())
     left = context.by is None or context.by in users
     reason = e.Departure.LEFT if left else e.Departure.REMOVED
     return e.Unsubscribed(**context.common(), channel=channel, users=users, reason=reason) if users else None
 
 
-def _published(model: o.OfficialAfterSendMsg, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+def _to_post_published_event(
+    model: o.OfficialAfterSendMsg, channel: ChannelId, context: CallbackContext
+) -> e.Event | None:
     if not model.msg_key and not model.online_only_flag:
         return None
     post = Post(
-        ref=_ref(channel, model.msg_key or ""),
+        ref=_to_post_ref(channel, model.msg_key or ""),
         author=None,
         published_at=to_datetime(model.msg_time),
         parts=to_parts(model.msg_body),
@@ -81,20 +91,20 @@ def _published(model: o.OfficialAfterSendMsg, channel: ChannelId, context: Callb
     )
 
 
-def _recalled(model: o.AfterMsgWithDraw, channel: ChannelId, context: CallbackContext) -> e.Event | None:
-    refs = tuple(_ref(channel, item.msg_key) for item in model.withdraw_msg_list or ())
+def _to_post_recalled_event(model: o.AfterMsgWithDraw, channel: ChannelId, context: CallbackContext) -> e.Event | None:
+    refs = tuple(_to_post_ref(channel, item.msg_key) for item in model.withdraw_msg_list or ())
     return e.PostRecalled(**context.common(), channel=channel, refs=refs) if refs else None
 
 
 _EVENTS: Final[dict[type[Callback], Callable[[Any, ChannelId, CallbackContext], e.Event | None]]] = {
-    o.AfterCreateOfficialAccount: _created,
-    o.AfterOfficialAccountInfoChanged: _changed,
-    o.AfterOfficialAccountDestroyed: _deleted,
-    o.AfterAddSubscriber: _subscribed,
-    o.AfterDeleteSubscriber: _unsubscribed,
-    o.AfterOfficialAccountFull: _full,
-    o.OfficialAfterSendMsg: _published,
-    o.AfterMsgWithDraw: _recalled,
+    o.AfterCreateOfficialAccount: _to_channel_created_event,
+    o.AfterOfficialAccountInfoChanged: _to_channel_changed_event,
+    o.AfterOfficialAccountDestroyed: _to_channel_deleted_event,
+    o.AfterAddSubscriber: _to_subscribed_event,
+    o.AfterDeleteSubscriber: _to_unsubscribed_event,
+    o.AfterOfficialAccountFull: _to_channel_full_event,
+    o.OfficialAfterSendMsg: _to_post_published_event,
+    o.AfterMsgWithDraw: _to_post_recalled_event,
 }
 _NO_CODES: Final = range(0)
 
@@ -191,7 +201,7 @@ class OfficialCallbacks:
 OFFICIAL_CALLBACKS: Final = OfficialCallbacks()
 
 
-def _ref(channel: ChannelId, key: str) -> PostRef:
+def _to_post_ref(channel: ChannelId, key: str) -> PostRef:
     return PostRef(channel, broadcast_number(key), key)
 
 

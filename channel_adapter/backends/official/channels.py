@@ -134,7 +134,7 @@ class OfficialRegistry:
             if known is None or any(getattr(known, name) != getattr(channel, name) for name in _REGISTERED):
                 changed[channel.id] = channel
         if changed:
-            await self._rows.merge_many({each.id: _report(each, at) for each in changed.values()})
+            await self._rows.merge_many({each.id: _registry_fields(each, at) for each in changed.values()})
             self._added.update(changed)
 
     async def remove(self, channel: ChannelId) -> None:
@@ -153,7 +153,7 @@ class OfficialRegistry:
 
     def ids(self) -> AsyncIterator[ChannelId]:
         """Yield the ids of the channels that are not deleted. Raises ConfigurationError without a database."""
-        return self._ids(self.require())
+        return self._read_official_ids(self.require())
 
     def require(self) -> ChannelRegistryRows:
         """Return the rows. Raises ConfigurationError without a database."""
@@ -166,7 +166,7 @@ class OfficialRegistry:
         return self._rows
 
     @staticmethod
-    async def _ids(rows: ChannelRegistryRows) -> AsyncGenerator[ChannelId, None]:
+    async def _read_official_ids(rows: ChannelRegistryRows) -> AsyncGenerator[ChannelId, None]:
         async for channel, _ in rows.existing():
             if channel.startswith(OFFICIAL_IDS.prefix):
                 yield channel
@@ -233,14 +233,14 @@ class OfficialChannels:
         Raises UnavailableError for a reply that leaves accounts out.
         """
         parts = batches(accounts, limits.OFFICIAL_INFO_PER_CALL)
-        async with aclosing(concurrently(parts, self._read, limit=self._concurrency, ordered=True)) as replies:
+        async with aclosing(concurrently(parts, self._read_profiles, limit=self._concurrency, ordered=True)) as replies:
             async for channels in replies:
                 for account, channel in channels.items():
                     yield account, channel
 
     async def get(self, channel: ChannelId) -> Channel:
         """Return an account as it is now. Raises NotFoundError."""
-        found = (await self._read([channel]))[channel]
+        found = (await self._read_profiles([channel]))[channel]
         if found is None:
             raise no_such_channel(channel)
         return found
@@ -253,7 +253,7 @@ class OfficialChannels:
         """
         check_profile(change)
         current = await self.get(channel)
-        difference = _difference(change, current)
+        difference = _select_differing(change, current)
         if difference.is_empty():
             return current
         request = wire.ModifyOfficialAccountBaseInfoRequest(
@@ -304,7 +304,7 @@ class OfficialChannels:
         The registry has what was created, read, adopted, or reported by a webhook with this database. Raises
         ConfigurationError without one.
         """
-        return self._all(self._registry.ids())
+        return self._read_all(self._registry.ids())
 
     async def adopt(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
         """Add the accounts with these ids to the registry, and return them; others are left out.
@@ -340,7 +340,7 @@ class OfficialChannels:
         async for part in batches([each for each in ids if each.startswith(OFFICIAL_IDS.prefix)],
                                   limits.OFFICIAL_INFO_PER_CALL):  # fmt: skip
             accounts = [ChannelId(each) for each in part]
-            for account, item in (await self._items(accounts)).items():
+            for account, item in (await self._fetch_items(accounts)).items():
                 if item.error_code in NOT_FOUND_CODES:
                     statuses[account] = IdStatus(IdKind.FREE)
                 elif item.error_code != codes.OK:
@@ -380,16 +380,16 @@ class OfficialChannels:
         if profile.max_subscribers is not None:
             self._max_subscribers[channel] = profile.max_subscribers
 
-    async def _all(self, ids: AsyncIterator[ChannelId]) -> AsyncGenerator[Channel, None]:
+    async def _read_all(self, ids: AsyncIterator[ChannelId]) -> AsyncGenerator[Channel, None]:
         async with aclosing(batches(ids, limits.OFFICIAL_INFO_PER_CALL)) as parts:
             async for part in parts:
-                for channel in (await self._read(part)).values():
+                for channel in (await self._read_profiles(part)).values():
                     if channel is not None:
                         yield channel
 
-    async def _read(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, Channel | None]:
+    async def _read_profiles(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, Channel | None]:
         found: dict[ChannelId, Channel | None] = {}
-        items, attributes = await self._items(accounts), await self._attributes.read(accounts)
+        items, attributes = await self._fetch_items(accounts), await self._attributes.read(accounts)
         for account, item in items.items():
             if item.error_code in NOT_FOUND_CODES:
                 found[account] = None
@@ -400,7 +400,7 @@ class OfficialChannels:
         await self._registry.add(channel for channel in found.values() if channel is not None)
         return found
 
-    async def _items(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, wire.OfficialAccountInfo]:
+    async def _fetch_items(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, wire.OfficialAccountInfo]:
         """Return one item for each account. Raises UnavailableError for a reply that leaves accounts out."""
         items = [wire.OfficialAccountItem(official_account=account) for account in accounts]
         request = wire.GetOfficialAccountInfoRequest(official_account_id_list=items)
@@ -415,14 +415,14 @@ class OfficialChannels:
 
     async def _require_same(self, new: NewChannel) -> Channel:
         """Return the account that has the id, if it has the wanted values. Raises ConflictError."""
-        found = (await self._read([new.id]))[new.id]
+        found = (await self._read_profiles([new.id]))[new.id]
         if found is None:
             raise ConflictError(
                 f"{new.id} belonged to a channel that was deleted, and the service does not assign it again; choose"
                 " another slug",
                 field="slug",
             )
-        other = _difference(new.profile, found).names()
+        other = _select_differing(new.profile, found).names()
         if found.max_subscribers is None and "max_subscribers" in other:  # it cannot be read
             other.remove("max_subscribers")
         if found.owner != new.owner:
@@ -463,7 +463,7 @@ def to_channel(account: ChannelId, item: wire.OfficialProfile, attributes: Mappi
     )
 
 
-def _report(channel: Channel, at: float) -> dict[str, tuple[object, float]]:
+def _registry_fields(channel: Channel, at: float) -> dict[str, tuple[object, float]]:
     """Return what the registry keeps of a channel that exists."""
     return {DELETED_AT: (None, at), **{name: (getattr(channel, name), at) for name in _REGISTERED}}
 
@@ -491,7 +491,7 @@ def no_such_channel(channel: ChannelId, error: ChannelAdapterError | None = None
     return NotFoundError(f"there is no channel {channel}", field="channel", origin=error.origin if error else None)
 
 
-def _difference(profile: ChannelProfile, channel: Channel) -> ChannelProfile:
+def _select_differing(profile: ChannelProfile, channel: Channel) -> ChannelProfile:
     """Return what of this profile the channel does not have yet; a maximum of subscribers cannot be compared."""
     return ChannelProfile(
         **{

@@ -89,7 +89,7 @@ class OfficialMembers:
             for start in range(0, len(users), limits.OFFICIAL_SUBSCRIBERS_PER_CALL):
                 await addition.add(users[start : start + limits.OFFICIAL_SUBSCRIBERS_PER_CALL])
         except ChannelAdapterError as error:
-            return _interrupted(channel, addition.outcomes.values(), addition.called, users, error)
+            return _to_interrupted_result(channel, addition.outcomes.values(), addition.called, users, error)
         return BatchResult(tuple(addition.outcomes.values()))
 
     async def remove(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
@@ -104,7 +104,7 @@ class OfficialMembers:
                 failed = [user for user in part if results.get(user) == wire.RESULT_FAILED]
                 known = await self._accounts.check(failed) if failed else {}
             except ChannelAdapterError as error:
-                return _interrupted(channel, outcomes, part, users, error)
+                return _to_interrupted_result(channel, outcomes, part, users, error)
             for user in part:
                 result = results.get(user)
                 if result in _REMOVED:
@@ -124,14 +124,14 @@ class OfficialMembers:
         if len(users) <= _FEW:
             return await self._by_their_lists(channel, users, read=not users)
         missing = dict.fromkeys(users)
-        page = await self._page(channel, "")
-        following = self._take(missing, page)
+        page = await self._read_subscriber_page(channel, "")
+        following = self._discard_found(missing, page)
         pages_left = -(-(page.subscriber_num - len(page.subscriber_list)) // limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
         if following and missing and len(missing) <= pages_left:
             return dict.fromkeys(users, True) | await self._by_their_lists(channel, list(missing), read=True)
         while following and missing:
-            page = await self._page(channel, following)
-            following = self._take(missing, page)
+            page = await self._read_subscriber_page(channel, following)
+            following = self._discard_found(missing, page)
         return {user: user not in missing for user in users}
 
     async def subscribed_to(self, user: UserId, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
@@ -170,7 +170,7 @@ class OfficialMembers:
         Raises InvalidError for an expired position, and UnavailableError for an empty first page if the service counts
         subscribers.
         """
-        reply = await self._page(account, position)
+        reply = await self._read_subscriber_page(account, position)
         if not position and not reply.subscriber_list and reply.subscriber_num:
             raise UnavailableError(
                 f"{account} counts {reply.subscriber_num} subscribers and lists none", field="subscribers"
@@ -207,7 +207,7 @@ class OfficialMembers:
         Notifications are None: the list does not have them. Raises NotFoundError for an account that does not exist.
         """
         seen: set[ChannelId] = set()
-        async with aclosing(self._pages(user, _PROFILE, (_SINCE,))) as pages:
+        async with aclosing(self._read_subscription_pages(user, _PROFILE, (_SINCE,))) as pages:
             async for page in pages:
                 rows = {ChannelId(row.official_account): row for row in page if row.official_account}
                 attributes = await self._channels.attributes_of(list(rows))
@@ -218,7 +218,7 @@ class OfficialMembers:
 
     async def followed(self, user: UserId) -> AsyncGenerator[ChannelId, None]:
         """Yield the ids of the accounts that a user follows. Raises NotFoundError for an unknown user."""
-        async with aclosing(self._pages(user, (_NAME,), ())) as pages:
+        async with aclosing(self._read_subscription_pages(user, (_NAME,), ())) as pages:
             async for page in pages:
                 for row in page:
                     if row.official_account:
@@ -229,7 +229,7 @@ class OfficialMembers:
         async with aclosing(self.followed(user)) as followed:
             return list(dict.fromkeys([channel async for channel in followed]))
 
-    async def _pages(
+    async def _read_subscription_pages(
         self, user: UserId, profile: Sequence[str], own: Sequence[str]
     ) -> AsyncGenerator[list[wire.SubscribedOfficialAccount], None]:
         """Yield pages of the accounts of a user with some fields. Raises NotFoundError for an unknown user."""
@@ -252,7 +252,7 @@ class OfficialMembers:
             more = not reply.complete_flag and reply.official_account_info_list
             offset = reply.next if more and reply.next is not None and reply.next > offset else None
 
-    async def _page(self, channel: ChannelId, position: str) -> wire.GetSubscriberInfoReply:
+    async def _read_subscriber_page(self, channel: ChannelId, position: str) -> wire.GetSubscriberInfoReply:
         request = wire.GetSubscriberInfoRequest(
             official_account=channel, limit=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, next=position
         )
@@ -264,7 +264,7 @@ class OfficialMembers:
             raise
 
     @staticmethod
-    def _take(missing: dict[UserId, None], page: wire.GetSubscriberInfoReply) -> str:
+    def _discard_found(missing: dict[UserId, None], page: wire.GetSubscriberInfoReply) -> str:
         """Remove the subscribers of a page from `missing`, and return the position of the next page, "" at the end."""
         for row in page.subscriber_list:
             missing.pop(UserId(row.subscriber_account), None)
@@ -336,9 +336,9 @@ class _SubscriberAddition:
             else:
                 self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, _not_named(result))
         if failed:
-            await self._explain(failed)
+            await self._explain_not_added(failed)
 
-    async def _explain(self, users: Sequence[UserId]) -> None:
+    async def _explain_not_added(self, users: Sequence[UserId]) -> None:
         """Find out why users were not added: Result 0 says nothing. Unknown accounts are imported if that is wanted."""
         self.called = users
         known = await self.accounts.check(users)
@@ -353,9 +353,9 @@ class _SubscriberAddition:
         if unknown and not self.import_missing:
             self._set_outcome(unknown, OutcomeKind.NOT_FOUND)
         elif unknown:
-            await self._import(unknown)
+            await self._import_and_add(unknown)
 
-    async def _import(self, users: Sequence[UserId]) -> None:
+    async def _import_and_add(self, users: Sequence[UserId]) -> None:
         """Import unknown accounts, once, and add them; those that stay unknown get their outcome."""
         again = [user for user in users if user in self.imported]
         self._set_outcome(again, OutcomeKind.NOT_FOUND, "it was imported and is still not known")
@@ -372,7 +372,7 @@ class _SubscriberAddition:
         self.outcomes |= {user: Outcome(user, kind, reason) for user in users}
 
 
-def _interrupted(
+def _to_interrupted_result(
     channel: ChannelId,
     outcomes: Iterable[Outcome],
     called: Sequence[UserId],

@@ -117,30 +117,30 @@ class OfficialPosts:
         posts an hour, with `retry_after` where a database keeps the budget, and OutcomeUnknownError if the post may
         have been sent, or if the service took it for a repetition of another post with the same content.
         """
-        request, parts = self._request(channel, draft)
+        request, parts = self._make_send_request(channel, draft)
         if self._attributes is not None and await self._attributes.is_suspended(channel):
             raise suspended(channel)
-        if (wait := await self._reserve(channel)) is not None:
+        if (wait := await self._reserve_hourly_post(channel)) is not None:
             known = await self.find(channel, draft.dedupe) if draft.dedupe is not None else None
             if known is None:
                 raise _too_many(channel, self._options.posts_per_hour, wait)
             return known
         used = True
         try:
-            sent = await self._send(channel, request)
+            sent = await self._send_or_find(channel, request)
             used = not await self._is_repeated(channel, sent.key, request.random)
         except ChannelAdapterError as error:
             used = isinstance(error, OutcomeUnknownError)
             raise
         finally:
             if not used:
-                await self._release(channel)
+                await self._release_hourly_post(channel)
         seq = broadcast_number(sent.key)
         if not seq:
             raise OutcomeUnknownError(
                 f"{SEND_OFFICIAL_ACCOUNT_MSG.name}: the service reports success and no number of the post"
             )
-        await self._keep(channel, PostKey(seq, sent.key, request.random))
+        await self._store_post_key(channel, PostKey(seq, sent.key, request.random))
         return Post(
             ref=PostRef(channel, seq, sent.key),
             author=None,
@@ -171,11 +171,11 @@ class OfficialPosts:
             msg_body=elements,
             forbid_callback_control=[messages.FORBID_BEFORE] if skip_hooks else None,
         )
-        return await self._call(channel, request, deadline)
+        return await self._send_once(channel, request, deadline)
 
     async def preview(self, channel: ChannelId, draft: Draft) -> PostPreview:
         """Return what `send` would send, without a call."""
-        request, parts = self._request(channel, draft)
+        request, parts = self._make_send_request(channel, draft)
         body = request.to_wire()
         if draft.dedupe is None:
             del body["Random"]
@@ -196,7 +196,7 @@ class OfficialPosts:
 
         The service lists downwards only: for `oldest_first` all of it is read first.
         """
-        async with aclosing(self._downwards(channel, before)) as found:
+        async with aclosing(self._read_newest_first(channel, before)) as found:
             if not oldest_first:
                 async for message in found:
                     yield _to_post(channel, message)
@@ -211,7 +211,7 @@ class OfficialPosts:
         Costs one call for one of the newest 20, or one whose successor is known; else history is read down to it.
         """
         above = PostRef(ref.channel, ref.seq + 1)
-        async with aclosing(self._downwards(ref.channel, above, deadline)) as found:
+        async with aclosing(self._read_newest_first(ref.channel, above, deadline)) as found:
             async for message in found:
                 if message.msg_seq == ref.seq:
                     return _to_post(ref.channel, message)
@@ -250,7 +250,7 @@ class OfficialPosts:
             try:
                 results = (await self._caller.call(OFFICIAL_ACCOUNT_MSG_RECALL, request)).recall_ret_list
             except ChannelAdapterError as error:
-                raise _named(channel, error) from error
+                raise _to_missing_channel_error(channel, error) from error
             for item in results:
                 if item.msg_key in by_key:
                     ref = by_key[item.msg_key]
@@ -279,7 +279,7 @@ class OfficialPosts:
             else:
                 missing[ref.seq] = ref
         if missing:
-            async with aclosing(self._downwards(channel, None)) as found:
+            async with aclosing(self._read_newest_first(channel, None)) as found:
                 async for message in found:
                     if (wanted := missing.pop(message.msg_seq, None)) is not None:
                         keys[wanted] = message.msg_key
@@ -287,7 +287,7 @@ class OfficialPosts:
                         break
         return keys
 
-    def _request(
+    def _make_send_request(
         self, channel: ChannelId, draft: Draft
     ) -> tuple[wire.SendOfficialAccountMsgRequest, tuple[Content, ...]]:
         if draft.silent:
@@ -299,30 +299,30 @@ class OfficialPosts:
         request = wire.SendOfficialAccountMsgRequest(official_account=channel, random=dedupe, msg_body=elements)
         return request, parts
 
-    async def _reserve(self, channel: ChannelId) -> float | None:
+    async def _reserve_hourly_post(self, channel: ChannelId) -> float | None:
         """Reserve one of the posts an hour; return the seconds until one is free if there is none."""
         if self._budget is None:
             return None
         return await self._budget.reserve(channel, self._clock.now(), self._options.posts_per_hour)
 
-    async def _release(self, channel: ChannelId) -> None:
+    async def _release_hourly_post(self, channel: ChannelId) -> None:
         if self._budget is not None:
             try:
                 await self._budget.release(channel)
             except ChannelAdapterError as error:  # the error of the post matters more; the hour ends by itself
                 _log.warning("posts.budget_not_released", channel=channel, error=error.kind)
 
-    async def _keep(self, channel: ChannelId, key: PostKey) -> None:
+    async def _store_post_key(self, channel: ChannelId, key: PostKey) -> None:
         """Keep the key of a post that was sent. Without it history is read for the key."""
         try:
             await self._keys.add(channel, [key])
         except ChannelAdapterError as error:
             _log.warning("posts.key_not_kept", channel=channel, seq=key.seq, error=error.kind)
 
-    async def _send(self, channel: ChannelId, request: wire.SendOfficialAccountMsgRequest) -> SentBroadcast:
+    async def _send_or_find(self, channel: ChannelId, request: wire.SendOfficialAccountMsgRequest) -> SentBroadcast:
         """Send; after an ambiguous failure, look for the post in history."""
         try:
-            return await self._paced(channel, request)
+            return await self._send_paced(channel, request)
         except ChannelAdapterError as error:
             if not possibly_applied(error):
                 raise
@@ -337,16 +337,16 @@ class OfficialPosts:
             message = f"an earlier attempt got no answer and may have been carried out; then: {error}"
             raise OutcomeUnknownError(message, origin=error.origin) from error
 
-    async def _paced(self, channel: ChannelId, request: wire.SendOfficialAccountMsgRequest) -> SentBroadcast:
+    async def _send_paced(self, channel: ChannelId, request: wire.SendOfficialAccountMsgRequest) -> SentBroadcast:
         """Send in a second of its own; once more if the budget has room and the service says too many."""
         await self._acquire_slot(channel)
         try:
-            return await self._call(channel, request, None)
+            return await self._send_once(channel, request, None)
         except ThrottledError as error:
             if self._budget is None or error.code != codes.MESSAGES_TOO_FREQUENT or possibly_applied(error):
                 raise
         await self._acquire_slot(channel)  # another process may have sent in the same second
-        return await self._call(channel, request, None)
+        return await self._send_once(channel, request, None)
 
     async def _acquire_slot(self, channel: ChannelId) -> None:
         try:
@@ -357,13 +357,13 @@ class OfficialPosts:
                 retry_after=late.seconds,
             ) from None
 
-    async def _call(
+    async def _send_once(
         self, channel: ChannelId, request: wire.SendOfficialAccountMsgRequest, deadline: float | None
     ) -> SentBroadcast:
         try:
             reply = await self._caller.call(SEND_OFFICIAL_ACCOUNT_MSG, request, deadline=deadline)
         except ChannelAdapterError as error:
-            named = _named(channel, error)
+            named = _to_missing_channel_error(channel, error)
             raise named from (error if named is not error else error.__cause__)
         return SentBroadcast(reply.msg_key or "", to_datetime(reply.msg_time))
 
@@ -393,7 +393,7 @@ class OfficialPosts:
         known = await self._keys.get(ref.channel, ref.seq)
         return known.key if known is not None else None
 
-    async def _downwards(
+    async def _read_newest_first(
         self, channel: ChannelId, before: PostRef | None, deadline: float | None = None
     ) -> AsyncGenerator[wire.OfficialHistoryMessage, None]:
         """Yield messages below `before`, each once, from the newest down; a page may repeat the last message."""
@@ -409,7 +409,7 @@ class OfficialPosts:
                 below = None  # a key of a channel that was deleted and created again
                 continue
             except ChannelAdapterError as error:
-                named = _named(channel, error)
+                named = _to_missing_channel_error(channel, error)
                 raise named from (error if named is not error else error.__cause__)
             keys = [PostKey(each.msg_seq, each.msg_key, each.msg_random) for each in page.messages]
             await self._keys.add(channel, keys)
@@ -448,7 +448,7 @@ def _to_post(channel: ChannelId, message: wire.OfficialHistoryMessage) -> Post:
     return replace(post, ref=PostRef(channel, message.msg_seq, message.msg_key), author=author)
 
 
-def _named(channel: ChannelId, error: ChannelAdapterError) -> ChannelAdapterError:
+def _to_missing_channel_error(channel: ChannelId, error: ChannelAdapterError) -> ChannelAdapterError:
     """Return the error for an account that does not exist, if this is one, else the error."""
     return no_such_channel(channel, error) if error.code in _NOT_FOUND_CODES else error
 

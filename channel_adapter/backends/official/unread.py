@@ -44,9 +44,9 @@ class OfficialUnread:
         async with aclosing(self._members.subscriptions(user)) as found:
             followed: list[Subscription] = [each async for each in found]
         with naming_account(user):
-            total = await self._total(user)
+            total = await self._read_total(user)
             channels = [each.channel.id for each in followed]
-            counts = await self._counts(user, channels) if total else {}
+            counts = await self._read_counts(user, channels) if total else {}
         badge = sum(counts.values())
         return Unread(
             user=user,
@@ -75,7 +75,7 @@ class OfficialUnread:
         """
         await self._members.require(user, channel)
         await self._set_read(user, channel, await self._time_of(channel, up_to))
-        return (await self._counts(user, [channel])).get(channel, 0)
+        return (await self._read_counts(user, [channel])).get(channel, 0)
 
     async def mark_all_read(self, user: UserId) -> tuple[ChannelId, ...]:
         """Mark the conversation with every account as read; return the accounts in which something was unread.
@@ -85,7 +85,7 @@ class OfficialUnread:
         """
         followed = await self._members.followed_list(user)
         with naming_account(user):
-            counts = await self._counts(user, followed) if await self._total(user) else {}
+            counts = await self._read_counts(user, followed) if await self._read_total(user) else {}
 
         async def mark(channel: ChannelId) -> tuple[ChannelId, ChannelAdapterError | None]:
             try:
@@ -118,11 +118,11 @@ class OfficialUnread:
             raise InvalidError(f"up_to is {up_to.seq}, and {channel} has no such post", field="up_to", size=up_to.seq)
         return int(post.published_at.timestamp())
 
-    async def _total(self, user: UserId) -> int:
+    async def _read_total(self, user: UserId) -> int:
         request = wire.GetC2cUnreadMsgNumRequest(to_account=user)
         return (await self._caller.call(GET_C2C_UNREAD_MSG_NUM, request)).all_c2c_unread_msg_num or 0
 
-    async def _counts(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, int]:
+    async def _read_counts(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, int]:
         """Return the counts of conversations, 10 a call; without those of accounts that do not exist any more."""
         size = limits.C2C_UNREAD_PEERS_PER_CALL
         parts = [channels[start : start + size] for start in range(0, len(channels), size)]
