@@ -33,7 +33,7 @@ class MigrationReport:
 
     def to_markdown(self) -> bytes:
         """Return the document as Markdown."""
-        return ("\n".join(_lines(self.document)) + "\n").encode()
+        return ("\n".join(_report_lines(self.document)) + "\n").encode()
 
 
 async def make_report(
@@ -45,15 +45,15 @@ async def make_report(
     plan of another app.
     """
     check_app(plan, context.settings.sdkappid, "this")
-    status, quarantine = await _journal(plan, context.journal)
-    cutover, recorded = await _cutover(context, plan)
+    status, quarantine = await _read_journal(plan, context.journal)
+    cutover, recorded = await _read_cutover(context, plan)
     document = {
         "format": FORMAT,
         "migration": plan.migration,
         "sdkappid": plan.sdkappid,
         "fingerprint": plan.fingerprint,
         "source": plan.source.kind.value,
-        "channels": [_channel(plan, place, status) for place in range(len(plan.channels))],
+        "channels": [_describe_channel(plan, place, status) for place in range(len(plan.channels))],
         "round": status.round if status else 0,
         "complete": bool(status and status.complete),
         "quarantine": quarantine,
@@ -65,7 +65,7 @@ async def make_report(
     return MigrationReport(document)
 
 
-async def _journal(plan: Plan, database: str | None) -> tuple[Status | None, list[dict[str, Any]]]:
+async def _read_journal(plan: Plan, database: str | None) -> tuple[Status | None, list[dict[str, Any]]]:
     """Return how far it is, and what could not be moved, by channel, kind and reason."""
     if database is None:
         return None, []
@@ -82,7 +82,7 @@ async def _journal(plan: Plan, database: str | None) -> tuple[Status | None, lis
     ]
 
 
-async def _cutover(context: MigrationContext, plan: Plan) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+async def _read_cutover(context: MigrationContext, plan: Plan) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Return the state of the cutover, and its last verification."""
     state = await read_cutover_state(context, plan.migration)
     if state is None:
@@ -91,9 +91,10 @@ async def _cutover(context: MigrationContext, plan: Plan) -> tuple[dict[str, Any
     document = {
         "moved": [
             {
-                "source": each.source, "channel": each.channel, "at": _timestamp(each.moved_at), "guard": each.guard,
-                "window_end": _timestamp(each.window_end), "verified_at": _timestamp(each.verified_at),
-                "destroyed_at": _timestamp(each.destroyed_at),
+                "source": each.source, "channel": each.channel,
+                "at": _format_timestamp(each.moved_at), "guard": each.guard,
+                "window_end": _format_timestamp(each.window_end), "verified_at": _format_timestamp(each.verified_at),
+                "destroyed_at": _format_timestamp(each.destroyed_at),
             }
             for each in state.moved
         ],
@@ -110,7 +111,7 @@ async def _cutover(context: MigrationContext, plan: Plan) -> tuple[dict[str, Any
     return document, orjson.loads(state.verdict) if state.verdict else None
 
 
-def _channel(plan: Plan, place: int, status: Status | None) -> dict[str, Any]:
+def _describe_channel(plan: Plan, place: int, status: Status | None) -> dict[str, Any]:
     planned = plan.channels[place]
     found = next((each for each in status.channels if each.source == planned.source.id), None) if status else None
     return {
@@ -133,31 +134,31 @@ def _channel(plan: Plan, place: int, status: Status | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _timestamp(seconds: float) -> str | None:
+def _format_timestamp(seconds: float) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
 
 
 # Markdown
 
 
-def _lines(document: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# Migration {_cell(document['migration'])}"
+def _report_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# Migration {_escape_cell(document['migration'])}"
     yield ""
     kind = str(document["source"]).replace("_", " ")
     state = "complete" if document["complete"] else "not complete"
-    yield f"From {_cell(kind)}, app {document['sdkappid']}; {state}, run {document['round']}."
+    yield f"From {_escape_cell(kind)}, app {document['sdkappid']}; {state}, run {document['round']}."
     yield ""
-    yield from _channels(document["channels"])
-    yield from _quarantine(document)
-    yield from _verification(document["verification"])
+    yield from _channel_lines(document["channels"])
+    yield from _quarantine_lines(document)
+    yield from _verification_lines(document["verification"])
     yield from _cutover_lines(document["cutover"])
     if document["never_moved"]:
         yield "## Never moved"
         yield ""
-        yield from (f"- {_cell(text)}" for text in document["never_moved"])
+        yield from (f"- {_escape_cell(text)}" for text in document["never_moved"])
 
 
-def _channels(channels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _channel_lines(channels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows: list[Sequence[Any]] = []
     for each in channels:
         moved, planned = each["moved"] or {"posts": 0, "subscribers": 0}, each["planned"]
@@ -169,10 +170,10 @@ def _channels(channels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         ))  # fmt: skip
     yield "## Channels"
     yield ""
-    yield from _table(("from", "to", "state", "posts", "subscribers", "what did not fit"), rows)
+    yield from _table_lines(("from", "to", "state", "posts", "subscribers", "what did not fit"), rows)
 
 
-def _quarantine(document: Mapping[str, Any]) -> Iterator[str]:
+def _quarantine_lines(document: Mapping[str, Any]) -> Iterator[str]:
     records = document["quarantine"]
     if not records and not document["broken_lines"]:
         return
@@ -183,10 +184,10 @@ def _quarantine(document: Mapping[str, Any]) -> Iterator[str]:
         yield ""
     if records:
         rows = [(each["channel"], each["what"], each["count"], each["reason"]) for each in records]
-        yield from _table(("channel", "what", "count", "reason"), rows)
+        yield from _table_lines(("channel", "what", "count", "reason"), rows)
 
 
-def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
+def _verification_lines(verdict: Mapping[str, Any] | None) -> Iterator[str]:
     yield "## Verification"
     yield ""
     if verdict is None:
@@ -204,9 +205,9 @@ def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
         for channel, counts in verdict["channels"].items()
         for what in ("profile", "post", "subscriber")
     ]
-    yield from _table(("channel", "what", *_MARKS), rows)
+    yield from _table_lines(("channel", "what", *_MARKS), rows)
     if verdict.get("not_compared"):
-        yield f"Not compared: {_cell('; '.join(verdict['not_compared']))}."
+        yield f"Not compared: {_escape_cell('; '.join(verdict['not_compared']))}."
         yield ""
     for finding in verdict["named"]:
         text = "; ".join(
@@ -215,8 +216,8 @@ def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
                 for each in finding.get("differences", ())
             )])
         )  # fmt: skip
-        where = f"{_cell(finding['channel'])} {_cell(finding['what'])} {_cell(finding['key'])}"
-        yield f"- `{finding['mark']}` {where}: {_cell(text)}"
+        where = f"{_escape_cell(finding['channel'])} {_escape_cell(finding['what'])} {_escape_cell(finding['key'])}"
+        yield f"- `{finding['mark']}` {where}: {_escape_cell(text)}"
     if verdict["named"]:
         yield ""
 
@@ -230,26 +231,26 @@ def _cutover_lines(cutover: Mapping[str, Any] | None) -> Iterator[str]:
         (each["source"], each["at"] or "not yet", each["guard"], each["window_end"] or "-", each["destroyed_at"] or "-")
         for each in cutover["moved"]
     ]
-    yield from _table(("account", "posting moved", "broadcasts are", "also broadcast until", "destroyed"), rows)
+    yield from _table_lines(("account", "posting moved", "broadcasts are", "also broadcast until", "destroyed"), rows)
     groups = cutover["conversation_groups"]
-    why = f": {_cell(groups['reason'])}" if groups["reason"] else ""
+    why = f": {_escape_cell(groups['reason'])}" if groups["reason"] else ""
     problems = f"{groups['problems']} with a problem"
-    yield f"Conversation groups filled: {groups['filled']} ({problems}), {_cell(groups['state'])}{why}."
+    yield f"Conversation groups filled: {groups['filled']} ({problems}), {_escape_cell(groups['state'])}{why}."
     yield ""
     for copy in cutover["not_broadcast"][:_LISTED]:
         what = f"post {copy['seq']}" if copy["seq"] else "the last broadcast"
-        yield f"- {_cell(copy['source'])}: {what} was not broadcast: {_cell(copy['reason'])}"
+        yield f"- {_escape_cell(copy['source'])}: {what} was not broadcast: {_escape_cell(copy['reason'])}"
     if cutover["not_broadcast"]:
         yield ""
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+def _table_lines(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
-        yield f"| {' | '.join(_cell(each) for each in row)} |"
+        yield f"| {' | '.join(_escape_cell(each) for each in row)} |"
     yield ""
 
 
-def _cell(value: Any) -> str:
+def _escape_cell(value: Any) -> str:
     return markdown(str(value))

@@ -123,9 +123,9 @@ async def rollback(
             async for item in found:
                 done = item
                 if remove and item.standing is RollbackStatus.REMOVABLE:
-                    done = await _remove(bound, plan, item, cleanup)
+                    done = await _remove_group(bound, plan, item, cleanup)
                 if remove and done.standing in GONE:
-                    await _forget(context, journal, plan.migration, done)
+                    await _forget_channel(context, journal, plan.migration, done)
                 items.append(done)
                 notify(done.standing, 1)
         result = Rollback(plan.migration, tuple(items), remove)
@@ -148,7 +148,9 @@ async def _open_journal(url: str | None) -> AsyncIterator[Database | None]:
         await database.close()
 
 
-async def _forget(context: MigrationContext, journal: Database | None, migration: str, item: RollbackItem) -> None:
+async def _forget_channel(
+    context: MigrationContext, journal: Database | None, migration: str, item: RollbackItem
+) -> None:
     """Delete the records of a removed channel: its account may be moved again, and broadcasts are allowed again."""
     if context.database_url is not None:
         async with open_redirects(context) as redirects:
@@ -157,7 +159,7 @@ async def _forget(context: MigrationContext, journal: Database | None, migration
         await MigrationStore(journal).forget_channel(migration, item.source, item.target)
 
 
-async def _remove(
+async def _remove_group(
     context: MigrationContext, plan: Plan, item: RollbackItem, cleanup: "GroupCleanup | None"
 ) -> RollbackItem:
     """Dissolve a group, unless it has changed since it was inspected."""
@@ -166,7 +168,7 @@ async def _remove(
         return item
     channel, importer = planned.target.channel, context.importer(plan.limits.target().keys)
     group = (await importer.inspect([channel])).get(channel)
-    if group is not None and (_mark(group) != item.mark or not is_ours(group, plan.migration)):
+    if group is not None and (_change_mark(group) != item.mark or not is_ours(group, plan.migration)):
         return replace(
             item, standing=RollbackStatus.CHANGED, reason="a user joined or posted meanwhile: inspect it again"
         )
@@ -182,7 +184,7 @@ def is_ours(group: GroupState, migration: str) -> bool:
     return group.tag is not None and group.tag.migration == migration
 
 
-def _mark(group: GroupState) -> tuple[int, int]:
+def _change_mark(group: GroupState) -> tuple[int, int]:
     return group.next_seq, group.members
 
 
@@ -238,11 +240,11 @@ class ChannelInspector:
             return item
         if not is_ours(group, self._plan.migration):
             return replace(item, standing=RollbackStatus.FOREIGN, reason="the group is none of this migration's")
-        item = replace(item, subscribers=max(0, group.members - 1), mark=_mark(group))
+        item = replace(item, subscribers=max(0, group.members - 1), mark=_change_mark(group))
         if not snapshot.at_source:
             reason = "the source is gone: what stands here is the only copy"
             return replace(item, standing=RollbackStatus.SOURCE_GONE, reason=reason)
-        posts, own_posts = await self._posts(planned)
+        posts, own_posts = await self._count_posts(planned)
         own_users = await self._own_users(planned, group.created_at)
         item = replace(item, posts=posts, own_posts=own_posts, own_subscribers=own_users)
         if own_posts or own_users:
@@ -250,7 +252,7 @@ class ChannelInspector:
             return replace(item, standing=RollbackStatus.LIVES, reason=reason)
         return replace(item, standing=RollbackStatus.REMOVABLE)
 
-    async def _posts(self, planned: PlannedChannel) -> tuple[int, int]:
+    async def _count_posts(self, planned: PlannedChannel) -> tuple[int, int]:
         """Return the number of posts, and how many of them were published here."""
         numbers = {post.number async for post in self._source.posts_any_order(planned.source.id)}
         # The source may have forgotten old posts that were moved; their numbers lie below the newest's.
@@ -334,7 +336,7 @@ class GroupCleanup:
         while batch := await self._users.to_clean_after(self._migration, last, USERS_PER_BATCH):
             budget.check()
             done: list[str] = []
-            async with aclosing(concurrently(batch.items(), self._clean, limit=self._concurrency)) as results:
+            async with aclosing(concurrently(batch.items(), self._unassign_user, limit=self._concurrency)) as results:
                 async for user, ok in results:
                     if ok:
                         done.append(user)
@@ -343,7 +345,7 @@ class GroupCleanup:
             last, cleaned = list(batch)[-1], cleaned + len(done)  # the last one in the order of the database
         return cleaned
 
-    async def _clean(self, item: tuple[str, list[str]]) -> tuple[str, bool]:
+    async def _unassign_user(self, item: tuple[str, list[str]]) -> tuple[str, bool]:
         user, channels = item
         assignments = await self._unread.unassign(user, channels)
         return user, all(each.status is not AssignmentStatus.FAILED for each in assignments.values())

@@ -27,7 +27,7 @@ class TemporarySqlite:
             self.connection.execute("BEGIN")
         except sqlite3.OperationalError as full:
             self.close()
-            raise self._error(full) from None
+            raise self._disk_full_error(full) from None
         except BaseException:
             self.close()
             raise
@@ -38,7 +38,7 @@ class TemporarySqlite:
         try:
             self.connection.executemany(statement, rows)
         except sqlite3.OperationalError as full:
-            raise self._error(full) from None
+            raise self._disk_full_error(full) from None
         return self.connection.total_changes - before
 
     def close(self) -> None:
@@ -46,5 +46,5 @@ class TemporarySqlite:
         self.connection.close()
         self._folder.cleanup()
 
-    def _error(self, full: sqlite3.OperationalError) -> OSError:
+    def _disk_full_error(self, full: sqlite3.OperationalError) -> OSError:
         return OSError(0, f"the temporary file {self._name} cannot grow: {full}", self._folder.name)

@@ -91,7 +91,7 @@ async def test_interrupted_downward_read_skips_saved_pages(tmp_path: Path, pages
     async with reading(tmp_path) as r:
         source = r.source()
         waiting = JournalPageCache(r.journal, "move", r.clock).account(worlds.BUSY)
-        async with aclosing(source._downwards(worlds.BUSY, 0)) as down:
+        async with aclosing(source._pages_downwards(worlds.BUSY, 0)) as down:
             number = 0
             async for page in down:
                 await waiting.save(number, page)

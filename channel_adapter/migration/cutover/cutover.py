@@ -230,13 +230,13 @@ class CutoverRun:
         self._check_options()
         await self._redirects.resolve_pending()
         try:
-            await self._stages()
+            await self._run_stages()
         except BudgetExhausted as end:
             self._stopped = str(end)
-        return self._result
+        return self._cutover_result
 
     @property
-    def _result(self) -> Cutover:
+    def _cutover_result(self) -> Cutover:
         return Cutover(
             self._plan.migration,
             tuple(self._rows.values()),
@@ -248,9 +248,9 @@ class CutoverRun:
             self._stopped,
         )
 
-    async def _stages(self) -> None:
+    async def _run_stages(self) -> None:
         if not self._posting_moved:
-            await self._move()
+            await self._move_posting()
         if not self._posting_moved:
             return
         if self._options.fill and self._context.unread is not None and self._context.settings.unread.assign:
@@ -259,7 +259,7 @@ class CutoverRun:
         if not any(row.destroying for row in self._rows.values()):
             await self._send_final_broadcasts()
         if self._options.destroy_source:
-            await self._destroy()
+            await self._destroy_source_accounts()
         if self._group_sync.wanted and self._options.fill and self._options.wait:
             await self._synchronize_groups()
 
@@ -269,7 +269,7 @@ class CutoverRun:
 
     @property
     def _posting_moved(self) -> bool:
-        return self._result.posting_moved
+        return self._cutover_result.posting_moved
 
     async def _read_rows(self) -> None:
         rows = await self._store.channels()
@@ -303,16 +303,16 @@ class CutoverRun:
 
     # Moving
 
-    async def _move(self) -> None:
+    async def _move_posting(self) -> None:
         """Repeat delta and verification until they agree, then move posting. Broadcasters wait meanwhile."""
         sources = [each.source.id for each in self._plan.channels if not self._has_moved(each.source.id)]
         before: list[str] | None = None
         try:
             for _ in range(ROUNDS):
-                await self._hold(sources)
-                if not await self._delta():
+                await self._hold_broadcasters(sources)
+                if not await self._run_delta():
                     break
-                verdict = await self._verify()
+                verdict = await self._run_verification()
                 if self._hold_is_over:
                     self._stopped = f"it took longer than broadcasters wait ({HELD_SECONDS / 60:.0f} min)"
                     continue
@@ -328,16 +328,16 @@ class CutoverRun:
         finally:
             if not self._posting_moved:
                 with suppress(ChannelAdapterError):  # then the hold ends by itself; the error that led here is raised
-                    await asyncio.shield(self._release())
+                    await asyncio.shield(self._release_broadcasters())
 
     def _has_moved(self, source: str) -> bool:
         row = self._rows.get(source)
         return row is not None and bool(row.moved_at)
 
-    async def _hold(self, sources: Sequence[str]) -> None:
+    async def _hold_broadcasters(self, sources: Sequence[str]) -> None:
         targets = {each.source.id: each.target.id for each in self._plan.channels}
         until = self._now + HELD_SECONDS
-        await self._put(
+        await self._save_rows(
             CutoverChannelRow(source, self._plan.migration, targets[source], self._options.guard, held_until=until)
             for source in sources
         )
@@ -347,14 +347,14 @@ class CutoverRun:
         """Return whether an account may have broadcast after the delta."""
         return any(not row.moved_at and row.held_until <= self._now for row in self._rows.values())
 
-    async def _release(self) -> None:
-        await self._put([replace(row, held_until=0.0) for row in self._rows.values() if not row.moved_at])
+    async def _release_broadcasters(self) -> None:
+        await self._save_rows([replace(row, held_until=0.0) for row in self._rows.values() if not row.moved_at])
 
-    async def _put(self, rows: Iterable[CutoverChannelRow]) -> None:
+    async def _save_rows(self, rows: Iterable[CutoverChannelRow]) -> None:
         await self._store.put(rows)
         await self._read_rows()
 
-    async def _delta(self) -> bool:
+    async def _run_delta(self) -> bool:
         """Return False when it was stopped, or a channel failed."""
         self._on_progress("delta", 1)
         done = 0
@@ -373,7 +373,7 @@ class CutoverRun:
         self._stopped = status.stopped or (f"{failed[0].source}: {failed[0].reason}" if failed else "stopped")
         return False
 
-    async def _verify(self) -> VerificationResult:
+    async def _run_verification(self) -> VerificationResult:
         verdict = await verify(
             self._context.with_budget(self._budget),
             self._plan,
@@ -388,7 +388,7 @@ class CutoverRun:
     async def _record_moved(self, sources: Sequence[str], verdict: VerificationResult) -> None:
         now = self._now
         window = self._options.window_seconds if self._plan.source.kind is SourceKind.ACCOUNTS else None
-        await self._put(
+        await self._save_rows(
             replace(
                 self._rows[source], moved_at=now, held_until=0.0, guard=self._options.guard,
                 verified_at=verdict.at if verdict.clean else 0.0,
@@ -443,16 +443,16 @@ class CutoverRun:
         if row is not None:
             self._group_sync = await read_group_sync(self._store, row)
 
-    async def _destroy(self) -> None:
+    async def _destroy_source_accounts(self) -> None:
         """Destroy the accounts, if another verification is clean; once begun, it is only continued."""
         if not all(row.destroying for row in self._rows.values()):
             self._on_progress("again", 1)
-            verdict = await self._verify()
+            verdict = await self._run_verification()
             if not verdict.clean:
                 self._stopped = "source and target differ: nothing was destroyed"
                 return
-            await self._put([replace(row, destroying=1) for row in self._rows.values()])
+            await self._save_rows([replace(row, destroying=1) for row in self._rows.values()])
         for row in [row for row in self._rows.values() if not row.destroyed_at]:
             await self._context.official.channels.delete(ChannelId(row.source))
-            await self._put([replace(row, destroyed_at=self._now)])
+            await self._save_rows([replace(row, destroyed_at=self._now)])
             self._on_progress("destroyed", 1)

@@ -56,7 +56,7 @@ class GroupSyncJob:
         """Synchronize until no user is left; else return, and record, why it ended before that."""
         self.idle.clear()
         try:
-            reason = await self._ended(migration)
+            reason = await self._run_until_end(migration)
             row = await self.store.cutover(migration)
             if row is not None and row.fill_done:  # also when it is stopped just then
                 return ""
@@ -71,9 +71,9 @@ class GroupSyncJob:
         if self._task is not None:
             self._task.cancel()
 
-    async def _ended(self, migration: str) -> str:
+    async def _run_until_end(self, migration: str) -> str:
         """Return why it ended; empty when it is done."""
-        self._task = asyncio.ensure_future(self._retrying(migration))
+        self._task = asyncio.ensure_future(self._retry_sync(migration))
         try:
             return await self._task
         except BudgetExhausted as end:
@@ -86,27 +86,27 @@ class GroupSyncJob:
             self.failure = error
             return error.message
 
-    async def _retrying(self, migration: str) -> str:
+    async def _retry_sync(self, migration: str) -> str:
         self._failures, self._position = 0, -1
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(TRANSIENT),
-            wait=self._pause,
+            wait=self._pause_seconds,
             stop=self._is_over,
             sleep=self._context.clock.sleep,
             reraise=True,
         )
-        return await attempts(self._attempt, migration)
+        return await attempts(self._attempt_sync, migration)
 
-    def _pause(self, _: RetryCallState) -> float:
+    def _pause_seconds(self, _: RetryCallState) -> float:
         return PAUSES[min(self._failures, len(PAUSES)) - 1]
 
     def _is_over(self, _: RetryCallState) -> bool:
         return not self._keep_retrying and self._failures > len(PAUSES)
 
-    async def _attempt(self, migration: str) -> str:
+    async def _attempt_sync(self, migration: str) -> str:
         """Synchronize, and count the failures since the last progress."""
         try:
-            return await self._sync(migration)
+            return await self._sync_remaining_users(migration)
         except TRANSIENT:
             row = await self.store.cutover(migration)
             if row is not None and row.filled > self._position:
@@ -114,7 +114,7 @@ class GroupSyncJob:
             self._failures += 1
             raise
 
-    async def _sync(self, migration: str) -> str:
+    async def _sync_remaining_users(self, migration: str) -> str:
         while (row := await self.store.cutover(migration)) is not None and not row.fill_done:
             if self.budget.exhausted:
                 return self.budget.reason
@@ -162,7 +162,7 @@ class GroupSyncQueue:
     async def queue(self, *, again: bool = True) -> None:
         """Start a job for every cutover that waits and has none; with `again`, also where a job ended early."""
         for row in await self._store.unfilled_if_any():
-            await self._queue(row, again=again)
+            await self._queue_job(row, again=again)
 
     async def keep_queueing(self) -> None:
         """Start jobs for cutovers of other processes, for as long as the task runs."""
@@ -173,16 +173,16 @@ class GroupSyncQueue:
                 again = False
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _queue(self, row: CutoverRow, *, again: bool) -> None:
-        state = await self._jobs.status(_key(row))
+    async def _queue_job(self, row: CutoverRow, *, again: bool) -> None:
+        state = await self._jobs.status(_job_key(row))
         while state is not None:
             if not (state.ended and again):
                 return
             await self._store.change(row.migration, fill_run=row.fill_run + 1)
             row = replace(row, fill_run=row.fill_run + 1)
-            state = await self._jobs.status(_key(row))
+            state = await self._jobs.status(_job_key(row))
         # Two processes that come here at the same time start one job.
-        await self._jobs.start(GROUP_SYNC, _key(row), [row.migration])
+        await self._jobs.start(GROUP_SYNC, _job_key(row), [row.migration])
 
 
 def register(jobs: Jobs, sync: GroupSyncJob) -> None:
@@ -237,5 +237,5 @@ async def open_group_sync(
         await database.close()
 
 
-def _key(row: CutoverRow) -> str:
+def _job_key(row: CutoverRow) -> str:
     return f"migration-fill:{row.migration}:{row.began:.0f}:{row.fill_run}"

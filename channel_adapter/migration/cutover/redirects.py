@@ -61,12 +61,12 @@ class AccountRedirects:
         Broadcasts are few, and one that is let through after the last delta is lost to the channel.
         """
         self.forget()
-        await self._refresh()
+        await self._refresh_rows()
         return self._rows.get(account)
 
     async def moved(self) -> frozenset[str]:
         """Return the channels to which posting of an official account has moved. Raises UnavailableError."""
-        await self._refresh()
+        await self._refresh_rows()
         return frozenset(row.channel for row in self._rows.values() if row.moved_at)
 
     def forget(self) -> None:
@@ -79,11 +79,11 @@ class AccountRedirects:
         Never raises ChannelAdapterError: a failure is reported in the result and in the log.
         """
         try:
-            await self._refresh()
+            await self._refresh_rows()
             row = self._channels.get(post.ref.channel)
             if row is None or not self._clock.now() < row.window_end or not row.moved_at:
                 return None
-            result = await self._broadcast(row.source, post.ref.seq, post.dedupe or 0, post.parts)
+            result = await self._broadcast_once(row.source, post.ref.seq, post.dedupe or 0, post.parts)
         except ChannelAdapterError as error:
             known = self._channels.get(post.ref.channel)
             if known is None:
@@ -96,7 +96,7 @@ class AccountRedirects:
 
     async def final_broadcast(self, account: str, content: Content | Sequence[Content], random: int) -> Broadcast:
         """Send the last broadcast of an account, once. Raises ChannelAdapterError when the store fails."""
-        return await self._broadcast(account, FINAL_BROADCAST, random, content)
+        return await self._broadcast_once(account, FINAL_BROADCAST, random, content)
 
     async def resolve_pending(self) -> None:
         """Find out whether broadcasts were sent whose process ended in between. Raises ChannelAdapterError."""
@@ -115,7 +115,7 @@ class AccountRedirects:
         """Close the database."""
         await self._database.close()
 
-    async def _refresh(self) -> None:
+    async def _refresh_rows(self) -> None:
         now = self._clock.monotonic()
         if self._read_at is not None and now - self._read_at < CACHE_SECONDS:
             return
@@ -124,7 +124,9 @@ class AccountRedirects:
         self._channels = {row.channel: row for row in rows}
         self._read_at = now
 
-    async def _broadcast(self, account: str, seq: int, random: int, content: Content | Sequence[Content]) -> Broadcast:
+    async def _broadcast_once(
+        self, account: str, seq: int, random: int, content: Content | Sequence[Content]
+    ) -> Broadcast:
         now = self._clock.now()
         known = await self.store.begin_broadcast(
             BroadcastRow(account, seq, random, now, SENDING),
@@ -144,9 +146,11 @@ class AccountRedirects:
             if found:
                 await self.store.end_broadcast(account, seq, SENT, found.ref.key)
                 return Broadcast(account, sent=True, key=found.ref.key)
-        return await self._send(account, seq, random, content)
+        return await self._send_broadcast(account, seq, random, content)
 
-    async def _send(self, account: str, seq: int, random: int, content: Content | Sequence[Content]) -> Broadcast:
+    async def _send_broadcast(
+        self, account: str, seq: int, random: int, content: Content | Sequence[Content]
+    ) -> Broadcast:
         try:
             sent = await self._posts.broadcast(
                 ChannelId(account), content, random, skip_hooks=True, deadline=MIRROR_TIMEOUT

@@ -50,11 +50,14 @@ def carry(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element]:
     """
     if is_importable(elements):
         return list(elements)
-    card = [_card(elements, keep_original=True)]
+    card = [_card_element(elements, keep_original=True)]
     if body_size(card) <= max_bytes:
         return card
     words = _text_of(elements)
-    return _longest(words, lambda text: [_card(elements, keep_original=True, text=text)], max_bytes) or card
+    return (
+        _longest_fitting_body(words, lambda text: [_card_element(elements, keep_original=True, text=text)], max_bytes)
+        or card
+    )
 
 
 def shorten(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element] | None:
@@ -65,9 +68,11 @@ def shorten(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element] | 
     """
     words = _text_of(elements)
     if all(element.msg_type == w.TEXT for element in elements):
-        return _longest(words, lambda text: [_text(text)] if text.strip() else [], max_bytes)
-    if any(map(_address, elements)):
-        return _longest(words, lambda text: [_card(elements, keep_original=False, text=text)], max_bytes)
+        return _longest_fitting_body(words, lambda text: [_text_element(text)] if text.strip() else [], max_bytes)
+    if any(map(_media_url, elements)):
+        return _longest_fitting_body(
+            words, lambda text: [_card_element(elements, keep_original=False, text=text)], max_bytes
+        )
     return None
 
 
@@ -84,7 +89,7 @@ def cut_text(text: str, max_bytes: int) -> str:
     return text[: end or longest]
 
 
-def _longest(text: str, body: Callable[[str], list[w.Element]], max_bytes: int) -> list[w.Element] | None:
+def _longest_fitting_body(text: str, body: Callable[[str], list[w.Element]], max_bytes: int) -> list[w.Element] | None:
     """Return the body with the longest beginning of `text` that fits; None where none fits."""
     low, high = 0, len(text)
     while low < high:
@@ -107,22 +112,22 @@ def _inside_character(text: str, end: int) -> bool:
     return letters % 2 == 1
 
 
-def _text(text: str) -> w.Element:
+def _text_element(text: str) -> w.Element:
     return w.Element(msg_type=w.TEXT, msg_content=w.TextContent(text=text).to_wire())
 
 
-def _card(elements: Sequence[w.Element], *, keep_original: bool, text: str | None = None) -> w.Element:
+def _card_element(elements: Sequence[w.Element], *, keep_original: bool, text: str | None = None) -> w.Element:
     """Return one custom element in place of a body."""
     words = _text_of(elements) if text is None else text
-    address = next(filter(None, map(_address, elements)), "")
-    name = next(filter(None, map(_name, elements)), "")
+    address = next(filter(None, map(_media_url, elements)), "")
+    name = next(filter(None, map(_file_name, elements)), "")
     title = cut_text(words or name or address, TITLE_BYTES)
     card = w.ArticleData(
         business_id=w.ARTICLE_BUSINESS_ID,
         title=title,
         content="" if words == title else words,
         link=address,
-        image_info=next(filter(None, map(_picture, elements)), None),
+        image_info=next(filter(None, map(_preview_image, elements)), None),
     )
     data = w.MovedData(**dict(card), original=list(elements)) if keep_original else card
     content = w.CustomContent(data=data.to_json().decode(), desc=title)
@@ -136,9 +141,9 @@ def _text_of(elements: Iterable[w.Element]) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _address(element: w.Element) -> str:
+def _media_url(element: w.Element) -> str:
     """Return the address of the picture, film, recording or file of an element; "" if it has none."""
-    content = _read(element)
+    content = _parse_content(element)
     match content:
         case w.ImageContent(image_info_array=infos):
             return next((info.url for info in infos if info.type == w.IMAGE_ORIGINAL), infos[0].url if infos else "")
@@ -147,13 +152,13 @@ def _address(element: w.Element) -> str:
     return ""
 
 
-def _name(element: w.Element) -> str:
-    content = _read(element)
+def _file_name(element: w.Element) -> str:
+    content = _parse_content(element)
     return content.file_name if isinstance(content, w.FileContent) else ""
 
 
-def _picture(element: w.Element) -> w.ArticleImage | None:
-    content = _read(element)
+def _preview_image(element: w.Element) -> w.ArticleImage | None:
+    content = _parse_content(element)
     match content:
         case w.ImageContent(image_info_array=[*infos]) if infos:
             shown = next((info for info in infos if info.type == w.IMAGE_LARGE), infos[0])
@@ -168,7 +173,7 @@ _MODELS: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def _read(element: w.Element) -> Any:
+def _parse_content(element: w.Element) -> Any:
     """Return the content of an element as its model; None for other elements and other shapes."""
     model = _MODELS.get(element.msg_type)
     try:

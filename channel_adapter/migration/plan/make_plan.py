@@ -197,36 +197,38 @@ class _CommandCost:
     ends_empty: bool = False
 
 
-def _posts(channel: PlannedChannel) -> int:
+def _count_moved_posts(channel: PlannedChannel) -> int:
     return max(0, channel.source.posts.reachable - len(channel.left_behind))
 
 
-def _history(channel: PlannedChannel) -> int:
+def _count_history_messages(channel: PlannedChannel) -> int:
     counts = channel.source.posts
     return counts.reachable + counts.recalled + counts.expired + counts.foreign
 
 
-def _audience(channel: PlannedChannel) -> int:
+def _count_subscribers(channel: PlannedChannel) -> int:
     return channel.source.audience.subscribers
 
 
-def _one(channel: PlannedChannel) -> int:
+def _count_one(channel: PlannedChannel) -> int:
     return 1
 
 
-def _rows(kind: SourceKind, import_members: int) -> Sequence[_CommandCost]:
+def _command_costs(kind: SourceKind, import_members: int) -> Sequence[_CommandCost]:
     moving = (
-        _CommandCost("move", catalog.IMPORT_GROUP, _one, 1),
-        _CommandCost("move", catalog.IMPORT_GROUP_MSG, _posts, limits.IMPORT_MESSAGES_PER_CALL),
-        _CommandCost("move", catalog.IMPORT_GROUP_MEMBER, _audience, import_members),
+        _CommandCost("move", catalog.IMPORT_GROUP, _count_one, 1),
+        _CommandCost("move", catalog.IMPORT_GROUP_MSG, _count_moved_posts, limits.IMPORT_MESSAGES_PER_CALL),
+        _CommandCost("move", catalog.IMPORT_GROUP_MEMBER, _count_subscribers, import_members),
         _CommandCost("move", catalog.MODIFY_GROUP_MEMBER_INFO,
              lambda channel: (channel.source.audience.not_default or 0) + len(channel.target.admins), 1),
-        _CommandCost("move", catalog.MODIFY_GROUP_BASE_INFO, _one, 1),
+        _CommandCost("move", catalog.MODIFY_GROUP_BASE_INFO, _count_one, 1),
     )  # fmt: skip
     checking = (
-        _CommandCost("verify", catalog.GET_GROUP_INFO, _one, limits.GROUP_INFO_PER_CALL, together=True),
-        _CommandCost("verify", catalog.GROUP_MSG_GET_SIMPLE, _posts, limits.HISTORY_PER_CALL, ends_empty=True),
-        _CommandCost("verify", catalog.GET_GROUP_MEMBER_INFO, _audience, limits.MEMBERS_PER_PAGE, looks=True),
+        _CommandCost("verify", catalog.GET_GROUP_INFO, _count_one, limits.GROUP_INFO_PER_CALL, together=True),
+        _CommandCost(
+            "verify", catalog.GROUP_MSG_GET_SIMPLE, _count_moved_posts, limits.HISTORY_PER_CALL, ends_empty=True
+        ),
+        _CommandCost("verify", catalog.GET_GROUP_MEMBER_INFO, _count_subscribers, limits.MEMBERS_PER_PAGE, looks=True),
     )
     if kind is SourceKind.FILES:
         return (*moving, *checking)
@@ -234,19 +236,27 @@ def _rows(kind: SourceKind, import_members: int) -> Sequence[_CommandCost]:
     stages: Final[tuple[Literal["move", "verify"], ...]] = ("move", "verify")
     for stage in stages:
         reading += [
-            _CommandCost(stage, catalog.GET_OFFICIAL_ACCOUNT_INFO, _one, limits.OFFICIAL_INFO_PER_CALL, together=True),
-            _CommandCost(stage, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, _history, limits.OFFICIAL_HISTORY_PER_CALL,
-                 ends_empty=True),
-            _CommandCost(stage, catalog.GET_SUBSCRIBER_INFO, _audience, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE,
-                 looks=True),
-        ]  # fmt: skip
+            _CommandCost(
+                stage, catalog.GET_OFFICIAL_ACCOUNT_INFO, _count_one, limits.OFFICIAL_INFO_PER_CALL, together=True
+            ),
+            _CommandCost(
+                stage,
+                catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE,
+                _count_history_messages,
+                limits.OFFICIAL_HISTORY_PER_CALL,
+                ends_empty=True,
+            ),
+            _CommandCost(
+                stage, catalog.GET_SUBSCRIBER_INFO, _count_subscribers, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, looks=True
+            ),
+        ]
     return (*(row for row in reading if row.stage == "move"), *moving,
             *(row for row in reading if row.stage == "verify"), *checking)  # fmt: skip
 
 
 def estimate(channels: Sequence[PlannedChannel], kind: SourceKind, pace: CallRates) -> tuple[PlannedCalls, ...]:
     """Return one row a command, in the order of the work."""
-    return tuple(_planned(row, channels, pace) for row in _rows(kind, pace.import_members))
+    return tuple(_plan_calls(row, channels, pace) for row in _command_costs(kind, pace.import_members))
 
 
 def shortest(calls: Iterable[PlannedCalls]) -> float:
@@ -257,7 +267,7 @@ def shortest(calls: Iterable[PlannedCalls]) -> float:
     return round(sum(stages.values()), 1)
 
 
-def _planned(row: _CommandCost, channels: Sequence[PlannedChannel], pace: CallRates) -> PlannedCalls:
+def _plan_calls(row: _CommandCost, channels: Sequence[PlannedChannel], pace: CallRates) -> PlannedCalls:
     counts = [row.items(channel) for channel in channels]
     pages = [sum(counts)] if row.together else counts
     calls = sum(max(row.looks, ceil(count / row.per_call)) for count in pages) + len(channels) * row.ends_empty
@@ -386,15 +396,15 @@ class _Planner:
             mapped = MappedProfile(ChannelProfile(name=source.name), ())
         losses = [*self._profile_losses(mapped), *self._other_losses()]
         return PlannedChannel(
-            source=self._source(),
-            target=self._target(mapped, losses),
+            source=self._plan_source(),
+            target=self._plan_target(mapped, losses),
             losses=tuple(losses),
             left_behind=_in_order(self.found.posts.left_behind),
             problems=tuple(problems),
         )
 
     @property
-    def _born(self) -> int | None:
+    def _created_at(self) -> int | None:
         """The creation time of the channel: the source's, else just before its first post or subscriber."""
         source, tally = self.found.channel, self.found.tally
         if source.created_at:
@@ -403,20 +413,20 @@ class _Planner:
         return min(first) - 1 if first else None
 
     @property
-    def _audience(self) -> SubscriberCounts:
+    def _subscriber_counts(self) -> SubscriberCounts:
         tally, count = self.found.tally, self.found.channel.subscriber_count
         return tally.counts(count) if tally else SubscriberCounts(subscribers=count)
 
-    def _source(self) -> PlannedSource:
+    def _plan_source(self) -> PlannedSource:
         source = self.found.channel
         names = PlannedSource.model_fields.keys() - {"posts", "audience"}
         return PlannedSource(
             **{name: getattr(source, name) for name in names},
-            posts=self.found.posts.counts(self._born or 0),
-            audience=self._audience,
+            posts=self.found.posts.counts(self._created_at or 0),
+            audience=self._subscriber_counts,
         )
 
-    def _target(self, mapped: MappedProfile, losses: Sequence[PlannedIncompatibility]) -> PlannedTarget:
+    def _plan_target(self, mapped: MappedProfile, losses: Sequence[PlannedIncompatibility]) -> PlannedTarget:
         source, profile = self.found.channel, mapped.profile
         stored = to_store([loss.loss for loss in losses], self.request.policies)
         kept = [loss.value for loss in stored if loss in PROFILE_INCOMPATIBILITIES]
@@ -431,25 +441,25 @@ class _Planner:
             avatar=profile.avatar or "",
             organization=profile.organization or "",
             custom_data=profile.custom_data or "",
-            created_at=self._born,
-            max_subscribers=self._room(),
+            created_at=self._created_at,
+            max_subscribers=self._member_limit(),
             admins=source.admins,
             kept=tuple(kept),
-            state=self._conflict().state,
+            state=self._id_conflict().state,
         )
 
-    def _room(self) -> int | None:
+    def _member_limit(self) -> int | None:
         """Return the limit on subscribers, if it is below what the app allows."""
         most = self.found.channel.max_subscribers
         return most if most is not None and most < self.request.member_cap else None
 
-    def _conflict(self) -> IdConflict:
+    def _id_conflict(self) -> IdConflict:
         if isinstance(self.goal, InvalidError):
             return IdConflict(TargetState.UNKNOWN)
         return self.inventory.conflicts.get(self.goal, IdConflict(TargetState.FREE))
 
     def _id_problems(self, together: Mapping[str, int]) -> list[Problem]:
-        goal, source, conflict = self.goal, self.found.channel.id, self._conflict()
+        goal, source, conflict = self.goal, self.found.channel.id, self._id_conflict()
         if isinstance(goal, InvalidError):
             return [Problem(field="id", message=f"{goal.message}; give it another with --rename")]
         if together[goal] > 1:
@@ -469,7 +479,7 @@ class _Planner:
         problems = [
             Problem(field="owner", message=f"{user!r} is not an account of the app; add it first") for user in unknown
         ]
-        count, room = self._audience.subscribers, min(cap - 1, source.max_subscribers or cap)
+        count, room = self._subscriber_counts.subscribers, min(cap - 1, source.max_subscribers or cap)
         if count > room:
             full = f"{count} subscribers beside the owner, and room for {room}"
             problems.append(Problem(field="subscribers", message=f"{full}; ask for more, and say so with --member-cap"))

@@ -79,26 +79,28 @@ class Planner:
         self._on_progress("channels", len(channels))
         if not channels:
             raise InvalidError("the source has no channel", field="source", size=0)
-        request = self._request()
+        request = self._make_request()
         ids = [channel.id for channel in channels]
         goals = [goal for goal in target_ids(ids, request).values() if not isinstance(goal, InvalidError)]
         if goals:
             await self._importer.check_edition(self._context.settings.admin, goals[0])
-        found = await self._count(source, channels)
+        found = await self._read_inventories(source, channels)
         if self._before is not None:
             check_not_emptied(self._before, source.spec, found)
-        broken, broken_count = await _listed(source.broken())
+        broken, broken_count = await _list_broken_records(source.broken())
         inventory = Inventory(
             spec=source.spec,
             found=tuple(found),
-            conflicts=await self._conflicts(goals, migration_of(ids, request)),
-            accounts=await self._accounts(user for channel in channels for user in (channel.owner, *channel.admins)),
+            conflicts=await self._find_conflicts(goals, migration_of(ids, request)),
+            accounts=await self._check_accounts(
+                user for channel in channels for user in (channel.owner, *channel.admins)
+            ),
             broken=broken,
             broken_count=broken_count,
         )
         return make_plan(inventory, request)
 
-    def _request(self) -> PlanRequest:
+    def _make_request(self) -> PlanRequest:
         settings, options = self._context.settings, self._options
         if options.policies.stores and settings.database_url is None:
             raise ConfigurationError(
@@ -114,22 +116,22 @@ class Planner:
             pace=CallRates(settings.subscriptions.add_per_call, settings.calls_per_second),
         )
 
-    async def _conflicts(self, channels: Iterable[ChannelId], migration: str) -> dict[str, IdConflict]:
+    async def _find_conflicts(self, channels: Iterable[ChannelId], migration: str) -> dict[str, IdConflict]:
         """Return what exists at these ids on the target; ids that are free are left out."""
         found: dict[str, IdConflict] = {}
         parts = batches(dict.fromkeys(channels), self._importer.groups_per_call)
         limit = self._context.settings.concurrency
         async with aclosing(concurrently(parts, self._importer.inspect, limit=limit)) as replies:
             async for groups in replies:
-                found |= {channel: _conflict(group, migration) for channel, group in groups.items()}
+                found |= {channel: _to_conflict(group, migration) for channel, group in groups.items()}
         return found
 
-    async def _accounts(self, users: Iterable[str]) -> dict[str, bool]:
+    async def _check_accounts(self, users: Iterable[str]) -> dict[str, bool]:
         """Return which of these users are accounts of the app."""
         found = await self._context.accounts.check([user for user in dict.fromkeys(users) if _is_user(user)])
         return {str(user): exists for user, exists in found.items()}
 
-    async def _count(self, source: Source, channels: Iterable[SourceChannel]) -> list[ChannelInventory]:
+    async def _read_inventories(self, source: Source, channels: Iterable[SourceChannel]) -> list[ChannelInventory]:
         """Read every channel's posts, and subscribers where that is asked for or costs nothing; several at once."""
         wanted = self._options.read_subscribers or source.spec.kind is SourceKind.FILES
         target = self._context.target
@@ -184,7 +186,7 @@ def check_not_emptied(before: Plan, spec: SourceSpec, found: Iterable[ChannelInv
         )  # fmt: skip
 
 
-async def _listed(records: AsyncIterator[BrokenRecord]) -> tuple[tuple[BrokenRecord, ...], int]:
+async def _list_broken_records(records: AsyncIterator[BrokenRecord]) -> tuple[tuple[BrokenRecord, ...], int]:
     """Return the first broken records, and how many there are."""
     listed: list[BrokenRecord] = []
     count = 0
@@ -195,7 +197,7 @@ async def _listed(records: AsyncIterator[BrokenRecord]) -> tuple[tuple[BrokenRec
     return tuple(listed), count
 
 
-def _conflict(group: GroupState, migration: str) -> IdConflict:
+def _to_conflict(group: GroupState, migration: str) -> IdConflict:
     if group.tag is None:
         return IdConflict(TargetState.STRANGER, group.channel.name)
     if not group.tag.migration:

@@ -99,16 +99,16 @@ def target_id(source_id: str) -> ChannelId:
 def map_profile(source: SourceChannel, target: TargetLimits) -> MappedProfile:
     """Convert a profile: texts that fit stay, others are cut and reported."""
     wanted = {loss: getattr(source, loss.value) for loss in PROFILE_INCOMPATIBILITIES}
-    lost = [found for loss, text in wanted.items() if (found := _lost(loss, text, target)) is not None]
+    lost = [found for loss, text in wanted.items() if (found := _truncate_text(loss, text, target)) is not None]
     fitting: dict[str, Any] = {loss.value: text for loss, text in wanted.items()}
     fitting |= {found.loss.value: found.kept for found in lost}
     return MappedProfile(ChannelProfile(**fitting, max_subscribers=source.max_subscribers), tuple(lost))
 
 
-def _lost(loss: Incompatibility, text: str, target: TargetLimits) -> TruncatedText | None:
+def _truncate_text(loss: Incompatibility, text: str, target: TargetLimits) -> TruncatedText | None:
     """Return None when the text fits."""
     try:
-        _check(loss, text, target)
+        _check_text(loss, text, target)
     except InvalidError as wrong:
         if wrong.limit is None or wrong.size is None or wrong.size <= wrong.limit:
             raise  # not too long, but wrong
@@ -124,7 +124,7 @@ def _lost(loss: Incompatibility, text: str, target: TargetLimits) -> TruncatedTe
     return TruncatedText(loss, byte_size(text), limit, kept)
 
 
-def _check(loss: Incompatibility, text: str, target: TargetLimits) -> None:
+def _check_text(loss: Incompatibility, text: str, target: TargetLimits) -> None:
     """Raise InvalidError for a text that does not fit. An avatar is checked for its size only."""
     if loss is Incompatibility.AVATAR:
         require_text(text, loss.value, target.sizes.face_url)

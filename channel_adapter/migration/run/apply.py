@@ -132,15 +132,15 @@ async def apply(
     _check_plan(context, plan)
     async with open_journal(url) as journal:
         await _check_source(context, plan, journal)
-        job = await _begin(context, plan, journal)
+        job = await _begin_job(context, plan, journal)
         with needs_durable(url):
             from channel_adapter.durable import open_jobs  # noqa: PLC0415 - DBOS is slow to import
             from channel_adapter.migration.run import jobs as running  # noqa: PLC0415 - DBOS is slow to import
         runtime = running.MigrationRuntime(context, journal, Budget(context.clock, limits), failpoint)
         async with open_jobs(url) as jobs, running.working(jobs, runtime):
-            await _queue(jobs, runtime, job)
+            await _queue_channels(jobs, runtime, job)
             failpoint("queued")
-            return await _watch(jobs, runtime, job, Notifier("on_progress", on_progress))
+            return await _wait_for_channels(jobs, runtime, job, Notifier("on_progress", on_progress))
 
 
 async def status(context: MigrationContext, name: str) -> Status:
@@ -239,13 +239,12 @@ async def _check_source(context: MigrationContext, plan: Plan, journal: Journal)
     await importer.check_edition(context.settings.admin, plan.channels[0].target.channel)
 
 
-async def _begin(context: MigrationContext, plan: Plan, journal: Journal) -> JobRow:
-    """Store the job; with a new round when the previous one has ended never used againy channel."""
+async def _begin_job(context: MigrationContext, plan: Plan, journal: Journal) -> JobRow:
+    """Store the job; with a new round when the previous one has finished every channel."""
     store = journal.store
     name = plan.migration
-    begun = int(
-        context.clock.now()
-    )  # runs count on from here: their numbers name workflows, and those are never used again
+    # Runs count on from here: their numbers name workflows, and those are never used again.
+    begun = int(context.clock.now())
     rows = [
         ChannelRow(name, channel.source.id, channel.target.id, place, run=begun)
         for place, channel in enumerate(plan.channels)
@@ -259,15 +258,15 @@ async def _begin(context: MigrationContext, plan: Plan, journal: Journal) -> Job
     return job
 
 
-async def _queue(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) -> None:
+async def _queue_channels(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) -> None:
     """Queue every channel that this round has not finished, unless it has a job that runs or waits."""
     rows = [row for row in await runtime.journal.store.channels(job.migration) if row.finished < job.round]
-    found = await jobs.statuses([_key(row) for row in rows if row.standing == QUEUED])
+    found = await jobs.statuses([_channel_job_key(row) for row in rows if row.standing == QUEUED])
     under_way = {key for key, state in found.items() if not state.ended}
-    await _enqueue(jobs, runtime, [row for row in rows if _key(row) not in under_way])
+    await _start_channel_jobs(jobs, runtime, [row for row in rows if _channel_job_key(row) not in under_way])
 
 
-async def _enqueue(jobs: "Jobs", runtime: "MigrationRuntime", rows: list[ChannelRow]) -> None:
+async def _start_channel_jobs(jobs: "Jobs", runtime: "MigrationRuntime", rows: list[ChannelRow]) -> None:
     from channel_adapter.migration.run import jobs as running  # noqa: PLC0415 - DBOS is slow to import
 
     for row in rows:
@@ -276,7 +275,7 @@ async def _enqueue(jobs: "Jobs", runtime: "MigrationRuntime", rows: list[Channel
     await runtime.journal.note(rows)
     await runtime.journal.flush()
     for row in rows:
-        await jobs.start(running.MIGRATION, _key(row), [row.migration, row.source, row.run])
+        await jobs.start(running.MIGRATION, _channel_job_key(row), [row.migration, row.source, row.run])
 
 
 async def _check_jobs(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) -> None:
@@ -286,17 +285,21 @@ async def _check_jobs(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) ->
     """
     await jobs.check_room()
     store = runtime.journal.store
-    queued = [_key(row) for row in await store.channels(job.migration) if row.standing == QUEUED]
+    queued = [_channel_job_key(row) for row in await store.channels(job.migration) if row.standing == QUEUED]
     ended = {key for key, state in (await jobs.statuses(queued)).items() if state.ended}
     rows = await store.channels(job.migration) if ended else []  # later than the jobs: what they wrote is there
-    await _enqueue(jobs, runtime, [row for row in rows if row.standing == QUEUED and _key(row) in ended])
+    await _start_channel_jobs(
+        jobs, runtime, [row for row in rows if row.standing == QUEUED and _channel_job_key(row) in ended]
+    )
 
 
-def _key(row: ChannelRow) -> str:
+def _channel_job_key(row: ChannelRow) -> str:
     return f"migration:{row.migration}:{row.source}:{row.run}"
 
 
-async def _watch(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow, on_progress: StatusCallback) -> Status:
+async def _wait_for_channels(
+    jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow, on_progress: StatusCallback
+) -> Status:
     """Wait until no process works on any channel, or this run is over."""
     budget, clock = runtime.budget, runtime.clock
     looked = clock.monotonic()

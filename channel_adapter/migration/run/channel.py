@@ -30,14 +30,14 @@ async def open_channel(work: ChannelWork) -> None:
     Raises ConflictError for a group of another owner, NotFoundError for one that was created before and is missing.
     """
     row = work.row
-    if row.created_at or not await _made(work):
-        await _recognise(work)
+    if row.created_at or not await _create_group(work):
+        await _recognise_group(work)
     row.last_time = max(row.last_time, row.created_at)
     await _keep_texts(work)
     await work.note(IMPORTING_CHANNEL if row.state == PLANNED else None)
 
 
-async def _made(work: ChannelWork) -> bool:
+async def _create_group(work: ChannelWork) -> bool:
     """Return False when the id is in use, which may be the group of an earlier run."""
     planned = work.planned.target
     born = planned.created_at or int(work.context.clock.now())
@@ -53,7 +53,7 @@ async def _made(work: ChannelWork) -> bool:
     return True
 
 
-async def _recognise(work: ChannelWork) -> None:
+async def _recognise_group(work: ChannelWork) -> None:
     group = (await work.importer.inspect([work.channel])).get(work.channel)
     row = work.row
     if group is None:

@@ -82,7 +82,7 @@ class MigrationRuntime:
         self.active += 1
         self.idle.clear()
         try:
-            return await self._do(migration, source, run, step)
+            return await self._run_step(migration, source, run, step)
         except ChannelAdapterError as error:
             self.failure = error
             raise
@@ -91,34 +91,34 @@ class MigrationRuntime:
             if not self.active:
                 self.idle.set()
 
-    async def _do(self, migration: str, source: str, run: int, step: str) -> str:
+    async def _run_step(self, migration: str, source: str, run: int, step: str) -> str:
         key = (migration, source, run)
         try:
             work = self._works.get(key)
             if work is None:
-                if await self._over(*key):
+                if await self._is_run_over(*key):
                     return STEP_DONE
                 self._api.renew()
-                work = self._works[key] = await self._prepare(migration, source, opened=step == "open")
+                work = self._works[key] = await self._prepare_work(migration, source, opened=step == "open")
             await STEPS[step](work)
         except asyncio.CancelledError:  # if the step is repeated here, it begins with what the journal says
             self._works.pop(key, None)
             raise
         except BudgetExhausted:
-            return await self._end(key, STOPPED, "", transient=False)
+            return await self._end_channel(key, STOPPED, "", transient=False)
         except ChannelAdapterError as error:
-            return await self._end(key, FAILED, error.message, transient=isinstance(error, TRANSIENT))
+            return await self._end_channel(key, FAILED, error.message, transient=isinstance(error, TRANSIENT))
         except OSError as error:
-            return await self._end(key, FAILED, f"{error.filename or ''}: {error.strerror}", transient=False)
+            return await self._end_channel(key, FAILED, f"{error.filename or ''}: {error.strerror}", transient=False)
         except Exception as fault:
-            await self._end(key, FAILED, f"an error in this program: {type(fault).__name__}", transient=False)
+            await self._end_channel(key, FAILED, f"an error in this program: {type(fault).__name__}", transient=False)
             raise
         self.failpoint("step.done")
         if step == "close":
             self._works.pop(key, None)
         return STEP_DONE
 
-    async def _end(self, key: tuple[str, str, int], standing: str, reason: str, *, transient: bool) -> str:
+    async def _end_channel(self, key: tuple[str, str, int], standing: str, reason: str, *, transient: bool) -> str:
         """Record that the channel was left as it is; a later run continues it."""
         work = self._works.pop(key, None)
         row = work.row if work else await self.journal.store.channel(*key[:2])
@@ -128,34 +128,34 @@ class MigrationRuntime:
             await self.journal.flush()
         return standing
 
-    async def _over(self, migration: str, source: str, run: int) -> bool:
+    async def _is_run_over(self, migration: str, source: str, run: int) -> bool:
         """Return whether a process finished this run and died before it reported that, or a later run has begun."""
         store = self.journal.store
         job, row = await store.job(migration), await store.channel(migration, source)
         return job is not None and row is not None and (row.finished >= job.round or row.run != run)
 
-    async def _prepare(self, migration: str, source_id: str, *, opened: bool) -> ChannelWork:
+    async def _prepare_work(self, migration: str, source_id: str, *, opened: bool) -> ChannelWork:
         await self.journal.flush()
         store = self.journal.store
         job, row = await store.job(migration), await store.channel(migration, source_id)
         if job is None or row is None:
             raise ConflictError(f"the database does not know {source_id} of migration {migration} any more")
         require_same_app(self._settings.sdkappid, job.app)
-        work = await self._work(self.plan_of(job), row, job.round)
+        work = await self._open_work(self.plan_of(job), row, job.round)
         if not opened:  # another process has done the first steps
             await open_channel(work)
         return work
 
     async def channel_work(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
         """Return the work on a channel outside of a job."""
-        return await self._work(plan, row, number)
+        return await self._open_work(plan, row, number)
 
-    async def _work(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
+    async def _open_work(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
         planned = plan.channel(row.source)
         if planned is None:
             raise ConflictError(f"the plan of migration {plan.migration} has no channel {row.source} any more")
         async with self._opening:
-            source, profiles = await self._source(plan, number)
+            source, profiles = await self._open_source(plan, number)
         return ChannelWork(
             context=self._context, importer=self._context.importer(plan.limits.target().keys), journal=self.journal,
             plan=plan, planned=planned, source=source, now=profiles[row.source], row=row, add_size=self._add_size,
@@ -170,7 +170,7 @@ class MigrationRuntime:
             known = self._plans[job.migration] = (job.plan, plan)
         return known[1]
 
-    async def _source(self, plan: Plan, number: int) -> tuple[Source, dict[str, SourceChannel]]:
+    async def _open_source(self, plan: Plan, number: int) -> tuple[Source, dict[str, SourceChannel]]:
         """Return the source of a migration, opened once in a process, and its profiles, read once a round."""
         source = self._sources.get(plan.migration)
         if source is None:

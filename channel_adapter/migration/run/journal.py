@@ -52,10 +52,10 @@ class Journal:
 
     async def note(self, rows: Iterable[Row]) -> None:
         """Write rows within 30 ms. Raises the error of an earlier attempt: no work continues without its journal."""
-        self._check()
+        self._raise_failure()
         for row in rows:
             # A channel's row changes on; the latest state is what is to be written.
-            self._waiting[_key(row)] = row
+            self._waiting[_row_key(row)] = row
         if len(self._waiting) > _MAX_WAITING:
             await self.flush()
 
@@ -67,7 +67,7 @@ class Journal:
         """
         await self._slots.acquire()
         try:
-            self._check()
+            self._raise_failure()
             yield
         except BaseException:
             self._slots.release()
@@ -95,7 +95,7 @@ class Journal:
         await self.flush()
         await self.store.release(rows)
 
-    def _check(self) -> None:
+    def _raise_failure(self) -> None:
         if self.failure is not None:
             raise self.failure
 
@@ -108,7 +108,7 @@ class Journal:
                 self.failure = trouble
 
 
-def _key(row: Row) -> tuple[object, ...]:
+def _row_key(row: Row) -> tuple[object, ...]:
     if isinstance(row, ChannelRow):
         return ("channel", *row.key)
     named = (getattr(row, name, "") for name in ("migration", "source", "channel", "what", "key", "user_id", "number"))

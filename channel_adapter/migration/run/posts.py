@@ -26,19 +26,19 @@ async def move_posts(work: ChannelWork) -> None:
     await work.note(IMPORTING_POSTS)
     there = await _find_unrecorded(work)
     sender = PostImporter(work, SendTimes(work.row.created_at, work.row.last_time), there)
-    async with aclosing(_stream(work.source.posts(work.id, after=work.row.post_key))) as posts:
+    async with aclosing(_stream_posts(work.source.posts(work.id, after=work.row.post_key))) as posts:
         async for post in posts:
             await sender.take(post)
     await sender.send()
     await work.note()
     if not work.first:
-        await _recall(work)
+        await _recall_posts(work)
     await work.journal.flush()
     await work.journal.store.drop_pages(work.plan.migration, work.id)
     work.failpoint("posts.noted")
 
 
-async def _stream(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
+async def _stream_posts(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
     async for post in posts:
         yield post
 
@@ -93,18 +93,18 @@ class PostImporter:
         mapped = transform.map_post(post, work.target)
         forbidden = refused(mapped.lost, work.policies)
         if mapped.body is None or forbidden:
-            await self._leave(post, forbidden)
+            await self._quarantine_left_behind(post, forbidden)
             await self._pass_by(post)
             return
         if transform.to_store(mapped.lost, work.policies):
             await work.store_original(POST, post.key, orjson.dumps(raw_post(post)).decode())
-        await self._add(post, mapped.body)
+        await self._add_to_batch(post, mapped.body)
 
     async def send(self) -> None:
         """Send what is collected in one call."""
         batch, self._batch = self._batch, []
         if not batch:
-            self._advance(self._passed)
+            self._advance_position(self._passed)
             return
         work = self._work
         work.failpoint("posts.sending")
@@ -113,12 +113,12 @@ class PostImporter:
         rows: list[PostRow] = []
         for (post, message), result in zip(batch, results, strict=False):
             if result.reason:
-                await self._refused(post, result.reason)
+                await self._quarantine_refused(post, result.reason)
             else:
-                rows.append(self._row(post, result.seq, message.send_time))
+                rows.append(self._record_post(post, result.seq, message.send_time))
         await work.journal.note(rows)
-        self._advance(batch[-1][0].key)
-        self._advance(self._passed)
+        self._advance_position(batch[-1][0].key)
+        self._advance_position(self._passed)
         await work.note()
 
     async def _is_there(self, post: SourcePost) -> bool:
@@ -132,16 +132,16 @@ class PostImporter:
         else:
             return False
         await self.send()
-        await work.journal.note([self._row(post, seq, time)])
+        await work.journal.note([self._record_post(post, seq, time)])
         return True
 
-    def _row(self, post: SourcePost, seq: int, time: int) -> PostRow:
+    def _record_post(self, post: SourcePost, seq: int, time: int) -> PostRow:
         row = self._work.row
         row.posts += 1
         row.last_seq, row.last_time = max(row.last_seq, seq), max(row.last_time, time)
         return PostRow(self._work.plan.migration, self._work.id, post.key, post.number, seq, time)
 
-    async def _add(self, post: SourcePost, body: Sequence[Element]) -> None:
+    async def _add_to_batch(self, post: SourcePost, body: Sequence[Element]) -> None:
         work = self._work
         time = self._times.next(post.time)
         ahead = time - work.context.clock.now() + 1
@@ -159,15 +159,15 @@ class PostImporter:
     async def _pass_by(self, post: SourcePost) -> None:
         self._passed = post.key
         if not self._batch:
-            self._advance(post.key)
+            self._advance_position(post.key)
             await self._work.note()
 
-    def _advance(self, key: str) -> None:
+    def _advance_position(self, key: str) -> None:
         if key and not self._batch:
             self._work.row.post_key = key
             self._passed = ""
 
-    async def _leave(self, post: SourcePost, forbidden: Sequence[Incompatibility]) -> None:
+    async def _quarantine_left_behind(self, post: SourcePost, forbidden: Sequence[Incompatibility]) -> None:
         if forbidden:
             reason = f"it would lose {', '.join(forbidden)}, and the policy is refuse"
             retry = "plan again with a policy for it, before later posts are moved"
@@ -175,23 +175,23 @@ class PostImporter:
             reason, retry = "no part of it can be carried", "post it again by hand"
         await self._work.quarantine(POST, post.key, reason, raw_post(post), retry)
 
-    async def _refused(self, post: SourcePost, reason: str) -> None:
+    async def _quarantine_refused(self, post: SourcePost, reason: str) -> None:
         retry = retry_command("check that its author is an account and that no other post is in the channel since")
         await self._work.quarantine(POST, post.key, f"the target refused it: {reason}", raw_post(post), retry)
 
 
-async def _recall(work: ChannelWork) -> None:
+async def _recall_posts(work: ChannelWork) -> None:
     """Recall on the target what the source has recalled since."""
     gone: list[PostRow] = []
     some: list[str] = []
-    async with aclosing(_stream(work.source.posts_any_order(work.id))) as posts:
+    async with aclosing(_stream_posts(work.source.posts_any_order(work.id))) as posts:
         async for post in posts:
             if post.state is SourceState.RECALLED:
                 some.append(post.key)
             if len(some) >= _LOOKED_UP:
-                gone += await _moved(work, some)
+                gone += await _find_moved_posts(work, some)
                 some = []
-    gone += await _moved(work, some)
+    gone += await _find_moved_posts(work, some)
     for start in range(0, len(gone), work.importer.recalls_per_call):
         batch = gone[start : start + work.importer.recalls_per_call]
         await work.importer.recall(work.channel, [row.seq for row in batch], RECALLED_MEANWHILE)
@@ -200,7 +200,7 @@ async def _recall(work: ChannelWork) -> None:
         )
 
 
-async def _moved(work: ChannelWork, keys: list[str]) -> list[PostRow]:
+async def _find_moved_posts(work: ChannelWork, keys: list[str]) -> list[PostRow]:
     if not keys:
         return []
     found = await work.journal.store.posts(work.plan.migration, work.id, keys)

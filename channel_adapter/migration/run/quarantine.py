@@ -117,7 +117,7 @@ async def write_broken(path: Path, records: AsyncIterator[BrokenRecord]) -> int:
             file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
             count += 1
     if not count:
-        _remove(path)
+        _delete_file(path)
     return count
 
 
@@ -141,9 +141,9 @@ def write_quarantine(path: Path, rows: Iterable[QuarantineRow]) -> int:
             file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
             count += 1
     if not count:
-        _remove(path)
+        _delete_file(path)
     return count
 
 
-def _remove(path: Path) -> None:
+def _delete_file(path: Path) -> None:
     path.unlink(missing_ok=True)

@@ -61,16 +61,16 @@ async def move_subscribers(work: ChannelWork) -> None:
 async def _move_all(work: ChannelWork) -> None:
     row = work.row
     try:
-        await _pages(work)
+        await _move_pages(work)
     except InvalidError:
         if row.cursor == FIRST_PAGE:
             raise
         row.cursor = FIRST_PAGE  # it has expired: users that were moved before are recorded, and skipped
         await work.journal.flush()
-        await _pages(work)
+        await _move_pages(work)
 
 
-async def _pages(work: ChannelWork) -> None:
+async def _move_pages(work: ChannelWork) -> None:
     importer = SubscriberImporter(work)
     with PageSlots(work.pages) as slots:
 
@@ -79,14 +79,14 @@ async def _pages(work: ChannelWork) -> None:
             slots.release()
             return cursor
 
-        async with aclosing(concurrently(_read(work, slots), move, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
+        async with aclosing(concurrently(_read_pages(work, slots), move, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
             async for cursor in cursors:
                 if cursor is not None:
                     work.row.cursor = cursor
                 await work.note()
 
 
-async def _read(work: ChannelWork, slots: "PageSlots") -> AsyncGenerator[SubscriberPage, None]:
+async def _read_pages(work: ChannelWork, slots: "PageSlots") -> AsyncGenerator[SubscriberPage, None]:
     cursor: str | None = work.row.cursor
     while cursor is not None:
         await slots.acquire()
@@ -145,16 +145,17 @@ class SubscriberImporter:
                     missing.append(subscriber)
             else:
                 there.append(subscriber)
-        await self._move(missing, {name for name, row in known.items() if row.standing == SENT})
+        await self._import_parts(missing, {name for name, row in known.items() if row.standing == SENT})
         await self._set_changed(
-            [subscriber for subscriber in there if self._changed(subscriber, known[subscriber.user])], known
+            [subscriber for subscriber in there if self._has_changed_notifications(subscriber, known[subscriber.user])],
+            known,
         )
-        await work.journal.note([self._row(subscriber, known[subscriber.user].standing) for subscriber in there])
+        await work.journal.note([self._user_row(subscriber, known[subscriber.user].standing) for subscriber in there])
         return page.next
 
     async def retry(self, subscribers: Sequence[SourceSubscriber]) -> set[str]:
         """Try again to move users that were refused; return those who are members now."""
-        return await self._move(list(subscribers), {subscriber.user for subscriber in subscribers})
+        return await self._import_parts(list(subscribers), {subscriber.user for subscriber in subscribers})
 
     async def set_options(self, subscriber: SourceSubscriber) -> bool:
         """Set the notifications of a member; return False when that was refused again."""
@@ -167,13 +168,13 @@ class SubscriberImporter:
             return True
         if transform.refused(lost, work.policies):
             reason = "the text on the subscription has no place, and the policy of subscriber_data is refuse"
-            await self._reject(subscriber, reason, "plan again with a policy for it, and apply")
+            await self._quarantine_subscriber(subscriber, reason, "plan again with a policy for it, and apply")
             return False
         if transform.to_store(lost, work.policies):
             await work.store_original(SUBSCRIBER, subscriber.user, subscriber.custom_data)
         return True
 
-    async def _move(self, subscribers: list[SourceSubscriber], sent: set[str]) -> set[str]:
+    async def _import_parts(self, subscribers: list[SourceSubscriber], sent: set[str]) -> set[str]:
         """Import users; return those who are members now.
 
         `sent` users were in a call when an earlier run ended: membership does not tell whether it moved them.
@@ -182,14 +183,16 @@ class SubscriberImporter:
         if not subscribers:
             return set()
         if not work.first:  # later runs must tell moved users from those who joined by themselves
-            await work.journal.note([self._row(subscriber, SENT) for subscriber in subscribers])
+            await work.journal.note([self._user_row(subscriber, SENT) for subscriber in subscribers])
             await work.journal.flush()
-        parts = _parts(subscribers, work.add_size.users)
+        parts = _split_parts(subscribers, work.add_size.users)
         results: dict[str, int] = {}
         for answer in await asyncio.gather(*(self._move_part(part, sent) for part in parts)):
             results |= answer
         there = {user for user, result in results.items() if result in THERE}
-        await self._explain([subscriber for subscriber in subscribers if subscriber.user not in there], results)
+        await self._explain_failures(
+            [subscriber for subscriber in subscribers if subscriber.user not in there], results
+        )
         return there
 
     async def _move_part(self, subscribers: list[SourceSubscriber], sent: set[str]) -> dict[str, int]:
@@ -198,7 +201,7 @@ class SubscriberImporter:
         unfinished: list[SourceSubscriber] = []
         rows: list[UserRow] = []
         async with work.journal.slot():
-            results = await self._import(subscribers)
+            results = await self._import_members(subscribers)
             for subscriber in subscribers:
                 result = results.get(subscriber.user, members.RESULT_FAILED)
                 if result not in THERE:
@@ -207,21 +210,21 @@ class SubscriberImporter:
                 if ours and subscriber.notifications is not Notifications.ALL:
                     unfinished.append(subscriber)
                 else:
-                    rows.append(self._row(subscriber, MOVED if ours else ALREADY))
+                    rows.append(self._user_row(subscriber, MOVED if ours else ALREADY))
                     work.row.subscribers += ours
             await work.journal.note([*rows, work.row])
-        await asyncio.gather(*(self._finish(subscriber) for subscriber in unfinished))
+        await asyncio.gather(*(self._finish_subscriber(subscriber) for subscriber in unfinished))
         return results
 
-    async def _finish(self, subscriber: SourceSubscriber) -> None:
+    async def _finish_subscriber(self, subscriber: SourceSubscriber) -> None:
         """Set the notifications of a moved user, the last step, and record the user."""
         work = self._work
         async with work.journal.slot():
             await self._set_notifications(subscriber)
             work.row.subscribers += 1
-            await work.journal.note([self._row(subscriber, MOVED), work.row])
+            await work.journal.note([self._user_row(subscriber, MOVED), work.row])
 
-    async def _import(self, subscribers: list[SourceSubscriber]) -> dict[str, int]:
+    async def _import_members(self, subscribers: list[SourceSubscriber]) -> dict[str, int]:
         work = self._work
         now = int(work.context.clock.now())
         items = [
@@ -240,11 +243,11 @@ class SubscriberImporter:
             if error.code == codes.TOO_MANY_ACCOUNTS:
                 work.add_size.too_many(len(subscribers))
             half = len(subscribers) // 2
-            return await self._import(subscribers[:half]) | await self._import(subscribers[half:])
+            return await self._import_members(subscribers[:half]) | await self._import_members(subscribers[half:])
         work.failpoint("subscribers.sent")
         return results
 
-    async def _explain(self, failed: Sequence[SourceSubscriber], results: dict[str, int]) -> None:
+    async def _explain_failures(self, failed: Sequence[SourceSubscriber], results: dict[str, int]) -> None:
         """Find the reason behind `Result` 0, an unknown account or no room, and put users into the quarantine."""
         if not failed:
             return
@@ -254,14 +257,14 @@ class SubscriberImporter:
         for subscriber in failed:
             result = results.get(subscriber.user, members.RESULT_FAILED)
             if result in REASONS:
-                await self._reject(subscriber, REASONS[result], retry_command("make room"))
+                await self._quarantine_subscriber(subscriber, REASONS[result], retry_command("make room"))
             elif known.get(UserId(subscriber.user)):
                 reason = "the target refused this user: the channel is full, or the user is in too many groups"
-                await self._reject(subscriber, reason, retry_command("make room"))
+                await self._quarantine_subscriber(subscriber, reason, retry_command("make room"))
             else:
-                await self._reject(subscriber, "no account of the app", retry_command("add the account"))
+                await self._quarantine_subscriber(subscriber, "no account of the app", retry_command("add the account"))
 
-    async def _reject(self, subscriber: SourceSubscriber, reason: str, retry: str) -> None:
+    async def _quarantine_subscriber(self, subscriber: SourceSubscriber, reason: str, retry: str) -> None:
         await self._work.quarantine(SUBSCRIBER, subscriber.user, reason, raw_subscriber(subscriber), retry)
 
     async def _set_notifications(self, subscriber: SourceSubscriber) -> bool:
@@ -285,21 +288,21 @@ class SubscriberImporter:
         return True
 
     @staticmethod
-    def _changed(subscriber: SourceSubscriber, row: UserRow | None) -> bool:
+    def _has_changed_notifications(subscriber: SourceSubscriber, row: UserRow | None) -> bool:
         moved = row is not None and row.standing == MOVED
         return moved and row is not None and row.notifications != subscriber.notifications.value
 
     async def _set_changed(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
         """Move notification options that changed at the source, unless they changed on the target too."""
         work = self._work
-        for part in _parts(changed, work.importer.lookups_per_call):
+        for part in _split_parts(changed, work.importer.lookups_per_call):
             current = await work.importer.notifications(work.channel, [subscriber.user for subscriber in part])
             for subscriber in part:
                 found = current.get(subscriber.user)
                 if found is not None and found.value == known[subscriber.user].notifications:
                     await self._set_notifications(subscriber)
 
-    def _row(self, subscriber: SourceSubscriber, standing: str) -> UserRow:
+    def _user_row(self, subscriber: SourceSubscriber, standing: str) -> UserRow:
         work = self._work
         return UserRow(
             work.plan.migration, work.id, subscriber.user, work.round, standing, subscriber.notifications.value
@@ -317,11 +320,11 @@ async def _remove_missing(work: ChannelWork) -> None:
         )  # fmt: skip
     async with aclosing(store.users_not_seen(migration, work.id, work.round)) as parts:
         async for rows in parts:
-            for some in _parts(rows, work.importer.removals_per_call):
-                await _delete(work, some)
+            for some in _split_parts(rows, work.importer.removals_per_call):
+                await _remove_members(work, some)
 
 
-async def _delete(work: ChannelWork, rows: Sequence[UserRow]) -> None:
+async def _remove_members(work: ChannelWork, rows: Sequence[UserRow]) -> None:
     staff = {work.planned.target.owner, *work.now.admins}
     names = [row.user_id for row in rows if row.user_id not in staff]
     if names:
@@ -334,5 +337,5 @@ async def _delete(work: ChannelWork, rows: Sequence[UserRow]) -> None:
     await work.note()
 
 
-def _parts(items: list[T], size: int) -> list[list[T]]:
+def _split_parts(items: list[T], size: int) -> list[list[T]]:
     return [items[start : start + size] for start in range(0, len(items), size)]

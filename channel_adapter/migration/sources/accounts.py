@@ -164,7 +164,7 @@ class AccountsSource:
         cache = self._pages.account(channel)
         positions = await cache.saved_pages()
         page: HistoryPage | None = None
-        async with aclosing(self._downwards(channel, done, positions[-1] if positions else None)) as pages:
+        async with aclosing(self._pages_downwards(channel, done, positions[-1] if positions else None)) as pages:
             async for page in pages:
                 await cache.save(len(positions), page)
                 positions.append(page.position)
@@ -176,26 +176,28 @@ class AccountsSource:
                 continue
             found = await cache.load(number)
             if found is None:
-                found = await self._again(channel, position, done)
-            for message in _upwards(found, done):
+                found = await self._reread_page(channel, position, done)
+            for message in _oldest_first(found, done):
                 done = message.msg_seq
-                yield _post(channel, message)
+                yield _to_post(channel, message)
 
     async def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
         """Yield posts, newest first, each page read once."""
-        async with aclosing(self._downwards(channel, 0)) as pages:
+        async with aclosing(self._pages_downwards(channel, 0)) as pages:
             async for page in pages:
                 for message in page.messages:
-                    yield _post(channel, message)
+                    yield _to_post(channel, message)
 
-    async def _again(self, channel: str, position: PagePosition, done: int) -> Sequence[wire.OfficialHistoryMessage]:
+    async def _reread_page(
+        self, channel: str, position: PagePosition, done: int
+    ) -> Sequence[wire.OfficialHistoryMessage]:
         """Read a page again; the newest one may have more now, so read down from the top to `done`."""
         if position.asked is not None:
             return (await self._official.posts.raw_page(ChannelId(channel), position.asked)).messages
-        async with aclosing(self._downwards(channel, done)) as pages:
+        async with aclosing(self._pages_downwards(channel, done)) as pages:
             return [message async for page in pages for message in page.messages]
 
-    async def _downwards(
+    async def _pages_downwards(
         self, channel: str, above: int, last: PagePosition | None = None
     ) -> AsyncGenerator[HistoryPage, None]:
         """Yield pages from the newest message, or from below `last`, down to the first one above `above`."""
@@ -232,7 +234,7 @@ class AccountsSource:
         """Do nothing: no file is open."""
 
 
-def _upwards(page: Sequence[wire.OfficialHistoryMessage], done: int) -> list[wire.OfficialHistoryMessage]:
+def _oldest_first(page: Sequence[wire.OfficialHistoryMessage], done: int) -> list[wire.OfficialHistoryMessage]:
     """Return the messages above `done`, the oldest first."""
     return sorted((each for each in page if each.msg_seq > done), key=lambda each: each.msg_seq)
 
@@ -243,7 +245,7 @@ def sequence_of(key: str) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def _post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
+def _to_post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
     """Convert a message. A body that no service accepts is dropped: the post is left behind and reported.
 
     Whether the history contains what users wrote to the account is unknown; if it does, that is no post.
@@ -275,8 +277,8 @@ def _source_channel(channel: Channel) -> SourceChannel:
         avatar=channel.avatar,
         organization=channel.organization,
         custom_data=channel.custom_data,
-        created_at=_seconds(channel.created_at) or 0,
-        last_post_at=_seconds(channel.last_post_at) or 0,
+        created_at=_to_unix_seconds(channel.created_at) or 0,
+        last_post_at=_to_unix_seconds(channel.last_post_at) or 0,
         subscriber_count=channel.subscriber_count,
         max_subscribers=channel.max_subscribers,
     )
@@ -285,11 +287,11 @@ def _source_channel(channel: Channel) -> SourceChannel:
 def _source_subscriber(subscriber: Subscriber) -> SourceSubscriber:
     return SourceSubscriber(
         user=subscriber.user,
-        since=_seconds(subscriber.since),
+        since=_to_unix_seconds(subscriber.since),
         notifications=subscriber.notifications,
         custom_data=subscriber.custom_data,
     )
 
 
-def _seconds(time: datetime | None) -> int | None:
+def _to_unix_seconds(time: datetime | None) -> int | None:
     return int(time.timestamp()) if time else None

@@ -54,7 +54,7 @@ def from_list(lines: Iterable[str], name: str) -> Discovered:
     if wrong:
         more = f" and {len(wrong) - MISTAKES_TOLD} more" if len(wrong) > MISTAKES_TOLD else ""
         raise InvalidError(f"{name}: {'; '.join(wrong[:MISTAKES_TOLD])}{more}", field="accounts", size=len(wrong))
-    return _discovered(ids, (), f"{name} names no official account", searched=False)
+    return _require_accounts(ids, (), f"{name} names no official account", searched=False)
 
 
 def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
@@ -68,7 +68,7 @@ def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
         if not line.strip():
             continue
         try:
-            callback = _callback(line)
+            callback = _parse_callback(line)
         except ValueError as wrong:
             broken.append(BrokenRecord(f"{name}, line {number}", "", f"no callback: {wrong}", line.strip()))
             continue
@@ -77,7 +77,9 @@ def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
             alive[account] = None
         elif account and callback.callback_command == AfterOfficialAccountDestroyed.command:
             alive.pop(account, None)
-    return _discovered(list(alive), broken, f"{name} tells of no official account that was created and still exists")
+    return _require_accounts(
+        list(alive), broken, f"{name} tells of no official account that was created and still exists"
+    )
 
 
 async def from_users(
@@ -106,10 +108,10 @@ async def from_users(
             else:
                 accounts |= answer
     broken.sort(key=lambda record: int(record.where.rpartition(" ")[2]))
-    return _discovered(sorted(accounts), broken, f"no user in {name} follows an official account")
+    return _require_accounts(sorted(accounts), broken, f"no user in {name} follows an official account")
 
 
-def _discovered(
+def _require_accounts(
     ids: Sequence[str], broken: Sequence[BrokenRecord], nothing: str, *, searched: bool = True
 ) -> Discovered:
     """Return the ids, each once. Raises InvalidError when there are none."""
@@ -133,7 +135,7 @@ def _no_account(text: str) -> str:
     return f"has {size} bytes; {most} are allowed" if size > most else ""
 
 
-def _callback(line: str) -> OfficialCallback:
+def _parse_callback(line: str) -> OfficialCallback:
     """Return a captured callback. Raises ValueError."""
     value = orjson.loads(line)
     try:

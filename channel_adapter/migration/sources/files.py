@@ -76,49 +76,49 @@ class FilePost:
 def channel_of(values: Mapping[str, Any], owner: str, now: float) -> SourceChannel:
     """Return a channel. `owner` is for lines that name none. Raises InvalidError with the field."""
     return SourceChannel(
-        id=_text(values, "id", needed=True),
+        id=_parse_text(values, "id", needed=True),
         owner=user_id(values.get("owner") or owner, "owner"),
-        name=_text(values, "name", needed=True),
-        introduction=_text(values, "introduction"),
-        avatar=_text(values, "avatar"),
-        organization=_text(values, "organization"),
-        custom_data=_text(values, "custom_data"),
-        created_at=_moment(values, "created_at", now) or 0,
-        max_subscribers=_count(values, "max_subscribers", lowest=1),
-        admins=_users(values, "admins"),
+        name=_parse_text(values, "name", needed=True),
+        introduction=_parse_text(values, "introduction"),
+        avatar=_parse_text(values, "avatar"),
+        organization=_parse_text(values, "organization"),
+        custom_data=_parse_text(values, "custom_data"),
+        created_at=_parse_past_time(values, "created_at", now) or 0,
+        max_subscribers=_parse_number(values, "max_subscribers", lowest=1),
+        admins=_parse_users(values, "admins"),
     )
 
 
 def subscriber_of(values: Mapping[str, Any], now: float) -> SourceSubscriber:
     """Return a subscriber. Raises InvalidError with the field."""
-    how = _text(values, "notifications") or Notifications.ALL.value
+    how = _parse_text(values, "notifications") or Notifications.ALL.value
     if how not in set(Notifications):
         raise InvalidError(f"notifications: {how!r} is not one of {', '.join(Notifications)}", field="notifications")
-    custom_data = require_text(_text(values, "custom_data"), "custom_data", limits.OFFICIAL_CUSTOM_BYTES)
+    custom_data = require_text(_parse_text(values, "custom_data"), "custom_data", limits.OFFICIAL_CUSTOM_BYTES)
     return SourceSubscriber(
         user=user_id(values.get("user", ""), "user"),
-        since=_moment(values, "since", now),
+        since=_parse_past_time(values, "since", now),
         notifications=Notifications(how),
         custom_data=custom_data,
-        unread=_count(values, "unread", lowest=0),
+        unread=_parse_number(values, "unread", lowest=0),
     )
 
 
 def post_of(values: Mapping[str, Any], now: float) -> FilePost:
     """Return a post. Raises InvalidError with the field."""
-    time = _moment(values, "time", now)
+    time = _parse_past_time(values, "time", now)
     if time is None:
         raise InvalidError("time is missing", field="time")
     author = values.get("author")
     return FilePost(
-        key=require_text(_text(values, "id", needed=True), "id", POST_ID_BYTES),
+        key=require_text(_parse_text(values, "id", needed=True), "id", POST_ID_BYTES),
         time=time,
         author=user_id(author, "author") if author else "",
-        body=tuple(_body(values)),
+        body=tuple(_parse_body(values)),
     )
 
 
-def _body(values: Mapping[str, Any]) -> list[Element]:
+def _parse_body(values: Mapping[str, Any]) -> list[Element]:
     """Return the body of a post; the plan reports what is too long for the target."""
     if ("text" in values) == ("content" in values):
         raise InvalidError("a post has either text or content", field="text")
@@ -135,19 +135,19 @@ def _body(values: Mapping[str, Any]) -> list[Element]:
     return elements
 
 
-def _text(values: Mapping[str, Any], name: str, *, needed: bool = False) -> str:
+def _parse_text(values: Mapping[str, Any], name: str, *, needed: bool = False) -> str:
     value = values.get(name, "")
     if needed and value == "":
         raise InvalidError(f"{name} is missing", field=name)
     return require_text(value, name, LINE_CHARACTERS * 4, empty=not needed)
 
 
-def _moment(values: Mapping[str, Any], name: str, now: float) -> int | None:
+def _parse_past_time(values: Mapping[str, Any], name: str, now: float) -> int | None:
     """Return a time in the past as unix seconds; None if it is missing."""
     value = values.get(name)
     if value is None or value == "":
         return None
-    seconds = _seconds(value, name)
+    seconds = _parse_seconds(value, name)
     if seconds >= MILLISECONDS_FROM:
         raise InvalidError(f"{name}: {value!r} counts milliseconds; seconds are wanted", field=name)
     if seconds > now:
@@ -157,7 +157,7 @@ def _moment(values: Mapping[str, Any], name: str, now: float) -> int | None:
     return seconds
 
 
-def _seconds(value: object, name: str) -> int:
+def _parse_seconds(value: object, name: str) -> int:
     """Return a time as unix seconds; fractions, as Slack and Python write them, are cut off."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return int(value)
@@ -174,7 +174,7 @@ def _seconds(value: object, name: str) -> int:
     return int(moment.timestamp())
 
 
-def _count(values: Mapping[str, Any], name: str, *, lowest: int) -> int | None:
+def _parse_number(values: Mapping[str, Any], name: str, *, lowest: int) -> int | None:
     value = values.get(name)
     if value is None or value == "":
         return None
@@ -185,7 +185,7 @@ def _count(values: Mapping[str, Any], name: str, *, lowest: int) -> int | None:
     return value
 
 
-def _users(values: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def _parse_users(values: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = values.get(name, [])
     listed = [word.strip() for word in value.split(";") if word.strip()] if isinstance(value, str) else value
     if not isinstance(listed, list):
@@ -223,7 +223,7 @@ class RecordIndex:
         """Add a channel; return False when there is one with this id."""
         profile = {name: getattr(channel, name) for name in _PROFILE}
         row = (channel.id, channel.created_at, orjson.dumps(profile))
-        return self._insert("INSERT OR IGNORE INTO channel (id, born, profile) VALUES (?, ?, ?)", row)
+        return self._insert_row("INSERT OR IGNORE INTO channel (id, born, profile) VALUES (?, ?, ?)", row)
 
     def place(self, channel: str) -> tuple[int, int] | None:
         """Return the row number and the creation time of a channel; None if it is missing."""
@@ -242,7 +242,7 @@ class RecordIndex:
             subscriber.custom_data,
             subscriber.unread,
         )
-        return self._insert("INSERT OR IGNORE INTO subscriber VALUES (?, ?, ?, ?, ?, ?)", row)
+        return self._insert_row("INSERT OR IGNORE INTO subscriber VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def add_post(self, place: int, channel: str, post: FilePost) -> bool:
         """Add a post; return False when the channel has one with this id.
@@ -256,14 +256,14 @@ class RecordIndex:
         if self._rows.execute(known, (place, post.key)).fetchone():
             return False
         row = (post.key, post.time, post.author, body)
-        while not self._insert("INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?)", (place, number, *row)):
+        while not self._insert_row("INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?)", (place, number, *row)):
             number = (number + 1) % _RANDOMS
         return True
 
     def add_broken(self, record: BrokenRecord) -> None:
         """Keep a record that cannot be used."""
         row = (record.where, record.field, record.reason, record.raw)
-        self._insert("INSERT INTO broken (at, field, reason, raw) VALUES (?, ?, ?, ?)", row)
+        self._insert_row("INSERT INTO broken (at, field, reason, raw) VALUES (?, ?, ?, ?)", row)
 
     def channels(self) -> Iterator[SourceChannel]:
         """Yield channels in the order of the file, each with the number of its subscribers."""
@@ -279,14 +279,14 @@ class RecordIndex:
     def subscribers(self, channel: str, after: str) -> list[SourceSubscriber]:
         """Return the next subscribers by their ids; an empty list at the end."""
         query = "SELECT id, since, how, data, unread FROM subscriber WHERE channel = ? AND id > ? ORDER BY id LIMIT ?"
-        rows = self._rows.execute(query, (self._known(channel), after, ROWS_READ)).fetchall()
+        rows = self._rows.execute(query, (self._require_place(channel), after, ROWS_READ)).fetchall()
         return [
             SourceSubscriber(user, since, Notifications(how), data, unread) for user, since, how, data, unread in rows
         ]
 
     def posts(self, channel: str, after: str) -> Iterator[SourcePost]:
         """Yield posts by time, then by id; only later ones than the post `after`, if there is one with that id."""
-        place = self._known(channel)
+        place = self._require_place(channel)
         found = self._rows.execute("SELECT time, id FROM post WHERE channel = ? AND id = ?", (place, after)).fetchone()
         time, key = found or (0, "")
         query = (
@@ -306,13 +306,13 @@ class RecordIndex:
             yield from (BrokenRecord(*row[1:]) for row in rows)
             place = rows[-1][0]
 
-    def _known(self, channel: str) -> int:
+    def _require_place(self, channel: str) -> int:
         found = self.place(channel)
         if found is None:
             raise KeyError(channel)
         return found[0]
 
-    def _insert(self, statement: str, row: tuple[object, ...]) -> bool:
+    def _insert_row(self, statement: str, row: tuple[object, ...]) -> bool:
         return self._file.insert(statement, [row]) > 0
 
 
@@ -357,7 +357,7 @@ class FilesSource:
         """
         index = RecordIndex()
         try:
-            spec = await _fill(_IndexBuilder(index, files, owner, now))
+            spec = await _fill_index(_IndexBuilder(index, files, owner, now))
         except BaseException:
             index.close()
             raise
@@ -374,7 +374,7 @@ class FilesSource:
 
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
         """Yield posts by time, then by id. Raises NotFoundError for a channel that the files do not have."""
-        self._require(channel)
+        self._require_channel(channel)
         for post in self._index.posts(channel, after):
             yield post
 
@@ -384,7 +384,7 @@ class FilesSource:
 
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
         """Return up to 200 subscribers by their ids."""
-        self._require(channel)
+        self._require_channel(channel)
         subscribers = self._index.subscribers(channel, cursor)
         return SubscriberPage(tuple(subscribers), subscribers[-1].user if subscribers else None)
 
@@ -397,12 +397,12 @@ class FilesSource:
         """Remove the temporary file."""
         self._index.close()
 
-    def _require(self, channel: str) -> None:
+    def _require_channel(self, channel: str) -> None:
         if self._index.place(channel) is None:
             raise NotFoundError(f"the files have no channel {channel!r}", field="channel")
 
 
-async def _fill(filling: "_IndexBuilder") -> SourceSpec:
+async def _fill_index(filling: "_IndexBuilder") -> SourceSpec:
     """Read in a thread, which has ended when this returns or raises."""
     reading = asyncio.ensure_future(asyncio.to_thread(filling.fill))
     try:
@@ -436,19 +436,19 @@ class _IndexBuilder:
             for line in reader.read():
                 if self.stopped:
                     raise InvalidError("reading was stopped", field="files")
-                self._take(line, add[kind])
+                self._add_record(line, add[kind])
             digests[kind] = reader.digest
         if not any(True for _ in self._index.channels()):
             raise InvalidError(
-                f"{self._files['channels']} has no channel that can be used{self._first()}", field="files"
+                f"{self._files['channels']} has no channel that can be used{self._first_broken_line()}", field="files"
             )
         return SourceSpec(kind=SourceKind.FILES, files=dict(self._files), digests=digests, owner=self._owner)
 
-    def _first(self) -> str:
+    def _first_broken_line(self) -> str:
         broken = next(self._index.broken(), None)
         return f": {broken.where}: {broken.reason}" if broken else ""
 
-    def _take(self, line: Line | BrokenRecord, add: Any) -> None:
+    def _add_record(self, line: Line | BrokenRecord, add: Any) -> None:
         if isinstance(line, BrokenRecord):
             self._index.add_broken(line)
             return
@@ -463,7 +463,7 @@ class _IndexBuilder:
             raise InvalidError(f"channel {channel.id!r} was there before", field="id")
 
     def _add_subscriber(self, values: Mapping[str, Any]) -> None:
-        channel, place, born = self._channel(values)
+        channel, place, born = self._find_channel(values)
         subscriber = subscriber_of(values, self._now)
         if subscriber.since is not None and subscriber.since < born:
             raise InvalidError(f"since lies before channel {channel!r} was made", field="since")
@@ -471,14 +471,14 @@ class _IndexBuilder:
             raise InvalidError(f"{subscriber.user!r} was there before as a subscriber of {channel!r}", field="user")
 
     def _add_post(self, values: Mapping[str, Any]) -> None:
-        channel, place, born = self._channel(values)
+        channel, place, born = self._find_channel(values)
         post = post_of(values, self._now)
         if post.time < born:
             raise InvalidError(f"time lies before channel {channel!r} was made", field="time")
         if not self._index.add_post(place, channel, post):
             raise InvalidError(f"post {post.key!r} of {channel!r} was there before", field="id")
 
-    def _channel(self, values: Mapping[str, Any]) -> tuple[str, int, int]:
+    def _find_channel(self, values: Mapping[str, Any]) -> tuple[str, int, int]:
         """Return id, row number and creation time of the channel of a line."""
         name = values.get("channel")
         if not isinstance(name, str) or not name:

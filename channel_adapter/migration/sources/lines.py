@@ -62,22 +62,22 @@ class LineReader:
         """
         with self._path.open("rb") as source:
             hashed = _Hashed(source, self._hash)
-            yield from self._csv(hashed) if self._path.suffix == ".csv" else self._jsonl(hashed)
+            yield from self._read_csv(hashed) if self._path.suffix == ".csv" else self._read_jsonl(hashed)
 
-    def _jsonl(self, source: RawIOBase) -> Iterator[Line | BrokenRecord]:
+    def _read_jsonl(self, source: RawIOBase) -> Iterator[Line | BrokenRecord]:
         stream = buffered(source)
         text = open_text(stream, self._path.name)
         if stream.peek().removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
-            yield from self._array(text)
+            yield from self._read_json_array(text)
             return
         lines = TextLines(text)
         for line in lines:
             if line.problem:
-                yield self._broken(lines.number, "", line.problem, "")
+                yield self._broken_record(lines.number, "", line.problem, "")
             elif line.text.strip():
-                yield self._object(lines.number, line.text)
+                yield self._parse_object(lines.number, line.text)
 
-    def _array(self, text: TextIOWrapper) -> Iterator[Line | BrokenRecord]:
+    def _read_json_array(self, text: TextIOWrapper) -> Iterator[Line | BrokenRecord]:
         """Read the elements of a JSON array, or of several, wherever their lines end."""
         decoder = json.JSONDecoder()
         number, block, position, closed = 1, text.read(BLOCK_BYTES), 0, False
@@ -94,7 +94,7 @@ class LineReader:
                 except (json.JSONDecodeError, RecursionError) as error:
                     wrong = f"no JSON: {error.msg if isinstance(error, json.JSONDecodeError) else error}"
                 else:
-                    yield self._object(number, block[position:end])
+                    yield self._parse_object(number, block[position:end])
                     number += block.count("\n", position, end)
                     position, closed = end, False
                     continue
@@ -102,57 +102,57 @@ class LineReader:
             if not more and closed and position == len(block):
                 return
             if not more:
-                raise InvalidError(f"{self._where(number)}: {wrong}", field=self._path.name)
+                raise InvalidError(f"{self._line_location(number)}: {wrong}", field=self._path.name)
             block, position = block[position:] + more, 0
 
-    def _object(self, number: int, text: str) -> Line | BrokenRecord:
+    def _parse_object(self, number: int, text: str) -> Line | BrokenRecord:
         if len(text) > LINE_CHARACTERS:
-            return self._broken(number, "", f"longer than {LINE_CHARACTERS:,} characters", "")
+            return self._broken_record(number, "", f"longer than {LINE_CHARACTERS:,} characters", "")
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as wrong:
-            return self._broken(number, "", f"no JSON: {wrong}", text)
+            return self._broken_record(number, "", f"no JSON: {wrong}", text)
         if not isinstance(value, dict):
-            return self._broken(number, "", "no JSON object", text)
+            return self._broken_record(number, "", "no JSON object", text)
         unknown = [name for name in value if name not in self._columns]
         if unknown:
-            return self._broken(number, unknown[0], self._unknown(unknown[0]), text)
-        return Line(self._where(number), {name: held for name, held in value.items() if held is not None}, text)
+            return self._broken_record(number, unknown[0], self._describe_unknown_column(unknown[0]), text)
+        return Line(self._line_location(number), {name: held for name, held in value.items() if held is not None}, text)
 
-    def _csv(self, source: RawIOBase) -> Iterator[Line | BrokenRecord]:
+    def _read_csv(self, source: RawIOBase) -> Iterator[Line | BrokenRecord]:
         columns: list[str] | None = None
         for row in CsvFile(source, name=self._path.name, headings=self._columns):
             if isinstance(row, BrokenRow):
-                yield self._broken(row.line, "", row.reason, row.raw)
+                yield self._broken_record(row.line, "", row.reason, row.raw)
             elif columns is None:
-                columns = self._heading(row.line, row.fields)
+                columns = self._parse_heading(row.line, row.fields)
             elif len(row.fields) > len(columns):
                 wrong = f"{len(row.fields)} columns where the heading has {len(columns)}"
-                yield self._broken(row.line, "", wrong, row.raw)
+                yield self._broken_record(row.line, "", wrong, row.raw)
             else:
                 values: dict[str, Any] = {name: held for name, held in zip(columns, row.fields, strict=False) if held}
-                yield Line(self._where(row.line), values, row.raw)
+                yield Line(self._line_location(row.line), values, row.raw)
 
-    def _heading(self, number: int, fields: Sequence[str]) -> list[str]:
+    def _parse_heading(self, number: int, fields: Sequence[str]) -> list[str]:
         names = [column_name(field) for field in fields]
         for name in names:
             if name not in self._columns:
-                raise InvalidError(f"{self._where(number)}: {self._unknown(name)}", field=name)
+                raise InvalidError(f"{self._line_location(number)}: {self._describe_unknown_column(name)}", field=name)
         if len(set(names)) < len(names):
-            raise InvalidError(f"{self._where(number)}: a column stands there twice", field=self._path.name)
+            raise InvalidError(f"{self._line_location(number)}: a column stands there twice", field=self._path.name)
         return names
 
-    def _unknown(self, name: str) -> str:
+    def _describe_unknown_column(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._columns, n=1)
         return f"unknown column {name!r}; " + (
             f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self._columns)}"
         )
 
-    def _where(self, number: int) -> str:
+    def _line_location(self, number: int) -> str:
         return f"{self._path.name}, line {number}"
 
-    def _broken(self, number: int, field: str, reason: str, raw: str) -> BrokenRecord:
-        return BrokenRecord(self._where(number), field, reason, raw.rstrip("\n"))
+    def _broken_record(self, number: int, field: str, reason: str, raw: str) -> BrokenRecord:
+        return BrokenRecord(self._line_location(number), field, reason, raw.rstrip("\n"))
 
 
 class _Hashed(RawIOBase):

@@ -37,13 +37,13 @@ class ExcludeMirroredPosts:
 
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
         """Yield posts, the oldest first."""
-        async with aclosing(self._others(channel, self._source.posts(channel, after=after))) as posts:
+        async with aclosing(self._skip_mirrored_posts(channel, self._source.posts(channel, after=after))) as posts:
             async for post in posts:
                 yield post
 
     async def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
         """Yield posts in the order that costs least."""
-        async with aclosing(self._others(channel, self._source.posts_any_order(channel))) as posts:
+        async with aclosing(self._skip_mirrored_posts(channel, self._source.posts_any_order(channel))) as posts:
             async for post in posts:
                 yield post
 
@@ -59,7 +59,9 @@ class ExcludeMirroredPosts:
         """Close the source."""
         await self._source.aclose()
 
-    async def _others(self, channel: str, posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
+    async def _skip_mirrored_posts(
+        self, channel: str, posts: AsyncIterator[SourcePost]
+    ) -> AsyncGenerator[SourcePost, None]:
         copies = (await copies_of(self._url)).get(channel, NONE)
         async for post in posts:
             if post.key not in copies:

@@ -115,25 +115,25 @@ def compare_profile(
         explained = ""
         if loss in lost and has == lost[loss].kept:
             explained = context.policy(loss, whole, originals.get(loss, {}).get(""))
-        yield _field(
+        yield _compare_field(
             context, loss.value, whole, has, explained, unchanged=whole == getattr(context.channel.source, loss.value)
         )
-    yield _field(context, "owner", source.owner, found.owner or "", unchanged=source.owner == goal.owner)
+    yield _compare_field(context, "owner", source.owner, found.owner or "", unchanged=source.owner == goal.owner)
     born = source.created_at or goal.created_at
     if born:
-        yield _field(context, "created_at", born, context.created_at)
+        yield _compare_field(context, "created_at", born, context.created_at)
     if goal.max_subscribers is not None:
-        yield _field(context, "max_subscribers", goal.max_subscribers, found.max_subscribers, unchanged=True)
-    yield _field(context, "posting", "closed", "closed" if found.complete else "open to all")
+        yield _compare_field(context, "max_subscribers", goal.max_subscribers, found.max_subscribers, unchanged=True)
+    yield _compare_field(context, "posting", "closed", "closed" if found.complete else "open to all")
     wanted = goal.tag(context.migration)
     same = tag.migration == wanted.migration and set(wanted.kept) <= set(tag.kept)
-    yield _field(context, "tag", wanted.text(), wanted.text() if same else tag.text())
+    yield _compare_field(context, "tag", wanted.text(), wanted.text() if same else tag.text())
     if admins is not None:
         there = {user for user in source.admins if user != goal.owner}
-        yield _field(context, "admins", " ".join(sorted(there)), " ".join(sorted(admins)), unchanged=True)
+        yield _compare_field(context, "admins", " ".join(sorted(there)), " ".join(sorted(admins)), unchanged=True)
 
 
-def _field(
+def _compare_field(
     context: CompareContext, name: str, source: Value, target: Value, explained: str = "", *, unchanged: bool = False
 ) -> Finding:
     """Compare one field. `unchanged`: the source is as it was when the plan was made, so the target was changed."""
@@ -141,11 +141,11 @@ def _field(
         return context.finding(Subject.PROFILE, name, Mark.SAME)
     if unchanged and context.after.verified_at and not explained:
         explained = f"changed here {SINCE_THE_CUTOVER}"
-    difference = FieldDifference(name, _short(source), _short(target), explained)
+    difference = FieldDifference(name, _shorten_text(source), _shorten_text(target), explained)
     return context.finding(Subject.PROFILE, name, Mark.DIFFERS, differences=(difference,))
 
 
-def _short(value: Value) -> Value:
+def _shorten_text(value: Value) -> Value:
     """Shorten long texts and add a digest, so that texts that differ later stay different."""
     if not isinstance(value, str) or len(value) <= _SHOWN:
         return value
@@ -238,12 +238,14 @@ def _post_differences(
     same = canonical(body) == current.body or (bool(body) and from_elements(body) == from_elements(there))
     if not same:
         edited = f"changed here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
-        yield FieldDifference("body", _shown(post.body), _shown(there), edited)
+        yield FieldDifference("body", _shorten_body(post.body), _shorten_body(there), edited)
     elif mapped.lost:
         original = canonical(post.body).decode()
         whole = original_of(stored)
         explained = [context.policy(loss, original, whole.decode() if whole else None) for loss in mapped.lost]
-        yield FieldDifference("body", _shown(post.body), _shown(there), ", ".join(explained) if all(explained) else "")
+        yield FieldDifference(
+            "body", _shorten_body(post.body), _shorten_body(there), ", ".join(explained) if all(explained) else ""
+        )
     author = post.author or context.channel.target.owner
     if current.author != author:
         yield FieldDifference("author", author, current.author)
@@ -255,8 +257,8 @@ def _post_differences(
         yield FieldDifference("order", post.key, f"#{current.seq}")
 
 
-def _shown(elements: Sequence[ReceivedElement]) -> str:
-    return str(_short(canonical(elements).decode()))
+def _shorten_body(elements: Sequence[ReceivedElement]) -> str:
+    return str(_shorten_text(canonical(elements).decode()))
 
 
 # Subscribers
@@ -313,13 +315,15 @@ def _subscriber_differences(
     if has is not subscriber.notifications:
         chosen = f"chosen here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
         yield FieldDifference("notifications", subscriber.notifications.value, has.value, chosen)
-    yield from _unread(context, subscriber, member)
+    yield from _compare_unread(context, subscriber, member)
     if subscriber_losses(subscriber):
         explained = context.policy(Incompatibility.SUBSCRIBER_DATA, subscriber.custom_data, stored)
-        yield FieldDifference("custom_data", _short(subscriber.custom_data), "", explained)
+        yield FieldDifference("custom_data", _shorten_text(subscriber.custom_data), "", explained)
 
 
-def _unread(context: CompareContext, subscriber: SourceSubscriber, member: members.Member) -> Iterator[FieldDifference]:
+def _compare_unread(
+    context: CompareContext, subscriber: SourceSubscriber, member: members.Member
+) -> Iterator[FieldDifference]:
     """Compare the number of unread posts, where the source has one."""
     if subscriber.unread is None:
         return

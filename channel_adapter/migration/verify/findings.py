@@ -205,21 +205,21 @@ class Baseline:
     def of(cls, findings: Iterable[Finding]) -> Self:
         """Return a baseline of the open and the accepted ones of some findings."""
         wanted = (each for each in findings if (not each.settled or each.explained == ACCEPTED) and each.key != EVERY)
-        return cls(frozenset(map(_digest, wanted)))
+        return cls(frozenset(map(_digest_finding, wanted)))
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read lines that `verify` has written. Raises InvalidError for other lines, OSError."""
         with path.open("rb") as lines:
             return cls.of(
-                _finding(line, f"{path.name}, line {number}")
+                _parse_finding(line, f"{path.name}, line {number}")
                 for number, line in enumerate(lines, start=1)
                 if line.strip()
             )
 
     def apply(self, finding: Finding) -> Finding:
         """Return the finding, explained if it is in the baseline."""
-        if finding.settled or _digest(finding) not in self.digests:
+        if finding.settled or _digest_finding(finding) not in self.digests:
             return finding
         return replace(finding, explained=ACCEPTED)
 
@@ -227,14 +227,14 @@ class Baseline:
 EMPTY_BASELINE: Final = Baseline()
 
 
-def _finding(line: bytes, where: str) -> Finding:
+def _parse_finding(line: bytes, where: str) -> Finding:
     try:
         return Finding.from_json(line)
     except (ValueError, KeyError, TypeError):
         raise InvalidError(f"{where}: this is no line of a verification", field="explained") from None
 
 
-def _digest(finding: Finding) -> bytes:
+def _digest_finding(finding: Finding) -> bytes:
     """Return a digest of everything but the explanations."""
     differences = [[each.field, each.source, each.target] for each in finding.differences]
     whole = [finding.channel, finding.what, finding.key, finding.mark, differences, finding.reason]

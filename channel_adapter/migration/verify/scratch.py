@@ -63,7 +63,7 @@ class ComparisonScratchDb:
         marks = ",".join("?" * len(users))
         query = f"SELECT id, since, how, data, unread, seen FROM subscriber WHERE id IN ({marks})"  # noqa: S608 - question marks only
         found = self._rows.execute(query, users)
-        subscribers = {row[0]: (_subscriber(row), bool(row[5])) for row in found.fetchall()}
+        subscribers = {row[0]: (_to_subscriber(row), bool(row[5])) for row in found.fetchall()}
         self._rows.execute(f"UPDATE subscriber SET seen = 1 WHERE id IN ({marks})", users)  # noqa: S608
         return subscribers
 
@@ -72,7 +72,7 @@ class ComparisonScratchDb:
         query = "SELECT id, since, how, data, unread FROM subscriber WHERE NOT seen AND id > ? ORDER BY id LIMIT ?"
         last = ""
         while rows := self._rows.execute(query, (last, _ROWS_READ)).fetchall():
-            yield [_subscriber(row) for row in rows]
+            yield [_to_subscriber(row) for row in rows]
             last = rows[-1][0]
 
     def is_new(self, user: str) -> bool:
@@ -122,5 +122,5 @@ class ComparisonScratchDb:
             part, place = rows[-1][:2]
 
 
-def _subscriber(row: Sequence[Any]) -> SourceSubscriber:
+def _to_subscriber(row: Sequence[Any]) -> SourceSubscriber:
     return SourceSubscriber(row[0], row[1], Notifications(row[2]), row[3], row[4])

@@ -202,17 +202,19 @@ class ChannelComparer:
                     )
                 )
             else:
-                await self._compare(comparison, source, group)
+                await self._compare_parts(comparison, source, group)
             stack.pop_all()
         return planned.source.id, comparison.scratch
 
-    async def _compare(self, comparison: ChannelComparison, source: SourceChannel, group: GroupState | None) -> None:
+    async def _compare_parts(
+        self, comparison: ChannelComparison, source: SourceChannel, group: GroupState | None
+    ) -> None:
         tag = group.tag if group else None
         ours = tag is not None and tag.migration == self._plan.migration
         if not ours:
             comparison.record(_not_ours(comparison.context, group))
         admins: list[str] | None = None
-        parts = (self._posts, self._subscribers)
+        parts = (self._read_and_compare_posts, self._read_and_compare_subscribers)
         async with aclosing(concurrently(parts, lambda part: part(comparison, ours), limit=len(parts))) as ended:
             async for found in ended:
                 admins = found if found is not None else admins
@@ -230,10 +232,10 @@ class ChannelComparer:
 
     # Posts
 
-    async def _posts(self, comparison: ChannelComparison, ours: bool) -> None:
+    async def _read_and_compare_posts(self, comparison: ChannelComparison, ours: bool) -> None:
         if ours:
-            await _guarded(comparison, Subject.POST, "the target", self._read_history(comparison))
-        await _guarded(comparison, Subject.POST, "the source", self._compare_posts(comparison))
+            await _await_or_record_refusal(comparison, Subject.POST, "the target", self._read_history(comparison))
+        await _await_or_record_refusal(comparison, Subject.POST, "the source", self._compare_posts(comparison))
 
     async def _read_history(self, comparison: ChannelComparison) -> None:
         channel = comparison.context.channel.target.channel
@@ -267,12 +269,14 @@ class ChannelComparer:
 
     # Subscribers
 
-    async def _subscribers(self, comparison: ChannelComparison, ours: bool) -> list[str] | None:
+    async def _read_and_compare_subscribers(self, comparison: ChannelComparison, ours: bool) -> list[str] | None:
         """Compare subscribers; return the admins of the target, None where they could not be read."""
         admins: list[str] | None = None
-        await _guarded(comparison, Subject.SUBSCRIBER, "the source", self._read_subscribers(comparison))
+        await _await_or_record_refusal(comparison, Subject.SUBSCRIBER, "the source", self._read_subscribers(comparison))
         if ours:
-            admins = await _guarded(comparison, Subject.SUBSCRIBER, "the target", self._compare_members(comparison))
+            admins = await _await_or_record_refusal(
+                comparison, Subject.SUBSCRIBER, "the target", self._compare_members(comparison)
+            )
         for subscribers in comparison.scratch.subscribers_left():
             comparison.record(*(missing_subscriber(comparison.context, each) for each in subscribers))
             self._on_progress("subscribers", len(subscribers))
@@ -311,7 +315,9 @@ class ChannelComparer:
                 comparison.record(extra_subscriber(context, member))
 
 
-async def _guarded(comparison: ChannelComparison, subject: Subject, side: str, reading: Awaitable[R]) -> R | None:
+async def _await_or_record_refusal(
+    comparison: ChannelComparison, subject: Subject, side: str, reading: Awaitable[R]
+) -> R | None:
     """Return what is read; a permanent refusal is a finding and no failure."""
     try:
         return await reading
