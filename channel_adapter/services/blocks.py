@@ -31,15 +31,15 @@ class Blocklist:
 
     async def add(self, channel: ChannelId, users: Sequence[UserId]) -> frozenset[UserId]:
         """Block users; return those who were not blocked before. Raises ConfigurationError without a database."""
-        return await self._stored().add(channel, users)
+        return await self._require_rows().add(channel, users)
 
     async def remove(self, channel: ChannelId, users: Sequence[UserId]) -> frozenset[UserId]:
         """Unblock users; return those who were blocked. Raises ConfigurationError without a database."""
-        return await self._stored().remove(channel, users)
+        return await self._require_rows().remove(channel, users)
 
     def all(self, channel: ChannelId) -> AsyncIterator[BlockedUser]:
         """Yield the blocked users of a channel, by id. Raises ConfigurationError without a database."""
-        return self._stored().all(channel)
+        return self._require_rows().all(channel)
 
     async def subscribe(
         self, members: MemberBackend, channel: ChannelId, users: Sequence[UserId], options: AddOptions
@@ -74,7 +74,7 @@ class Blocklist:
         if self._rows is not None:
             await self._rows.drop(channel)
 
-    def _stored(self) -> "BlockRows":
+    def _require_rows(self) -> "BlockRows":
         if self._rows is None:
             raise ConfigurationError("blocked users are kept in the database: set database_url", field="database_url")
         return self._rows

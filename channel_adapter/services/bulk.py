@@ -109,7 +109,10 @@ class BulkLoop:
         end: ChannelAdapterError | None = None
         async with aclosing(
             concurrently(
-                _pieces(users, size), work, limit=self._options.concurrency, until=lambda batch: batch.end is not None
+                _split_valid_ids(users, size),
+                work,
+                limit=self._options.concurrency,
+                until=lambda batch: batch.end is not None,
             )
         ) as batches:
             async for batch in batches:
@@ -121,7 +124,7 @@ class BulkLoop:
 
     async def run(self, users: Sequence[UserId], handle: BatchHandler, then: SecondPass | None = None) -> HandledBatch:
         """Return one outcome for every element of a batch; a user named again is `already` if the first one is done."""
-        outcomes, end = await self._run(tuple(dict.fromkeys(users)), handle)
+        outcomes, end = await self._run_until_ended(tuple(dict.fromkeys(users)), handle)
         if then is not None:
             try:
                 for outcome in await then([*outcomes.values()], end is not None):
@@ -132,7 +135,7 @@ class BulkLoop:
             return HandledBatch(list(map(outcomes.__getitem__, users)), end)
         return HandledBatch(_with_repeats(users, outcomes), end)
 
-    async def _run(
+    async def _run_until_ended(
         self, untried: tuple[UserId, ...], handle: BatchHandler
     ) -> tuple[dict[str, Outcome], ChannelAdapterError | None]:
         """Return an outcome for each of these different users, and the error that ends the call, if there was one."""
@@ -141,7 +144,7 @@ class BulkLoop:
         while untried:
             tried = untried
             try:
-                result = await self._guard.run(partial(_attempt, handle, tried), _unanswered)
+                result = await self._guard.run(partial(_handle_batch, handle, tried), _error_without_outcome)
             except ChannelAdapterError as raised:
                 result = BatchResult(error=raised)
             untried, error = result.untried, result.error
@@ -189,16 +192,16 @@ def require_list(users: SomeUsers) -> SomeUsers:
     return users
 
 
-async def _attempt(handle: BatchHandler, users: Sequence[UserId], _: float | None) -> BatchResult:
+async def _handle_batch(handle: BatchHandler, users: Sequence[UserId], _: float | None) -> BatchResult:
     return await handle(users)
 
 
-def _unanswered(result: BatchResult) -> ChannelAdapterError | None:
+def _error_without_outcome(result: BatchResult) -> ChannelAdapterError | None:
     """Return the error of a result without an outcome: nothing is known to be done, so all of it may be repeated."""
     return None if result.outcomes else result.error
 
 
-async def _pieces(users: Users, size: Callable[[], int]) -> AsyncGenerator[list[UserId] | Outcome, None]:
+async def _split_valid_ids(users: Users, size: Callable[[], int]) -> AsyncGenerator[list[UserId] | Outcome, None]:
     """Yield batches of valid ids; what is no id is yielded immediately, as an outcome."""
     batch: list[UserId] = []
     async with aclosing(stream(users)) as source:

@@ -62,16 +62,16 @@ class Directory:
             raise InvalidError(f"limit must be 1 to {MAX_FOUND:,}; got {limit!r}", field="limit", limit=MAX_FOUND)
         if verified is not None and not isinstance(verified, bool):
             raise InvalidError(f"verified must be True, False or None; got {verified!r}", field="verified")
-        wanted = None if category is None else _category(category)
-        found = await self._stored().search(
+        wanted = None if category is None else _require_category(category)
+        found = await self._require_rows().search(
             text.split(), prefix=self._backend.ids.prefix, category=wanted, verified=verified, limit=limit
         )
-        return tuple(map(self._entry, found))
+        return tuple(map(self._to_directory_entry, found))
 
     async def get(self, channel: str) -> DirectoryEntry | None:
         """Return a channel as the database has it, without a call to the service; None for one it does not know."""
-        found = await self._stored().find(self._backend.ids.channel(channel))
-        return None if found is None else self._entry(found)
+        found = await self._require_rows().find(self._backend.ids.channel(channel))
+        return None if found is None else self._to_directory_entry(found)
 
     async def refresh(self) -> int:
         """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
@@ -80,12 +80,12 @@ class Directory:
         not list channels, those that the database knows are read. The contacts of channels that were made or changed
         without this database are known from then on. Interrupted, it has stored what it has read.
         """
-        rows = self._stored()
+        rows = self._require_rows()
         seen: set[ChannelId] = set()
         read_at = self._clock.now()
         async with aclosing(self._backend.channels.all()) as channels:
             async for batch in batches(channels, _PER_BATCH):
-                await rows.merge_many(_reports(batch, read_at))
+                await rows.merge_many(_to_observed_fields(batch, read_at))
                 if self._contacts is not None:
                     await self._contacts.set_many(batch)
                 seen.update(channel.id for channel in batch)
@@ -98,30 +98,30 @@ class Directory:
             gone: dict[ChannelId, ObservedFields] = {
                 channel: {DELETED_AT: (read_at, read_at)} for channel in ids if channel not in found
             }
-            await rows.merge_many(gone | _reports(found.values(), read_at))
+            await rows.merge_many(gone | _to_observed_fields(found.values(), read_at))
             seen.update(found)
         return len(seen)
 
     async def record(self, channel: Channel) -> None:
         """Store a channel that was just read or changed. A failure is logged: the directory follows, and may lag."""
         if self._rows is not None:
-            with _logged(channel.id):
-                await self._rows.merge_many(_reports([channel], self._clock.now(), _FIELDS))
+            with _log_unavailable(channel.id):
+                await self._rows.merge_many(_to_observed_fields([channel], self._clock.now(), _FIELDS))
 
     async def hide(self, channel: ChannelId) -> None:
         """Do not find a deleted channel any more. A failure is logged."""
         if self._rows is not None:
-            with _logged(channel):
+            with _log_unavailable(channel):
                 await self._rows.hide(channel)
 
     async def set_categories(self, channel: ChannelId, categories: Sequence[str]) -> None:
         """Replace the categories of a channel."""
-        await self._stored().set_categories(channel, categories)
+        await self._require_rows().set_categories(channel, categories)
 
     def require_categories(self, categories: Iterable[str]) -> list[str]:
         """Return valid categories. Raises InvalidError, and ConfigurationError without a database."""
-        self._stored()
-        checked = [_category(each, "categories") for each in require_list(categories, "categories", "texts")]
+        self._require_rows()
+        checked = [_require_category(each, "categories") for each in require_list(categories, "categories", "texts")]
         if len(checked) > MAX_CATEGORIES:
             raise InvalidError(
                 f"categories: {len(checked)} are given; {MAX_CATEGORIES} are allowed",
@@ -129,12 +129,12 @@ class Directory:
             )  # fmt: skip
         return checked
 
-    def _stored(self) -> "ChannelRows":
+    def _require_rows(self) -> "ChannelRows":
         if self._rows is None:
             raise ConfigurationError("the directory is kept in the database: set database_url", field="database_url")
         return self._rows
 
-    def _entry(self, found: "FoundChannel") -> DirectoryEntry:
+    def _to_directory_entry(self, found: "FoundChannel") -> DirectoryEntry:
         known = {name: value for name, (value, _) in found.fields.items()}
         return DirectoryEntry(
             id=found.channel,
@@ -149,7 +149,7 @@ class Directory:
         )
 
 
-def _reports(
+def _to_observed_fields(
     channels: Iterable[Channel], read_at: float, fields: Sequence[str] = (*_FIELDS, _COUNT)
 ) -> "dict[ChannelId, ObservedFields]":
     """Return what is known of channels that were read at a time in Unix seconds."""
@@ -160,14 +160,14 @@ def _reports(
 
 
 @contextmanager
-def _logged(channel: ChannelId) -> Iterator[None]:
+def _log_unavailable(channel: ChannelId) -> Iterator[None]:
     try:
         yield
     except (OutcomeUnknownError, UnavailableError) as error:
         _log.warning("directory.not_updated", channel=channel, reason=error.message)
 
 
-def _category(text: object, field: str = "category") -> str:
+def _require_category(text: object, field: str = "category") -> str:
     """Return a category without spaces around it. Raises InvalidError with the name of the argument."""
     category = require_text(text, field, CATEGORY_BYTES, empty=False).strip()
     if printable(category) != category:

@@ -27,7 +27,7 @@ class Doctor:
         return [
             self.clock(clock_skew),
             *[result async for result in self._backend.checks(self._admin)],
-            *await self._incomplete(repair),
+            *await self._check_incomplete(repair),
         ]
 
     async def service(self) -> HealthCheckResult:
@@ -61,7 +61,7 @@ class Doctor:
         fault = installed_durable_fault(sqlite=sqlite)
         return [HealthCheckResult("durable", False, fault, "change what the message names")] if fault else []
 
-    async def _incomplete(self, repair: bool) -> list[HealthCheckResult]:
+    async def _check_incomplete(self, repair: bool) -> list[HealthCheckResult]:
         """Check for channels whose creation was interrupted before posting was closed to subscribers."""
         if not self._backend.can.list_all:
             return []
@@ -72,13 +72,13 @@ class Doctor:
                 if channel.complete:
                     complete += 1
                 else:
-                    results.append(await self._finish(channel, repair))
+                    results.append(await self._check_unfinished(channel, repair))
         except ChannelAdapterError as error:
             message = f"{complete} complete before the list broke off: {error.message}"
             return [HealthCheckResult("channels", False, message, self._backend.remediation(error)), *results]
         return [HealthCheckResult("channels", True, f"{complete} complete"), *results]
 
-    async def _finish(self, channel: Channel, repair: bool) -> HealthCheckResult:
+    async def _check_unfinished(self, channel: Channel, repair: bool) -> HealthCheckResult:
         open_posting = f"{channel.slug}: every subscriber can post"
         if not repair:
             return HealthCheckResult("channel", False, open_posting, REPAIR)

@@ -88,7 +88,7 @@ class ChannelExporter:
 
     async def export(self, name: str, folder: str | Path, on_progress: ExportCallback) -> ExportedChannel:
         """Export a channel, or continue an export. Raises InvalidError for a folder that cannot be used."""
-        target = ExportFolder(_path(folder))
+        target = ExportFolder(_require_folder_path(folder))
         channel = await self._channels.get(name)
         state = await target.begin(channel.id, self._clock.now())
         resumed = bool(state.sizes)
@@ -96,12 +96,12 @@ class ChannelExporter:
             state.reactions = None
         await self._export_subscribers(channel, state, target, on_progress)
         if _PROFILE not in state.sizes:
-            heads = {_PROFILE: _lines([_profile(channel, state.admins)])}
+            heads = {_PROFILE: _to_json_lines([_profile_fields(channel, state.admins)])}
             if state.reactions is not None:
-                heads[_REACTIONS] = _rows([_HEADING])
+                heads[_REACTIONS] = _to_csv([_HEADING])
             await target.append(state, heads)
         await self._export_posts(channel, state, target, on_progress)
-        figures = await self._figures(channel)
+        figures = await self._read_figures(channel)
         state.complete = True
         await target.append(state, figures)
         return ExportedChannel(
@@ -136,7 +136,7 @@ class ChannelExporter:
         state.admins += [each.user for each in page if each.role is Role.ADMIN]
         state.subscribers += len(page)
         state.subscribers_from = cursor
-        lines = _lines(_subscriber(channel.slug, each) for each in page)
+        lines = _to_json_lines(_subscriber_fields(channel.slug, each) for each in page)
         await target.append(state, {_SUBSCRIBERS: lines})
 
     async def _export_posts(
@@ -163,16 +163,16 @@ class ChannelExporter:
         state.posts += len(kept)
         state.without_content += len(page) - len(kept)
         state.posts_before = before
-        await target.append(state, {_POSTS: _lines(_post(channel.slug, post) for post in kept)})
+        await target.append(state, {_POSTS: _to_json_lines(_post_fields(channel.slug, post) for post in kept)})
 
-    async def _figures(self, channel: Channel) -> dict[str, bytes]:
+    async def _read_figures(self, channel: Channel) -> dict[str, bytes]:
         """Return the figures of the last 30 days: one row a day, and one a post."""
         if self._insights is None:
             return {}
         found = await self._insights.channel(channel.id)
         days = ([getattr(day, name) for name in _DAY_COLUMNS] for day in found.days)
         views = ((f"{post.ref.seq:012}", post.views, post.reach, post.reactions) for post in found.posts)
-        return {_DAYS: _rows([_DAY_COLUMNS, *days]), _VIEWS: _rows([_VIEW_COLUMNS, *views])}
+        return {_DAYS: _to_csv([_DAY_COLUMNS, *days]), _VIEWS: _to_csv([_VIEW_COLUMNS, *views])}
 
     async def _write_reactions(
         self, channel: Channel, posts: Sequence[Post], state: ExportProgress, target: "ExportFolder"
@@ -186,12 +186,12 @@ class ChannelExporter:
             if not found[post.ref].total:
                 continue
             async for reactor in self._reactions.reactors(post.ref):
-                rows.append((channel.slug, _key(post), reactor.user, reactor.emoji))
+                rows.append((channel.slug, _post_id(post), reactor.user, reactor.emoji))
                 if len(rows) == _REACTIONS_PER_WRITE:
-                    await target.write(state, {_REACTIONS: _rows(rows)})
+                    await target.write(state, {_REACTIONS: _to_csv(rows)})
                     state.reactions += len(rows)
                     rows = []
-        await target.write(state, {_REACTIONS: _rows(rows)})
+        await target.write(state, {_REACTIONS: _to_csv(rows)})
         state.reactions += len(rows)
 
 
@@ -207,17 +207,17 @@ class ExportFolder:
         Raises InvalidError for a folder of another export, of a complete one, or with anything else.
         """
         try:
-            return await asyncio.to_thread(self._begin, channel, now)
+            return await asyncio.to_thread(self._begin_or_continue, channel, now)
         except OSError as error:
-            raise self._unusable(error, "name a folder that can be written") from error
+            raise self._to_unusable_folder_error(error, "name a folder that can be written") from error
 
     async def append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
         """Append to files, then record the state: what an interruption leaves behind it is cut off."""
-        await self._in_thread(self._append, state, written)
+        await self._in_thread(self._write_and_record, state, written)
 
     async def write(self, state: ExportProgress, written: dict[str, bytes]) -> None:
         """Append to files what counts once `append` has recorded the state."""
-        await self._in_thread(self._write, state, written)
+        await self._in_thread(self._write_files, state, written)
 
     async def _in_thread(
         self, work: Callable[[ExportProgress, dict[str, bytes]], None], state: ExportProgress, written: dict[str, bytes]
@@ -225,13 +225,13 @@ class ExportFolder:
         try:
             await asyncio.to_thread(work, state, written)
         except OSError as error:
-            raise self._unusable(error, "exporting to it again continues the export") from error
+            raise self._to_unusable_folder_error(error, "exporting to it again continues the export") from error
 
-    def _unusable(self, error: OSError, next_step: str) -> InvalidError:
+    def _to_unusable_folder_error(self, error: OSError, next_step: str) -> InvalidError:
         reason = error.strerror or type(error).__name__
         return InvalidError(f"{error.filename or self._folder} cannot be written: {reason}; {next_step}", field=_FIELD)
 
-    def _begin(self, channel: ChannelId, now: float) -> ExportProgress:
+    def _begin_or_continue(self, channel: ChannelId, now: float) -> ExportProgress:
         self._folder.mkdir(parents=True, exist_ok=True)
         recorded = self._folder / STATE_FILE
         if not recorded.exists():
@@ -240,9 +240,9 @@ class ExportFolder:
                     f"{self._folder} is not empty and holds no export: name another folder", field=_FIELD
                 )
             state = ExportProgress(channel, now)
-            self._record(state)
+            self._record_progress(state)
             return state
-        state = self._read(recorded)
+        state = self._read_progress(recorded)
         if state.channel != channel:
             raise InvalidError(f"{self._folder} holds an export of {state.channel}: name another folder", field=_FIELD)
         if state.complete:
@@ -258,13 +258,13 @@ class ExportFolder:
             os.truncate(self._folder / name, size)
         return state
 
-    def _append(self, state: ExportProgress, written: dict[str, bytes]) -> None:
-        self._write(state, written)
+    def _write_and_record(self, state: ExportProgress, written: dict[str, bytes]) -> None:
+        self._write_files(state, written)
         failpoint("export.written")
-        self._record(state)
+        self._record_progress(state)
         failpoint("export.recorded")
 
-    def _write(self, state: ExportProgress, written: dict[str, bytes]) -> None:
+    def _write_files(self, state: ExportProgress, written: dict[str, bytes]) -> None:
         for name, data in written.items():
             if data:
                 size = state.sizes.get(name, 0)
@@ -273,13 +273,13 @@ class ExportFolder:
                     file.write(data)
                 state.sizes[name] = size + len(data)
 
-    def _record(self, state: ExportProgress) -> None:
+    def _record_progress(self, state: ExportProgress) -> None:
         draft = self._folder / _DRAFT
         draft.write_bytes(orjson.dumps(asdict(state), option=orjson.OPT_INDENT_2))
         draft.replace(self._folder / STATE_FILE)
 
     @staticmethod
-    def _read(recorded: Path) -> ExportProgress:
+    def _read_progress(recorded: Path) -> ExportProgress:
         try:
             state = ExportProgress(**orjson.loads(recorded.read_bytes()))
         except (orjson.JSONDecodeError, TypeError):
@@ -289,7 +289,7 @@ class ExportFolder:
         return state
 
 
-def _path(folder: object) -> Path:
+def _require_folder_path(folder: object) -> Path:
     """Return the folder of an export. Raises InvalidError for what cannot be the name of one."""
     path = str(folder) if isinstance(folder, (str, Path)) else ""
     if not path or "\0" in path or path != path.encode(errors="ignore").decode():
@@ -297,7 +297,7 @@ def _path(folder: object) -> Path:
     return Path(path)
 
 
-def _profile(channel: Channel, admins: Iterable[str]) -> dict[str, Any]:
+def _profile_fields(channel: Channel, admins: Iterable[str]) -> dict[str, Any]:
     return {
         "id": channel.slug,
         "name": channel.name,
@@ -306,47 +306,47 @@ def _profile(channel: Channel, admins: Iterable[str]) -> dict[str, Any]:
         "avatar": channel.avatar,
         "organization": channel.organization,
         "custom_data": channel.custom_data,
-        "created_at": _seconds(channel.created_at),
+        "created_at": _to_seconds(channel.created_at),
         "max_subscribers": channel.max_subscribers,
         "admins": [*admins],
     }
 
 
-def _subscriber(slug: str, subscriber: Subscriber) -> dict[str, Any]:
+def _subscriber_fields(slug: str, subscriber: Subscriber) -> dict[str, Any]:
     return {
         "channel": slug,
         "user": subscriber.user,
-        "since": _seconds(subscriber.since),
+        "since": _to_seconds(subscriber.since),
         "notifications": subscriber.notifications,
     }
 
 
-def _post(slug: str, post: Post) -> dict[str, Any]:
+def _post_fields(slug: str, post: Post) -> dict[str, Any]:
     return {
         "channel": slug,
-        "id": _key(post),
-        "time": _seconds(post.published_at),
+        "id": _post_id(post),
+        "time": _to_seconds(post.published_at),
         "author": post.author,
         "content": post.parts,
     }
 
 
-def _key(post: Post) -> str:
+def _post_id(post: Post) -> str:
     """Return the id of a post in the files; posts of one second are sorted by it."""
     return f"{post.ref.seq:012}"
 
 
-def _seconds(moment: datetime | None) -> int | None:
+def _to_seconds(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
-def _lines(values: Iterable[dict[str, Any]]) -> bytes:
+def _to_json_lines(values: Iterable[dict[str, Any]]) -> bytes:
     """Return JSON lines without what is empty."""
     kept = ({name: value for name, value in each.items() if value not in (None, "", [])} for each in values)
     return b"".join(orjson.dumps(each) + b"\n" for each in kept)
 
 
-def _rows(rows: Iterable[Sequence[object]]) -> bytes:
+def _to_csv(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()

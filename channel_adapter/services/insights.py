@@ -78,15 +78,15 @@ class Insights:
         wanted = self._backend.ids.channel(channel)
         if not self._backend.can.views:  # raises before history is read
             await self._backend.members.read_positions(wanted, "")
-        posts = await self._history(wanted, None)
-        at = self._now()
-        scan = await self._scan(wanted, posts)
+        posts = await self._list_posts(wanted, None)
+        at = self._current_time()
+        scan = await self._scan_positions(wanted, posts)
         found = tuple(
             PostViews(post.ref, post.published_at, views, reach)
             for post, views, reach in zip(posts, scan.views, scan.reach, strict=True)
         )
         if self._rows is not None:
-            await self._store(wanted, at, scan, found)
+            await self._store_scan(wanted, at, scan, found)
         return ChannelViews(wanted, at, scan.subscribers, tuple(reversed(found)))
 
     async def channel(self, channel: str, since: datetime | date | None = None) -> ChannelInsights:
@@ -98,18 +98,18 @@ class Insights:
         is in the future, and NotFoundError.
         """
         wanted = self._backend.ids.channel(channel)
-        rows = self._stored()
-        until = self._now()
-        start = _start(since, until)
+        rows = self._require_rows()
+        until = self._current_time()
+        start = _require_start(since, until)
         found = await self._backend.channels.get(wanted)
-        posts = await self._history(wanted, start)
+        posts = await self._list_posts(wanted, start)
         stored = await rows.read(wanted, start.date().isoformat())
-        start = max(start, _beginning(found.created_at, stored, posts, until))
+        start = max(start, _find_beginning(found.created_at, stored, posts, until))
         published = Counter(each.published_at.date() for each in posts)
-        days = _days(start.date(), until.date(), found.subscriber_count, stored, published)
+        days = _compute_days(start.date(), until.date(), found.subscriber_count, stored, published)
         figures = [
             PostInsights(*post, total, *stored.views.get(post.ref.seq, ()))
-            for post, total in zip(posts, await self._totals([post.ref for post in posts]), strict=True)
+            for post, total in zip(posts, await self._read_reaction_totals([post.ref for post in posts]), strict=True)
         ]
         figures.reverse()
         return ChannelInsights(
@@ -117,13 +117,13 @@ class Insights:
             since=start,
             until=until,
             subscribers=found.subscriber_count,
-            joins=_sum(day.joins for day in days),
-            leaves=_sum(day.leaves for day in days),
+            joins=_sum_known(day.joins for day in days),
+            leaves=_sum_known(day.leaves for day in days),
             days=days,
             posts=tuple(figures),
             best=tuple(sorted(figures, key=lambda post: (post.views or 0, post.reactions), reverse=True)[:BEST_POSTS]),
-            scanned_at=_time(stored.scanned_at),
-            recorded_since=_time(stored.recorded_since),
+            scanned_at=_to_time(stored.scanned_at),
+            recorded_since=_to_time(stored.recorded_since),
         )
 
     async def growth(self, channels: Iterable[str], days: int = 7) -> dict[ChannelId, int]:
@@ -135,8 +135,8 @@ class Insights:
         if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MAX_DAYS:
             size = days if isinstance(days, int) and not isinstance(days, bool) else None
             raise InvalidError(f"days must be 1 to {MAX_DAYS:,}; got {days!r}", field="days", limit=MAX_DAYS, size=size)
-        first = self._now().date() - timedelta(days=days - 1)
-        return await self._stored().growth(self._backend.ids.channels(channels), first.isoformat())
+        first = self._current_time().date() - timedelta(days=days - 1)
+        return await self._require_rows().growth(self._backend.ids.channels(channels), first.isoformat())
 
     async def stored_views(self, refs: Iterable[PostRef]) -> dict[PostRef, StoredViews]:
         """Return the views of those posts that a scan by `views` has counted; no call to the service."""
@@ -145,7 +145,7 @@ class Insights:
             by_channel.setdefault(post.channel, {})[post.seq] = ref
         found: dict[PostRef, StoredViews] = {}
         for channel, posts in by_channel.items():
-            rows = await self._stored().views(channel, list(posts))
+            rows = await self._require_rows().views(channel, list(posts))
             for seq, (views, reach, at) in rows.items():
                 found[posts[seq]] = StoredViews(views, reach, datetime.fromtimestamp(at, UTC))
         return found
@@ -156,19 +156,19 @@ class Insights:
             return
         from channel_adapter.store.insights import JOIN, LEAVE, InsightEvent  # noqa: PLC0415 - needs a database
 
-        at = event.at or self._now()
+        at = event.at or self._current_time()
         kind = JOIN if isinstance(event, Subscribed) else LEAVE
         key = f"{at.timestamp():.3f}" if event.at is not None else "no time"
         day = at.astimezone(UTC).date().isoformat()
-        await self._stored().record(
+        await self._require_rows().record(
             [InsightEvent(event.channel, day, kind, f"{user} {key}", at.timestamp()) for user in event.users]
         )
 
     async def drop(self, channel: ChannelId) -> None:
         """Delete what is stored of a channel that is gone."""
-        await self._stored().prune(channel, None)
+        await self._require_rows().prune(channel, None)
 
-    async def _history(self, channel: ChannelId, since: datetime | None) -> list[_ListedPost]:
+    async def _list_posts(self, channel: ChannelId, since: datetime | None) -> list[_ListedPost]:
         """Return the posts that history keeps with their times, the oldest first, without recalled ones."""
         found: list[_ListedPost] = []
         async with aclosing(self._backend.posts.history(channel, before=None, oldest_first=False)) as posts:
@@ -181,7 +181,7 @@ class Insights:
         found.reverse()
         return found
 
-    async def _scan(self, channel: ChannelId, posts: Sequence[_ListedPost]) -> _Scan:
+    async def _scan_positions(self, channel: ChannelId, posts: Sequence[_ListedPost]) -> _Scan:
         """Read the positions of all subscribers, and count for each post those who could see it, and who did.
 
         What a subscriber could see is an interval of the posts, and what was viewed is the beginning of it, so adding
@@ -207,31 +207,31 @@ class Insights:
                         joins[each.since.date().isoformat()] += 1
         return _Scan(subscribers, joins, list(accumulate(views[:-1])), list(accumulate(reach[:-1])))
 
-    async def _store(self, channel: ChannelId, at: datetime, scan: _Scan, found: Iterable[PostViews]) -> None:
+    async def _store_scan(self, channel: ChannelId, at: datetime, scan: _Scan, found: Iterable[PostViews]) -> None:
         from channel_adapter.store.insights import ScanRows  # noqa: PLC0415 - needs a database
 
-        rows, day = self._stored(), at.date()
+        rows, day = self._require_rows(), at.date()
         views = {post.ref.seq: (post.views, post.reach) for post in found}
         await rows.store(ScanRows(channel, day.isoformat(), at.timestamp(), scan.subscribers, scan.joins, views))
         await rows.prune(channel, (day - timedelta(days=self._keep_days)).isoformat())
 
-    async def _totals(self, refs: Sequence[PostRef]) -> list[int]:
+    async def _read_reaction_totals(self, refs: Sequence[PostRef]) -> list[int]:
         totals: list[int] = []
         for start in range(0, len(refs), _REACTIONS_PER_READ):
             found = await self._reactions.get_many(refs[start : start + _REACTIONS_PER_READ])
             totals += [each.total for each in found.values()]
         return totals
 
-    def _stored(self) -> "InsightRows":
+    def _require_rows(self) -> "InsightRows":
         if self._rows is None:
             raise ConfigurationError("insights are kept in the database: set database_url", field="database_url")
         return self._rows
 
-    def _now(self) -> datetime:
+    def _current_time(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now(), UTC)
 
 
-def _start(since: datetime | date | None, until: datetime) -> datetime:
+def _require_start(since: datetime | date | None, until: datetime) -> datetime:
     """Return the beginning of the figures in UTC. Raises InvalidError."""
     if since is None:
         since = (until - timedelta(days=DEFAULT_DAYS - 1)).date()
@@ -245,11 +245,11 @@ def _start(since: datetime | date | None, until: datetime) -> datetime:
     return start
 
 
-def _beginning(
+def _find_beginning(
     created_at: datetime | None, stored: "StoredFigures", posts: Sequence[_ListedPost], until: datetime
 ) -> datetime:
     """Return when a channel began: its creation, or what is known of it if that is earlier."""
-    known = [created_at, _time(stored.recorded_since), *map(_midnight, (stored.first_scan, stored.first_join))]
+    known = [created_at, _to_time(stored.recorded_since), *map(_to_midnight, (stored.first_scan, stored.first_join))]
     known += [post.published_at for post in posts[:1]]
     first = min([each for each in known if each is not None], default=until)
     if created_at is not None and created_at.date() == first.date():
@@ -257,11 +257,11 @@ def _beginning(
     return min(first, until)  # the clock of the service may be ahead
 
 
-def _days(
+def _compute_days(
     first: date, last: date, subscribers: int, stored: "StoredFigures", posts: Mapping[date, int]
 ) -> tuple[DayInsights, ...]:
     """Return the figures of each day, the oldest first; subscribers are computed backwards from today."""
-    recorded, scanned = _day(stored.recorded_since), _day(stored.scanned_at)
+    recorded, scanned = _to_day(stored.recorded_since), _to_day(stored.scanned_at)
     counted = min([each for each in (recorded, stored.first_scan) if each is not None], default=last.isoformat())
     found: list[DayInsights] = []
     at_end = subscribers
@@ -288,19 +288,19 @@ def _days(
     return tuple(found)
 
 
-def _sum(figures: Iterable[int | None]) -> int | None:
+def _sum_known(figures: Iterable[int | None]) -> int | None:
     """Return the sum of what is known; None if nothing is."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if known else None
 
 
-def _day(seconds: float | None) -> str | None:
+def _to_day(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
-def _midnight(day: str | None) -> datetime | None:
+def _to_midnight(day: str | None) -> datetime | None:
     return None if day is None else datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
-def _time(seconds: float | None) -> datetime | None:
+def _to_time(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -72,9 +72,9 @@ class Invites:
         self._link_template = link_template
         self._max_wait = max_wait
         self._clock = clock
-        self._reserving: BatchLoader[str, UserId, Reserved] = BatchLoader(self._reserve, max_items=_PER_BATCH)
-        self._finding: SingleFlight[str, KeptInvitation] = SingleFlight(self._find)
-        self._checking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._check, max_items=_PER_BATCH)
+        self._reserving: BatchLoader[str, UserId, Reserved] = BatchLoader(self._reserve_uses, max_items=_PER_BATCH)
+        self._finding: SingleFlight[str, KeptInvitation] = SingleFlight(self._find_invitation)
+        self._checking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._check_subscribed, max_items=_PER_BATCH)
 
     async def create(
         self, channel: str, *, max_uses: int | None = None, expires: datetime | timedelta | None = None
@@ -84,7 +84,7 @@ class Invites:
         `max_uses` users may subscribe with it, None: any number; until `expires`, an aware datetime or a time from now,
         None: for ever. Raises InvalidError, and NotFoundError for the channel.
         """
-        rows, wanted = self._stored(), self._backend.ids.channel(channel)
+        rows, wanted = self._require_rows(), self._backend.ids.channel(channel)
         if max_uses is not None and (
             isinstance(max_uses, bool) or not isinstance(max_uses, int) or not 1 <= max_uses <= MAX_USES
         ):
@@ -93,7 +93,7 @@ class Invites:
                 f"max_uses must be 1 to {MAX_USES:,}; got {max_uses!r}", field="max_uses", limit=MAX_USES, size=size
             )
         created_at = datetime.fromtimestamp(self._clock.now(), UTC)
-        expires_at = None if expires is None else _expiry(expires, created_at)
+        expires_at = None if expires is None else _require_expiry(expires, created_at)
         found = await self._backend.channels.get(wanted)
         code = base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode().rstrip("=").lower()
         template = self._link_template or ""
@@ -106,7 +106,7 @@ class Invites:
             code=code,
             link=template.replace("{slug}", found.slug).replace("{code}", code),
         )
-        await rows.add(invitation, _hash(code))
+        await rows.add(invitation, _hash_code(code))
         return invitation
 
     async def accept(self, code: str, *, user: str) -> Outcome:
@@ -119,26 +119,26 @@ class Invites:
         up and for a channel without room, RefusedError for a user who is blocked or a channel that is suspended,
         NotFoundError for an unknown account, and UnavailableError.
         """
-        rows, account = self._stored(), ids.user_id(user)
-        invitation = (await self._finding.get(_code(code))).invitation
+        rows, account = self._require_rows(), ids.user_id(user)
+        invitation = (await self._finding.get(_require_code(code))).invitation
         if invitation.state in (InvitationState.EXPIRED, InvitationState.REVOKED):
-            raise _refusal(invitation.state)
+            raise _to_refusal_error(invitation.state)
         if await self._checking.load(invitation.channel, account):
             return Outcome(account, OutcomeKind.ALREADY)
         held = await self._reserve_use(invitation, code, account)
         failpoint("invites.reserved")
-        outcome, failure = await self._subscribe(invitation, account)
+        outcome, failure = await self._subscribe_user(invitation, account)
         failpoint("invites.subscribed")
         if outcome.kind in _SUBSCRIBED:
             if await rows.confirm(invitation.id, account, self._clock.now()):
                 return outcome
             await self._subscriptions.unsubscribe(invitation.channel, [account])
-            raise _refusal(InvitationState.USED_UP)
+            raise _to_refusal_error(InvitationState.USED_UP)
         if not held:
             await rows.release(invitation.id, account)
         if outcome.kind is OutcomeKind.ALREADY:
             return outcome
-        raise failure or _error(outcome, invitation.channel)
+        raise failure or _to_outcome_error(outcome, invitation.channel)
 
     async def revoke(self, invitation: str) -> bool:
         """Revoke an invitation by its id or its code; return False if it was revoked before.
@@ -146,10 +146,10 @@ class Invites:
         Users who have subscribed with it stay subscribed. Raises NotFoundError, and InvalidError for one to a channel
         of the other mode.
         """
-        rows, name = self._stored(), require_text(invitation, "invitation", empty=False)
+        rows, name = self._require_rows(), require_text(invitation, "invitation", empty=False)
         found = revoked = None
         if _CODE.fullmatch(name) or _ID.fullmatch(name):
-            found = await rows.find(_hash(name) if _CODE.fullmatch(name) else name, self._clock.now())
+            found = await rows.find(_hash_code(name) if _CODE.fullmatch(name) else name, self._clock.now())
         if found is not None:
             self._backend.ids.channel(found.invitation.channel)
             revoked = await rows.revoke(found.invitation.id, self._clock.now())
@@ -160,7 +160,7 @@ class Invites:
     def list(self, channel: str | None = None) -> AsyncIterator[Invitation]:
         """Yield the invitations of a channel, or of all channels, by id, without codes and links."""
         wanted = None if channel is None else self._backend.ids.channel(channel)
-        return self._stored().all(wanted, self._backend.ids.prefix, self._clock.now())
+        return self._require_rows().all(wanted, self._backend.ids.prefix, self._clock.now())
 
     def qr(self, invitation: Invitation, *, scale: int = 8) -> str:
         """Return an SVG image with the QR code of an invitation that was just created: its link, or else its code.
@@ -183,22 +183,22 @@ class Invites:
         if self._rows is not None:
             await self._rows.drop(channel)
 
-    async def _find(self, code: str) -> "KeptInvitation":
+    async def _find_invitation(self, code: str) -> "KeptInvitation":
         """Return the invitation with a code, after its overdue reservations are confirmed or released.
 
         Raises NotFoundError, and InvalidError for one to a channel of the other mode.
         """
-        found = await self._stored().find(_hash(code), self._clock.now())
+        found = await self._require_rows().find(_hash_code(code), self._clock.now())
         if found is None:
             raise _wrong_code()
         self._backend.ids.channel(found.invitation.channel)
         if found.overdue:
-            await self._settle(found)
+            await self._settle_overdue(found)
         return found
 
-    async def _settle(self, found: "KeptInvitation") -> None:
+    async def _settle_overdue(self, found: "KeptInvitation") -> None:
         """Confirm the uses of users who were subscribed before their process ended, and release the others."""
-        rows, invitation = self._stored(), found.invitation
+        rows, invitation = self._require_rows(), found.invitation
         inside = await self._backend.members.subscribed(invitation.channel, found.overdue)
         for user, subscribed in inside.items():
             if subscribed:
@@ -216,13 +216,13 @@ class Invites:
             if result in (Reserved.DONE, Reserved.HELD):
                 return result is Reserved.HELD
             if result is not Reserved.BUSY:
-                raise _refusal(InvitationState(result.value))
+                raise _to_refusal_error(InvitationState(result.value))
             if self._clock.monotonic() > deadline:
                 raise UnavailableError("every use of the invitation is being accepted by another user; try again")
             await self._clock.sleep(_BUSY_INTERVAL)
             await self._finding.get(code)  # uses that are overdue are released, or confirmed
 
-    async def _subscribe(self, invitation: Invitation, user: UserId) -> tuple[Outcome, ChannelAdapterError | None]:
+    async def _subscribe_user(self, invitation: Invitation, user: UserId) -> tuple[Outcome, ChannelAdapterError | None]:
         """Subscribe a user; return the outcome, and the error that ended the call if the user is not subscribed.
 
         After a failure that may have been carried out, the subscription is looked up; if that fails too, the error is
@@ -239,21 +239,21 @@ class Invites:
             return Outcome(user, OutcomeKind.ADDED), None
         return outcome, failure
 
-    async def _reserve(self, invitation: str, users: Sequence[UserId]) -> "Sequence[Reserved]":
+    async def _reserve_uses(self, invitation: str, users: Sequence[UserId]) -> "Sequence[Reserved]":
         seconds = max(_RESERVE_SECONDS, 4 * self._max_wait)
-        return await self._stored().reserve(invitation, users, seconds, self._clock.now())
+        return await self._require_rows().reserve(invitation, users, seconds, self._clock.now())
 
-    async def _check(self, channel: ChannelId, users: Sequence[UserId]) -> Sequence[bool]:
+    async def _check_subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> Sequence[bool]:
         found = await self._backend.members.subscribed(channel, list(dict.fromkeys(users)))
         return [found[user] for user in users]
 
-    def _stored(self) -> "InvitationRows":
+    def _require_rows(self) -> "InvitationRows":
         if self._rows is None:
             raise ConfigurationError("invitations are kept in the database: set database_url", field="database_url")
         return self._rows
 
 
-def _code(code: object) -> str:
+def _require_code(code: object) -> str:
     """Return a text that can be a code. Raises NotFoundError."""
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         raise _wrong_code()
@@ -264,11 +264,11 @@ def _wrong_code() -> NotFoundError:
     return NotFoundError("there is no invitation with this code", field="code")
 
 
-def _hash(code: str) -> str:
+def _hash_code(code: str) -> str:
     return hashlib.sha256(code.encode()).hexdigest()
 
 
-def _expiry(expires: object, now: datetime) -> datetime:
+def _require_expiry(expires: object, now: datetime) -> datetime:
     """Return the time at which an invitation expires. Raises InvalidError for a time that has passed."""
     if isinstance(expires, timedelta):
         try:
@@ -283,7 +283,7 @@ def _expiry(expires: object, now: datetime) -> datetime:
     return found
 
 
-def _refusal(state: InvitationState) -> ChannelAdapterError:
+def _to_refusal_error(state: InvitationState) -> ChannelAdapterError:
     """Return the error for an invitation that cannot be accepted."""
     match state:
         case InvitationState.EXPIRED:
@@ -294,7 +294,7 @@ def _refusal(state: InvitationState) -> ChannelAdapterError:
             return LimitReachedError("the invitation is used up", field="code")
 
 
-def _error(outcome: Outcome, channel: ChannelId) -> ChannelAdapterError:
+def _to_outcome_error(outcome: Outcome, channel: ChannelId) -> ChannelAdapterError:
     """Return the error for an outcome that is no subscription."""
     reason = f": {outcome.reason}" if outcome.reason else ""
     match outcome.kind:

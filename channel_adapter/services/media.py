@@ -52,21 +52,21 @@ class Media:
         Raises InvalidError with the field `image` for anything else, UnavailableError if it cannot be stored, and
         ConfigurationError without `console.media_public_url` and one of `console.media_dir` and `console.media_bucket`.
         """
-        prepared = await asyncio.to_thread(_prepare, source, self._url())
+        prepared = await asyncio.to_thread(_prepare_picture, source, self._require_public_url())
         try:
-            store = self._store()
+            store = self._open_store()
             for name, data in prepared.files:
                 await obstore.put_async(store, name, data)
         except (BaseError, OSError) as wrong:
             where = self._directory or self._bucket
-            raise UnavailableError(f"the picture could not be stored in {where}: {_reason(wrong)}") from None
+            raise UnavailableError(f"the picture could not be stored in {where}: {_failure_reason(wrong)}") from None
         return prepared.image
 
     async def inspect(self, source: str | os.PathLike[str] | bytes | IO[bytes]) -> Image:
         """Return what `add` would return, and store nothing. Raises InvalidError and ConfigurationError."""
-        return (await asyncio.to_thread(_prepare, source, self._url())).image
+        return (await asyncio.to_thread(_prepare_picture, source, self._require_public_url())).image
 
-    def _url(self) -> str:
+    def _require_public_url(self) -> str:
         if self._public_url is None:
             raise ConfigurationError(
                 "pictures of this machine need a place from which readers load them: set console.media_public_url and"
@@ -75,7 +75,7 @@ class Media:
             )
         return self._public_url
 
-    def _store(self) -> stores.ObjectStore:
+    def _open_store(self) -> stores.ObjectStore:
         if self._opened is None:
             if self._directory is not None:
                 self._opened = stores.LocalStore(self._directory, mkdir=True)
@@ -85,8 +85,8 @@ class Media:
         return self._opened
 
 
-def _prepare(source: str | os.PathLike[str] | bytes | IO[bytes], public_url: str) -> PreparedPicture:
-    data = _read(source)
+def _prepare_picture(source: str | os.PathLike[str] | bytes | IO[bytes], public_url: str) -> PreparedPicture:
+    data = _read_source(source)
     try:
         with Pictures.open(io.BytesIO(data), formats=tuple(_FORMATS)) as opened:
             kind = opened.format if opened.format in _FORMATS else "JPEG"  # MPO: a JPEG of several, as phones make
@@ -98,7 +98,7 @@ def _prepare(source: str | os.PathLike[str] | bytes | IO[bytes], public_url: str
                     + f"; {MAX_PIXELS:,} pixels are allowed",
                     field="image", limit=MAX_PIXELS, size=opened.width * opened.height * frames,
                 )  # fmt: skip
-            return _written(opened, kind, animated=frames > 1, public_url=public_url)
+            return _rewrite_picture(opened, kind, animated=frames > 1, public_url=public_url)
     except _BOMB:
         raise InvalidError(f"the picture has too many pixels; {MAX_PIXELS:,} are allowed", field="image") from None
     except UnidentifiedImageError:
@@ -107,7 +107,7 @@ def _prepare(source: str | os.PathLike[str] | bytes | IO[bytes], public_url: str
         raise InvalidError(f"the picture is damaged: {wrong}", field="image") from None
 
 
-def _read(source: str | os.PathLike[str] | bytes | IO[bytes]) -> bytes:
+def _read_source(source: str | os.PathLike[str] | bytes | IO[bytes]) -> bytes:
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, str | os.PathLike):
@@ -115,7 +115,7 @@ def _read(source: str | os.PathLike[str] | bytes | IO[bytes]) -> bytes:
             with Path(source).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except (OSError, ValueError) as wrong:
-            raise InvalidError(f"{os.fspath(source)}: {_reason(wrong)}", field="image") from None
+            raise InvalidError(f"{os.fspath(source)}: {_failure_reason(wrong)}", field="image") from None
     else:
         data = source.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -125,20 +125,20 @@ def _read(source: str | os.PathLike[str] | bytes | IO[bytes]) -> bytes:
     return data
 
 
-def _written(opened: Pictures.Image, kind: str, *, animated: bool, public_url: str) -> PreparedPicture:
+def _rewrite_picture(opened: Pictures.Image, kind: str, *, animated: bool, public_url: str) -> PreparedPicture:
     """Return a picture written again from its pixels: nothing else of the file is kept but its colour profile."""
     options: dict[str, Any] = {"quality": 90} if kind in ("JPEG", "WEBP") else {}
     profile = opened.info.get("icc_profile")
     if animated:
-        frames = [_bare(frame.copy()) for frame in ImageSequence.Iterator(opened)]
+        frames = [_strip_metadata(frame.copy()) for frame in ImageSequence.Iterator(opened)]
         upright = frames[0]
         options |= {"save_all": True, "append_images": frames[1:]}
     else:
-        upright = _bare(ImageOps.exif_transpose(opened))
-    data = _bytes(upright, kind, profile, **options)
+        upright = _strip_metadata(ImageOps.exif_transpose(opened))
+    data = _encode_picture(upright, kind, profile, **options)
     small = upright.copy()
     small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    thumbnail = _bytes(small, kind, profile)
+    thumbnail = _encode_picture(small, kind, profile)
     name, ending = hashlib.sha256(data).hexdigest()[:32], _FORMATS[kind]
     files = ((f"{name}.{ending}", data), (f"{name}-small.{ending}", thumbnail))
     urls = [f"{public_url}/{file}" for file, _ in files]
@@ -146,12 +146,12 @@ def _written(opened: Pictures.Image, kind: str, *, animated: bool, public_url: s
     return PreparedPicture(image, files)
 
 
-def _bare(picture: Pictures.Image) -> Pictures.Image:
+def _strip_metadata(picture: Pictures.Image) -> Pictures.Image:
     picture.info = {name: value for name, value in picture.info.items() if name in _KEPT}
     return picture
 
 
-def _bytes(picture: Pictures.Image, kind: str, profile: bytes | None, **options: Any) -> bytes:
+def _encode_picture(picture: Pictures.Image, kind: str, profile: bytes | None, **options: Any) -> bytes:
     out = io.BytesIO()
     if profile is not None:
         options["icc_profile"] = profile
@@ -159,6 +159,6 @@ def _bytes(picture: Pictures.Image, kind: str, profile: bytes | None, **options:
     return out.getvalue()
 
 
-def _reason(wrong: Exception) -> str:
+def _failure_reason(wrong: Exception) -> str:
     reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
     return reason.splitlines()[0][:200] if reason else type(wrong).__name__

@@ -136,7 +136,7 @@ class Messages:
         dedupe = None
         if idempotency_key is not None:
             dedupe = ids.message_dedupe(wanted, receiver, ids.idempotency_key(idempotency_key))
-        await self._prepare(wanted, content)
+        await self._check_before_send(wanted, content)
         return await self._backend.send(wanted, receiver, Draft(content, dedupe=dedupe))
 
     async def send_many(self, channel: str, users: Users, content: Content | Sequence[Content]) -> Outcomes:
@@ -165,7 +165,7 @@ class Messages:
             loop.outcomes,
             size=self._backend.send_batch,
             handle=partial(self._send_batch, wanted, content=content),
-            prepare=partial(self._prepare, wanted, content),
+            prepare=partial(self._check_before_send, wanted, content),
         )
         return _without_repeats(require_users(users), send)
 
@@ -175,7 +175,7 @@ class Messages:
         How far back it reaches is the plan's roaming time: 7 days or more. `read` and `edited_at` are what webhooks
         reported, if there is a database; else `read` shows single receipts alone. Raises NotFoundError for the channel.
         """
-        return self._thread(self._ids.channel(channel), ids.receiver_id(user))
+        return self._read_thread(self._ids.channel(channel), ids.receiver_id(user))
 
     def threads(self, channel: str, *, cursor: str = "") -> Pages[Thread, str]:
         """Return an iterator over the users who have exchanged messages with a channel, the latest first.
@@ -186,10 +186,12 @@ class Messages:
         mode, and ConfigurationError without `database_url`.
         """
         wanted, rows = self._ids.channel(channel), self._require_rows()
-        _position(self._ids.from_cursor(cursor))
+        _to_thread_position(self._ids.from_cursor(cursor))
 
         async def fetch(start: str) -> Page[Thread, str]:
-            page = await rows.threads(await self._account(wanted), _position(self._ids.from_cursor(start)))
+            page = await rows.threads(
+                await self._learn_account(wanted), _to_thread_position(self._ids.from_cursor(start))
+            )
             threads = [_to_thread(wanted, stored) for stored in page.items]
             return Page(threads, None if page.next is None else self._ids.to_cursor("{!r}/{}".format(*page.next)))
 
@@ -200,14 +202,14 @@ class Messages:
 
         Raises InvalidError, and NotFoundError for a message that the channel has not sent to this user.
         """
-        await self._backend.edit(self._ref(ref), content)
+        await self._backend.edit(self._require_ref(ref), content)
 
     async def recall(self, ref: MessageRef) -> None:
         """Recall a message that the channel sent, however old it is; recalling it again changes nothing.
 
         Raises NotFoundError for a message that the channel has not sent to this user.
         """
-        await self._backend.recall(self._ref(ref))
+        await self._backend.recall(self._require_ref(ref))
 
     async def mark_read(self, channel: str, *, user: str) -> None:
         """Mark the messages of a user as read by the channel's account. Raises NotFoundError."""
@@ -221,12 +223,12 @@ class Messages:
         """
         wanted = self._ids.channel(channel)
         count = await self._backend.unread(wanted)
-        return await self._require_rows().unread(await self._account(wanted)) if count is None else count
+        return await self._require_rows().unread(await self._learn_account(wanted)) if count is None else count
 
     async def contact(self, channel: str) -> Contact:
         """Return the account that sends a channel's messages, and the other channels known to use it."""
         wanted = self._ids.channel(channel)
-        account = await self._account(wanted)
+        account = await self._learn_account(wanted)
         channels = (await self._contacts.channels([account])).get(account, ())
         return Contact(wanted, account, tuple(each for each in channels if each != wanted))
 
@@ -243,8 +245,8 @@ class Messages:
             _log.warning("messages.contact_is_shared", channel=wanted, account=contact.account,
                          shared_with=", ".join(contact.shared_with))  # fmt: skip
 
-    async def _thread(self, channel: ChannelId, user: UserId) -> AsyncGenerator[Message, None]:
-        marks = None if self._rows is None else await self._rows.marks(await self._account(channel), user)
+    async def _read_thread(self, channel: ChannelId, user: UserId) -> AsyncGenerator[Message, None]:
+        marks = None if self._rows is None else await self._rows.marks(await self._learn_account(channel), user)
         async with aclosing(self._backend.thread(channel, user)) as messages:
             async for message in messages:
                 yield message if marks is None else _with_marks(message, marks)
@@ -256,18 +258,18 @@ class Messages:
         sent = await self._backend.send_many(channel, users, content)
         if self._rows is not None and sent.messages:
             try:
-                account, now = await self._account(channel), self._options.clock.now()
+                account, now = await self._learn_account(channel), self._options.clock.now()
                 await self._rows.add([_to_reported(account, message, now) for message in sent.messages])
             except ChannelAdapterError as error:  # they were sent all the same
                 _log.warning("messages.sent_not_recorded", channel=channel, users=len(sent.messages), error=error.kind)
         return sent.result
 
-    async def _prepare(self, channel: ChannelId, content: Content | Sequence[Content]) -> None:
+    async def _check_before_send(self, channel: ChannelId, content: Content | Sequence[Content]) -> None:
         """Check channel and content, and record the account of the channel, before anything is sent."""
         await self._backend.check(channel, content)
-        await self._account(channel)
+        await self._learn_account(channel)
 
-    async def _account(self, channel: ChannelId) -> PeerId:
+    async def _learn_account(self, channel: ChannelId) -> PeerId:
         """Return the account of a channel, which the registry knows then."""
         account = await self._backend.sender(channel)
         if account == channel:
@@ -277,7 +279,7 @@ class Messages:
             await self._contacts.set(channel, account)
         return account
 
-    def _ref(self, ref: object) -> MessageRef:
+    def _require_ref(self, ref: object) -> MessageRef:
         return ids.message_ref(self._ids, ref)
 
     def _require_rows(self) -> "MessageRows":
@@ -355,7 +357,7 @@ def _with_marks(message: Message, marks: "ThreadMarks") -> Message:
     )
 
 
-def _position(text: str) -> "ThreadPosition | None":
+def _to_thread_position(text: str) -> "ThreadPosition | None":
     """Return the position in a list of threads that a cursor holds, None for the beginning. Raises InvalidError."""
     if not text:
         return None

@@ -56,7 +56,9 @@ class Posts(PostSchedule):
         if the service still drops the post at the deadline, and OutcomeUnknownError if it may have been published.
         """
         wanted = self._ids.channel(channel)
-        post = await self._backend.send(wanted, self._draft(wanted, content, author, idempotency_key, silent=silent))
+        post = await self._backend.send(
+            wanted, self._make_draft(wanted, content, author, idempotency_key, silent=silent)
+        )
         for broadcast in await self._published.emit(post):
             if broadcast is not None:
                 post = replace(post, broadcast=broadcast)
@@ -76,7 +78,9 @@ class Posts(PostSchedule):
         Raises what `publish` raises for content, author and channel.
         """
         wanted = self._ids.channel(channel)
-        return await self._backend.preview(wanted, self._draft(wanted, content, author, idempotency_key, silent=silent))
+        return await self._backend.preview(
+            wanted, self._make_draft(wanted, content, author, idempotency_key, silent=silent)
+        )
 
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
         """Return the number by which the service knows a post published with this key: `Post.dedupe` in history."""
@@ -131,7 +135,7 @@ class Posts(PostSchedule):
         from channel_adapter.store.pins import PinRow  # noqa: PLC0415 - an extra
 
         row = PinRow(post.ref.channel, post.ref.seq, post.ref.key, post.dedupe, self._clock.now())
-        added = await self._pins().add(row, MAX_PINS)
+        added = await self._open_pin_store().add(row, MAX_PINS)
         if added is None:
             raise LimitReachedError(
                 f"channel {post.ref.channel} has {MAX_PINS} pinned posts; unpin one first", limit=MAX_PINS
@@ -141,7 +145,7 @@ class Posts(PostSchedule):
     async def unpin(self, ref: PostRef) -> bool:
         """Unpin a post; return False if it was not pinned. Needs `database_url`."""
         wanted = self._ids.post(ref)
-        return await self._pins().remove(wanted.channel, wanted.seq)
+        return await self._open_pin_store().remove(wanted.channel, wanted.seq)
 
     async def pinned(self, channel: str) -> list[Post]:
         """Return the pinned posts of a channel as they are now, the last pinned first, one call a post.
@@ -149,21 +153,21 @@ class Posts(PostSchedule):
         Posts that are gone, expired or recalled are left out, and are not pinned any more. Needs `database_url`.
         """
         wanted, posts = self._ids.channel(channel), []
-        for row in await self._pins().pinned(wanted):
+        for row in await self._open_pin_store().pinned(wanted):
             post = await self._backend.get(PostRef(wanted, row.seq, row.message_key))
             if post is not None and post.state is PostState.PUBLISHED and post.dedupe == row.dedupe:
                 posts.append(post)
             else:
-                await self._pins().remove(wanted, row.seq)
+                await self._open_pin_store().remove(wanted, row.seq)
         return posts
 
-    def _pins(self) -> "PinStore":
+    def _open_pin_store(self) -> "PinStore":
         database = self._database("pinned posts")
         from channel_adapter.store.pins import PinStore  # noqa: PLC0415 - an extra
 
         return PinStore(database)
 
-    def _draft(
+    def _make_draft(
         self,
         channel: str,
         content: Content | Sequence[Content],

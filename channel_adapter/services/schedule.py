@@ -123,11 +123,11 @@ class PostSchedule(PostSender):
         512 bytes, returns the first post. Raises InvalidError for such a time, ConflictError for a key that was used
         for another post or time, and what `publish` raises for content, author and channel.
         """
-        store = await self._store()
+        store = await self._prepare_store()
         wanted = check_time(at, await store.now(self._clock.now()))
-        key = None if idempotency_key is None else _key(idempotency_key)
-        preview = await self._preview(channel, content, author, silent=silent)
-        row = self._row(preview, author, at=wanted.timestamp(), key=key)
+        key = None if idempotency_key is None else _require_key(idempotency_key)
+        preview = await self._preview_existing(channel, content, author, silent=silent)
+        row = self._make_row(preview, author, at=wanted.timestamp(), key=key)
         stored = await store.add(row)
         failpoint("schedule.stored")
         if stored.digest != row.digest:
@@ -135,7 +135,7 @@ class PostSchedule(PostSender):
                 f"idempotency_key: it was used for scheduled post {stored.id}, with other content or another time",
                 field="idempotency_key",
             )
-        return await self._value(stored)
+        return await self._to_scheduled_post(stored)
 
     async def scheduled(
         self, channel: str | None = None, *, problems: bool = False, ended: bool = False
@@ -146,7 +146,7 @@ class PostSchedule(PostSender):
         the last 30 days.
         """
         wanted = None if channel is None else self._ids.channel(channel)
-        store = await self._store()
+        store = await self._prepare_store()
 
         async def fetch(after: tuple[float, str]) -> Page["ScheduledRow", tuple[float, str]]:
             rows = await store.page(after, wanted, self._clock.now(), problems=problems, ended=ended)
@@ -154,11 +154,11 @@ class PostSchedule(PostSender):
 
         async for rows in read_pages(fetch, (0.0, "")):
             for row in rows:
-                yield await self._value(row)
+                yield await self._to_scheduled_post(row)
 
     async def get_scheduled(self, post_id: str) -> ScheduledPost:
         """Return one scheduled post as it is now. Raises NotFoundError."""
-        return await self._value(await self._known(post_id))
+        return await self._to_scheduled_post(await self._require_row(post_id))
 
     async def reschedule(self, post_id: str, at: datetime) -> ScheduledPost:
         """Change the time of a post that waits, failed or was missed; it is published then.
@@ -166,9 +166,9 @@ class PostSchedule(PostSender):
         Raises InvalidError for the time, NotFoundError, and ConflictError for a post that is being sent, was published
         or cancelled.
         """
-        store = await self._store()
+        store = await self._prepare_store()
         wanted = check_time(at, await store.now(self._clock.now())).timestamp()
-        await self._change(
+        await self._change_row(
             post_id, _MOVABLE, state=ScheduleState.SCHEDULED, at=wanted, due=wanted, error="", acknowledged=False,
             changed=self._clock.now(),
         )  # fmt: skip
@@ -180,7 +180,7 @@ class PostSchedule(PostSender):
         Raises NotFoundError, and ConflictError for a post that is being sent or was published.
         """
         states = (*_MOVABLE, ScheduleState.CANCELLED)
-        await self._change(post_id, states, state=ScheduleState.CANCELLED, changed=self._clock.now())
+        await self._change_row(post_id, states, state=ScheduleState.CANCELLED, changed=self._clock.now())
         return await self.get_scheduled(post_id)
 
     async def publish_now(self, post_id: str) -> ScheduledPost:
@@ -190,15 +190,15 @@ class PostSchedule(PostSender):
         Raises NotFoundError, ConflictError for a post that is being sent or was cancelled, and what `publish` raises
         for a post that is refused; it has failed then.
         """
-        store, publisher = await self._store(), await self._publishing()
+        store, publisher = await self._prepare_store(), await self._prepare_publisher()
         owner = f"call:{secrets.token_hex(8)}"
-        await self._known(post_id)
+        await self._require_row(post_id)
         claimed = await store.claim(post_id, owner, publisher.claim_seconds, self._clock.now())
         if claimed is None:
-            row = await self._known(post_id)
+            row = await self._require_row(post_id)
             if row.state is not ScheduleState.PUBLISHED:
                 raise _not_in_state(row)
-            return await self._value(row)
+            return await self._to_scheduled_post(row)
         failpoint("schedule.claimed")
         error = await publisher.publish(claimed.row, claimed.now)
         found = await self.get_scheduled(post_id)
@@ -210,12 +210,12 @@ class PostSchedule(PostSender):
         """End the reports about posts that failed, are late or were missed. Raises NotFoundError for unknown ids."""
         wanted = [*require_list(post_ids, "post_ids")]
         for post_id in wanted:
-            await self._known(post_id)
-        await (await self._store()).acknowledge(wanted)
+            await self._require_row(post_id)
+        await (await self._prepare_store()).acknowledge(wanted)
 
     async def schedule_status(self) -> ScheduleStatus:
         """Return how many scheduled posts are in each state, and how late they are."""
-        store = await self._store()
+        store = await self._prepare_store()
         counts = await store.counts(self._kind, self._clock.now())
         return ScheduleStatus(
             states=counts.states, problems=counts.problems, waiting_seconds=counts.waiting_seconds,
@@ -234,7 +234,7 @@ class PostSchedule(PostSender):
         """
         values = {"schedule.lag": self.schedule_lag}
         if self._options.database_url is not None and is_installed("sqlalchemy") and await self._is_used():
-            counts = await (await self._store()).counts(self._kind, self._clock.now())
+            counts = await (await self._prepare_store()).counts(self._kind, self._clock.now())
             values |= {"schedule.waiting": counts.open, "schedule.problems": counts.problems}
         return values
 
@@ -251,8 +251,8 @@ class PostSchedule(PostSender):
 
         Raises NotFoundError for a draft that does not exist, and what `publish` raises for content, author and channel.
         """
-        store = await self._store()
-        row = self._row(await self._preview(channel, content, author, silent=silent), author, at=0.0)
+        store = await self._prepare_store()
+        row = self._make_row(await self._preview_existing(channel, content, author, silent=silent), author, at=0.0)
         if replace is not None:
             await self.get_draft(replace)
         from channel_adapter.store.schedule import DraftRow  # noqa: PLC0415 - an extra
@@ -267,7 +267,7 @@ class PostSchedule(PostSender):
     async def drafts(self, channel: str | None = None) -> AsyncGenerator[SavedDraft, None]:
         """Yield drafts, the oldest first."""
         wanted = None if channel is None else self._ids.channel(channel)
-        store = await self._store()
+        store = await self._prepare_store()
 
         async def fetch(after: tuple[float, str]) -> Page["DraftRow", tuple[float, str]]:
             rows = await store.drafts(after, wanted)
@@ -275,22 +275,22 @@ class PostSchedule(PostSender):
 
         async for rows in read_pages(fetch, (0.0, "")):
             for row in rows:
-                yield _draft(row)
+                yield _to_saved_draft(row)
 
     async def get_draft(self, draft_id: str) -> SavedDraft:
         """Return one draft. Raises NotFoundError."""
-        row = await (await self._store()).draft(draft_id) if _is_id(draft_id) else None
+        row = await (await self._prepare_store()).draft(draft_id) if _is_id(draft_id) else None
         if row is None:
             raise _no_draft(draft_id)
         self._ids.channel(row.channel)
-        return _draft(row)
+        return _to_saved_draft(row)
 
     async def publish_draft(self, draft_id: str, *, at: datetime | None = None) -> ScheduledPost:
         """Publish a draft immediately, or schedule it; the post has the id of the draft, which is gone then.
 
         Repeating the call publishes nothing twice. Raises NotFoundError, and what `schedule` or `publish_now` raises.
         """
-        store = await self._store()
+        store = await self._prepare_store()
         now = await store.now(self._clock.now())
         wanted = now if at is None else check_time(at, now).timestamp()
         if not _is_id(draft_id):
@@ -300,7 +300,7 @@ class PostSchedule(PostSender):
             preview = await self.preview(
                 draft.channel, parts_of(orjson.loads(draft.content)), author=draft.author, silent=draft.silent
             )
-            row = self._row(preview, draft.author, at=wanted, post_id=draft_id)
+            row = self._make_row(preview, draft.author, at=wanted, post_id=draft_id)
             if at is None:  # workers leave it to this call
                 row = replaced(row, due=now + self._options.claim_seconds)
             await store.schedule_draft(row)
@@ -308,7 +308,7 @@ class PostSchedule(PostSender):
         elif (found := await store.get(draft_id)) is None:
             raise _no_draft(draft_id)
         elif at is not None:
-            return await self._value(found)
+            return await self._to_scheduled_post(found)
         return await self.publish_now(draft_id) if at is None else await self.get_scheduled(draft_id)
 
     async def discard_draft(self, draft_id: str) -> bool:
@@ -317,7 +317,7 @@ class PostSchedule(PostSender):
             await self.get_draft(draft_id)
         except NotFoundError:
             return False
-        return await (await self._store()).discard_draft(draft_id)
+        return await (await self._prepare_store()).discard_draft(draft_id)
 
     async def check_schedule(self) -> list[HealthCheckResult]:
         """Return what the doctor reports of scheduled posts; nothing where none was ever scheduled."""
@@ -325,15 +325,15 @@ class PostSchedule(PostSender):
         try:
             if url is None or not is_installed("sqlalchemy") or not await self._is_used():
                 return []
-            counts = await (await self._store()).counts(self._kind, self._clock.now())
+            counts = await (await self._prepare_store()).counts(self._kind, self._clock.now())
         except UnavailableError as error:
             return [HealthCheckResult("schedule", False, error.message, CHECK_DATABASE)]
         results = [HealthCheckResult("schedule", True, f"{counts.open} waiting, {counts.problems} to be acknowledged")]
         if counts.problems:
-            message = f"{_posts(counts.problems)} failed, late or missed"
+            message = f"{_format_post_count(counts.problems)} failed, late or missed"
             results = [HealthCheckResult("schedule", False, message, SEE_PROBLEMS)]
         if counts.open and not (counts.workers or self._here):
-            message = f"{_posts(counts.open)} waiting, and no process publishes them"
+            message = f"{_format_post_count(counts.open)} waiting, and no process publishes them"
             results.append(HealthCheckResult("schedule", False, message, START_WORKER))
         return results
 
@@ -361,7 +361,7 @@ class PostSchedule(PostSender):
             try:
                 if await self._is_used():
                     jobs = await asyncio.to_thread(import_module, _JOBS)  # DBOS is slow to import
-                    await jobs.serve(await self._publishing(), url)
+                    await jobs.serve(await self._prepare_publisher(), url)
             except ChannelAdapterError as error:
                 log.warning("schedule.worker_failed", reason=error.message[:200])
             except Exception:  # noqa: BLE001 - a fault of one look must not end the others
@@ -372,7 +372,7 @@ class PostSchedule(PostSender):
 
     async def _is_used(self) -> bool:
         """Return whether the database has ever held a scheduled post or a draft. Creates nothing."""
-        return await self._opened().store.exists()
+        return await self._get_publisher().store.exists()
 
     async def aclose(self) -> None:
         """Close the database, if it was used."""
@@ -390,9 +390,9 @@ class PostSchedule(PostSender):
     def _database(self, what: str) -> "Database":
         """Return the database, opened if necessary. Raises ConfigurationError without one; `what` needs it."""
         self._require_url(what)
-        return self._opened().store.database
+        return self._get_publisher().store.database
 
-    def _opened(self) -> ScheduledPublisher:
+    def _get_publisher(self) -> ScheduledPublisher:
         if self._publisher is None:
             url = self._require_url()
             with needs_store(url):
@@ -402,15 +402,15 @@ class PostSchedule(PostSender):
             self._publisher = ScheduledPublisher(store, self, self._options, self._clock, self._kind)
         return self._publisher
 
-    async def _publishing(self) -> ScheduledPublisher:
-        publisher = self._opened()
+    async def _prepare_publisher(self) -> ScheduledPublisher:
+        publisher = self._get_publisher()
         await publisher.store.prepare()
         return publisher
 
-    async def _store(self) -> "ScheduleStore":
-        return (await self._publishing()).store
+    async def _prepare_store(self) -> "ScheduleStore":
+        return (await self._prepare_publisher()).store
 
-    async def _preview(
+    async def _preview_existing(
         self, channel: str, content: Content | Sequence[Content], author: str | None, *, silent: bool
     ) -> PostPreview:
         """Return what would be sent. Raises NotFoundError for a channel that does not exist."""
@@ -420,7 +420,7 @@ class PostSchedule(PostSender):
                 await anext(posts, None)
         return preview
 
-    def _row(
+    def _make_row(
         self, preview: PostPreview, author: str | None, *, at: float, key: str | None = None, post_id: str | None = None
     ) -> "ScheduledRow":
         """Return a row. Without an author the post is sent as the owner that the channel has then."""
@@ -436,32 +436,33 @@ class PostSchedule(PostSender):
             created=now, changed=now,
         )  # fmt: skip
 
-    async def _known(self, post_id: str) -> "ScheduledRow":
+    async def _require_row(self, post_id: str) -> "ScheduledRow":
         """Return a scheduled post. Raises NotFoundError, and InvalidError for one of the other mode."""
-        store = await self._store()
+        store = await self._prepare_store()
         row = await store.get(post_id) if _is_id(post_id) else None
         if row is None:
-            raise NotFoundError(f"there is no scheduled post {_shown(post_id)}", field="post_id")
+            raise NotFoundError(f"there is no scheduled post {_format_id(post_id)}", field="post_id")
         self._ids.channel(row.channel)
         return row
 
-    async def _change(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> None:
-        store = await self._store()
-        await self._known(post_id)
+    async def _change_row(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> None:
+        store = await self._prepare_store()
+        await self._require_row(post_id)
         if not await store.change(post_id, states, **values):
-            raise _not_in_state(await self._known(post_id))
+            raise _not_in_state(await self._require_row(post_id))
 
-    async def _value(self, row: "ScheduledRow") -> ScheduledPost:
-        store = await self._store()
+    async def _to_scheduled_post(self, row: "ScheduledRow") -> ScheduledPost:
+        store = await self._prepare_store()
         waits = row.state in (ScheduleState.SCHEDULED, ScheduleState.PUBLISHING)
         overdue = waits and await store.now(self._clock.now()) - row.at > LATE_SECONDS
         retries = row.state is ScheduleState.SCHEDULED and row.due > row.at
         return ScheduledPost(
-            id=row.id, channel=ChannelId(row.channel), at=_time(row.at), state=row.state, parts=_parts(row.content),
-            author=None if row.author is None else UserId(row.author), silent=row.silent, created_at=_time(row.created),
+            id=row.id, channel=ChannelId(row.channel), at=_to_time(row.at), state=row.state,
+            parts=_to_parts(row.content), author=None if row.author is None else UserId(row.author),
+            silent=row.silent, created_at=_to_time(row.created),
             ref=None if row.seq is None else PostRef(ChannelId(row.channel), row.seq, row.message_key),
-            published_at=None if row.published is None else _time(row.published), late=row.late or overdue,
-            error=row.error, retry_at=_time(row.due) if retries else None, acknowledged=row.acknowledged,
+            published_at=None if row.published is None else _to_time(row.published), late=row.late or overdue,
+            error=row.error, retry_at=_to_time(row.due) if retries else None, acknowledged=row.acknowledged,
         )  # fmt: skip
 
 
@@ -474,15 +475,15 @@ def _not_in_state(row: "ScheduledRow") -> ConflictError:
     return ConflictError(f"scheduled post {row.id} {states.get(row.state, 'was changed meanwhile')}", field="post_id")
 
 
-def _posts(count: int) -> str:
+def _format_post_count(count: int) -> str:
     return f"{count:,} scheduled post{'' if count == 1 else 's'}"
 
 
 def _no_draft(draft_id: object) -> NotFoundError:
-    return NotFoundError(f"there is no draft {_shown(draft_id)}", field="draft_id")
+    return NotFoundError(f"there is no draft {_format_id(draft_id)}", field="draft_id")
 
 
-def _key(text: str) -> str:
+def _require_key(text: str) -> str:
     """Return an idempotency key that can be stored, in an index. Raises InvalidError."""
     key = require_text(checked_key(text), "idempotency_key", KEY_BYTES)
     if "\0" in key:
@@ -495,21 +496,21 @@ def _is_id(text: object) -> bool:
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
-def _shown(wrong: object) -> str:
+def _format_id(wrong: object) -> str:
     return printable(str(wrong))[:60]
 
 
-def _parts(content: str) -> tuple[Content, ...]:
+def _to_parts(content: str) -> tuple[Content, ...]:
     return tuple(parts_of(orjson.loads(content)))
 
 
-def _draft(row: "DraftRow") -> SavedDraft:
+def _to_saved_draft(row: "DraftRow") -> SavedDraft:
     return SavedDraft(
-        id=row.id, channel=ChannelId(row.channel), parts=_parts(row.content),
-        author=None if row.author is None else UserId(row.author), silent=row.silent, created_at=_time(row.created),
-        changed_at=_time(row.changed),
+        id=row.id, channel=ChannelId(row.channel), parts=_to_parts(row.content),
+        author=None if row.author is None else UserId(row.author), silent=row.silent, created_at=_to_time(row.created),
+        changed_at=_to_time(row.changed),
     )  # fmt: skip
 
 
-def _time(seconds: float) -> datetime:
+def _to_time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

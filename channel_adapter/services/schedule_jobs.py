@@ -54,13 +54,13 @@ class ScheduleJobs:
     async def start_due(self) -> None:
         """Start a job for every channel that needs one and has none. Raises UnavailableError."""
         lanes = await self._store.due_lanes(LEAD_SECONDS, self._publisher.now)
-        states = await self._jobs.statuses([_key(channel, run) for channel, run in lanes.items() if run])
+        states = await self._jobs.statuses([_job_key(channel, run) for channel, run in lanes.items() if run])
         running = {key for key, state in states.items() if not state.ended}
-        wanted = {channel: run + 1 for channel, run in lanes.items() if _key(channel, run) not in running}
+        wanted = {channel: run + 1 for channel, run in lanes.items() if _job_key(channel, run) not in running}
         if not wanted:
             return
         failpoint("schedule.queueing")
-        await self._jobs.start_many(self.kind, {_key(channel, run): [channel] for channel, run in wanted.items()})
+        await self._jobs.start_many(self.kind, {_job_key(channel, run): [channel] for channel, run in wanted.items()})
         failpoint("schedule.queued")
         await self._store.next_runs(wanted)
         await self._jobs.delete([key for key, state in states.items() if state.ended])
@@ -87,5 +87,5 @@ async def serve(publisher: ScheduledPublisher, url: str) -> None:
                 await asyncio.sleep(LOOK_SECONDS)
 
 
-def _key(channel: str, run: int) -> str:
+def _job_key(channel: str, run: int) -> str:
     return f"schedule:{channel}:{run}"

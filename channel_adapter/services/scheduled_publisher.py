@@ -122,7 +122,7 @@ class ScheduledPublisher:
         A cancelled call leaves the claim as it is: the next process finds out whether the post was sent.
         """
         try:
-            post = await self._publish(row, now)
+            post = await self._publish_or_find(row, now)
         except _FINAL as error:
             await self._give_up(row, ScheduleState.FAILED, error.message)
             return error
@@ -146,11 +146,11 @@ class ScheduledPublisher:
                 log.warning("schedule.late", post=row.id, channel=row.channel, seconds=round(lag))
         return None
 
-    async def _publish(self, row: "ScheduledRow", now: float) -> Post | None:
+    async def _publish_or_find(self, row: "ScheduledRow", now: float) -> Post | None:
         """Return the post, sent now or before; None if it is too late to send it."""
         repeated, age = row.attempts > 1, now - row.at
         if repeated or age > REPEATABLE_SECONDS:
-            sent = await self._search(row, now)
+            sent = await self._search_history(row, now)
             if sent is not None:
                 return sent
         if age > self._max_lateness:
@@ -161,7 +161,7 @@ class ScheduledPublisher:
             idempotency_key=post_key(row.id, row.key), silent=row.silent,
         )  # fmt: skip
 
-    async def _search(self, row: "ScheduledRow", now: float) -> Post | None:
+    async def _search_history(self, row: "ScheduledRow", now: float) -> Post | None:
         """Return the post from history if an earlier attempt has sent it.
 
         While the service recognises a repetition, the latest posts suffice.

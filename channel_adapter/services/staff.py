@@ -79,7 +79,7 @@ class ChannelStaff:
         """
         wanted, user = self._ids.channel(channel), ids.user_id(new_owner, "new_owner")
         old_owner = await self._members.transfer(wanted, user)
-        await self._changed(e.OwnerChanged(channel=wanted, old_owner=old_owner, new_owner=user))
+        await self._signal_change(e.OwnerChanged(channel=wanted, old_owner=old_owner, new_owner=user))
         return await self._channels.get(wanted)
 
     async def block(self, channel: str, users: Iterable[str]) -> Outcomes:
@@ -90,7 +90,7 @@ class ChannelStaff:
         the settings. Raises NotFoundError, and ConfigurationError without `database_url`.
         """
         wanted = self._ids.channel(channel)
-        accounts = _distinct(users)
+        accounts = _require_distinct(users)
         owner = (await self._channels.get(wanted)).owner
         others = [user for user in accounts if user != owner]
         new = await self._blocks.add(wanted, others)
@@ -101,8 +101,8 @@ class ChannelStaff:
                 f"the users are blocked in {wanted}, not all of them are removed: {error.message}; block them again",
                 field=error.field, origin=error.origin,
             ) from error  # fmt: skip
-        outcomes = {outcome.user: _blocked(outcome, new) for outcome in removed}
-        return Outcomes(tuple(outcomes.get(user) or _refused(user) for user in accounts))
+        outcomes = {outcome.user: _to_block_outcome(outcome, new) for outcome in removed}
+        return Outcomes(tuple(outcomes.get(user) or _to_refused_outcome(user) for user in accounts))
 
     async def unblock(self, channel: str, users: Iterable[str]) -> Outcomes:
         """Allow users to subscribe again; they are not subscribed by this. Return one outcome for each.
@@ -110,7 +110,7 @@ class ChannelStaff:
         `removed`: not blocked any more; `already`: was not blocked. Raises NotFoundError, and ConfigurationError
         without `database_url`.
         """
-        wanted, accounts = self._ids.channel(channel), _distinct(users)
+        wanted, accounts = self._ids.channel(channel), _require_distinct(users)
         await self._channels.require(wanted)
         gone = await self._blocks.remove(wanted, accounts)
         kinds = {user: OutcomeKind.REMOVED if user in gone else OutcomeKind.ALREADY for user in accounts}
@@ -153,7 +153,7 @@ class ChannelStaff:
         async def then(outcomes: Sequence[Outcome], ended: bool) -> Sequence[Outcome]:
             for outcome in outcomes:
                 if outcome.kind is OutcomeKind.CHANGED:
-                    await self._changed(e.RoleChanged(channel=wanted, user=UserId(outcome.user), role=role))
+                    await self._signal_change(e.RoleChanged(channel=wanted, user=UserId(outcome.user), role=role))
             return outcomes
 
         return await collect(
@@ -173,12 +173,12 @@ class ChannelStaff:
         if (name in await self._channels.attributes(id_)) is wanted:
             return False
         await self._channels.set_attributes(id_, {name: "1" if wanted else None})
-        await self._changed(e.ChannelChanged(channel=id_))
+        await self._signal_change(e.ChannelChanged(channel=id_))
         if name == VERIFIED:
             await self._directory.record(await self._channels.get(id_))
         return True
 
-    async def _changed(self, event: e.ChannelEvent) -> None:
+    async def _signal_change(self, event: e.ChannelEvent) -> None:
         """Signal a change that was made. Raises an error that says so if other processes cannot be notified of it."""
         at = datetime.fromtimestamp(self._bulk.clock.now(), UTC)
         try:
@@ -190,13 +190,13 @@ class ChannelStaff:
             ) from error
 
 
-def _distinct(users: Iterable[str]) -> list[UserId]:
+def _require_distinct(users: Iterable[str]) -> list[UserId]:
     """Return the ids of different users. Raises InvalidError."""
     accounts = users if isinstance(users, Collection) else [*require_list(users)]
     return [UserId(user) for user in dict.fromkeys(require_users(accounts))]
 
 
-def _blocked(removed: Outcome, new: Collection[str]) -> Outcome:
+def _to_block_outcome(removed: Outcome, new: Collection[str]) -> Outcome:
     """Return the outcome of blocking a user, from the outcome of the removal."""
     if not removed.done:
         return Outcome(removed.user, OutcomeKind.FAILED, f"blocked, and still subscribed: {removed.reason}")
@@ -204,5 +204,5 @@ def _blocked(removed: Outcome, new: Collection[str]) -> Outcome:
     return Outcome(removed.user, OutcomeKind.ADDED if added else OutcomeKind.ALREADY, assignment=removed.assignment)
 
 
-def _refused(user: str) -> Outcome:
+def _to_refused_outcome(user: str) -> Outcome:
     return Outcome(user, OutcomeKind.REFUSED, _OWNER_STAYS)

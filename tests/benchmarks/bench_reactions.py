@@ -88,7 +88,7 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
     async with adapter_on(ready, database_url=SecretStr(f"sqlite:///{folder / 'many.db'}")) as adapter:
         channel = (await adapter.channels.get("bench")).id
         refs = [PostRef(channel, number) for number in range(1, posts + 1)]
-        stored = await adapter.reactions._store()
+        stored = await adapter.reactions._require_store()
         await stored._publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
         await adapter.reactions.get_many(refs)
@@ -162,9 +162,9 @@ async def published_counts(ready: dict[str, Any], url: str, *, posts: int, publi
         ]
         for adapter in many:
             await adapter.reactions.flush()
-            count_claims(await adapter.reactions._store(), claimed)
+            count_claims(await adapter.reactions._require_store(), claimed)
         started, used = time.perf_counter(), time.process_time()
-        stored = await many[0].reactions._store()
+        stored = await many[0].reactions._require_store()
         await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
         for adapter in many:
             assert await adapter.reactions.flush(600)

@@ -283,7 +283,7 @@ class ReactionLives(RuleBasedStateMachine):
         self.server.faults.replace(())
 
         async def quiet() -> None:
-            opened = await self.adapter.reactions._store()
+            opened = await self.adapter.reactions._require_store()
             opened._publisher.wake()
             while await opened._store.pending() or opened._publisher.busy:  # a superseded publisher writes too
                 await opened._clock.sleep(0.1)
@@ -300,7 +300,7 @@ class ReactionLives(RuleBasedStateMachine):
         """Return where this post's counts are shown, according to the store."""
 
         async def ask() -> DisplayMode:
-            opened = await self.adapter.reactions._store()
+            opened = await self.adapter.reactions._require_store()
             claims = opened._publisher._claims
             while (claim := await claims.claim_for_reading(self.ref, opened._clock.now())) is None:
                 await opened._clock.sleep(0.1)

@@ -156,7 +156,7 @@ def data(system: System, ref: PostRef | None = None) -> dict[str, int]:
 async def left_over(system: System) -> None:
     """Leave a committed reaction whose count is not published."""
     async with system.adapter() as adapter:
-        stored = await adapter.reactions._store()
+        stored = await adapter.reactions._require_store()
         await stored._publisher.close()
         await adapter.reactions.react(system.ref, "reader_00000", "👍")
         adapter.reactions._opened = None

@@ -170,7 +170,7 @@ async def test_user_has_one_reaction_regardless_of_client_keys(system: System) -
 async def test_reactions_of_a_hundred_posts_need_one_query_plus_one_for_the_viewer(system: System) -> None:
     refs = [PostRef(system.ref.channel, number) for number in range(1, 101)]
     async with system.adapter() as adapter:
-        stored = await adapter.reactions._store()
+        stored = await adapter.reactions._require_store()
         await stored._publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId(ONE), "👍") for ref in refs))
         asked: list[str] = []

@@ -80,7 +80,7 @@ async def test_full_store_raises_unavailable_and_counts_nothing(system: System) 
     async with system.adapter() as adapter:
         await adapter.reactions.react(system.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        stored = await adapter.reactions._store()
+        stored = await adapter.reactions._require_store()
         event.listen(stored._store.database.engine, "checkout", _hold_no_more)
         users = [UserId(f"somebody_{number}_{'x' * 15}") for number in range(400)]
         with pytest.raises(UnavailableError, match="full"):

@@ -51,7 +51,7 @@ async def test_post_sent_by_process_with_another_clock_is_not_sent_again(on_sqli
 
 async def forget(adapter: ChannelAdapter, post: str) -> None:
     """Set a post to the state of a publication whose end was not recorded, as after a kill."""
-    store = await adapter.posts._store()
+    store = await adapter.posts._prepare_store()
     values = {"state": ScheduleState.PUBLISHING, "owner": "killed", "seq": None, "published": None, "due": 0.0}
     assert await store.change(post, [ScheduleState.PUBLISHED], **values)
 

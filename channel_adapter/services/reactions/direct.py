@@ -33,7 +33,9 @@ class DirectReactions:
         self._carrier = carrier
         self._max_users = capacity.users_without_store
         self._max_per_user = max_per_user
-        self._changes: BatchLoader[PostRef, _Change, bool] = BatchLoader(self._apply, max_items=capacity.keys_per_call)
+        self._changes: BatchLoader[PostRef, _Change, bool] = BatchLoader(
+            self._apply_changes, max_items=capacity.keys_per_call
+        )
 
     async def react(self, ref: PostRef, user: UserId, emoji: str) -> bool:
         """Set the key of a user; return whether it changed. Raises LimitReachedError if 250 users reacted before."""
@@ -45,7 +47,7 @@ class DirectReactions:
 
     async def get(self, ref: PostRef, viewer: UserId | None) -> Reactions:
         """Return the counts of one post, at two calls at most: a message has 300 keys. Raises NotFoundError."""
-        chosen = await self._read(ref)
+        chosen = await self._read_chosen(ref)
         counts = Counter(emoji for emojis in chosen.values() for emoji in emojis)
         return to_reactions(ref, counts, chosen.get(viewer, ()) if viewer else ())
 
@@ -58,12 +60,12 @@ class DirectReactions:
 
     async def reactors(self, ref: PostRef, emoji: str | None) -> AsyncIterator[Reactor]:
         """Yield the users who reacted, ordered by user id."""
-        for user, chosen in sorted((await self._read(ref)).items()):
+        for user, chosen in sorted((await self._read_chosen(ref)).items()):
             for each in chosen:
                 if emoji is None or each == emoji:
                     yield Reactor(user, each)
 
-    async def _read(self, ref: PostRef) -> dict[UserId, tuple[str, ...]]:
+    async def _read_chosen(self, ref: PostRef) -> dict[UserId, tuple[str, ...]]:
         """Return the emoji of each user; the newest if a client app wrote too many."""
         found = await self._read_keys(ref)
         return {user: emoji for user, emoji in found.items() if emoji}
@@ -72,27 +74,29 @@ class DirectReactions:
         """Return the emoji of each user who has a key, though it may contain none."""
         carried = await self._carrier.read(ref)
         if carried is None:
-            raise _unsupported(ref)
+            raise _no_extensions_error(ref)
         return {
             user: tuple(filter(None, change.emoji))[-self._max_per_user :] for user, change in carried.users.items()
         }
 
-    async def _apply(self, ref: PostRef, changes: Sequence[_Change]) -> list[bool | Exception]:
+    async def _apply_changes(self, ref: PostRef, changes: Sequence[_Change]) -> list[bool | Exception]:
         before = await self._read_keys(ref)
         after = dict(before)
         results: list[bool | Exception] = []
         for change in changes:
             chosen = after.get(change.user, ())
-            wanted = _changed(chosen, change, self._max_per_user)
+            wanted = _apply_change(chosen, change, self._max_per_user)
             if wanted and change.user not in after and len(after) >= self._max_users:
-                results.append(_full(ref, self._max_users))
+                results.append(_too_many_users_error(ref, self._max_users))
                 continue
             after[change.user] = wanted
             results.append(wanted != chosen)
-        failed = await self._write(ref, {user: each for user, each in after.items() if each != before.get(user, ())})
+        failed = await self._write_keys(
+            ref, {user: each for user, each in after.items() if each != before.get(user, ())}
+        )
         return [failed.get(change.user, result) for change, result in zip(changes, results, strict=True)]
 
-    async def _write(
+    async def _write_keys(
         self, ref: PostRef, changed: Mapping[UserId, tuple[str, ...]]
     ) -> Mapping[UserId, ChannelAdapterError]:
         """Set and remove keys; return the users whose key was refused."""
@@ -104,11 +108,11 @@ class DirectReactions:
         )
         result = await self._carrier.write(ref, change)
         if result.error is not None:
-            raise _refused(ref, result) from result.error
+            raise _to_refused_error(ref, result) from result.error
         return result.failed
 
 
-def _changed(chosen: tuple[str, ...], change: _Change, max_per_user: int) -> tuple[str, ...]:
+def _apply_change(chosen: tuple[str, ...], change: _Change, max_per_user: int) -> tuple[str, ...]:
     if not change.add:
         return tuple(each for each in chosen if change.emoji is not None and each != change.emoji)
     if change.emoji is None or change.emoji in chosen:
@@ -116,14 +120,14 @@ def _changed(chosen: tuple[str, ...], change: _Change, max_per_user: int) -> tup
     return (*chosen, change.emoji)[-max_per_user:]
 
 
-def _refused(ref: PostRef, result: CarrierResult) -> ChannelAdapterError:
+def _to_refused_error(ref: PostRef, result: CarrierResult) -> ChannelAdapterError:
     if result.error is None or result.status is CarrierStatus.MISSING:
         message = f"post {ref.seq} of {ref.channel} does not exist, or was recalled or has expired"
         return NotFoundError(message, field="seq", origin=result.error.origin if result.error else None)
-    return _unsupported(ref, result.error)
+    return _no_extensions_error(ref, result.error)
 
 
-def _unsupported(ref: PostRef, cause: ChannelAdapterError | None = None) -> ConfigurationError:
+def _no_extensions_error(ref: PostRef, cause: ChannelAdapterError | None = None) -> ConfigurationError:
     reason = cause.message if cause else "message extensions are off, or it was sent without them"
     return ConfigurationError(
         f"post {ref.seq} of {ref.channel} cannot carry reactions on the service: {reason}; set database_url to store"
@@ -133,7 +137,7 @@ def _unsupported(ref: PostRef, cause: ChannelAdapterError | None = None) -> Conf
     )
 
 
-def _full(ref: PostRef, limit: int) -> LimitReachedError:
+def _too_many_users_error(ref: PostRef, limit: int) -> LimitReachedError:
     return LimitReachedError(
         f"post {ref.seq} of {ref.channel} has reactions of {limit} users, which is the limit without a store;"
         " database_url turns on the store, and `reactions adopt` copies what is there",

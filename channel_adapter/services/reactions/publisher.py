@@ -70,7 +70,7 @@ class DisplayModes:
     async def confirm(self) -> None:
         """Store that a message accepted a count as an extension, if the mode is unknown."""
         if (await self._store.display()).mode is None:
-            await self._set(DisplayStatus(DisplayMode.EXTENSIONS, "a count was written as an extension"))
+            await self._store_status(DisplayStatus(DisplayMode.EXTENSIONS, "a count was written as an extension"))
 
     async def recheck(self, believed: DisplayMode | None) -> DisplayMode | None:
         """Return the mode after a refusal: probe, unless the mode is fixed or has changed since it was believed."""
@@ -88,10 +88,10 @@ class DisplayModes:
         then nothing changed.
         """
         found = await self._carrier.probe(self._setting or DisplayMode.EXTENSIONS)
-        await self._set(found if self._setting is None else replace(found, mode=self._setting), retry_posts)
+        await self._store_status(found if self._setting is None else replace(found, mode=self._setting), retry_posts)
         return found
 
-    async def _set(self, status: DisplayStatus, retry_posts: bool = False) -> None:
+    async def _store_status(self, status: DisplayStatus, retry_posts: bool = False) -> None:
         await self._store.set_display(status, self._clock.now(), setting=self._setting, retry_posts=retry_posts)
 
 
@@ -120,10 +120,10 @@ class ClaimWriter:
     async def write(self, claim: Claim) -> None:
         """Write what a claim planned, and end the claim. Raises what the store raises."""
         try:
-            result = await self._write(claim)
+            result = await self._write_plan(claim)
         except ChannelAdapterError as error:
             _log.debug("reactions.write_failed", channel=claim.ref.channel, post=claim.ref.seq, reason=error.message)
-            await self._end_failed(claim, _pause(claim))
+            await self._end_failed(claim, _pause_after_failure(claim))
             return
         if result.status is not CarrierStatus.WRITTEN:
             await self._handle_refusal(claim, result)
@@ -133,7 +133,7 @@ class ClaimWriter:
             await self._display.confirm()
         await self._end_written(claim, result.versions)
 
-    async def _write(self, claim: Claim) -> CarrierResult:
+    async def _write_plan(self, claim: Claim) -> CarrierResult:
         plan = claim.plan
         if plan.data is not None:
             return await self._carrier.write_custom_data(claim.ref, plan.data, timeout=_DATA_TIMEOUT)
@@ -147,36 +147,36 @@ class ClaimWriter:
         if result.status is CarrierStatus.MISSING:
             await self._handle_missing(claim)
         elif claim.mode is DisplayMode.CUSTOM_DATA:
-            await self._end(claim, ClaimEnd.STORE_ONLY, self._interval)
+            await self._end_claim(claim, ClaimEnd.STORE_ONLY, self._interval)
         elif claim.plan.data is not None:  # counts that another mode left in custom data cannot be removed: they stay
             await self._end_written(claim, {})
         elif result.status is CarrierStatus.FULL:
             await self._make_room(claim)
         elif claim.mode is None or result.status is CarrierStatus.EDITION:
-            await self._recheck(claim, result)
+            await self._recheck_mode(claim, result)
         elif result.status is CarrierStatus.REFUSED:
             await self._make_room(claim)
         else:
-            await self._end(claim, ClaimEnd.STORE_ONLY, self._interval)
+            await self._end_claim(claim, ClaimEnd.STORE_ONLY, self._interval)
 
-    async def _recheck(self, claim: Claim, result: CarrierResult) -> None:
+    async def _recheck_mode(self, claim: Claim, result: CarrierResult) -> None:
         """Find out whether the refusal concerns the app or this message alone."""
         try:
             mode = await self._display.recheck(claim.mode)
         except ChannelAdapterError:
-            await self._end_failed(claim, _pause(claim))
+            await self._end_failed(claim, _pause_after_failure(claim))
             return
         if mode is not DisplayMode.EXTENSIONS:  # the next claim has the new mode
-            await self._end_failed(claim, _pause(claim) if claim.failures else 0.0)
+            await self._end_failed(claim, _pause_after_failure(claim) if claim.failures else 0.0)
         elif result.status is CarrierStatus.REFUSED:
             await self._make_room(claim)
         else:
-            await self._end(claim, ClaimEnd.STORE_ONLY, self._interval)
+            await self._end_claim(claim, ClaimEnd.STORE_ONLY, self._interval)
 
     async def _make_room(self, claim: Claim) -> None:
         """Read the keys of the message, so that the next claim removes those that need not stay."""
         if claim.failures >= _MAX_REFUSALS:
-            await self._end(claim, ClaimEnd.STORE_ONLY, self._interval)
+            await self._end_claim(claim, ClaimEnd.STORE_ONLY, self._interval)
             return
         await self._end_failed(claim, self._interval)
         try:
@@ -189,23 +189,23 @@ class ClaimWriter:
         try:
             deleted = await self._reconciler.is_deleted(claim.ref)
         except ChannelAdapterError:
-            await self._end_failed(claim, _pause(claim))
+            await self._end_failed(claim, _pause_after_failure(claim))
             return
         if deleted:
             return
         if claim.mode is DisplayMode.STORE:
             await self._end_written(claim, {})
         else:
-            await self._end(claim, ClaimEnd.STORE_ONLY, self._interval)
+            await self._end_claim(claim, ClaimEnd.STORE_ONLY, self._interval)
 
     async def _end_written(self, claim: Claim, versions: Mapping[UserId, int]) -> None:
-        await self._end(claim, ClaimEnd.WRITTEN, 0.0 if claim.plan.empty else self._interval, versions)
+        await self._end_claim(claim, ClaimEnd.WRITTEN, 0.0 if claim.plan.empty else self._interval, versions)
         failpoint("publisher: recorded")
 
     async def _end_failed(self, claim: Claim, pause: float) -> None:
-        await self._end(claim, ClaimEnd.FAILED, pause)
+        await self._end_claim(claim, ClaimEnd.FAILED, pause)
 
-    async def _end(
+    async def _end_claim(
         self, claim: Claim, end: ClaimEnd, pause: float, versions: Mapping[UserId, int] | None = None
     ) -> None:
         """Record how a claim ended, together with others that end meanwhile."""
@@ -248,7 +248,7 @@ class Publisher:
         """Report that something changed; the first call starts the task."""
         self._woken.set()
         if self._task is None and not self._stopping:
-            self._task = asyncio.ensure_future(self._run())
+            self._task = asyncio.ensure_future(self._publish_until_stopped())
 
     async def close(self) -> None:
         """Wait for the writes that are running, and stop."""
@@ -259,11 +259,11 @@ class Publisher:
             self._task = None
         await asyncio.gather(*self._writes.values(), return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _publish_until_stopped(self) -> None:
         while not self._stopping:
             self._woken.clear()
             try:
-                pause = await self._claim()
+                pause = await self._claim_and_write()
                 await self._remove_unchanged()
             except ChannelAdapterError as error:
                 _log.warning("reactions.store_failed", reason=error.message)
@@ -273,14 +273,14 @@ class Publisher:
             if not self._stopping:
                 await self._clock.sleep(_CLAIM_INTERVAL)
 
-    async def _claim(self) -> float:
+    async def _claim_and_write(self) -> float:
         """Claim as many posts as may be written; return the seconds until the next claim."""
         free = _CONCURRENCY - len(self._writes)
         if free <= 0:
             return _POLL_INTERVAL
         claims, later = await self._claims.claim(free, self._clock.now())
         for claim in claims:
-            write = asyncio.ensure_future(self._write(claim))
+            write = asyncio.ensure_future(self._write_claim(claim))
             self._writes[claim.ref] = write
             write.add_done_callback(partial(self._on_written, claim.ref))
         return _POLL_INTERVAL if later is None else min(_POLL_INTERVAL, later)
@@ -292,7 +292,7 @@ class Publisher:
             del self._writes[ref]
         self._woken.set()
 
-    async def _write(self, claim: Claim) -> None:
+    async def _write_claim(self, claim: Claim) -> None:
         try:
             failpoint("publisher: claimed")
             await self._writer.write(claim)
@@ -309,5 +309,5 @@ class Publisher:
         self._removed_at = now
 
 
-def _pause(claim: Claim) -> float:
+def _pause_after_failure(claim: Claim) -> float:
     return _PAUSES[min(claim.failures, len(_PAUSES) - 1)]

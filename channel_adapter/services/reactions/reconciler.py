@@ -59,16 +59,16 @@ class Reconciler:
         With `adopting` the keys of users are copied without checking them, and users who have a reaction in the store
         keep that one.
         """
-        claim = await self._claim(ref)
+        claim = await self._claim_for_reading(ref)
         try:
             if claim.mode not in (None, DisplayMode.EXTENSIONS) and not adopting:
                 return Reconciled(ref)
             known = await self._merge.known(ref)
-            carried = await self._read(ref)
+            carried = await self._read_carried(ref)
             if carried is None:
                 return Reconciled(ref)
             failpoint("merge: read, not merged")
-            seen = await self._snapshot(ref, known, carried, adopting=adopting)
+            seen = await self._take_snapshot(ref, known, carried, adopting=adopting)
             changed, repaired = await self._merge.snapshot(ref, seen, now=self._clock.now(), override=not adopting)
             failpoint("merge: committed")
             return Reconciled(ref, changed, repaired)
@@ -94,7 +94,7 @@ class Reconciler:
         await self._store.drop(ref, self._clock.now())
         return True
 
-    async def _claim(self, ref: PostRef) -> Claim:
+    async def _claim_for_reading(self, ref: PostRef) -> Claim:
         """Claim a post for a read during which no process writes on it."""
         deadline = self._clock.monotonic() + _CLAIM_TIMEOUT
         while (claim := await self._claims.claim_for_reading(ref, self._clock.now())) is None:
@@ -103,7 +103,7 @@ class Reconciler:
             await self._clock.sleep(_CLAIM_INTERVAL)
         return claim
 
-    async def _read(self, ref: PostRef) -> CarriedReactions | None:
+    async def _read_carried(self, ref: PostRef) -> CarriedReactions | None:
         try:
             return await self._backend.reactions.read(ref, timeout=READ_TIMEOUT)
         except NotFoundError as error:
@@ -111,7 +111,7 @@ class Reconciler:
                 raise deleted_post(ref) from error
             raise
 
-    async def _snapshot(
+    async def _take_snapshot(
         self, ref: PostRef, known: dict[UserId, KeyRow], carried: CarriedReactions, *, adopting: bool
     ) -> Snapshot:
         new = [

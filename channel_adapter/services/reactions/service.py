@@ -84,7 +84,7 @@ class ReactionService:
         post, user_id, chosen = self._ids.post(ref), ids.user_id(user), one_emoji(emoji)
         self._require_place()
         await self._eligibility.require(post, user_id, chosen)
-        reactions = self._opened or await self._reactions()
+        reactions = self._opened or await self._open_reactions()
         return await reactions.react(post, user_id, chosen)
 
     async def unreact(self, ref: PostRef, user: str, emoji: str | None = None) -> bool:
@@ -93,7 +93,7 @@ class ReactionService:
         chosen = None if emoji is None else one_emoji(emoji)
         self._require_place()
         await self._eligibility.require_post(post)
-        return await (await self._reactions()).unreact(post, user_id, chosen)
+        return await (await self._open_reactions()).unreact(post, user_id, chosen)
 
     async def get(self, ref: PostRef, viewer: str | None = None) -> Reactions:
         """Return the counts of a post, the most frequent emoji first, and what `viewer` chose. Raises NotFoundError."""
@@ -102,7 +102,7 @@ class ReactionService:
         if self._database_url is None:
             await self._eligibility.policy(post.channel)
             return await self._direct_reactions().get(post, user_id)
-        found = await (await self._store()).get(post, user_id)
+        found = await (await self._require_store()).get(post, user_id)
         if found is None:
             await self._eligibility.require_post(post)
         return found or Reactions(ref=post)
@@ -121,13 +121,13 @@ class ReactionService:
             answers = await asyncio.gather(*(direct.get_or_empty(post, user_id) for post in wanted))
             found = dict(zip(wanted, answers, strict=True))
         else:
-            found = await (await self._store()).get_many(wanted, user_id)
+            found = await (await self._require_store()).get_many(wanted, user_id)
         return {ref: found[post] for ref, post in posts.items()}
 
     async def reactors(self, ref: PostRef, emoji: str | None = None) -> AsyncIterator[Reactor]:
         """Yield the users who reacted, or those who chose `emoji`, ordered by user id. For administration."""
         post, chosen = self._ids.post(ref), None if emoji is None else one_emoji(emoji)
-        async for each in (await self._reactions()).reactors(post, chosen):
+        async for each in (await self._open_reactions()).reactors(post, chosen):
             yield each
 
     async def by_day(self, ref: PostRef) -> dict[date, int]:
@@ -136,7 +136,7 @@ class ReactionService:
         Days without any are left out, and so are reactions that were removed or replaced. Raises ConfigurationError in
         direct mode, where no times are stored.
         """
-        return await (await self._store()).by_day(self._ids.post(ref))
+        return await (await self._require_store()).by_day(self._ids.post(ref))
 
     async def policy(self, channel: str) -> ReactionPolicy:
         """Return which emoji a channel accepts. Raises NotFoundError."""
@@ -159,14 +159,16 @@ class ReactionService:
         reaction. Does nothing in direct mode, where the keys are all there is.
         """
         post = self._ids.post(ref)
-        return 0 if self._database_url is None else await (await self._store()).merge(post, changes, cleared=cleared)
+        if self._database_url is None:
+            return 0
+        return await (await self._require_store()).merge(post, changes, cleared=cleared)
 
     async def reconcile(self, ref: PostRef) -> Reconciled:
         """Compare a post with the service: merge what client apps wrote, and find counts that others changed.
 
         Raises ConfigurationError in direct mode, and NotFoundError for a post that is deleted.
         """
-        return await (await self._store()).reconcile(self._ids.post(ref))
+        return await (await self._require_store()).reconcile(self._ids.post(ref))
 
     async def adopt(self, channel: str) -> AsyncIterator[Adopted]:
         """Copy into the store the reactions that direct mode left on a channel's posts; yield one result for each post.
@@ -175,7 +177,7 @@ class ReactionService:
         ConfigurationError in direct mode.
         """
         wanted = self._ids.channel(channel)
-        async for each in (await self._store()).adopt(wanted):
+        async for each in (await self._require_store()).adopt(wanted):
             yield each
 
     async def probe(self) -> DisplayStatus:
@@ -184,31 +186,31 @@ class ReactionService:
         It is tried on a message in a channel of its own, which is deleted again. Raises ConfigurationError in direct
         mode.
         """
-        return await (await self._store()).probe(retry_posts=True)
+        return await (await self._require_store()).probe(retry_posts=True)
 
     async def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Wait until every count is published; return False if that takes longer, for example during an outage.
 
         Returns True immediately in direct mode.
         """
-        return self._database_url is None or await (await self._store()).flush(seconds)
+        return self._database_url is None or await (await self._require_store()).flush(seconds)
 
     async def publish(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Publish every count, as `flush` does. Raises ConfigurationError in direct mode."""
-        return await (await self._store()).flush(seconds)
+        return await (await self._require_store()).flush(seconds)
 
     async def drop(self, ref: PostRef) -> None:
         """Remove the reactions of a post that is deleted; `posts.recall` does this itself."""
         post = self._ids.post(ref)
         self._eligibility.forget_post(post)
-        if (stored := await self._existing()) is not None:
+        if (stored := await self._open_existing_store()) is not None:
             await stored.drop(post)
 
     async def drop_channel(self, channel: str) -> None:
         """Remove all reactions of a channel that is deleted; `channels.delete` does this itself."""
         wanted = self._ids.channel(channel)
         self._eligibility.forget_channel(wanted)
-        if (stored := await self._existing()) is not None:
+        if (stored := await self._open_existing_store()) is not None:
             await stored.drop_channel(wanted)
 
     async def left(self, channel: str, users: Iterable[str]) -> None:
@@ -217,7 +219,7 @@ class ReactionService:
         self._eligibility.forget_users(wanted, user_ids)
         if self._options.keep_on_unsubscribe or not user_ids:
             return
-        if (stored := await self._existing()) is not None:
+        if (stored := await self._open_existing_store()) is not None:
             await stored.remove_users(wanted, user_ids)
 
     def start(self) -> None:
@@ -247,7 +249,7 @@ class ReactionService:
             users = capacity.users_without_store if capacity is not None else 0
             return HealthCheckResult("reactions", True, f"direct mode: on the messages, {users} users a post")
         try:
-            stored = await self._existing()
+            stored = await self._open_existing_store()
         except ChannelAdapterError as error:
             return HealthCheckResult("reactions", False, error.message, "check the database that database_url names")
         mode = self._options.display or DisplayMode.EXTENSIONS
@@ -287,7 +289,7 @@ class ReactionService:
                 return
             pause = _CHECK_INTERVAL
             try:
-                if (stored := await self._existing()) is not None:
+                if (stored := await self._open_existing_store()) is not None:
                     self._publishing = True
                     stored.start()
                     return
@@ -297,8 +299,8 @@ class ReactionService:
             except ChannelAdapterError as error:
                 _log.warning("reactions.store_failed", reason=error.message)
 
-    async def _reactions(self) -> "StoredReactions | DirectReactions":
-        return self._direct_reactions() if self._database_url is None else await self._store()
+    async def _open_reactions(self) -> "StoredReactions | DirectReactions":
+        return self._direct_reactions() if self._database_url is None else await self._require_store()
 
     def _direct_reactions(self) -> DirectReactions:
         if self._direct is None:
@@ -313,25 +315,25 @@ class ReactionService:
         if self._database_url is None and self._backend.reactions.capacity is None:
             raise _needs_database(_NO_PLACE)
 
-    async def _existing(self) -> "StoredReactions | None":
+    async def _open_existing_store(self) -> "StoredReactions | None":
         """Return the store if its tables exist. A process without SQLAlchemy has no store."""
         if self._opened is not None or self._database_url is None or not is_installed("sqlalchemy"):
             return self._opened
         with needs_store(self._database_url):
             from channel_adapter.services.reactions.stored import has_reactions  # noqa: PLC0415 - an extra
-        return await self._open(self._database_url) if await has_reactions(self._database_url) else None
+        return await self._open_store(self._database_url) if await has_reactions(self._database_url) else None
 
-    async def _store(self) -> "StoredReactions":
+    async def _require_store(self) -> "StoredReactions":
         """Return the store, opened if necessary; the first use starts to publish what this and other processes left."""
         if self._database_url is None:
             raise _needs_database("this needs the store of reactions")
-        stored = self._opened or await self._open(self._database_url)
+        stored = self._opened or await self._open_store(self._database_url)
         if not self._publishing:
             self._publishing = True
             stored.start()
         return stored
 
-    async def _open(self, database_url: str) -> "StoredReactions":
+    async def _open_store(self, database_url: str) -> "StoredReactions":
         with needs_store(database_url):
             from channel_adapter.services.reactions.stored import open_reaction_store  # noqa: PLC0415 - an extra
         async with self._opening:

@@ -66,7 +66,7 @@ class StoredReactions:
         self._clock = clock
         self._running: set[asyncio.Task[object]] = set()
         self._commands: BatchLoader[None, ReactionCommand, bool] = BatchLoader(
-            self._apply, max_items=COMMANDS_PER_BATCH
+            self._apply_commands, max_items=COMMANDS_PER_BATCH
         )
 
     def start(self) -> None:
@@ -115,13 +115,13 @@ class StoredReactions:
         """Merge the changes that an event reports; return how many reactions changed."""
         if not changes and not cleared:  # the counts of an adapter, for example
             return 0
-        changed = await self._complete(self._reconciler.merge(ref, list(changes), cleared=cleared))
+        changed = await self._run_to_end(self._reconciler.merge(ref, list(changes), cleared=cleared))
         self._publisher.wake()
         return changed
 
     async def reconcile(self, ref: PostRef) -> Reconciled:
         """Compare one post with the service and merge what differs. Raises NotFoundError for one that is deleted."""
-        found = await self._complete(self._reconciler.reconcile(ref))
+        found = await self._run_to_end(self._reconciler.reconcile(ref))
         self._publisher.wake()
         return found
 
@@ -129,7 +129,7 @@ class StoredReactions:
         """Copy the keys of every post of a channel; users who have a reaction in the store keep that one."""
         async for post in self._posts.history(channel, oldest_first=True):
             if post.state is PostState.PUBLISHED:
-                found = await self._complete(self._reconciler.reconcile(post.ref, adopting=True))
+                found = await self._run_to_end(self._reconciler.reconcile(post.ref, adopting=True))
                 self._publisher.wake()
                 yield Adopted(post.ref, found.changed)
 
@@ -148,7 +148,7 @@ class StoredReactions:
 
     async def probe(self, *, retry_posts: bool) -> DisplayStatus:
         """Check which display mode the service accepts; see DisplayModes.probe."""
-        found = await self._complete(self._display.probe(retry_posts=retry_posts))
+        found = await self._run_to_end(self._display.probe(retry_posts=retry_posts))
         self._publisher.wake()
         return found
 
@@ -182,7 +182,7 @@ class StoredReactions:
             await self._publisher.close()
             await self._store.database.close()
 
-    async def _apply(self, _: None, commands: Sequence[ReactionCommand]) -> list[bool | Exception]:
+    async def _apply_commands(self, _: None, commands: Sequence[ReactionCommand]) -> list[bool | Exception]:
         results = await self._store.apply(commands, self._clock.now())
         failpoint("react: committed")
         self._publisher.wake()
@@ -192,7 +192,7 @@ class StoredReactions:
             changed.append(deleted_post(command.ref) if dropped else result is CommandResult.CHANGED)
         return changed
 
-    async def _complete(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _run_to_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work to its end, even if its caller is cancelled: a claim that is cut off blocks other processes."""
         task = asyncio.ensure_future(work)
         self._running.add(task)

@@ -141,20 +141,22 @@ class ConversationGroupAssigner:
                 inside = await self._members_among(doubtful)
             except ChannelAdapterError as error:
                 reason = f"{error.message}; membership could not be read again; {_SYNC}"
-                return settled | _uncertain(doubtful, reason)
+                return settled | _to_uncertain_assignments(doubtful, reason)
             repeated: list[Pair] = []
             for pair in doubtful:
                 subscribed = pair in inside
                 if subscribed is not (settled[pair].status is AssignmentStatus.ASSIGNED):
-                    settled[pair] = await self._reverse(pair, subscribed=subscribed)
+                    settled[pair] = await self._assign_reversed(pair, subscribed=subscribed)
                     if settled[pair].done:
                         repeated.append(pair)
             doubtful = repeated
         if not doubtful:
             return settled
-        return settled | _uncertain(doubtful, f"the subscription changed {MEMBERSHIP_READS} times meanwhile; {_SYNC}")
+        return settled | _to_uncertain_assignments(
+            doubtful, f"the subscription changed {MEMBERSHIP_READS} times meanwhile; {_SYNC}"
+        )
 
-    async def _reverse(self, pair: Pair, *, subscribed: bool) -> GroupAssignment:
+    async def _assign_reversed(self, pair: Pair, *, subscribed: bool) -> GroupAssignment:
         """Assign as membership is now, against what the caller asked for."""
         user, channel = pair
         async with self.slots:
@@ -211,7 +213,7 @@ class BulkAssignment:
         if isinstance(users, Collection):
             self._max_users = max_users if len(users) <= max_users else 0
         elif isinstance(users, Iterable):
-            self.users = self._counted(users, max_users)
+            self.users = self._count_ahead(users, max_users)
 
     async def add_to(self, outcomes: Sequence[Outcome], ended: bool) -> Sequence[Outcome]:
         """Return the outcomes with an assignment for each user who is done. `ended`: no further call is made."""
@@ -225,13 +227,13 @@ class BulkAssignment:
         if ended:
             settled = dict.fromkeys(done, _NOT_TRIED)
         else:
-            made = await asyncio.gather(*map(self._assign, done))
+            made = await asyncio.gather(*map(self._assign_pair, done))
             settled = await self._assigner.follow_membership(dict(zip(done, made, strict=True)))
         for pair, outcome in done.items():
             rest.append(replace(outcome, assignment=settled[pair]))
         return rest
 
-    async def _assign(self, pair: Pair) -> GroupAssignment:
+    async def _assign_pair(self, pair: Pair) -> GroupAssignment:
         self._count += 1
         if self._max_users is not None and self._count > self._max_users:
             return _LEFT_OUT
@@ -239,7 +241,7 @@ class BulkAssignment:
         async with self._assigner.slots:
             return (await self._assigner.send(user, [channel], subscribed=self._subscribed))[channel]
 
-    def _counted(self, users: Iterable[str], max_users: int) -> Iterator[str]:
+    def _count_ahead(self, users: Iterable[str], max_users: int) -> Iterator[str]:
         source = iter(users)
         ahead: list[str] = []
         try:
@@ -254,5 +256,5 @@ class BulkAssignment:
         yield from source
 
 
-def _uncertain(pairs: Iterable[Pair], reason: str) -> dict[Pair, GroupAssignment]:
+def _to_uncertain_assignments(pairs: Iterable[Pair], reason: str) -> dict[Pair, GroupAssignment]:
     return dict.fromkeys(pairs, GroupAssignment(AssignmentStatus.UNCERTAIN, reason, transient=True))

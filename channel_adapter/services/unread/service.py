@@ -84,7 +84,7 @@ class UnreadService:
             except FAILED_FOR_ONE_USER as error:
                 return MapResult(Unread(user=UserId(str(user)), error=error.message), _counted_failure(error))
 
-        return ConcurrentMap(require_list(users), count, start=_position(cursor), limit=self._concurrency)
+        return ConcurrentMap(require_list(users), count, start=_require_cursor(cursor), limit=self._concurrency)
 
     async def mark_read(
         self, channel: str, up_to: int | PostRef | datetime | None = None, *, user: str, exact: bool = False
@@ -171,7 +171,7 @@ class UnreadService:
             except FAILED_FOR_ONE_USER as error:
                 return MapResult(Synced(user=UserId(str(user)), error=error.message), _counted_failure(error))
 
-        return ConcurrentMap(require_list(users), sync, start=_position(cursor), limit=self._concurrency)
+        return ConcurrentMap(require_list(users), sync, start=_require_cursor(cursor), limit=self._concurrency)
 
     async def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Put channels into the user's group, 100 a call; subscribing does it by itself."""
@@ -203,28 +203,28 @@ class UnreadService:
 
     async def star(self, channel: str, *, user: str, on: bool = True) -> None:
         """Mark a channel as important for a user, or remove the mark. Raises NotFoundError if the user is not in it."""
-        await self._mark(channel, user, MarkChange(starred=on))
+        await self._change_marks(channel, user, MarkChange(starred=on))
 
     async def hide(self, channel: str, *, user: str, on: bool = True) -> None:
         """Hide a channel in a user's list, or show it again. Raises NotFoundError if the user is not in it."""
-        await self._mark(channel, user, MarkChange(hidden=on))
+        await self._change_marks(channel, user, MarkChange(hidden=on))
 
     async def fold(self, channel: str, *, user: str, on: bool = True) -> None:
         """Fold a channel away in a user's list, or unfold it. Raises NotFoundError if the user is not in it."""
-        await self._mark(channel, user, MarkChange(folded=on))
+        await self._change_marks(channel, user, MarkChange(folded=on))
 
     async def note(self, channel: str, text: str, *, user: str) -> None:
         """Set a text of the app's own on a user's channel, 256 bytes at most; "" clears it.
 
         Raises InvalidError for a longer text, NotFoundError if the user is not in the channel.
         """
-        await self._mark(channel, user, MarkChange(text=require_text(text, "text")))
+        await self._change_marks(channel, user, MarkChange(text=require_text(text, "text")))
 
     async def marks(self, channel: str, *, user: str) -> Marks:
         """Return the marks that a user has on a channel. Raises NotFoundError if the user is not in it."""
         return await self._groups.marks(ids.user_id(user), self._ids.channel(channel))
 
-    async def _mark(self, channel: str, user: str, change: MarkChange) -> None:
+    async def _change_marks(self, channel: str, user: str, change: MarkChange) -> None:
         await self._groups.mark(ids.user_id(user), self._ids.channel(channel), change)
 
 
@@ -237,7 +237,7 @@ def read_up_to(scheme: IdScheme, channel: ChannelId, up_to: object) -> PostRef |
     return post_in(scheme, channel, up_to, "up_to")
 
 
-def _position(cursor: object) -> int:
+def _require_cursor(cursor: object) -> int:
     if isinstance(cursor, bool) or not isinstance(cursor, int) or cursor < 0:
         raise InvalidError(f"cursor must be a number of users, 0 or more; got {cursor!r}", field="cursor")
     return cursor
