@@ -25,6 +25,8 @@ _SESSIONS: Final = 10_000
 _FAILURES: Final = 10  # wrong passwords of one name from one address, then a pause
 _PAUSE_SECONDS: Final = 300
 _HASHES_AT_ONCE: Final = 2  # each takes 64 MiB
+_NAME_BYTES: Final = 200
+_ENDED_SECONDS: Final = 7 * 86_400
 
 
 class AccessRole(StrEnum):
@@ -92,6 +94,13 @@ def _user(row: Any, where: str) -> User:
         raise ConfigurationError(f"{where}: name, role and hash are needed, as texts, and nothing else", field="users")
     if not row["name"].strip():
         raise ConfigurationError(f"{where}: the name is empty", field="users")
+    if (size := len(row["name"].encode())) > _NAME_BYTES:
+        raise ConfigurationError(
+            f"{where}: the name has {size} bytes; {_NAME_BYTES} are allowed",
+            field="users",
+            limit=_NAME_BYTES,
+            size=size,
+        )
     if row["role"] not in set(AccessRole):
         raise ConfigurationError(f"{where}: role must be one of {', '.join(AccessRole)}", field="users")
     if not row["hash"].startswith("$argon2"):
@@ -124,12 +133,14 @@ class Sessions:
     """Cookies of operators who opened the link with the token, or logged in. A session ends after 12 hours.
 
     Without users there is one token, for one session of an admin. Sessions are in memory: they end with the process.
+    Cookies of sessions that ended are known for a week.
     """
 
     def __init__(self, users: dict[str, User] | None = None, clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
         self._users = users
         self._sessions: TTLCache[str, Operator] = TTLCache(_SESSIONS, SESSION_SECONDS, timer=clock.monotonic)
+        self._begun: TTLCache[str, None] = TTLCache(_SESSIONS, _ENDED_SECONDS, timer=clock.monotonic)
         self._failures: TTLCache[tuple[str, str], int] = TTLCache(_SESSIONS, _PAUSE_SECONDS, timer=clock.monotonic)
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self._decoy = _hash(secrets.token_urlsafe()) if users is not None else ""
@@ -152,22 +163,33 @@ class Sessions:
         return self._begin(Operator("admin", AccessRole.ADMIN))
 
     async def login(self, name: str, password: str, remote: str) -> str | None:
-        """Return the cookie of a new session, None for a wrong name or password. Raises TooManyFailuresError."""
+        """Return the cookie of a new session, None for a wrong name or password. Raises TooManyFailuresError.
+
+        A login counts as a failure until its password is verified, so that concurrent guesses do not exceed the limit.
+        """
+        if len(name.encode(errors="replace")) > _NAME_BYTES:  # no user has it; it would be stored with its failures
+            return None
         key = (name, remote)
         if self._failures.get(key, 0) >= _FAILURES:
             raise TooManyFailuresError
+        self._failures[key] = self._failures.get(key, 0) + 1
         user = (self._users or {}).get(name)
         async with self._hashing:
             # An unknown name takes the time of a known one.
             right = await asyncio.to_thread(_verify, user.password_hash if user else self._decoy, password)
         if user is None or not right:
-            self._failures[key] = self._failures.get(key, 0) + 1
             return None
+        self._failures[key] = max(0, self._failures.get(key, 0) - 1)
         return self._begin(Operator(user.name, user.role))
 
     def authorise(self, request: web.Request) -> Operator | None:
         """Return the operator whose session the cookie names."""
         return self._sessions.get(request.cookies.get(COOKIE, ""))
+
+    def has_ended(self, request: web.Request) -> bool:
+        """Return whether the cookie is of a session that began here, at most a week ago, and has ended."""
+        cookie = request.cookies.get(COOKIE, "")
+        return cookie in self._begun and cookie not in self._sessions
 
     def end(self, request: web.Request) -> None:
         """End the session of a request."""
@@ -176,13 +198,15 @@ class Sessions:
     def _begin(self, operator: Operator) -> str:
         cookie = secrets.token_urlsafe(32)
         self._sessions[cookie] = operator
+        self._begun[cookie] = None
         return cookie
 
 
 class TrustedHeader:
     """Headers of a proxy that has checked who the user is; requests of other addresses are refused.
 
-    Without `role_name`, and for values that are no role, every operator is a viewer.
+    A request with two headers of a name is refused: one may be the client's. Without `role_name`, and for values that
+    are no role, every operator is a viewer.
     """
 
     def __init__(self, name: str, role_name: str | None, proxies: Iterable[str]) -> None:
@@ -197,9 +221,12 @@ class TrustedHeader:
     def authorise(self, request: web.Request) -> Operator | None:
         """Return the operator whom the header names, if the request comes from the proxy."""
         names = request.headers.getall(self._name, [])
+        roles = request.headers.getall(self._role_name, []) if self._role_name else []
         if len(names) != 1 or not names[0].strip() or not self._is_trusted(request.remote):
             return None
-        role = request.headers.get(self._role_name, "").strip().lower() if self._role_name else ""
+        if len(roles) > 1:  # a proxy that adds its header to that of a client
+            return None
+        role = roles[0].strip().lower() if roles else ""
         return Operator(names[0].strip(), AccessRole(role) if role in set(AccessRole) else AccessRole.VIEWER)
 
     def _is_trusted(self, remote: str | None) -> bool:

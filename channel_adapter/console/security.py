@@ -6,7 +6,7 @@ Answers of all kinds have the same headers, errors included.
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.typedefs import Handler
 
 from channel_adapter.concurrency.logs import get_logger
@@ -27,9 +27,10 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
-UNSIGNED_BYTES: Final = 24 << 20
-"""The largest form that is read without an operator: what was written is shown, files are not kept."""
+_FORM, _FORM_WITH_FILES = "application/x-www-form-urlencoded", "multipart/form-data"
+KEPT_BYTES: Final = 256 << 10
+"""The largest form of an ended session that is shown again: names and texts of its fields, without files."""
+_MOST_FIELDS: Final = 1_000
 _STATIC_SECONDS: Final = 3600
 _UNWRITTEN: Final = frozenset({"once", "draft", "channel_name", "format", "action", "zone"})
 """Fields of forms that an operator does not write."""
@@ -151,14 +152,17 @@ def _redeem(page: View) -> web.Response | None:
 
 
 async def _sign_in(page: View) -> web.Response:
-    """Return the page for a request without an operator. What a form held is shown, and can be sent again."""
+    """Return the page for a request without an operator.
+
+    After the end of a session of this console, what a form held is shown, and can be sent again. The body of any other
+    request is not read: anyone can send one.
+    """
     sign_in = page.console.options.sign_in
     if page.request.method == "GET" and sign_in is not None and sign_in.has_users:
         return page.render("login.html", status=401, next=page.here, name="", wrong="")
     fields: list[tuple[str, str]] = []
-    if page.request.method == "POST" and page.request.content_type in _FORMS:
-        form = await page.form(UNSIGNED_BYTES)
-        fields = [(name, value) for name, value in form.items() if isinstance(value, str)]
+    if page.request.method == "POST" and sign_in is not None and sign_in.has_ended(page.request):
+        fields = await _written(page)
     return page.render(
         "sign_in.html",
         status=401,
@@ -167,6 +171,37 @@ async def _sign_in(page: View) -> web.Response:
         has_users=sign_in is not None and sign_in.has_users,
         by_link=sign_in is not None and not sign_in.has_users,
     )
+
+
+async def _written(page: View) -> list[tuple[str, str]]:
+    """Return the fields of a form without its files, which are not stored; none if they are larger than 256 KiB."""
+    try:
+        if page.request.content_type == _FORM:
+            form = await page.form(KEPT_BYTES)
+            return [(name, value) for name, value in form.items() if isinstance(value, str)]
+        if page.request.content_type == _FORM_WITH_FILES:
+            return await _written_beside_files(await page.request.multipart())
+    except (web.HTTPRequestEntityTooLarge, ValueError):
+        pass
+    return []
+
+
+async def _written_beside_files(parts: MultipartReader) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    left = KEPT_BYTES
+    while (part := await parts.next()) is not None:
+        if not isinstance(part, BodyPartReader) or part.filename is not None:
+            await part.release()
+            continue
+        name, value = part.name or "", bytearray()
+        left -= len(name)
+        while left >= 0 and (chunk := await part.read_chunk()):
+            value += chunk
+            left -= len(chunk)
+        if left < 0 or len(found) == _MOST_FIELDS:
+            return []
+        found.append((name, value.decode()))
+    return found
 
 
 def _is_fragment(page: View) -> bool:

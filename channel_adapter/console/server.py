@@ -23,13 +23,23 @@ def is_loopback(host: str) -> bool:
 
 
 def host_headers(names: Iterable[str], port: int) -> frozenset[str]:
-    """Return the Host headers of names on a port; a name with a port of its own stays as it is."""
+    """Return the Host headers of names on a port; a name with a port of its own stays as it is.
+
+    An IPv6 address is in brackets and in its short form, as browsers send it.
+    """
     found: set[str] = set()
     for name in names:
-        lower = name.lower()
+        lower = _as_sent(name.lower())
         has_port = lower.rpartition(":")[2].isdecimal() and (lower.startswith("[") or lower.count(":") == 1)
         found |= {lower} if has_port else {lower, f"{lower}:{port}"}
     return frozenset(found)
+
+
+def _as_sent(name: str) -> str:
+    try:
+        return f"[{ipaddress.IPv6Address(name.removeprefix('[').removesuffix(']')).compressed}]"
+    except ValueError:
+        return name
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -2,21 +2,23 @@
 
 import asyncio
 import hashlib
+import io
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
+from multidict import CIMultiDict
 
 import channel_adapter.console
 from channel_adapter import ChannelAdapter, ConfigurationError, Text
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.console import AccessRole, ConsoleOptions, application
 from channel_adapter.console.app import TABLE
-from channel_adapter.console.auth import SESSION_SECONDS, Sessions, TrustedHeader, read_users
+from channel_adapter.console.auth import COOKIE, SESSION_SECONDS, Sessions, TrustedHeader, User, read_users
 from channel_adapter.console.server import host_headers, is_loopback
 from tests.console.conftest import ROLE_HEADER, Browser, Served, authorise
 
@@ -116,6 +118,14 @@ async def test_checks_run_in_order_and_all_answers_have_security_headers(adapter
                 assert answer.headers["Cache-Control"] == ("max-age=3600" if status == 200 else "no-store")
 
 
+async def test_console_answers_under_an_ipv6_address(adapter: ChannelAdapter) -> None:
+    options = ConsoleOptions(host_headers(["fd00::5"], 8800))
+    async with TestClient(TestServer(application(adapter, authorise, options=options))) as client:
+        for host, status in (("[fd00::5]:8800", 200), ("[fd00::5]", 200), ("fd00::5:8800", 421), ("[fd00::6]", 421)):
+            async with client.get("/", headers={"Host": host, ROLE_HEADER: "viewer"}) as answer:
+                assert (host, answer.status) == (host, status)
+
+
 async def test_sign_in_link_works_once_and_redirects_without_token(adapter: ChannelAdapter) -> None:
     sessions = Sessions()
     app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
@@ -168,6 +178,81 @@ async def test_session_ends_after_twelve_hours_and_form_text_is_kept(adapter: Ch
         assert form.headers == {}
         assert 'name="text" value="Tide &lt;table&gt;"' in text
         assert f'action="{COMPOSE}"' in text
+
+
+@pytest.mark.parametrize("kept", [200_000, 300_000])
+async def test_ended_session_keeps_texts_up_to_a_size(kept: int, adapter: ChannelAdapter) -> None:
+    clock = Later()
+    sessions = Sessions(clock=clock)
+    app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
+    async with TestClient(TestServer(app)) as client:
+        await client.get(f"/?token={sessions.token}")
+        clock.seconds = SESSION_SECONDS + 1
+        for with_file in (False, True):
+            form = FormData({"text": "T" * kept, "format": "text"})
+            if with_file:
+                form.add_field("image", io.BytesIO(b"P" * (2 << 20)), filename="a.png", content_type="image/png")
+                form.add_field("alt", "Behind the file")
+            async with client.post(COMPOSE, data=form, headers=SAME_SITE) as answer:
+                text = await answer.text()
+            assert answer.status == 401
+            assert ("T" * kept in text, "PPP" in text) == (kept < 256 << 10, False)
+            assert ('name="alt" value="Behind the file"' in text) is (with_file and kept < 256 << 10)
+
+
+async def test_form_of_an_unknown_sender_is_not_read(adapter: ChannelAdapter) -> None:
+    users = Sessions({"ada": User("ada", AccessRole.ADMIN, PasswordHasher().hash("correct horse"))})
+    for sessions in (Sessions(), users):
+        app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
+        async with TestClient(TestServer(app)) as client:
+            for cookie in ({}, {"Cookie": f"{COOKIE}=unknown"}):
+                reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port or 0)
+                headers = {
+                    "Host": "a", "Content-Length": str(22 << 20), "Content-Type": "application/x-www-form-urlencoded",
+                    **SAME_SITE, **cookie,
+                }  # fmt: skip
+                lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                writer.write(f"POST {COMPOSE} HTTP/1.1\r\n{lines}\r\ntext=<b>Tide</b>".encode())
+                answer = await reader.readuntil(b"</html>")  # although most of the form has not been sent
+                writer.close()
+                assert answer.startswith(b"HTTP/1.1 401")
+                assert b"Tide" not in answer
+
+
+async def test_concurrent_guesses_of_a_password_are_limited(adapter: ChannelAdapter) -> None:
+    sessions = Sessions({"ada": User("ada", AccessRole.ADMIN, PasswordHasher().hash("correct horse"))})
+    app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
+    async with TestClient(TestServer(app)) as client:
+
+        async def tried(password: str) -> int:
+            sent = {"name": "ada", "password": password, "next": "/"}
+            async with client.post("/login", data=sent, headers=SAME_SITE, allow_redirects=False) as answer:
+                return answer.status
+
+        for _ in range(11):
+            assert await tried("correct horse") == 303, "a login that succeeds does not count"
+        found = await asyncio.gather(*(tried(f"guess {number}") for number in range(39)), tried("correct horse"))
+        assert (found.count(401), found.count(429)) == (10, 30)
+
+
+async def test_large_names_and_forms_of_anyone_are_refused(adapter: ChannelAdapter, tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    entry = '[[users]]\nname = "{}"\nrole = "viewer"\nhash = "{}"\n'
+    longest = "é" * 100
+    file.write_text(entry.format(longest, PasswordHasher().hash("correct horse")))
+    sessions = Sessions(read_users(file))
+    app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
+    async with TestClient(TestServer(app)) as client:
+        for name, tries, status in ((longest, 1, 303), (f"{longest}x", 12, 401), ("x" * (17 << 10), 1, 413)):
+            for _ in range(tries):  # failures of a name that is too long are not counted: it is not stored
+                sent = {"name": name, "password": "correct horse", "next": "/"}
+                async with client.post("/login", data=sent, headers=SAME_SITE, allow_redirects=False) as answer:
+                    assert answer.status == status
+        async with client.post("/language", data={"next": "/" * (17 << 10)}, headers=SAME_SITE) as answer:
+            assert answer.status == 413
+    file.write_text(entry.format("x" * 201, PasswordHasher().hash("correct horse")))
+    with pytest.raises(ConfigurationError, match="the name has 201 bytes; 200 are allowed"):
+        read_users(file)
 
 
 async def test_users_log_in_with_password_and_have_their_role(adapter: ChannelAdapter, tmp_path: Path) -> None:
@@ -231,6 +316,9 @@ async def test_proxy_header_is_accepted_from_trusted_proxy_only(adapter: Channel
                 assert (await client.get("/new", headers={"X-User": "ada", "X-Role": "owner"})).status == 403
                 assert (await client.get("/new", headers={"X-User": "ada", "X-Role": "admin"})).status == 200
                 assert (await client.get("/")).status == 401
+                for name in ("X-User", "X-Role"):  # a proxy that adds its headers to those of a client
+                    twice = [("X-User", "ada"), ("X-Role", "admin"), (name, "viewer")]
+                    assert (await client.get("/", headers=CIMultiDict(twice))).status == 401
     with pytest.raises(ConfigurationError, match="trusted-proxy"):
         TrustedHeader("X-User", None, ["10.0.0.0/99"])
 
@@ -238,6 +326,9 @@ async def test_proxy_header_is_accepted_from_trusted_proxy_only(adapter: Channel
 def test_host_headers_include_port_of_the_console() -> None:
     assert host_headers(["Console.example.org", "[::1]", "a.example:8443"], 8800) == {
         "console.example.org", "console.example.org:8800", "[::1]", "[::1]:8800", "a.example:8443",
+    }  # fmt: skip
+    assert host_headers(["FD00:0::5", "[fd00::0:6]"], 8800) == {
+        "[fd00::5]", "[fd00::5]:8800", "[fd00::6]", "[fd00::6]:8800",
     }  # fmt: skip
     assert [is_loopback(name) for name in ("127.0.0.1", "localhost", "::1", "192.0.2.1", "console")] == [
         True, True, True, False, False,

@@ -1,5 +1,7 @@
 """Signing in with a name and a password, signing out, and the switch of languages."""
 
+from typing import Final
+
 from aiohttp import web
 
 from channel_adapter.console.auth import COOKIE, TooManyFailuresError
@@ -8,7 +10,9 @@ from channel_adapter.console.i18n import LANGUAGES
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.security import error_page, start_session
 
-_YEAR = 365 * 86_400
+_YEAR: Final = 365 * 86_400
+_FORM_BYTES: Final = 16 << 10
+"""The largest form that is read from anyone."""
 
 
 async def show(page: View) -> web.Response:
@@ -24,7 +28,7 @@ async def login(page: View) -> web.Response:
     sign_in = page.console.options.sign_in
     if sign_in is None or not sign_in.has_users:
         return error_page(page, 404)
-    form = await page.form()
+    form = await page.form(_FORM_BYTES)
     name, password, place = (str(form.get(field, "")) for field in ("name", "password", "next"))
     try:
         cookie = await sign_in.login(name, password, page.request.remote or "")
@@ -46,7 +50,7 @@ async def logout(page: View) -> web.Response:
 
 async def language(page: View) -> web.Response:
     """Set the language of this browser."""
-    form = await page.form()
+    form = await page.form(_FORM_BYTES)
     answer = web.Response(status=303, headers={"Location": _own_place(page, str(form.get("next", "")))})
     if (chosen := str(form.get("language", ""))) in LANGUAGES:
         root = page.url("channels")
