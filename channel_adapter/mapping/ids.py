@@ -155,11 +155,6 @@ def channel_of_account(account: str) -> ChannelId:
     return COMMUNITY_IDS.channel(moved)
 
 
-def account_of_channel(channel: ChannelId) -> str:
-    """Return the id of the official account that became this channel."""
-    return limits.OFFICIAL_ACCOUNT_ID_PREFIX + channel.removeprefix(limits.COMMUNITY_ID_PREFIX)
-
-
 def generated_slug(idempotency_key: str) -> str:
     """Return a slug of 26 characters that is the same for the same key, so that a creation can be repeated."""
     return "c" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:25]

@@ -134,15 +134,6 @@ def with_counts(current: str | None, counts: Mapping[str, int]) -> str | None:
     return orjson.dumps(data).decode() if data else _EMPTY
 
 
-def counts_in(current: str | None) -> dict[str, int]:
-    """Return the counts in custom data; empty if it contains none of ours."""
-    own = (_parse_object(current) or {}).get(_NAMESPACE)
-    counts = own.get("reactions") if isinstance(own, dict) else None
-    if not isinstance(counts, dict):
-        return {}
-    return {emoji: count for emoji, count in counts.items() if isinstance(count, int)}
-
-
 def _parse_object(current: str | None) -> dict[str, Any] | None:
     if not current:
         return {}

@@ -84,10 +84,6 @@ class Rollback:
     cleared: int = 0
     to_clear: int = 0
 
-    def having(self, *standings: RollbackStatus) -> tuple[RollbackItem, ...]:
-        """Return the items with one of these statuses."""
-        return tuple(item for item in self.items if item.standing in standings)
-
     @property
     def complete(self) -> bool:
         """Return whether nothing of this migration exists any more, in conversation groups either."""

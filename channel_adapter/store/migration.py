@@ -408,13 +408,6 @@ class MigrationStore:
             lambda connection: {row.key: PostRow(**row._asdict()) for row in connection.execute(wanted)}
         )
 
-    async def moved_posts(self, migration: str, source: str) -> dict[str, PostRow]:
-        """Return all moved posts of a channel by their keys."""
-        wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source).order_by(POSTS.c.seq)
-        return await self.database.read(
-            lambda connection: {row.key: PostRow(**row._asdict()) for row in connection.execute(wanted)}
-        )
-
     async def pages(self, migration: str, source: str) -> list[PageRow]:
         """Return the pages of a channel's history that wait, without their texts, the newest first."""
         wanted = (

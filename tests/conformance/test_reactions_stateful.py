@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, literal
 from channel_adapter import ChannelAdapter, DisplayMode, ReactionChange, Text
 from channel_adapter.backends.community.reactions import CommunityReactions
 from channel_adapter.config.settings import ReactionSettings
-from channel_adapter.mapping.reactions import counts_in, to_changes
+from channel_adapter.mapping.reactions import to_changes
 from channel_adapter.services import failpoints
 from channel_adapter.store.database import Database
 from channel_adapter.store.reaction_publishing import ClaimEnd, ClaimResult
@@ -31,6 +31,7 @@ from channel_adapter.stub.world.context import RESTAPI, CallbackEvent
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.wire.extensions import Extension
 from tests.conformance.conftest import settings_for
+from tests.faults.reaction_system import counts_in
 
 USERS = [f"reader_{number}" for number in range(5)]
 readers, emoji = st.sampled_from(USERS), st.sampled_from(["👍", "❤️", "🙏"])

@@ -1,6 +1,7 @@
 """Common parts of reaction tests: a stub with a channel, users and a post, its adapters, and the stored pairs."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +14,6 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, PostRef, Settings, Text
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.mapping.reactions import counts_in
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.faults import reacting
@@ -150,7 +150,10 @@ def behave(system: System, **switches: object) -> None:
 def data(system: System, ref: PostRef | None = None) -> dict[str, int]:
     message = system.server.world.state.group(system.ref.channel).log.get((ref or system.ref).seq)
     assert message is not None
-    return counts_in(message.cloud_custom_data)
+    counts: dict[str, int] = (
+        json.loads(message.cloud_custom_data or "{}").get("channel_adapter", {}).get("reactions", {})
+    )
+    return counts
 
 
 async def left_over(system: System) -> None:

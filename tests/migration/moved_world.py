@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
 from channel_adapter.migration.plan.document import Plan
+from channel_adapter.store.migration import POSTS, MigrationStore, PostRow
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent.wire.members import ACCEPT_AND_NOTIFY
@@ -73,3 +76,11 @@ def _check_posts(world: StubState, account: OfficialAccount, group: Group) -> No
     for before, after in zip(wanted, moved, strict=True):
         assert 0 <= after.time - before.time < 10
         assert after.sender == account.owner
+
+
+async def moved_posts(store: MigrationStore, migration: str, source: str) -> dict[str, PostRow]:
+    """Return the rows of all moved posts of a channel by their keys, in the order of their numbers."""
+    wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source).order_by(POSTS.c.seq)
+    return await store.database.read(
+        lambda connection: {row.key: PostRow(**row._asdict()) for row in connection.execute(wanted)}
+    )

@@ -21,7 +21,7 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from tests.migration import worlds
 from tests.migration.conftest import System, system
-from tests.migration.moved_world import check_against_source, picture
+from tests.migration.moved_world import check_against_source, moved_posts, picture
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
@@ -60,7 +60,7 @@ async def test_apply_moves_every_channel_post_and_subscriber(small: System, data
     )
     assert small.server.world.state.groups[small.moving.stranger] is before
     async with open_journal(database) as journal:
-        posts = await journal.store.moved_posts(plan.migration, worlds.BUSY)
+        posts = await moved_posts(journal.store, plan.migration, worlds.BUSY)
     assert [post.seq for post in posts.values()] == list(range(1, SMALL.posts + 1))
     assert [post.number for post in posts.values()] == list(range(1, SMALL.posts + 1))
     again = await small.adapter.migration.status(plan.migration)

@@ -28,6 +28,7 @@ from channel_adapter.tencent.catalog import ACCOUNT_CHECK
 from channel_adapter.tencent.wire import accounts as wire
 from tests.migration import worlds
 from tests.migration.conftest import System, system
+from tests.migration.moved_world import moved_posts
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
@@ -75,7 +76,7 @@ async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, post
         status = await s.adapter.migration.apply(plan)
         assert (status.complete, status.posts) == (True, 7)
         async with open_journal(postgres_url) as journal:
-            moved = await journal.store.moved_posts(plan.migration, "harbour")
+            moved = await moved_posts(journal.store, plan.migration, "harbour")
             assert set(moved) == {"0", "1", "big\0", *(key for key in ids if not key.startswith("long"))}
             assert await journal.store.originals("@TGS#_harbour", "introduction") == {"": introduction}
             (kept,) = (await journal.store.originals("@TGS#_harbour", "post")).items()
@@ -126,7 +127,7 @@ async def test_posts_beyond_history_are_not_sent_again(tmp_path: Path, database:
         assert (await s.adapter.migration.apply(plan)).complete
         assert len(list(group.log)) == 20
         async with open_journal(database) as journal:
-            moved = await journal.store.moved_posts(plan.migration, "harbour")
+            moved = await moved_posts(journal.store, plan.migration, "harbour")
         assert sorted(row.seq for row in moved.values()) == list(range(1, 21))
 
 

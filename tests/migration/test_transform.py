@@ -16,7 +16,6 @@ from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content import from_elements
 from channel_adapter.mapping.field_keys import FieldKeys
-from channel_adapter.mapping.ids import account_of_channel
 from channel_adapter.mapping.subscription_member import MSG_FLAGS
 from channel_adapter.migration.plan import cards
 from channel_adapter.migration.plan.resolutions import Incompatibility, Resolution, Resolutions
@@ -97,11 +96,6 @@ def test_source_id_is_mapped_to_channel_id(source_id: str, channel: str) -> None
 def test_id_that_no_channel_can_have_is_refused(source_id: str) -> None:
     with pytest.raises(InvalidError):
         target_id(source_id)
-
-
-@pytest.mark.parametrize("account", worlds.IDS)
-def test_account_id_is_restored_from_channel_id(account: str) -> None:
-    assert account_of_channel(target_id(account)) == account
 
 
 def test_profile_that_fits_is_mapped_unchanged() -> None:
