@@ -150,9 +150,13 @@ def behave(system: System, **switches: object) -> None:
 def data(system: System, ref: PostRef | None = None) -> dict[str, int]:
     message = system.server.world.state.group(system.ref.channel).log.get((ref or system.ref).seq)
     assert message is not None
-    counts: dict[str, int] = (
-        json.loads(message.cloud_custom_data or "{}").get("channel_adapter", {}).get("reactions", {})
-    )
+    return counts_in(message.cloud_custom_data)
+
+
+def counts_in(custom_data: str | None) -> dict[str, int]:
+    """Return the counts in the custom data of a message; empty if it holds none."""
+    own = json.loads(custom_data or "{}").get("channel_adapter", {})
+    counts: dict[str, int] = own.get("reactions", {})
     return counts
 
 
