@@ -347,17 +347,14 @@ class View:
         return web.Response(status=303, headers={"Location": self.url(name, query=query, **parts)})
 
     async def send_events(self, events: AsyncIterable[tuple[str, str]]) -> web.StreamResponse:
-        """Send server-sent events, each a name and a text, until they end or the browser is gone."""
+        """Send server-sent events, each a name and a text, until they end."""
         answer = web.StreamResponse()
         answer.content_type = "text/event-stream"
-        try:
-            await answer.prepare(self.request)
-            async for name, text in events:
-                lines = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
-                await answer.write(f"event: {name}\n{lines}\n".encode())
-            await answer.write_eof()
-        except ConnectionResetError:  # the page was closed
-            _log.debug("console.events_ended", place=self.request.path)
+        await answer.prepare(self.request)
+        async for name, text in events:
+            lines = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
+            await answer.write(f"event: {name}\n{lines}\n".encode())
+        await answer.write_eof()
         return answer
 
     async def wrote(self, outcome: str, channel: str = "") -> None:

@@ -3,6 +3,8 @@
 Answers of all kinds have the same headers, errors included.
 """
 
+import socket
+import struct
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from channel_adapter.console.auth import COOKIE, SESSION_SECONDS
 from channel_adapter.console.i18n import message
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.tencent.redaction import shown_traceback
+from channel_adapter.tencent.redaction import redact_text, shown_traceback
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -40,6 +42,11 @@ MEDIA: Final = "media"
 """Name of the route of uploaded pictures, which need no operator."""
 PAGE: Final[web.RequestKey[View]] = web.RequestKey("channel_adapter_console_page", View)
 
+STARTED: Final[web.RequestKey[web.StreamResponse]] = web.RequestKey(
+    "channel_adapter_console_started", web.StreamResponse
+)
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER without time
+
 _log = get_logger("channel_adapter.console")
 
 _TITLES: Final = {
@@ -63,7 +70,8 @@ CROSS_SITE: Final = message("The form was sent from another site. Open the conso
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the headers of all answers."""
+    """Add the headers of all answers, just before their first byte is sent."""
+    request[STARTED] = response
     for name, value in HEADERS.items():
         response.headers[name] = value
     if _is_static(request) and response.status in (200, 304):
@@ -77,21 +85,44 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 @web.middleware
 async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Check a request, run its page, and turn errors into pages."""
+    """Check a request, run its page, and turn errors into pages. An error within an answer ends its connection."""
     page = View(request, None)
     try:
         return await _check(page) or await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return error_page(page, error.status)
-    except ChannelAdapterError as error:
-        return page.render("error.html", error=error, title="", text="")
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request
-        _log.error("console.failure", traceback=shown_traceback(error))
-        return error_page(page, 500)
+        if STARTED in request:
+            return _cut_off(request, error)
+        return _answer_to(page, error)
     finally:
         page.close()
+
+
+def _answer_to(page: View, error: Exception) -> web.Response:
+    """Return the page of an error. Raises it if it is a redirect."""
+    if isinstance(error, web.HTTPException):
+        if error.status < 400:
+            raise error
+        return error_page(page, error.status)
+    if isinstance(error, ChannelAdapterError):
+        return page.render("error.html", error=error, title="", text="")
+    _log.error("console.failure", traceback=shown_traceback(error))
+    return error_page(page, 500)
+
+
+def _cut_off(request: web.Request, error: Exception) -> web.StreamResponse:
+    """Reset the connection of an answer that has begun, so that the client does not take what it has for all of it."""
+    if isinstance(error, ConnectionResetError):  # the browser has gone
+        _log.debug("console.answer_ended", place=request.path)
+    elif isinstance(error, ChannelAdapterError):
+        _log.error("console.answer_cut_off", place=request.path, error=redact_text(error.message)[:200])
+    else:
+        _log.error("console.failure", place=request.path, traceback=shown_traceback(error))
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        if connection is not None:  # the end of an answer of HTTP/1.0 is the end of its connection
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        request.transport.abort()
+    return request[STARTED]
 
 
 async def _check(page: View) -> web.Response | None:
