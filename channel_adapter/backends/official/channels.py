@@ -280,19 +280,27 @@ class OfficialChannels:
         return changed
 
     async def delete(self, channel: ChannelId) -> bool:
-        """Destroy an account; return False if it did not exist."""
+        """Destroy an account, and delete what the database has of it; return False if it did not exist.
+
+        The database is not changed if the call fails, or if its outcome is unknown: the account may exist.
+        """
+        deleted = True
         try:
             await self._caller.call(
                 DESTROY_OFFICIAL_ACCOUNT, wire.DestroyOfficialAccountRequest(official_account=channel)
             )
         except NotFoundError as error:
-            return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
+            if error.code not in NOT_FOUND_CODES:
+                raise
+            deleted = error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
         finally:
-            self.forget(channel)
-            await self._keys.forget(channel)
-            await self._attributes.clear(channel)
-            await self._registry.remove(channel)
-        return True
+            self._attributes.forget(channel)
+            self._registry.forget(channel)
+        self.forget(channel)
+        await self._keys.forget(channel)
+        await self._attributes.clear(channel)
+        await self._registry.remove(channel)
+        return deleted
 
     async def finish(self, channel: ChannelId) -> bool:
         """Return False: an account is created in one call, so that nothing can be unfinished."""
