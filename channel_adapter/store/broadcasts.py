@@ -72,7 +72,7 @@ class BroadcastStore:
         if not keys:
             return
         await self._database.prepare(SCHEMA)
-        await self._database.write_relaxed(self._add, channel, keys)  # history has them too
+        await self._database.write_relaxed(self._add_keys, channel, keys)  # history has them too
 
     async def forget(self, channel: ChannelId) -> None:
         """Drop the keys of a channel, and the count of its posts."""
@@ -90,15 +90,15 @@ class BroadcastStore:
         `here` is the time of this process; PostgreSQL has its own.
         """
         await self._database.prepare(SCHEMA)
-        return await self._database.write(self._reserve, channel, here, per_hour)
+        return await self._database.write(self._reserve_post, channel, here, per_hour)
 
     async def release(self, channel: ChannelId) -> None:
         """Do not count the post that was reserved last: it was not sent."""
         await self._database.prepare(SCHEMA)
 
         def transaction(connection: Connection) -> None:
-            times = self._locked(connection, channel)
-            self._store(connection, channel, sorted(times)[:-1])
+            times = self._lock_times(connection, channel)
+            self._store_times(connection, channel, sorted(times)[:-1])
 
         await self._database.write(transaction)
 
@@ -106,7 +106,7 @@ class BroadcastStore:
         """Close the connections."""
         await self._database.close()
 
-    def _add(self, connection: Connection, channel: ChannelId, keys: Sequence[PostKey]) -> None:
+    def _add_keys(self, connection: Connection, channel: ChannelId, keys: Sequence[PostKey]) -> None:
         now = self._database.time(connection, time.time())
         rows = [
             {"channel": channel, "seq": each.seq, "key": each.key, "dedupe": each.dedupe, "added_at": now}
@@ -122,21 +122,21 @@ class BroadcastStore:
         )
         connection.execute(delete(_KEYS).where(_KEYS.c.channel == channel, _KEYS.c.added_at < now - KEPT_SECONDS))
 
-    def _reserve(self, connection: Connection, channel: ChannelId, here: float, per_hour: int) -> float | None:
-        sent = self._locked(connection, channel)
+    def _reserve_post(self, connection: Connection, channel: ChannelId, here: float, per_hour: int) -> float | None:
+        sent = self._lock_times(connection, channel)
         now = self._database.time(connection, here)
         # what lies further in the future than a transaction waits was written before a clock was set back
         times = [at for at in sent if now - HOUR < at <= now + _MAX_WAIT]
         if len(times) >= per_hour:
             return sorted(times)[-per_hour] + HOUR - now
-        self._store(connection, channel, [*times, now])
+        self._store_times(connection, channel, [*times, now])
         return None
 
-    def _locked(self, connection: Connection, channel: ChannelId) -> list[float]:
+    def _lock_times(self, connection: Connection, channel: ChannelId) -> list[float]:
         """Return the times of the posts of a channel; the row is locked until the end of the transaction."""
         connection.execute(self._database.insert(_SENT).values(channel=channel).on_conflict_do_nothing())
         row = select(_SENT.c.times).where(_SENT.c.channel == channel).with_for_update()
         return list(orjson.loads(connection.scalar(row) or "[]"))
 
-    def _store(self, connection: Connection, channel: ChannelId, times: Sequence[float]) -> None:
+    def _store_times(self, connection: Connection, channel: ChannelId, times: Sequence[float]) -> None:
         connection.execute(update(_SENT).where(_SENT.c.channel == channel).values(times=orjson.dumps(times).decode()))

@@ -45,25 +45,25 @@ class BlockRows:
     async def among(self, channel: ChannelId, users: Sequence[UserId]) -> frozenset[UserId]:
         """Return which of these users are blocked in a channel."""
         await self._database.prepare(SCHEMA)
-        named = self._named(users)
+        named = self._select_users(users)
         query = select(_BLOCKS.c.user_id).where(_BLOCKS.c.channel == channel, _BLOCKS.c.user_id.in_(named))
-        return frozenset(map(UserId, await self._database.read(_scalars, query)))
+        return frozenset(map(UserId, await self._database.read(_read_scalars, query)))
 
     async def add(self, channel: ChannelId, users: Sequence[UserId]) -> frozenset[UserId]:
         """Block users; return those who were not blocked before."""
         await self._database.prepare(SCHEMA)
-        named = self._named(users).subquery()
+        named = self._select_users(users).subquery()
         # SQLite needs the WHERE clause to parse ON CONFLICT after a SELECT.
         rows = select(literal(channel), named.c.user_id, literal(time.time())).where(named.c.user_id.is_not(None))
         new = self._database.insert(_BLOCKS).from_select(["channel", "user_id", "blocked_at"], rows)
         returned = new.on_conflict_do_nothing().returning(_BLOCKS.c.user_id)
-        return frozenset(map(UserId, await self._database.write(_scalars, returned)))
+        return frozenset(map(UserId, await self._database.write(_read_scalars, returned)))
 
     async def remove(self, channel: ChannelId, users: Sequence[UserId]) -> frozenset[UserId]:
         """Unblock users; return those who were blocked."""
         await self._database.prepare(SCHEMA)
-        gone = delete(_BLOCKS).where(_BLOCKS.c.channel == channel, _BLOCKS.c.user_id.in_(self._named(users)))
-        return frozenset(map(UserId, await self._database.write(_scalars, gone.returning(_BLOCKS.c.user_id))))
+        gone = delete(_BLOCKS).where(_BLOCKS.c.channel == channel, _BLOCKS.c.user_id.in_(self._select_users(users)))
+        return frozenset(map(UserId, await self._database.write(_read_scalars, gone.returning(_BLOCKS.c.user_id))))
 
     async def all(self, channel: ChannelId) -> AsyncIterator[BlockedUser]:
         """Yield the blocked users of a channel by id; no transaction is open between two pages."""
@@ -88,11 +88,11 @@ class BlockRows:
         await self._database.prepare(SCHEMA)
         await self._database.execute(delete(_BLOCKS).where(_BLOCKS.c.channel == channel))
 
-    def _named(self, users: Sequence[UserId]) -> Select[tuple[str]]:
+    def _select_users(self, users: Sequence[UserId]) -> Select[tuple[str]]:
         """Return a query of these users in the order of their ids, in which rows are locked."""
         rows = self._database.rows({"user_id": String()}, [[user] for user in sorted(users)])
         return select(rows.c.user_id)
 
 
-def _scalars(connection: Connection, statement: Executable) -> Sequence[str]:
+def _read_scalars(connection: Connection, statement: Executable) -> Sequence[str]:
     return connection.scalars(statement).all()

@@ -94,10 +94,10 @@ class ChannelRows:
 
     async def get(self, channel: ChannelId) -> ObservedFields | None:
         """Return what is known of a channel, None without a row."""
-        await self._prepare()
+        await self._prepare_schemas()
         query = select(_CHANNELS.c.fields).where(_CHANNELS.c.channel == channel)
         text = await self._database.read(lambda connection: connection.scalar(query))
-        return None if text is None else _read(text)
+        return None if text is None else _parse_fields(text)
 
     async def merge(self, channel: ChannelId, fields: ObservedFields) -> ObservedFields:
         """Store the later report of each field; return all fields that are known then."""
@@ -105,7 +105,7 @@ class ChannelRows:
 
     async def merge_many(self, reports: Mapping[ChannelId, ObservedFields]) -> dict[ChannelId, ObservedFields]:
         """Store the later report of each field of some channels in one transaction; return all that is known then."""
-        await self._prepare()
+        await self._prepare_schemas()
         channels = sorted(reports)
         named = self._database.rows({"channel": String()}, [[channel] for channel in channels])
         query = select(_CHANNELS).where(_CHANNELS.c.channel.in_(select(named.c.channel)))
@@ -114,15 +114,18 @@ class ChannelRows:
             new = self._database.insert(_CHANNELS).on_conflict_do_nothing()
             connection.execute(new, [{"channel": channel} for channel in channels])
             rows = connection.execute(query.order_by(_CHANNELS.c.channel).with_for_update()).all()
-            known = {ChannelId(row.channel): _later(_read(row.fields), reports[ChannelId(row.channel)]) for row in rows}
-            self._write(connection, known)
+            known = {
+                ChannelId(row.channel): _merge_later(_parse_fields(row.fields), reports[ChannelId(row.channel)])
+                for row in rows
+            }
+            self._write_fields(connection, known)
             return known
 
         return await self._database.write(transaction)
 
-    def _write(self, connection: Connection, known: Mapping[ChannelId, ObservedFields]) -> None:
+    def _write_fields(self, connection: Connection, known: Mapping[ChannelId, ObservedFields]) -> None:
         """Store all fields of some channels, and the texts by which they are searched."""
-        gone = [channel for channel, fields in known.items() if _value(fields, DELETED_AT) is not None]
+        gone = [channel for channel, fields in known.items() if _value_of(fields, DELETED_AT) is not None]
         connection.execute(
             update(_CHANNELS)
             .where(_CHANNELS.c.channel == bindparam("of"))
@@ -133,7 +136,7 @@ class ChannelRows:
             ],
         )
         for channel in gone:
-            _hide(connection, channel)
+            _remove_from_search(connection, channel)
         if texts := [_text_row(channel, fields) for channel, fields in known.items() if channel not in gone]:
             insert = self._database.insert(_TEXTS)
             changed = {name: insert.excluded[name] for name in ("name", "text", "verified", *_PAIRS)}
@@ -141,12 +144,12 @@ class ChannelRows:
 
     async def hide(self, channel: ChannelId) -> None:
         """Do not find a channel any more, until something is reported of it."""
-        await self._prepare()
-        await self._database.write(_hide, channel)
+        await self._prepare_schemas()
+        await self._database.write(_remove_from_search, channel)
 
     async def set_categories(self, channel: ChannelId, categories: Sequence[str]) -> None:
         """Replace the categories of a channel. Of several that differ in case only the first is kept."""
-        await self._prepare()
+        await self._prepare_schemas()
         rows = {folded(category): {"channel": channel, "name": category} for category in reversed(categories)}
 
         def transaction(connection: Connection) -> None:
@@ -165,9 +168,9 @@ class ChannelRows:
         `prefix` begins the ids of the channels. Those whose names begin with the first word come first, by name, then
         the others, by id: so the search ends with the last result, and sorts nothing.
         """
-        await self._prepare()
+        await self._prepare_schemas()
         needles = [folded(word) for word in words]
-        bits = _pairs(" ".join(needles))
+        bits = _pair_bits(" ".join(needles))
         conditions = [_TEXTS.c[name].bitwise_and(mask) == mask for name, mask in bits.items() if mask]
         conditions.append(_TEXTS.c.prefix == prefix)
         conditions += [
@@ -188,23 +191,23 @@ class ChannelRows:
             found = list(connection.scalars(by_name.limit(limit)))
             if len(found) < limit:
                 found += connection.scalars(by_id.limit(limit - len(found)))
-            return _known(connection, list(map(ChannelId, found)))
+            return _read_channels(connection, list(map(ChannelId, found)))
 
         return await self._database.read(transaction)
 
     async def find(self, channel: ChannelId) -> FoundChannel | None:
         """Return what is known of a channel; None for one that a search does not find."""
-        await self._prepare()
+        await self._prepare_schemas()
 
         def transaction(connection: Connection) -> FoundChannel | None:
             query = select(_TEXTS.c.channel).where(_TEXTS.c.channel == channel)
-            return _known(connection, [channel])[0] if connection.scalar(query) is not None else None
+            return _read_channels(connection, [channel])[0] if connection.scalar(query) is not None else None
 
         return await self._database.read(transaction)
 
     async def existing(self) -> AsyncIterator[tuple[ChannelId, ObservedFields]]:
         """Yield the channels that are not deleted, by id; no transaction is open between two pages."""
-        await self._prepare()
+        await self._prepare_schemas()
 
         async def fetch(after: str) -> Page[tuple[ChannelId, str], str]:
             rows = await self._database.read(_page_after, after)
@@ -212,7 +215,7 @@ class ChannelRows:
 
         async for rows in read_pages(fetch, ""):
             for channel, text in rows:
-                yield channel, _read(text)
+                yield channel, _parse_fields(text)
 
     async def beginning_with(self, prefix: str, *, limit: int) -> list[ChannelId]:
         """Return channels whose ids begin with `prefix`, by id; none if the table does not exist. Creates nothing."""
@@ -227,7 +230,7 @@ class ChannelRows:
         )
         return await self._database.read(lambda connection: [ChannelId(each) for each in connection.scalars(query)])
 
-    async def _prepare(self) -> None:
+    async def _prepare_schemas(self) -> None:
         await self._database.prepare(SCHEMA)
         await self._database.prepare(SEARCH_SCHEMA)
 
@@ -244,11 +247,11 @@ def _page_after(connection: Connection, channel: str) -> list[tuple[ChannelId, s
     return [(ChannelId(channel), text) for channel, text in rows]
 
 
-def _read(text: str) -> ObservedFields:
+def _parse_fields(text: str) -> ObservedFields:
     return {name: (value, at) for name, (value, at) in orjson.loads(text).items()}
 
 
-def _hide(connection: Connection, channel: ChannelId) -> None:
+def _remove_from_search(connection: Connection, channel: ChannelId) -> None:
     for table in (_TEXTS, _CATEGORIES):
         connection.execute(delete(table).where(table.c.channel == channel))
 
@@ -258,32 +261,32 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().replace("\0", " ").split())  # PostgreSQL has no NUL
 
 
-def _later(known: ObservedFields, reported: ObservedFields) -> ObservedFields:
+def _merge_later(known: ObservedFields, reported: ObservedFields) -> ObservedFields:
     """Return the later report of each field."""
     later = {name: value for name, value in reported.items() if name not in known or value[1] >= known[name][1]}
     return {**known, **later}
 
 
-def _value(fields: ObservedFields, name: str) -> Any:
+def _value_of(fields: ObservedFields, name: str) -> Any:
     return fields.get(name, (None, 0.0))[0]
 
 
 def _text_row(channel: ChannelId, fields: ObservedFields) -> dict[str, Any]:
     """Return the row by which a channel is searched; its slug is what stands behind the first `_` of the id."""
     start, mark, slug = channel.partition("_")
-    lines = (_value(fields, "name") or "", slug, _value(fields, "introduction") or "")
+    lines = (_value_of(fields, "name") or "", slug, _value_of(fields, "introduction") or "")
     text = "\n".join(folded(line) for line in lines)
     return {
         "channel": channel,
         "prefix": start + mark,
-        "verified": bool(_value(fields, VERIFIED)),
+        "verified": bool(_value_of(fields, VERIFIED)),
         "name": folded(lines[0])[:_NAME_CHARACTERS],
         "text": text,
-        **_pairs(text),
+        **_pair_bits(text),
     }
 
 
-def _pairs(text: str) -> dict[str, int]:
+def _pair_bits(text: str) -> dict[str, int]:
     """Return the bits of the pairs of characters in the words of a text, 63 in each column."""
     bits = [0] * len(_PAIRS)
     for first, second in pairwise(text):
@@ -293,10 +296,10 @@ def _pairs(text: str) -> dict[str, int]:
     return dict(zip(_PAIRS, bits, strict=True))
 
 
-def _known(connection: Connection, channels: Sequence[ChannelId]) -> list[FoundChannel]:
+def _read_channels(connection: Connection, channels: Sequence[ChannelId]) -> list[FoundChannel]:
     """Return what is known of these channels."""
     rows = connection.execute(select(_CHANNELS.c.channel, _CHANNELS.c.fields).where(_CHANNELS.c.channel.in_(channels)))
-    fields = {str(channel): _read(text) for channel, text in rows}
+    fields = {str(channel): _parse_fields(text) for channel, text in rows}
     named = select(_CATEGORIES.c.channel, _CATEGORIES.c.name).where(_CATEGORIES.c.channel.in_(channels))
     categories: dict[str, list[str]] = {channel: [] for channel in channels}
     for channel, name in connection.execute(named.order_by(_CATEGORIES.c.category)):

@@ -93,9 +93,9 @@ class ClientReactionMerge:
 
     async def events(self, ref: PostRef, changes: Sequence[FilteredChange], *, cleared: int, now: float) -> int:
         """Merge the changes of an event; return how many reactions changed. A clearing takes no reaction back."""
-        return await self._store.database.write(self._events, ref, changes, cleared, now)
+        return await self._store.database.write(self._merge_events, ref, changes, cleared, now)
 
-    def _events(
+    def _merge_events(
         self, connection: Connection, ref: PostRef, changes: Sequence[FilteredChange], cleared: int, now: float
     ) -> int:
         touched = self._store.touch(connection, [ref], now)[ref]
@@ -111,7 +111,7 @@ class ClientReactionMerge:
             if effect is not Effect.NONE:
                 effects[user] = each, effect
         self._write_keys(connection, ref, rows, after)
-        return self._write(connection, ref, effects, now, override=True)
+        return self._write_reactions(connection, ref, effects, now, override=True)
 
     async def snapshot(self, ref: PostRef, seen: Snapshot, *, now: float, override: bool = True) -> tuple[int, int]:
         """Merge a whole read, counts included; return how many reactions changed and how many counts differ.
@@ -119,9 +119,9 @@ class ClientReactionMerge:
         The caller holds the post's lease. A key whose row changed since the read began is left for the next one.
         Without `override`, a user who has a reaction already keeps it.
         """
-        return await self._store.database.write(self._snapshot, ref, seen, now, override)
+        return await self._store.database.write(self._merge_snapshot, ref, seen, now, override)
 
-    def _snapshot(
+    def _merge_snapshot(
         self, connection: Connection, ref: PostRef, seen: Snapshot, now: float, override: bool
     ) -> tuple[int, int]:
         if self._store.touch(connection, [ref], now)[ref].dropped:
@@ -145,8 +145,8 @@ class ClientReactionMerge:
             if effect is not Effect.NONE:
                 effects[user] = each, effect
         self._write_keys(connection, ref, rows, after)
-        changed = self._write(connection, ref, effects, now, override=override)
-        return changed, self._compare(connection, ref, carried.counts) if carried.complete else 0
+        changed = self._write_reactions(connection, ref, effects, now, override=override)
+        return changed, self._record_differences(connection, ref, carried.counts) if carried.complete else 0
 
     def _write_keys(
         self, connection: Connection, ref: PostRef, rows: Mapping[UserId, KeyRow], after: Mapping[UserId, KeyRow]
@@ -163,7 +163,7 @@ class ClientReactionMerge:
         merged = upsert.on_conflict_do_update(index_elements=["channel", "post", "user_id"], set_=columns)
         connection.execute(merged, values)
 
-    def _write(
+    def _write_reactions(
         self,
         connection: Connection,
         ref: PostRef,
@@ -176,12 +176,12 @@ class ClientReactionMerge:
         wanted = {
             (ref, user): found
             for user, (each, effect) in effects.items()
-            if (found := self._wanted(before.get((ref, user), {}), each, effect, now, override)) is not None
+            if (found := self._choose_reactions(before.get((ref, user), {}), each, effect, now, override)) is not None
         }
         self._store.write(connection, before, wanted)
         return sum(found.keys() != before.get(key, {}).keys() for key, found in wanted.items())
 
-    def _wanted(
+    def _choose_reactions(
         self, chosen: Chosen, each: FilteredChange, effect: Effect, now: float, override: bool
     ) -> Chosen | None:
         """Return the reactions of the user afterwards; None if they stay as they are."""
@@ -191,7 +191,7 @@ class ClientReactionMerge:
             return {}
         return {emoji: chosen.get(emoji, now) for emoji in each.change.emoji[-self._max_per_user :]}
 
-    def _compare(self, connection: Connection, ref: PostRef, counts: Mapping[str, int]) -> int:
+    def _record_differences(self, connection: Connection, ref: PostRef, counts: Mapping[str, int]) -> int:
         """Record what stands on the message, so that the publisher repairs what differs; return how many counts do."""
         rows = connection.execute(select(COUNTS).where(at(COUNTS, ref))).all()
         stored = {row.emoji: (row.number, row.published) for row in rows}

@@ -239,8 +239,10 @@ class ConsoleRows:
         """Store the users of a file in parts, and the lines that cannot be used."""
         await self._database.prepare(SCHEMA)
         kinds = Counter(kind for _, _, kind, _ in failed)
-        unusable: dict[str, Any] = {"number": 0, "users": "[]", "counts": _dump(kinds), "failed": _dump(failed)}
-        rows = [{"number": n, "users": _dump(part), "counts": None, "failed": None} for n, part in enumerate(parts, 1)]
+        unusable: dict[str, Any] = {"number": 0, "users": "[]", "counts": _to_json(kinds), "failed": _to_json(failed)}
+        rows = [
+            {"number": n, "users": _to_json(part), "counts": None, "failed": None} for n, part in enumerate(parts, 1)
+        ]
 
         def transaction(connection: Connection) -> None:
             values = {column.name: getattr(found, column.name) for column in _IMPORTS.columns}
@@ -315,7 +317,7 @@ class ConsoleRows:
 
     async def add_part(self, import_id: str, number: int, users: Sequence[tuple[int, str]]) -> None:
         """Store the users of one more part."""
-        await self._database.execute(insert(_PARTS).values(id=import_id, number=number, users=_dump(users)))
+        await self._database.execute(insert(_PARTS).values(id=import_id, number=number, users=_to_json(users)))
 
     async def set_total(self, import_id: str, total: int) -> None:
         """Record how many users there are, when all are listed."""
@@ -341,7 +343,7 @@ class ConsoleRows:
         change = (
             update(_PARTS)
             .where(_PARTS.c.id == import_id, _PARTS.c.number == number, _PARTS.c.counts.is_(None))
-            .values(counts=_dump(counts), failed=_dump(failed))
+            .values(counts=_to_json(counts), failed=_to_json(failed))
         )
         await self._database.execute(change)
 
@@ -366,5 +368,5 @@ class ConsoleRows:
         await self._database.write(transaction)
 
 
-def _dump(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return orjson.dumps(value).decode()

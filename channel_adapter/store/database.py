@@ -197,7 +197,9 @@ class Database:
         UnavailableError if nothing was stored, OutcomeUnknownError if the commit itself failed.
         """
         deadline = time.monotonic() + self._lock_seconds
-        return await self._run(self._writer, partial(self._write, deadline, self.engine, function, args, kwargs))
+        return await self._run_in_thread(
+            self._writer, partial(self._run_write, deadline, self.engine, function, args, kwargs)
+        )
 
     async def write_relaxed(
         self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -208,7 +210,9 @@ class Database:
         transaction that `write` has not committed: for changes that are made again from what is stored.
         """
         deadline = time.monotonic() + self._lock_seconds
-        return await self._run(self._writer, partial(self._write, deadline, self._relaxed, function, args, kwargs))
+        return await self._run_in_thread(
+            self._writer, partial(self._run_write, deadline, self._relaxed, function, args, kwargs)
+        )
 
     async def execute(self, statement: Executable, values: Sequence[Mapping[str, Any]] | None = None) -> int:
         """Run one statement in a transaction of its own, once for each row of `values`; return the rows it changed."""
@@ -232,7 +236,7 @@ class Database:
     async def read(self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function that only reads. Raises UnavailableError."""
         deadline = time.monotonic() + self._lock_seconds
-        return await self._run(self._reader, partial(self._read, deadline, function, args, kwargs))
+        return await self._run_in_thread(self._reader, partial(self._run_read, deadline, function, args, kwargs))
 
     def rows(self, columns: Mapping[str, TypeEngine[Any]], values: Sequence[Sequence[Any]] | None = None) -> FromClause:
         """Return values as a table with these columns, to join other tables with.
@@ -243,10 +247,12 @@ class Database:
         """
         parameters = None if values is None else self.row_parameters(columns, values)
         if not self.is_sqlite:
-            lists = (_parameter(f"rows_{name}", parameters, postgresql.ARRAY(kind)) for name, kind in columns.items())
+            lists = (
+                _bind_parameter(f"rows_{name}", parameters, postgresql.ARRAY(kind)) for name, kind in columns.items()
+            )
             names = (column(name, kind) for name, kind in columns.items())
             return func.unnest(*lists).table_valued(*names).render_derived()
-        each = func.json_each(_parameter("rows", parameters, String())).table_valued("value")
+        each = func.json_each(_bind_parameter("rows", parameters, String())).table_valued("value")
         picked = (
             func.json_extract(each.c.value, f"$[{place}]", type_=kind).label(name)
             for place, (name, kind) in enumerate(columns.items())
@@ -299,12 +305,12 @@ class Database:
         else:
             done.set_result(None)
 
-    async def _run(self, threads: ThreadPoolExecutor, transaction: Callable[[], R]) -> R:
+    async def _run_in_thread(self, threads: ThreadPoolExecutor, transaction: Callable[[], R]) -> R:
         if self._state.closed:
             raise UnavailableError(f"the store {self.name} is closed; nothing was stored")
         return await asyncio.get_running_loop().run_in_executor(threads, transaction)
 
-    def _write(
+    def _run_write(
         self,
         deadline: float,
         engine: Engine,
@@ -312,8 +318,8 @@ class Database:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> R:
-        with self._connection(deadline, engine) as connection:
-            with self._translated(changes=False):
+        with self._open_connection(deadline, engine) as connection:
+            with self._translate_errors(changes=False):
                 connection.begin()
                 self._check_file()
                 if not self.is_sqlite and self._lock_seconds != self._engine_lock_seconds:
@@ -321,40 +327,42 @@ class Database:
                 if engine is self._relaxed and not self.is_sqlite:
                     connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 result = function(connection, *args, **kwargs)
-            with self._translated(changes=not self.is_sqlite):
+            with self._translate_errors(changes=not self.is_sqlite):
                 connection.commit()
             return result
 
-    def _read(self, deadline: float, function: Callable[..., R], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
-        with self._connection(deadline, self._reads) as connection, self._translated(changes=False):
+    def _run_read(
+        self, deadline: float, function: Callable[..., R], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> R:
+        with self._open_connection(deadline, self._reads) as connection, self._translate_errors(changes=False):
             connection.begin()
             self._check_file()
             return function(connection, *args, **kwargs)
 
     @contextmanager
-    def _connection(self, deadline: float, engine: Engine) -> Iterator[Connection]:
+    def _open_connection(self, deadline: float, engine: Engine) -> Iterator[Connection]:
         self._local.deadline = deadline
-        with self._translated(changes=False):
+        with self._translate_errors(changes=False):
             connection = engine.connect()
         try:
             yield connection
         finally:
-            with self._translated(changes=False):
+            with self._translate_errors(changes=False):
                 connection.close()
 
     @contextmanager
-    def _translated(self, *, changes: bool) -> Iterator[None]:
+    def _translate_errors(self, *, changes: bool) -> Iterator[None]:
         """Translate errors of the driver into ours, without the statement and its values."""
         try:
             yield
         except ChannelAdapterError:
             raise
         except (exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise _translate(error, self.name, changes=changes) from None
+            raise _to_adapter_error(error, self.name, changes=changes) from None
 
     def _check_file(self) -> None:
         """Raise UnavailableError if the SQLite file at our path is no longer the one that was opened."""
-        if self.is_sqlite and _identity(self.url.database) != self._state.file:
+        if self.is_sqlite and _file_identity(self.url.database) != self._state.file:
             raise UnavailableError(
                 f"the store {self.name} was deleted or replaced while it was open; nothing was stored: restart to use "
                 "the file that is there now"
@@ -382,8 +390,8 @@ class Database:
             return engine
         engine = create_engine(self.url, pool_size=READERS + 1, max_overflow=0, hide_parameters=True)
         event.listen(engine, "do_connect", self._before_connect)
-        event.listen(engine, "connect", self._connected)
-        event.listen(engine, "begin", self._begin)
+        event.listen(engine, "connect", self._set_up_connection)
+        event.listen(engine, "begin", self._begin_transaction)
         self._reads = engine.execution_options(**{_READ_ONLY: True})
         self._relaxed = engine.execution_options(**{_RELAXED: True})
         return engine
@@ -396,13 +404,13 @@ class Database:
             with suppress(OSError):  # a missing folder is reported by SQLite
                 os.close(os.open(str(self.url.database), os.O_CREAT | os.O_RDWR, 0o600))
 
-    def _connected(self, connection: Any, _: object) -> None:
-        connection.isolation_level = None  # transactions begin in _begin
+    def _set_up_connection(self, connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions begin in _begin_transaction
         use_write_ahead_log(connection, self._remaining_ms() / 1_000)
         if self._state.file is None:
-            self._state.file = _identity(self.url.database)
+            self._state.file = _file_identity(self.url.database)
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin_transaction(self, connection: Connection) -> None:
         options = connection.get_execution_options()
         begin = connection.connection.cursor().execute  # without the work of SQLAlchemy for a statement of its own
         if options.get(_READ_ONLY):
@@ -428,7 +436,7 @@ class Database:
             )
 
 
-def _parameter(name: str, parameters: Mapping[str, Any] | None, kind: TypeEngine[Any]) -> "BindParameter[Any]":
+def _bind_parameter(name: str, parameters: Mapping[str, Any] | None, kind: TypeEngine[Any]) -> "BindParameter[Any]":
     return bindparam(name, type_=kind) if parameters is None else bindparam(None, parameters[name], kind)
 
 
@@ -454,7 +462,7 @@ def _can_be_created(file: Path) -> bool:
     return not file.exists() and file.parent.is_dir()
 
 
-def _identity(path: str | None) -> tuple[int, int] | None:
+def _file_identity(path: str | None) -> tuple[int, int] | None:
     try:
         status = os.stat(str(path))  # noqa: PTH116 - the fastest call, once a transaction
     except OSError:
@@ -469,7 +477,7 @@ def driver_message(error: Exception) -> str:
     return " ".join(str(primary or cause).split())[:200]
 
 
-def _translate(error: Exception, where: str, *, changes: bool) -> ChannelAdapterError:
+def _to_adapter_error(error: Exception, where: str, *, changes: bool) -> ChannelAdapterError:
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     state = getattr(cause, "sqlstate", None)

@@ -175,13 +175,13 @@ class InboxTable:
         other, head = EVENTS.alias("other"), EVENTS.alias("head")
         first = select(func.min(EVENTS.c.channel)).where(_IS_WAITING, EVENTS.c.channel > after).scalar_subquery()
         lanes = select(first.label("channel"), literal(1).label("number")).cte("lanes", recursive=True)
-        following = select(func.min(other.c.channel)).where(_waits(other), other.c.channel > lanes.c.channel)
+        following = select(func.min(other.c.channel)).where(_is_waiting_in(other), other.c.channel > lanes.c.channel)
         lanes = lanes.union_all(
             select(following.correlate(lanes).scalar_subquery(), lanes.c.number + 1).where(
                 lanes.c.channel.is_not(None), lanes.c.number < limit
             )
         )
-        due = select(head.c.due).where(_waits(head), head.c.channel == lanes.c.channel)
+        due = select(head.c.due).where(_is_waiting_in(head), head.c.channel == lanes.c.channel)
         due = due.order_by(head.c.at, head.c.seq, head.c.key).limit(1).correlate(lanes)
         free = and_(due.scalar_subquery() <= now, not_(live(LEASE_PREFIX + lanes.c.channel, now)))
         found = connection.execute(select(lanes.c.channel, free).where(lanes.c.channel.is_not(None))).all()
@@ -234,10 +234,10 @@ class InboxTable:
                 results.append(Recorded.LATER)
             else:
                 began = True
-                results.append(_run(connection, mark.run))
+                results.append(_run_in_savepoint(connection, mark.run))
         recorded = [mark for mark, result in zip(marks, results, strict=True) if result is Recorded.DONE]
         repeated = [m for m in recorded if m.run is not None and (m.key not in done or m.step in done[m.key])]
-        self._write(connection, [m._replace(step="") if m in repeated else m for m in recorded], here)
+        self._write_marks(connection, [m._replace(step="") if m in repeated else m for m in recorded], here)
         return results
 
     def still_waiting(self, connection: Connection, keys: Sequence[str]) -> set[str]:
@@ -252,13 +252,13 @@ class InboxTable:
         if after is not None:
             query = query.where(tuple_(EVENTS.c.changed, EVENTS.c.key) > tuple_(*after))
         found = connection.execute(query.order_by(EVENTS.c.changed, EVENTS.c.key).limit(limit))
-        return [_listed(ListedEvent._make(row)) for row in found]
+        return [_to_listed_event(ListedEvent._make(row)) for row in found]
 
     def get(self, connection: Connection, key: str) -> ListedEvent | None:
         """Return the event with a key, None if it is not or no more known."""
         query = select(*(EVENTS.c[name] for name in ListedEvent._fields)).where(EVENTS.c.key == key)
         row = connection.execute(query).first()
-        return None if row is None else _listed(ListedEvent._make(row))
+        return None if row is None else _to_listed_event(ListedEvent._make(row))
 
     def end_of(self, connection: Connection, states: Iterable[str], before: int = 0) -> tuple[float, str]:
         """Return the place behind which `rows` returns the last `before` events of now and all later ones."""
@@ -273,13 +273,15 @@ class InboxTable:
         Returns key, channel and length of the body of each. Steps that have run stay recorded.
         """
         now = self._database.now(here)
-        change = update(EVENTS).where(_dead(keys)).values(state=WAITING, attempts=0, reason=None, due=now, changed=now)
+        change = (
+            update(EVENTS).where(_is_dead(keys)).values(state=WAITING, attempts=0, reason=None, due=now, changed=now)
+        )
         found = connection.execute(change.returning(EVENTS.c.key, EVENTS.c.channel, func.length(EVENTS.c.body)))
         return [(str(key), str(channel), int(size)) for key, channel, size in found]
 
     def drop(self, connection: Connection, keys: Sequence[str] | None, here: float) -> list[str]:
         """Drop dead events, those of `keys` or all; return their keys. Repeats of them are still known."""
-        change = update(EVENTS).where(_dead(keys)).values(state=DROPPED, body="", changed=self._database.now(here))
+        change = update(EVENTS).where(_is_dead(keys)).values(state=DROPPED, body="", changed=self._database.now(here))
         return list(connection.scalars(change.returning(EVENTS.c.key)))
 
     def tidy(self, connection: Connection, keep_seconds: float, limit: int, here: float) -> int:
@@ -331,7 +333,7 @@ class InboxTable:
         found = connection.execute(query.order_by(EVENTS.c.key).with_for_update())
         return {key: set(done.split("\n")) for key, done in found}
 
-    def _write(self, connection: Connection, marks: Sequence[InboxMark], here: float) -> None:
+    def _write_marks(self, connection: Connection, marks: Sequence[InboxMark], here: float) -> None:
         now = self._database.now(here)
         steps: dict[str, list[str]] = {}
         for mark in marks:
@@ -357,7 +359,7 @@ class InboxTable:
         self._leases.delay(connection, waits, here)
 
 
-def _listed(event: ListedEvent) -> ListedEvent:
+def _to_listed_event(event: ListedEvent) -> ListedEvent:
     return event._replace(channel="") if event.channel == event.key else event
 
 
@@ -368,16 +370,16 @@ def _in_states(states: Iterable[str]) -> ColumnElement[bool]:
     return is_ended if WAITING not in states else or_(_IS_WAITING, is_ended) if ended else _IS_WAITING
 
 
-def _dead(keys: Sequence[str] | None) -> ColumnElement[bool]:
+def _is_dead(keys: Sequence[str] | None) -> ColumnElement[bool]:
     is_dead = and_(_IS_ENDED, EVENTS.c.state == DEAD)
     return is_dead if keys is None else and_(is_dead, EVENTS.c.key.in_(sorted(keys)))
 
 
-def _waits(events: Any) -> ColumnElement[bool]:
+def _is_waiting_in(events: Any) -> ColumnElement[bool]:
     return events.c.state == literal_column("'waiting'")  # type: ignore[no-any-return]
 
 
-def _run(connection: Connection, step: Callable[[Any], object]) -> MarkResult:
+def _run_in_savepoint(connection: Connection, step: Callable[[Any], object]) -> MarkResult:
     """Run a step under a savepoint. Raises what ended the transaction as a whole."""
     savepoint = connection.begin_nested()
     try:

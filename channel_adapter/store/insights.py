@@ -157,7 +157,7 @@ class InsightRows:
     async def read(self, channel: ChannelId, first_day: str) -> StoredFigures:
         """Return what is stored of a channel from a day on, and the views of all its posts."""
         await self._database.prepare(SCHEMA)
-        return await self._database.read(_figures, channel, first_day)
+        return await self._database.read(_read_figures, channel, first_day)
 
     async def growth(self, channels: Sequence[ChannelId], first_day: str) -> dict[ChannelId, int]:
         """Return joins minus leaves from a day on, of those channels that had some."""
@@ -179,16 +179,16 @@ class InsightRows:
     async def prune(self, channel: ChannelId, before_day: str | None) -> None:
         """Delete the events and scans of days before this one, or with None all that is stored of a channel."""
         await self._database.prepare(SCHEMA)
-        await self._database.write(_prune, channel, before_day)
+        await self._database.write(_prune_rows, channel, before_day)
 
 
-def _figures(connection: Connection, channel: ChannelId, first_day: str) -> StoredFigures:
-    counts = select(EVENTS.c.kind, EVENTS.c.day, func.count()).where(*_from(EVENTS, channel, first_day))
+def _read_figures(connection: Connection, channel: ChannelId, first_day: str) -> StoredFigures:
+    counts = select(EVENTS.c.kind, EVENTS.c.day, func.count()).where(*_since_day(EVENTS, channel, first_day))
     views = select(VIEWS.c.seq, VIEWS.c.views, VIEWS.c.reach).where(VIEWS.c.channel == channel)
     return StoredFigures(
         {(kind, day): count for kind, day, count in connection.execute(counts.group_by(EVENTS.c.kind, EVENTS.c.day))},
-        _by_day(connection, SCANS.c.day, SCANS.c.subscribers, _from(SCANS, channel, first_day)),
-        _by_day(connection, JOINS.c.day, JOINS.c.joins, _from(JOINS, channel, first_day)),
+        _by_day(connection, SCANS.c.day, SCANS.c.subscribers, _since_day(SCANS, channel, first_day)),
+        _by_day(connection, JOINS.c.day, JOINS.c.joins, _since_day(JOINS, channel, first_day)),
         {seq: (seen, reach) for seq, seen, reach in connection.execute(views)},
         connection.scalar(select(func.max(SCANS.c.at)).where(SCANS.c.channel == channel)),
         connection.scalar(select(func.min(EVENTS.c.at)).where(EVENTS.c.channel == channel)),
@@ -197,7 +197,7 @@ def _figures(connection: Connection, channel: ChannelId, first_day: str) -> Stor
     )
 
 
-def _from(table: Table, channel: ChannelId, first_day: str) -> list[ColumnElement[bool]]:
+def _since_day(table: Table, channel: ChannelId, first_day: str) -> list[ColumnElement[bool]]:
     return [table.c.channel == channel, table.c.day >= first_day]
 
 
@@ -207,7 +207,7 @@ def _by_day(
     return {str(each): int(number) for each, number in connection.execute(select(day, figure).where(*conditions))}
 
 
-def _prune(connection: Connection, channel: ChannelId, before_day: str | None) -> None:
+def _prune_rows(connection: Connection, channel: ChannelId, before_day: str | None) -> None:
     for table in (EVENTS, SCANS) if before_day is not None else (EVENTS, SCANS, JOINS, VIEWS):
         old = [] if before_day is None else [table.c.day < before_day]
         connection.execute(delete(table).where(table.c.channel == channel, *old))

@@ -99,7 +99,7 @@ class InvitationRows:
     async def find(self, name: str, here: float) -> KeptInvitation | None:
         """Return an invitation by its id or the hash of its code."""
         await self._database.prepare(SCHEMA)
-        found = await self._database.read(self._read, _is_named(name), here)
+        found = await self._database.read(self._read_page, _is_named(name), here)
         return found[0] if found else None
 
     async def all(self, channel: ChannelId | None, prefix: str, here: float) -> AsyncIterator[Invitation]:
@@ -110,7 +110,7 @@ class InvitationRows:
             column = _INVITATIONS.c.channel
             own = column.startswith(prefix, autoescape=True) if channel is None else column == channel
             wanted = and_(_INVITATIONS.c.id > after, own)
-            rows = [row.invitation for row in await self._database.read(self._read, wanted, here)]
+            rows = [row.invitation for row in await self._database.read(self._read_page, wanted, here)]
             return Page(rows, rows[-1].id if len(rows) == _PER_PAGE else None)
 
         async for page in read_pages(fetch, ""):
@@ -146,7 +146,7 @@ class InvitationRows:
             now = self._database.time(connection, here)
             if found.expires_at is not None and found.expires_at <= now:
                 return [Reserved.EXPIRED] * len(users)
-            used, total, confirmed = _uses(connection, invitation, users)
+            used, total, confirmed = _count_uses(connection, invitation, users)
             left = len(users) if found.max_uses is None else found.max_uses - total
             none_left = Reserved.USED_UP if confirmed == found.max_uses else Reserved.BUSY
             new: dict[UserId, None] = {}
@@ -159,7 +159,7 @@ class InvitationRows:
                     results.append(Reserved.DONE)
                 else:
                     results.append(none_left)
-            self._write(connection, invitation, new, now, now + seconds)
+            self._write_uses(connection, invitation, new, now, now + seconds)
             return results
 
         return await self._database.write(transaction)
@@ -170,23 +170,23 @@ class InvitationRows:
 
         def transaction(connection: Connection) -> bool:
             found = connection.execute(row).one_or_none()
-            used, total, _ = _uses(connection, invitation, [user])
+            used, total, _ = _count_uses(connection, invitation, [user])
             if user not in used and (found is None or (found.max_uses is not None and found.max_uses <= total)):
                 return False
-            self._write(connection, invitation, [user], self._database.time(connection, here), None)
+            self._write_uses(connection, invitation, [user], self._database.time(connection, here), None)
             return True
 
         return await self._database.write(transaction)
 
     async def release(self, invitation: str, user: UserId) -> None:
         """Give back the use of a user who was not subscribed; a use that counts already stays."""
-        await self._release(invitation, user, _USES.c.reserved_until.is_not(None))
+        await self._release_use(invitation, user, _USES.c.reserved_until.is_not(None))
 
     async def release_overdue(self, invitation: str, user: UserId, here: float) -> None:
         """Give back the use of a user whose reservation is overdue, unless it was renewed meanwhile."""
-        await self._release(invitation, user, _USES.c.reserved_until <= self._database.now(here))
+        await self._release_use(invitation, user, _USES.c.reserved_until <= self._database.now(here))
 
-    async def _release(self, invitation: str, user: UserId, wanted: ColumnElement[bool]) -> None:
+    async def _release_use(self, invitation: str, user: UserId, wanted: ColumnElement[bool]) -> None:
         mine = and_(_USES.c.invitation == invitation, _USES.c.user_id == user, wanted)
         await self._database.execute(delete(_USES).where(mine))
 
@@ -201,7 +201,7 @@ class InvitationRows:
 
         await self._database.write(transaction)
 
-    def _write(
+    def _write_uses(
         self, connection: Connection, invitation: str, users: Iterable[UserId], now: float, until: float | None
     ) -> None:
         values = [
@@ -214,7 +214,7 @@ class InvitationRows:
             changed = {"reserved_until": insert.excluded.reserved_until}
             connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), values)
 
-    def _read(self, connection: Connection, wanted: ColumnElement[bool], here: float) -> list[KeptInvitation]:
+    def _read_page(self, connection: Connection, wanted: ColumnElement[bool], here: float) -> list[KeptInvitation]:
         now = self._database.time(connection, here)
         rows = connection.execute(select(_INVITATIONS).where(wanted).order_by(_INVITATIONS.c.id).limit(_PER_PAGE)).all()
         ids = [row.id for row in rows]
@@ -230,14 +230,14 @@ class InvitationRows:
         overdue: dict[str, list[UserId]] = {each: [] for each in ids}
         for each, user in connection.execute(late):
             overdue[each].append(UserId(user))
-        return [KeptInvitation(_invitation(row, counts.get(row.id, 0), now), tuple(overdue[row.id])) for row in rows]
+        return [KeptInvitation(_to_invitation(row, counts.get(row.id, 0), now), tuple(overdue[row.id])) for row in rows]
 
 
 def _is_named(name: str) -> ColumnElement[bool]:
     return or_(_INVITATIONS.c.id == name, _INVITATIONS.c.code_hash == name)
 
 
-def _uses(connection: Connection, invitation: str, users: Sequence[UserId]) -> tuple[set[UserId], int, int]:
+def _count_uses(connection: Connection, invitation: str, users: Sequence[UserId]) -> tuple[set[UserId], int, int]:
     """Return which of these users have a use, and how many uses there are in all and for subscribed users."""
     mine = _USES.c.invitation == invitation
     counts = select(func.count(), func.count().filter(_USES.c.reserved_until.is_(None))).where(mine)
@@ -246,7 +246,7 @@ def _uses(connection: Connection, invitation: str, users: Sequence[UserId]) -> t
     return set(map(UserId, named)), total, confirmed
 
 
-def _invitation(row: Row[Any], uses: int, now: float) -> Invitation:
+def _to_invitation(row: Row[Any], uses: int, now: float) -> Invitation:
     state = InvitationState.OPEN
     if row.revoked_at is not None:
         state = InvitationState.REVOKED

@@ -142,39 +142,39 @@ class MessageRows:
 
     async def add(self, messages: Sequence[ReportedMessage]) -> None:
         """Add messages: each the last one of its thread if it is the latest, and unread if the account receives it."""
-        await self._write(self._add, messages)
+        await self._prepare_and_write(self._add_messages, messages)
 
     async def read(self, account: str, user: str, *, until: float, by_user: bool) -> None:
         """Record that one side has read up to a second."""
-        await self._write(self._read, [(account, user)], until, by_user)
+        await self._prepare_and_write(self._record_read, [(account, user)], until, by_user)
 
     async def read_keys(self, account: str, user: str, keys: Collection[str]) -> None:
         """Record that the account has read single messages."""
-        await self._write(lambda connection: connection.execute(
+        await self._prepare_and_write(lambda connection: connection.execute(
             delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key.in_(keys))
         ))  # fmt: skip
 
     async def read_all(self, reader: str, until: float) -> None:
         """Record that an account or a user has read all conversations up to a second."""
-        await self._write(self._read_all, reader, until)
+        await self._prepare_and_write(self._read_all, reader, until)
 
     async def recall(self, account: str, user: str, key: str) -> None:
         """Record that a message was recalled: it has no content any more and is not unread."""
-        await self._write(self._recall, account, user, key)
+        await self._prepare_and_write(self._record_recall, account, user, key)
 
     async def edit(self, account: str, user: str, key: str, parts: str, at: float) -> None:
         """Record when a message was edited, and its content if it is the last one of its thread."""
-        await self._write(self._edit, account, user, key, parts, at)
+        await self._prepare_and_write(self._record_edit, account, user, key, parts, at)
 
     async def marks(self, account: str, user: str) -> ThreadMarks:
         """Return what is known of the messages between an account and a user."""
         await self._database.prepare(SCHEMA)
-        return await self._database.read(_marks, account, user)
+        return await self._database.read(_read_marks, account, user)
 
     async def threads(self, account: str, after: ThreadPosition | None) -> Page[ReportedThread, ThreadPosition]:
         """Return one page of the threads of an account, the latest first."""
         await self._database.prepare(SCHEMA)
-        found = await self._database.read(_threads, account, after)
+        found = await self._database.read(_read_threads, account, after)
         last = found[-1].last if len(found) == THREADS_PER_PAGE else None
         return Page(found, None if last is None else (last.position, last.user))
 
@@ -207,7 +207,7 @@ class MessageRows:
     async def set_contact(self, channel: ChannelId, account: str | None) -> None:
         """Set the account of a channel; None removes the channel."""
         if account is None:
-            await self._write(
+            await self._prepare_and_write(
                 lambda connection: connection.execute(delete(CONTACTS).where(CONTACTS.c.channel == channel))
             )
             return
@@ -218,13 +218,13 @@ class MessageRows:
         rows = [{"channel": channel, "account": account} for channel, account in sorted(accounts.items())]
         new = self._database.insert(CONTACTS)
         new = new.on_conflict_do_update(index_elements=["channel"], set_={"account": new.excluded.account})
-        await self._write(lambda connection: connection.execute(new, rows))
+        await self._prepare_and_write(lambda connection: connection.execute(new, rows))
 
-    async def _write(self, function: Any, *args: Any) -> None:
+    async def _prepare_and_write(self, function: Any, *args: Any) -> None:
         await self._database.prepare(SCHEMA)
         await self._database.write(function, *args)
 
-    def _add(self, connection: Connection, messages: Sequence[ReportedMessage]) -> None:
+    def _add_messages(self, connection: Connection, messages: Sequence[ReportedMessage]) -> None:
         rows = [
             {
                 "account": message.account, "user_id": message.user, "key": message.key, "received": message.received,
@@ -251,7 +251,9 @@ class MessageRows:
             }  # fmt: skip
             connection.execute(self._database.insert(UNREAD).values(values).on_conflict_do_nothing())
 
-    def _read(self, connection: Connection, pairs: Sequence[tuple[str, str]], until: float, by_user: bool) -> None:
+    def _record_read(
+        self, connection: Connection, pairs: Sequence[tuple[str, str]], until: float, by_user: bool
+    ) -> None:
         if not pairs:
             return
         new = self._database.insert(POSITIONS)
@@ -275,9 +277,9 @@ class MessageRows:
             rows = connection.execute(select(THREADS.c.account, THREADS.c.user_id).where(own == reader))
             pairs = [(account, user) for account, user in rows]
             for start in range(0, len(pairs), THREADS_PER_PAGE):
-                self._read(connection, pairs[start : start + THREADS_PER_PAGE], until, by_user)
+                self._record_read(connection, pairs[start : start + THREADS_PER_PAGE], until, by_user)
 
-    def _edit(self, connection: Connection, account: str, user: str, key: str, parts: str, at: float) -> None:
+    def _record_edit(self, connection: Connection, account: str, user: str, key: str, parts: str, at: float) -> None:
         new = self._database.insert(EDITS).values(account=account, user_id=user, key=key, edited_at=at)
         latest = EDITS.c.edited_at <= new.excluded.edited_at
         changed = connection.execute(
@@ -286,22 +288,24 @@ class MessageRows:
             )
         )
         if changed.rowcount:
-            change = update(THREADS).where(*_is(account, user, key), THREADS.c.recalled.is_(False))
+            change = update(THREADS).where(*_is_last_message(account, user, key), THREADS.c.recalled.is_(False))
             connection.execute(change.values(parts=parts, edited_at=at))
 
-    def _recall(self, connection: Connection, account: str, user: str, key: str) -> None:
-        connection.execute(update(THREADS).where(*_is(account, user, key)).values(recalled=True, parts="[]"))
+    def _record_recall(self, connection: Connection, account: str, user: str, key: str) -> None:
+        connection.execute(
+            update(THREADS).where(*_is_last_message(account, user, key)).values(recalled=True, parts="[]")
+        )
         connection.execute(
             delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key == key)
         )
 
 
-def _is(account: str, user: str, key: str) -> tuple[Any, ...]:
+def _is_last_message(account: str, user: str, key: str) -> tuple[Any, ...]:
     """Return the conditions for the thread whose last message this is."""
     return THREADS.c.account == account, THREADS.c.user_id == user, THREADS.c.key == key
 
 
-def _marks(connection: Connection, account: str, user: str) -> ThreadMarks:
+def _read_marks(connection: Connection, account: str, user: str) -> ThreadMarks:
     positions = select(POSITIONS.c.by_user, POSITIONS.c.read_until)
     positions = positions.where(POSITIONS.c.account == account, POSITIONS.c.user_id == user)
     edits = select(EDITS.c.key, EDITS.c.edited_at).where(EDITS.c.account == account, EDITS.c.user_id == user)
@@ -310,7 +314,7 @@ def _marks(connection: Connection, account: str, user: str) -> ThreadMarks:
     return ThreadMarks(read.get(False, 0.0), read.get(True, 0.0), edited_at)
 
 
-def _threads(connection: Connection, account: str, after: ThreadPosition | None) -> list[ReportedThread]:
+def _read_threads(connection: Connection, account: str, after: ThreadPosition | None) -> list[ReportedThread]:
     pair = and_(UNREAD.c.account == THREADS.c.account, UNREAD.c.user_id == THREADS.c.user_id)
     count = select(func.count()).select_from(UNREAD).where(pair).scalar_subquery()
     positions = and_(POSITIONS.c.account == THREADS.c.account, POSITIONS.c.user_id == THREADS.c.user_id)

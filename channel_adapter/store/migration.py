@@ -286,7 +286,7 @@ class MigrationStore:
 
         def transaction(connection: Connection) -> None:
             for kind, values in by_kind.items():
-                connection.execute(self._upsert(_TABLE_OF[kind]), values)
+                connection.execute(self._upsert_statement(_TABLE_OF[kind]), values)
 
         await self.database.write(transaction)
 
@@ -478,7 +478,7 @@ class MigrationStore:
 
         await self.database.write(transaction)
 
-    def _upsert(self, table: Table) -> Any:
+    def _upsert_statement(self, table: Table) -> Any:
         insert = self.database.insert(table)
         keys = [column.name for column in table.primary_key]
         changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}

@@ -100,11 +100,11 @@ class SharedRateLimits:
         try:
             table = self._table if self._prepared else None
             if table is None:
-                table = await self._prepare(now)
+                table = await self._prepare_table(now)
             async with asyncio.timeout(ANSWER_SECONDS):
                 if now >= self._count_at:
                     self._count_at = now + COUNT_SECONDS
-                    self._processes = await self._count(table.database)
+                    self._processes = await self._count_processes(table.database)
                 if self._skip_alone and self._processes == 1 and not self._away:
                     return None
                 values = {
@@ -135,7 +135,7 @@ class SharedRateLimits:
         finally:
             await table.database.close()
 
-    async def _prepare(self, began: float) -> "_SlotTable":
+    async def _prepare_table(self, began: float) -> "_SlotTable":
         """Connect, create the tables and count processes, once for all callers since `began` that wait for it."""
         async with self._preparing:
             if self._failed_at >= began:
@@ -146,11 +146,11 @@ class SharedRateLimits:
                 async with asyncio.timeout(OPEN_SECONDS):
                     for schema in (SCHEMA, leases.SCHEMA):
                         await self._table.database.prepare(schema)
-                    self._processes = await self._count(self._table.database)
+                    self._processes = await self._count_processes(self._table.database)
                 self._prepared, self._count_at = True, self._clock.monotonic() + COUNT_SECONDS
             return self._table
 
-    async def _count(self, database: Database) -> int:
+    async def _count_processes(self, database: Database) -> int:
         """Renew the lease of this process, and return how many processes have one."""
         return await database.write_relaxed(self._renew_and_count, database, self._clock.now())
 

@@ -103,7 +103,7 @@ def plan_keys(
 
     New counts come first, unless there might be no room for them.
     """
-    shown = _shown(counts, capacity)
+    shown = _largest_counts(counts, capacity)
     wrong = [each for each in counts if each.emoji in shown and each.published != each.number]
     sets = {each.emoji: each.number for each in wrong[: capacity.keys_per_call]}
     leaving = [each.emoji for each in counts if each.emoji not in shown and each.published != 0]
@@ -120,13 +120,13 @@ def plan_keys(
 
 def plan_data(counts: Sequence[Count], capacity: MessageCapacity) -> PublishingPlan:
     """Return the next write on a message whose custom data contains the counts: all of them, if one differs."""
-    shown = _shown(counts, capacity)
+    shown = _largest_counts(counts, capacity)
     if all(each.published == shown.get(each.emoji, 0) for each in counts):
         return PublishingPlan()
     return PublishingPlan(data=shown)
 
 
-def _shown(counts: Sequence[Count], capacity: MessageCapacity) -> dict[str, int]:
+def _largest_counts(counts: Sequence[Count], capacity: MessageCapacity) -> dict[str, int]:
     ordered = sorted((each for each in counts if each.number > 0), key=lambda each: (-each.number, each.emoji))
     return {each.emoji: each.number for each in ordered[: capacity.counts]}
 
@@ -170,7 +170,7 @@ class PublishingStore:
 
         Then another process may have written something newer before, so everything is written once more.
         """
-        return await self._database.write(self._finish, results, here)
+        return await self._database.write(self._finish_claims, results, here)
 
     async def remove_unchanged(self, before: float) -> int:
         """Remove posts whose reactions have not changed since; see ReactionStore.remove_unchanged."""
@@ -217,8 +217,8 @@ class PublishingStore:
         app = self._stored_display(connection)[1].mode
         mine = {ref: row for ref, row in zip(refs, rows, strict=True) if lease_of(ref) in acquired}
         modes = {ref: DisplayMode.STORE if row.store_only else app for ref, row in mine.items()}
-        plans = self._plans(connection, {ref: (modes[ref], row.in_custom_data) for ref, row in mine.items()})
-        self._announce(connection, plans, modes)
+        plans = self._plan_writes(connection, {ref: (modes[ref], row.in_custom_data) for ref, row in mine.items()})
+        self._record_planned(connection, plans, modes)
         claims = [Claim(ref, owner, row.version, modes[ref], row.failures, plans[ref]) for ref, row in mine.items()]
         return claims, 0.0 if len(rows) == limit else seconds
 
@@ -232,7 +232,7 @@ class PublishingStore:
         mode = DisplayMode.STORE if row.store_only else self._stored_display(connection)[1].mode
         return Claim(ref, owner, row.version, mode, row.failures, PublishingPlan(complete=False))
 
-    def _finish(self, connection: Connection, results: Sequence[ClaimResult], here: float) -> list[bool]:
+    def _finish_claims(self, connection: Connection, results: Sequence[ClaimResult], here: float) -> list[bool]:
         now = self._database.time(connection, here)
         refs = sorted({result.claim.ref for result in results})
         these = posts(self._database, refs)
@@ -243,8 +243,8 @@ class PublishingStore:
         ended = [each for each, held in zip(results, kept, strict=True) if held]
         leases.remove(connection, [lease_of(each.claim.ref) for each in ended])
         if ended:
-            connection.execute(_END, [_ending(each, now) for each in ended])
-            self._record(connection, [each for each in ended if each.end is ClaimEnd.WRITTEN])
+            connection.execute(_END, [_ending_parameters(each, now) for each in ended])
+            self._record_written(connection, [each for each in ended if each.end is ClaimEnd.WRITTEN])
         for each, held in zip(results, kept, strict=True):
             if not held:
                 self._record_lost(connection, each, owners.get(lease_of(each.claim.ref)), now)
@@ -310,7 +310,7 @@ class PublishingStore:
         connection.execute(update(COUNTS).where(counts).values(published=None))
         connection.execute(update(POSTS).where(these).values(store_only=False))
 
-    def _plans(
+    def _plan_writes(
         self, connection: Connection, wanted: Mapping[PostRef, tuple[DisplayMode | None, bool]]
     ) -> dict[PostRef, PublishingPlan]:
         """Plan one write for each post, from its mode and from whether its custom data may contain counts."""
@@ -328,9 +328,9 @@ class PublishingStore:
             present.order_by(case((KEYS.c.deleting, 0), else_=1), KEYS.c.merged, KEYS.c.user_id)
         ):
             users[PostRef(ChannelId(row.channel), row.post)].append((UserId(row.user_id), row.deleting))
-        return {ref: self._plan(*wanted[ref], counts[ref], users[ref]) for ref in wanted}
+        return {ref: self._plan_one(*wanted[ref], counts[ref], users[ref]) for ref in wanted}
 
-    def _plan(
+    def _plan_one(
         self,
         mode: DisplayMode | None,
         in_custom_data: bool,
@@ -348,36 +348,42 @@ class PublishingStore:
             return plan
         return PublishingPlan(data={}, complete=False) if plan.empty else replace(plan, complete=False)
 
-    def _announce(
+    def _record_planned(
         self,
         connection: Connection,
         plans: Mapping[PostRef, PublishingPlan],
         modes: Mapping[PostRef, DisplayMode | None],
     ) -> None:
         """Record what is about to be written, so that it is written again whatever happens to the writer."""
-        data = [_row(ref) for ref, plan in plans.items() if _fills_data(modes[ref], plan)]
+        data = [_post_parameters(ref) for ref, plan in plans.items() if _fills_data(modes[ref], plan)]
         counts = [
-            {**_row(ref), "its_emoji": emoji} for ref, plan in plans.items() for emoji in (*plan.sets, *plan.removals)
+            {**_post_parameters(ref), "its_emoji": emoji}
+            for ref, plan in plans.items()
+            for emoji in (*plan.sets, *plan.removals)
         ]
-        users = [{**_row(ref), "its_user": user} for ref, plan in plans.items() for user in plan.users]
+        users = [{**_post_parameters(ref), "its_user": user} for ref, plan in plans.items() for user in plan.users]
         for statement, rows in (
             (_FILL_DATA, data), (_FORGET_COUNTS, data), (_FORGET_COUNT, counts), (_DELETE_KEY, users),
         ):  # fmt: skip
             if rows:
                 connection.execute(statement, rows)
 
-    def _record(self, connection: Connection, written: Sequence[ClaimResult]) -> None:
+    def _record_written(self, connection: Connection, written: Sequence[ClaimResult]) -> None:
         """Record what is on the messages now."""
         counts: list[dict[str, Any]] = []
-        data = [_row(each.claim.ref) for each in written if _fills_data(each.claim.mode, each.claim.plan)]
+        data = [_post_parameters(each.claim.ref) for each in written if _fills_data(each.claim.mode, each.claim.plan)]
         for each in written:
             plan, ref = each.claim.plan, each.claim.ref
             numbers = plan.data if _fills_data(each.claim.mode, plan) else None
             if numbers is None:
                 numbers = {**plan.sets, **dict.fromkeys(plan.removals, 0)}
-            counts += [{**_row(ref), "its_emoji": emoji, "there": number} for emoji, number in numbers.items()]
+            counts += [
+                {**_post_parameters(ref), "its_emoji": emoji, "there": number} for emoji, number in numbers.items()
+            ]
         # In other modes a key may still be there from before.
-        zero = [_row(each.claim.ref) for each in written if each.claim.mode in (None, DisplayMode.EXTENSIONS)]
+        zero = [
+            _post_parameters(each.claim.ref) for each in written if each.claim.mode in (None, DisplayMode.EXTENSIONS)
+        ]
         for statement, rows in ((_EMPTY_COUNTS, data), (_RECORD_COUNT, counts), (_REMOVE_ZEROS, zero)):
             if rows:
                 connection.execute(statement, rows)
@@ -416,17 +422,17 @@ class PublishingStore:
 _AUTO: Final = "auto"
 
 
-def _row(ref: PostRef) -> dict[str, Any]:
+def _post_parameters(ref: PostRef) -> dict[str, Any]:
     return {"at_channel": ref.channel, "at_post": ref.seq}
 
 
-def _this(table: Any) -> ColumnElement[bool]:
+def _is_post(table: Any) -> ColumnElement[bool]:
     return and_(table.c.channel == bindparam("at_channel"), table.c.post == bindparam("at_post"))
 
 
 _END: Final = (
     update(POSTS)
-    .where(_this(POSTS))
+    .where(_is_post(POSTS))
     .values(
         due=bindparam("next_due"),
         failures=bindparam("next_failures"),
@@ -434,28 +440,30 @@ _END: Final = (
         in_custom_data=func.coalesce(bindparam("still_in_custom_data", type_=Boolean), POSTS.c.in_custom_data),
     )
 )
-_FILL_DATA: Final = update(POSTS).where(_this(POSTS)).values(in_custom_data=True)
-_FORGET_COUNTS: Final = update(COUNTS).where(_this(COUNTS)).values(published=None)
+_FILL_DATA: Final = update(POSTS).where(_is_post(POSTS)).values(in_custom_data=True)
+_FORGET_COUNTS: Final = update(COUNTS).where(_is_post(COUNTS)).values(published=None)
 _FORGET_COUNT: Final = (
-    update(COUNTS).where(_this(COUNTS), COUNTS.c.emoji == bindparam("its_emoji")).values(published=None)
+    update(COUNTS).where(_is_post(COUNTS), COUNTS.c.emoji == bindparam("its_emoji")).values(published=None)
 )
-_DELETE_KEY: Final = update(KEYS).where(_this(KEYS), KEYS.c.user_id == bindparam("its_user")).values(deleting=True)
-_EMPTY_COUNTS: Final = update(COUNTS).where(_this(COUNTS)).values(published=0)
+_DELETE_KEY: Final = update(KEYS).where(_is_post(KEYS), KEYS.c.user_id == bindparam("its_user")).values(deleting=True)
+_EMPTY_COUNTS: Final = update(COUNTS).where(_is_post(COUNTS)).values(published=0)
 _RECORD_COUNT: Final = (
-    update(COUNTS).where(_this(COUNTS), COUNTS.c.emoji == bindparam("its_emoji")).values(published=bindparam("there"))
+    update(COUNTS)
+    .where(_is_post(COUNTS), COUNTS.c.emoji == bindparam("its_emoji"))
+    .values(published=bindparam("there"))
 )
 _REMOVE_ZEROS: Final = delete(COUNTS).where(
-    _this(COUNTS), COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0
+    _is_post(COUNTS), COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0
 )
 
 
-def _ending(result: ClaimResult, now: float) -> dict[str, Any]:
+def _ending_parameters(result: ClaimResult, now: float) -> dict[str, Any]:
     claim, plan = result.claim, result.claim.plan
     written = result.end is ClaimEnd.WRITTEN
     failures = {ClaimEnd.WRITTEN: 0, ClaimEnd.FAILED: claim.failures + 1}.get(result.end, claim.failures)
     emptied = written and plan.data is not None and not _fills_data(claim.mode, plan)
     return {
-        **_row(claim.ref),
+        **_post_parameters(claim.ref),
         "next_due": now + result.pause,
         "next_failures": failures,
         "now_published": claim.version if written and plan.complete else None,

@@ -218,9 +218,11 @@ class ReactionStore:
 
     async def apply(self, commands: Sequence[ReactionCommand], now: float) -> list[CommandResult]:
         """Apply commands in their order, in one transaction of a fixed number of statements; one result each."""
-        return await self.database.write(self._apply, commands, now)
+        return await self.database.write(self._apply_commands, commands, now)
 
-    def _apply(self, connection: Connection, commands: Sequence[ReactionCommand], now: float) -> list[CommandResult]:
+    def _apply_commands(
+        self, connection: Connection, commands: Sequence[ReactionCommand], now: float
+    ) -> list[CommandResult]:
         refs, keys = set[PostRef](), set[Key]()
         for command in commands:
             refs.add(command.ref)
@@ -238,9 +240,9 @@ class ReactionStore:
             key = command.ref, command.user
             chosen = after.get(key, {})
             if command.add:
-                after[key] = _with(chosen, command.emoji, self._max_per_user, now)
+                after[key] = _add_emoji(chosen, command.emoji, self._max_per_user, now)
             else:
-                after[key] = _without(chosen, command.emoji)
+                after[key] = _remove_emoji(chosen, command.emoji)
             changed = after[key].keys() != chosen.keys()
             results.append(CommandResult.CHANGED if changed else CommandResult.UNCHANGED)
         self.write(connection, before, after)
@@ -289,9 +291,9 @@ class ReactionStore:
 
     async def get(self, ref: PostRef, viewer: UserId | None) -> StoredCounts:
         """Return the counts of one post, and what the viewer chose, the oldest first."""
-        return await self.database.read(self._get, ref, viewer)
+        return await self.database.read(self._read_counts, ref, viewer)
 
-    def _get(self, connection: Connection, ref: PostRef, viewer: UserId | None) -> StoredCounts:
+    def _read_counts(self, connection: Connection, ref: PostRef, viewer: UserId | None) -> StoredCounts:
         query = (
             select(POSTS.c.dropped, COUNTS.c.emoji, COUNTS.c.number)
             .select_from(POSTS)
@@ -352,9 +354,9 @@ class ReactionStore:
 
     async def drop(self, ref: PostRef, now: float) -> None:
         """Delete every reaction of a post for good; it accepts no new ones."""
-        await self.database.write(self._drop, ref, now)
+        await self.database.write(self._drop_post, ref, now)
 
-    def _drop(self, connection: Connection, ref: PostRef, now: float) -> None:
+    def _drop_post(self, connection: Connection, ref: PostRef, now: float) -> None:
         self.touch(connection, [ref], now)
         leases.remove(connection, [lease_of(ref)])
         for table in (REACTIONS, COUNTS, KEYS):
@@ -432,7 +434,7 @@ def same(table: Any, other: FromClause, *names: str) -> ColumnElement[bool]:
     return and_(*(table.c[name] == other.c[name] for name in names))
 
 
-def _with(chosen: Chosen, emoji: str | None, max_per_user: int, now: float) -> Chosen:
+def _add_emoji(chosen: Chosen, emoji: str | None, max_per_user: int, now: float) -> Chosen:
     """Add an emoji, and remove the oldest where there are too many; one that is there already changes nothing."""
     if emoji is None or emoji in chosen:
         return chosen
@@ -441,5 +443,5 @@ def _with(chosen: Chosen, emoji: str | None, max_per_user: int, now: float) -> C
     return {**kept, emoji: max(now, *kept.values(), now)}
 
 
-def _without(chosen: Chosen, emoji: str | None) -> Chosen:
+def _remove_emoji(chosen: Chosen, emoji: str | None) -> Chosen:
     return {each: since for each, since in chosen.items() if emoji is not None and each != emoji}

@@ -192,17 +192,17 @@ class ScheduleStore:
         """Store a post; return the one with the same key of its channel if there is one."""
 
         def transaction(connection: Connection) -> ScheduledRow:
-            connection.execute(self.database.insert(_POSTS).values(**_values(row)).on_conflict_do_nothing())
+            connection.execute(self.database.insert(_POSTS).values(**_column_values(row)).on_conflict_do_nothing())
             same = _POSTS.c.id == row.id
             if row.key is not None:
                 same = and_(_POSTS.c.channel == row.channel, _POSTS.c.key == row.key)
-            return _scheduled(connection.execute(select(_POSTS).where(same)).mappings().one())
+            return _to_scheduled_row(connection.execute(select(_POSTS).where(same)).mappings().one())
 
         return await self.database.write(transaction)
 
     async def get(self, post_id: str) -> ScheduledRow | None:
         """Return one post, None if there is none with this id."""
-        return await self.database.read(_get, post_id)
+        return await self.database.read(_read_row, post_id)
 
     async def page(
         self, after: tuple[float, str], channel: str | None, here: float, *, problems: bool, ended: bool
@@ -210,13 +210,13 @@ class ScheduleStore:
         """Return up to 500 posts by time and id: open ones and problems, only `problems`, or with all that `ended`."""
         late = self.database.now(here) - LATE_SECONDS
         overdue = and_(_IS_OPEN, _POSTS.c.at < late, _POSTS.c.acknowledged.is_(False))
-        wanted = [tuple_(_POSTS.c.at, _POSTS.c.id) > after, self._of(_POSTS, channel)]
+        wanted = [tuple_(_POSTS.c.at, _POSTS.c.id) > after, self._in_channel(_POSTS, channel)]
         if problems:
             wanted.append(or_(_IS_BAD, overdue))
         elif not ended:
             wanted.append(or_(_IS_BAD, _IS_OPEN))
         query = select(_POSTS).where(*wanted).order_by(_POSTS.c.at, _POSTS.c.id).limit(_PER_PAGE)
-        return await self.database.read(_all, query)
+        return await self.database.read(_read_rows, query)
 
     async def change(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> bool:
         """Change a post if it is in one of these states; return whether it was."""
@@ -236,10 +236,10 @@ class ScheduleStore:
 
         def transaction(connection: Connection) -> Claimed | None:
             now = self.database.time(connection, here)
-            row = _get(connection, post_id)
+            row = _read_row(connection, post_id)
             if row is None or row.state not in (ScheduleState.SCHEDULED, *_WITH_PROBLEM):
                 return None
-            return self._claim(connection, row, owner, now, at=now, due=now + until)
+            return self._claim_row(connection, row, owner, now, at=now, due=now + until)
 
         return await self.database.write(transaction)
 
@@ -265,14 +265,14 @@ class ScheduleStore:
             found = connection.execute(order.limit(1).with_for_update(skip_locked=True)).mappings().first()
             if found is None:
                 return None
-            row = _scheduled(found)
+            row = _to_scheduled_row(found)
             if row.due > now and row.owner != owner:
                 return row.due - now
-            return self._claim(connection, row, owner, now, at=row.at, due=now + until)
+            return self._claim_row(connection, row, owner, now, at=row.at, due=now + until)
 
         return await self.database.write_relaxed(transaction)
 
-    def _claim(
+    def _claim_row(
         self, connection: Connection, row: ScheduledRow, owner: str, now: float, *, at: float, due: float
     ) -> Claimed | None:
         attempted = now if row.attempted is None else row.attempted
@@ -313,7 +313,7 @@ class ScheduleStore:
             query = (
                 select(_POSTS.c.channel, func.coalesce(func.max(_LANES.c.run), 0))
                 .join(_LANES, _LANES.c.channel == _POSTS.c.channel, isouter=True)
-                .where(_IS_OPEN, _POSTS.c.due <= until, self._of(_POSTS))
+                .where(_IS_OPEN, _POSTS.c.due <= until, self._in_channel(_POSTS))
                 .group_by(_POSTS.c.channel)
             )
             return {row[0]: row[1] for row in connection.execute(query)}
@@ -338,7 +338,7 @@ class ScheduleStore:
         """Return how many posts are in each state, and how many processes run jobs of the kind that publishes them."""
 
         def transaction(connection: Connection) -> ScheduleCounts:
-            now, own = self.database.time(connection, here), self._of(_POSTS)
+            now, own = self.database.time(connection, here), self._in_channel(_POSTS)
             found = connection.execute(select(_POSTS.c.state, func.count()).where(own).group_by(_POSTS.c.state))
             states = {ScheduleState(state): count for state, count in found}
             overdue = and_(_IS_OPEN, _POSTS.c.at < now - LATE_SECONDS, _POSTS.c.acknowledged.is_(False))
@@ -374,7 +374,9 @@ class ScheduleStore:
 
     async def drafts(self, after: tuple[float, str], channel: str | None) -> list[DraftRow]:
         """Return up to 500 drafts by creation."""
-        query = select(_DRAFTS).where(tuple_(_DRAFTS.c.created, _DRAFTS.c.id) > after, self._of(_DRAFTS, channel))
+        query = select(_DRAFTS).where(
+            tuple_(_DRAFTS.c.created, _DRAFTS.c.id) > after, self._in_channel(_DRAFTS, channel)
+        )
         query = query.order_by(_DRAFTS.c.created, _DRAFTS.c.id).limit(_PER_PAGE)
         return await self.database.read(
             lambda connection: [DraftRow(**row) for row in connection.execute(query).mappings()]
@@ -389,12 +391,12 @@ class ScheduleStore:
 
         def transaction(connection: Connection) -> ScheduledRow | None:
             if connection.execute(delete(_DRAFTS).where(_DRAFTS.c.id == row.id)).rowcount:
-                connection.execute(self.database.insert(_POSTS).values(**_values(row)).on_conflict_do_nothing())
-            return _get(connection, row.id)
+                connection.execute(self.database.insert(_POSTS).values(**_column_values(row)).on_conflict_do_nothing())
+            return _read_row(connection, row.id)
 
         return await self.database.write(transaction)
 
-    def _of(self, table: Table, channel: str | None = None) -> ColumnElement[bool]:
+    def _in_channel(self, table: Table, channel: str | None = None) -> ColumnElement[bool]:
         """Return the condition for rows of a channel, or of all channels of the mode."""
         column = table.c.channel
         return column.startswith(self._prefix, autoescape=True) if channel is None else column == channel
@@ -404,13 +406,13 @@ class ScheduleStore:
         await self.database.close()
 
 
-def _get(connection: Connection, post_id: str) -> ScheduledRow | None:
+def _read_row(connection: Connection, post_id: str) -> ScheduledRow | None:
     found = connection.execute(select(_POSTS).where(_POSTS.c.id == post_id)).mappings().first()
-    return None if found is None else _scheduled(found)
+    return None if found is None else _to_scheduled_row(found)
 
 
-def _all(connection: Connection, query: Select[Any]) -> list[ScheduledRow]:
-    return [_scheduled(row) for row in connection.execute(query).mappings()]
+def _read_rows(connection: Connection, query: Select[Any]) -> list[ScheduledRow]:
+    return [_to_scheduled_row(row) for row in connection.execute(query).mappings()]
 
 
 def _get_draft(connection: Connection, draft_id: str) -> DraftRow | None:
@@ -418,9 +420,9 @@ def _get_draft(connection: Connection, draft_id: str) -> DraftRow | None:
     return None if found is None else DraftRow(**found)
 
 
-def _values(row: ScheduledRow) -> dict[str, Any]:
+def _column_values(row: ScheduledRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ScheduledRow.__dataclass_fields__}
 
 
-def _scheduled(row: RowMapping) -> ScheduledRow:
+def _to_scheduled_row(row: RowMapping) -> ScheduledRow:
     return ScheduledRow(**{**row, "state": ScheduleState(row["state"])})
