@@ -61,7 +61,7 @@ async def create(
     Repeating the command with the same slug finishes what was interrupted and changes nothing that is complete. An id
     that belongs to something else is refused. Texts over their bytes are refused, never cut.
     """
-    custom_data = _custom(custom_data, custom_data_file)
+    custom_data = _read_custom_data(custom_data, custom_data_file)
     async with run.adapter() as adapter:
         channel = await adapter.channels.create(
             name=name, owner=owner, slug=slug, introduction=introduction or "", notification=notification or "",
@@ -99,7 +99,7 @@ async def list_channels(
             return
         with run.output.items(COLUMNS, empty="there is no channel") as listing:
             async for channel in adapter.channels.all():
-                listing.add(channel, *_row(channel))
+                listing.add(channel, *_channel_row(channel))
                 if listing.count == limit:
                     break
         if not adapter.can.list_all:
@@ -119,7 +119,7 @@ async def adopt(
         found = await adapter.channels.adopt(channels)
     with run.output.items(COLUMNS, empty="none of them is a channel") as listing:
         for channel in found.values():
-            listing.add(channel, *_row(channel))
+            listing.add(channel, *_channel_row(channel))
     if missing := [each for each in map(run.channel_id, channels) if each not in found]:
         run.output.note(f"no channels: {', '.join(missing)}")
         return Exit.PARTLY if found else Exit.REFUSED
@@ -156,7 +156,7 @@ async def update(
     """
     change = {
         "name": name, "introduction": introduction, "notification": notification, "avatar": avatar,
-        "organization": organization, "custom_data": _custom(custom_data, custom_data_file),
+        "organization": organization, "custom_data": _read_custom_data(custom_data, custom_data_file),
     }  # fmt: skip
     if (
         max_subscribers is None
@@ -189,7 +189,7 @@ async def delete(
     if not yes and not sys.stdin.isatty():
         raise UsageError("without a terminal, deleting a channel needs --yes", field="yes")
     async with run.adapter() as adapter:
-        if not yes and not await _agreed(run, adapter, channel):
+        if not yes and not await _confirm_deletion(run, adapter, channel):
             run.output.note("nothing was deleted")
             return Exit.REFUSED
         deleted = await adapter.channels.delete(channel)
@@ -220,14 +220,14 @@ async def promote(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
     A user who is an admin already is "already"; one who is not subscribed is "not_subscribed", and must be added first.
     """
     async with run.adapter() as adapter:
-        return await _list(run, await adapter.channels.promote(channel, users))
+        return await _list_outcomes(run, await adapter.channels.promote(channel, users))
 
 
 @command(app, "channels", "demote", example="channel-adapter channels demote harbor_news editor_9")
 async def demote(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
     """Make admins plain subscribers again, one outcome each. The owner is refused: see transfer."""
     async with run.adapter() as adapter:
-        return await _list(run, await adapter.channels.demote(channel, users))
+        return await _list_outcomes(run, await adapter.channels.demote(channel, users))
 
 
 @command(app, "channels", "transfer", example="channel-adapter channels transfer harbor_news editor_8")
@@ -252,14 +252,14 @@ async def block(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
     A user who is blocked already is "already". "failed" means blocked and still subscribed: repeat the command.
     """
     async with run.adapter() as adapter:
-        return await _list(run, await adapter.channels.block(channel, users))
+        return await _list_outcomes(run, await adapter.channels.block(channel, users))
 
 
 @command(app, "channels", "unblock", example="channel-adapter channels unblock harbor_news reader_9")
 async def unblock(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
     """Allow blocked users to subscribe again, one outcome each; it does not subscribe them. Needs database_url."""
     async with run.adapter() as adapter:
-        return await _list(run, await adapter.channels.unblock(channel, users))
+        return await _list_outcomes(run, await adapter.channels.unblock(channel, users))
 
 
 @command(app, "channels", "blocked", example="channel-adapter channels blocked harbor_news --json")
@@ -299,7 +299,7 @@ async def unverify(run: Run, channel: ChannelArgument) -> None:
         _show_flag(run, channel, "verified", value=False, changed=await adapter.channels.unverify(channel))
 
 
-async def _list(run: Run, outcomes: "Outcomes") -> Exit:
+async def _list_outcomes(run: Run, outcomes: "Outcomes") -> Exit:
     return await list_outcomes(run.output, stream(outcomes), assign=False)
 
 
@@ -347,7 +347,7 @@ async def export(
     run.output.one(done, f"{done.folder}: {', '.join(parts)}")
 
 
-async def _agreed(run: Run, adapter: "ChannelAdapter", channel: str) -> bool:
+async def _confirm_deletion(run: Run, adapter: "ChannelAdapter", channel: str) -> bool:
     """Ask at the terminal whether to delete a channel; a channel that does not exist needs no answer."""
     try:
         found = await adapter.channels.get(channel)
@@ -357,11 +357,11 @@ async def _agreed(run: Run, adapter: "ChannelAdapter", channel: str) -> bool:
     return run.output.confirm(f"Delete {found.name} with {subscribers} for good?")
 
 
-def _custom(text: str | None, file: str | None) -> str | None:
+def _read_custom_data(text: str | None, file: str | None) -> str | None:
     if text is not None and file is not None:
         raise UsageError("give --custom-data or --custom-data-file, not both", field="custom_data")
     return read_text(file, "custom_data") if file is not None else text
 
 
-def _row(channel: "Channel") -> tuple[object, ...]:
+def _channel_row(channel: "Channel") -> tuple[object, ...]:
     return channel.slug, channel.name, channel.owner, channel.subscriber_count, channel.complete, channel.created_at

@@ -184,17 +184,17 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]], *, u
     except OSError as error:
         trouble = run.output.trouble()
         if trouble is None:
-            return _explain(run, error)
+            return _report_error(run, error)
         run.output.lost(trouble)
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost frame: a fault of ours is one sentence too
         if run.debug:
-            run.output.trace(_trace())
-        return _explain(run, error)
+            run.output.trace(_format_traceback())
+        return _report_error(run, error)
     return code
 
 
-def _explain(run: Run, error: Exception) -> Exit:
+def _report_error(run: Run, error: Exception) -> Exit:
     if isinstance(error, ChannelAdapterError):
         run.output.refusal(error)
         return for_error(error)
@@ -206,13 +206,13 @@ def _explain(run: Run, error: Exception) -> Exit:
         run.output.error("usage", f"{name}{error.strerror or error}")
         return Exit.USAGE
     if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error, database_url=run.database_url())):
-        return _explain(run, missing)
+        return _report_error(run, missing)
     hint = "" if run.debug else "; --debug shows where"
     run.output.error("internal", f"a fault in this program: {type(error).__name__}{hint}")
     return Exit.REFUSED
 
 
-def _trace() -> str:
+def _format_traceback() -> str:
     from channel_adapter.tencent.redaction import redact_text
 
     return redact_text(traceback.format_exc()).rstrip()

@@ -98,7 +98,7 @@ async def completion(
     line = _Line([word for word in words if word != "="])  # bash splits --option=value
     found = line.candidates()
     if line.wants_channel:
-        found = await _channels(Run(run.output, line.config or run.config), line.incomplete)
+        found = await _complete_channel(Run(run.output, line.config or run.config), line.incomplete)
     matching = [candidate for candidate in found if candidate.word.startswith(line.incomplete)]
     if run.output.json:
         run.output.one({"candidates": [candidate.word for candidate in matching]})
@@ -119,38 +119,38 @@ class _Line:
         self._option: Any = None  # that the next word is the value of
         self._arguments = 0
         for word in before:
-            self._read(word)
+            self._read_word(word)
 
     def candidates(self) -> list[Candidate]:
         """Return what may stand in place of the word to complete; nothing where the shell completes names of files."""
         if self._option is not None:
-            return self._values(self._option)
+            return self._list_values(self._option)
         if self.incomplete.startswith("-"):
             return [
                 Candidate(name, parameter.help or "")
-                for parameter in self._parameters("option")
+                for parameter in self._list_parameters("option")
                 for name in parameter.opts
                 if name.startswith("--")
             ]
         if hasattr(self._command, "list_commands"):
             names = self._command.list_commands(self._context)
-            return [Candidate(name, self._summary(name)) for name in names]
-        argument = self._argument()
-        return [] if argument is None else self._values(argument)
+            return [Candidate(name, self._command_summary(name)) for name in names]
+        argument = self._current_argument()
+        return [] if argument is None else self._list_values(argument)
 
     @property
     def wants_channel(self) -> bool:
         """Whether the word to complete is a channel."""
-        parameter = self._option or (None if self.incomplete.startswith("-") else self._argument())
+        parameter = self._option or (None if self.incomplete.startswith("-") else self._current_argument())
         return parameter is not None and parameter.metavar == "CHANNEL"
 
-    def _read(self, word: str) -> None:
+    def _read_word(self, word: str) -> None:
         if self._option is not None:
             if "--config" in self._option.opts:
                 self.config = word
             self._option = None
         elif word.startswith("-"):
-            options = [each for each in self._parameters("option") if word in each.opts]
+            options = [each for each in self._list_parameters("option") if word in each.opts]
             self._option = next((each for each in options if not each.is_flag and not each.count), None)
         elif hasattr(self._command, "list_commands"):
             chosen = self._command.get_command(self._context, word)
@@ -160,22 +160,22 @@ class _Line:
         else:
             self._arguments += 1
 
-    def _parameters(self, kind: str) -> list[Any]:
+    def _list_parameters(self, kind: str) -> list[Any]:
         return [each for each in self._command.get_params(self._context) if each.param_type_name == kind]
 
-    def _argument(self) -> Any:
+    def _current_argument(self) -> Any:
         """Return the argument whose turn it is; the last one may take all further words."""
-        arguments = self._parameters("argument")
+        arguments = self._list_parameters("argument")
         if self._arguments < len(arguments):
             return arguments[self._arguments]
         return arguments[-1] if arguments and arguments[-1].nargs == -1 else None
 
-    def _values(self, parameter: Any) -> list[Candidate]:
+    def _list_values(self, parameter: Any) -> list[Candidate]:
         """Return the values that a parameter may have, where they can be listed."""
         items = parameter.shell_complete(self._context, self.incomplete)
         return [Candidate(str(item.value)) for item in items if item.type == "plain"]
 
-    def _summary(self, name: str) -> str:
+    def _command_summary(self, name: str) -> str:
         from channel_adapter.cli.main import COMMANDS
 
         if self._context.parent is None:
@@ -183,20 +183,20 @@ class _Line:
         return str(self._command.get_command(self._context, name).get_short_help_str(limit=80))
 
 
-async def _channels(run: Run, incomplete: str) -> list[Candidate]:
+async def _complete_channel(run: Run, incomplete: str) -> list[Candidate]:
     """Return channels of the registry by slug, or by id where one was begun; none where no registry can be read."""
     from channel_adapter.mapping.ids import SCHEMES
 
     try:
         scheme = SCHEMES[run.settings().mode]
         by_id = incomplete.startswith(scheme.prefix[:1])
-        found = await _registered(run, incomplete if by_id else scheme.prefix + incomplete)
+        found = await _find_registered(run, incomplete if by_id else scheme.prefix + incomplete)
     except (ChannelAdapterError, OSError):
         return []
     return [Candidate(channel if by_id else scheme.slug(channel)) for channel in found]
 
 
-async def _registered(run: Run, prefix: str) -> "list[ChannelId]":
+async def _find_registered(run: Run, prefix: str) -> "list[ChannelId]":
     url = run.database_url()
     if url is None or not is_installed("sqlalchemy"):
         return []

@@ -106,10 +106,10 @@ async def serve(
         from channel_adapter.console import server as listen
     if trusted_role_header and not trusted_header:
         raise UsageError("--trusted-role-header needs --trusted-header", field="trusted_role_header")
-    authorise, sessions = _operators(users, trusted_header, trusted_role_header, trusted_proxy)
+    authorise, sessions = _open_sign_in(users, trusted_header, trusted_role_header, trusted_proxy)
     if not listen.is_loopback(host) and users is None and trusted_header is None:
         raise UsageError(f"{host} serves other machines: that needs --users or --trusted-header", field="host")
-    root = _path(base_path)
+    root = _parse_base_path(base_path)
     logging.getLogger("channel_adapter.console").setLevel(logging.INFO)
     try:
         listening = listen.listening_socket(host, port)
@@ -121,7 +121,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
         monitored = await stack.enter_async_context(monitoring(run, metrics_host, metrics_port))
-        opened = _adapter(run, monitored.telemetry, url if demo else None)
+        opened = _open_adapter(run, monitored.telemetry, url if demo else None)
         adapter, playground = await stack.enter_async_context(opened)
         ending = await stack.enter_async_context(end_signal())
         hosts = listen.host_headers([*_own_names(adapter), host, *(allowed_host or ())], port)
@@ -151,7 +151,7 @@ async def hash_password(run: Run) -> None:
     run.output.one({"hash": found}, found)
 
 
-def _operators(
+def _open_sign_in(
     users: Path | None, header: str | None, role_header: str | None, proxies: list[str] | None
 ) -> "tuple[Authorise, Sessions | None]":
     """Return how operators are known, and the sessions that they begin here."""
@@ -168,7 +168,7 @@ def _operators(
 
 
 @asynccontextmanager
-async def _adapter(
+async def _open_adapter(
     run: Run, telemetry: "Telemetry | None", demo_url: str | None
 ) -> "AsyncIterator[tuple[ChannelAdapter, Playground | None]]":
     if demo_url is None:
@@ -193,7 +193,7 @@ def _own_names(adapter: "ChannelAdapter") -> list[str]:
     return [*LOCAL_NAMES, *([] if own.media_dir is None else [urlsplit(own.media_public_url or "").netloc])]
 
 
-def _path(base_path: str) -> str:
+def _parse_base_path(base_path: str) -> str:
     path = base_path.rstrip("/")
     if path and not path.startswith("/"):
         raise UsageError("--base-path begins with /", field="base_path")

@@ -66,7 +66,7 @@ class DemoStep:
         """Count one comparison, and keep the difference if there is one."""
         self.read_backs += 1
         if wrote != read:
-            self.differences.append(f"{what}: {_difference(wrote, read)}")
+            self.differences.append(f"{what}: {_describe_difference(wrote, read)}")
 
 
 @dataclass(slots=True)
@@ -142,18 +142,18 @@ class DemoRecorder:
             raise ReadBackError
 
 
-def _difference(wrote: Any, read: Any) -> str:
+def _describe_difference(wrote: Any, read: Any) -> str:
     if type(wrote) is type(read) and dataclasses.is_dataclass(wrote) and not isinstance(wrote, type):
         names = [each.name for each in dataclasses.fields(wrote)]
         return "; ".join(
-            f"{name} was {_short(getattr(wrote, name))}, is {_short(getattr(read, name))}"
+            f"{name} was {_shorten_value(getattr(wrote, name))}, is {_shorten_value(getattr(read, name))}"
             for name in names
             if getattr(wrote, name) != getattr(read, name)
         )
-    return f"was {_short(wrote)}, is {_short(read)}"
+    return f"was {_shorten_value(wrote)}, is {_shorten_value(read)}"
 
 
-def _short(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
 
@@ -255,17 +255,18 @@ class Demo:
 
     async def run(self) -> None:
         """Run all steps. Raises the errors of the adapter, and ReadBackError."""
-        begin = (self._accounts, self._ordinary) if self._in_groups else (self._accounts,)
-        change = self._edit if self._adapter.can.edit_posts else self._refuse
+        begin = (self._add_accounts, self._create_ordinary_groups) if self._in_groups else (self._add_accounts,)
+        change = self._edit_post if self._adapter.can.edit_posts else self._attempt_unsupported
         steps = (
-            *begin, self._create, self._subscribe, self._subscribe_again, self._publish_feed,
-            self._publish_kinds, self._read_history, self._list_mine, self._unread, self._unsubscribe, change,
-            self._recall, self._publish_feed_again, self._update, self._examine, self._delete,
+            *begin, self._create_channel, self._subscribe_users, self._subscribe_again, self._publish_feed,
+            self._publish_kinds, self._read_history, self._list_mine, self._count_unread, self._unsubscribe_leavers,
+            change, self._recall_post, self._publish_feed_again, self._update_channel, self._run_doctor,
+            self._delete_channels,
         )  # fmt: skip
         for step in steps:
             await step()
 
-    async def _accounts(self) -> None:
+    async def _add_accounts(self) -> None:
         users = [UserId(OWNER), *self._users]
         with self._recorder.step("Make the accounts known to the app") as step:
             with self._output.progress("accounts", len(users)) as progress:
@@ -275,7 +276,7 @@ class Demo:
             step.same("accounts", {**dict.fromkeys(users, True), OUTSIDER: False}, known)
             step.result = f"{counted(len(users), 'account')}; {OUTSIDER!r} stays unknown"
 
-    async def _ordinary(self) -> None:
+    async def _create_ordinary_groups(self) -> None:
         with self._recorder.step("Create Communities that are no channels") as step:
             for number, name in enumerate(ORDINARY):
                 request = groups.CreateGroupRequest(
@@ -283,10 +284,10 @@ class Demo:
                     owner_account=self._users[0], support_topic=0,
                 )  # fmt: skip
                 await self._adapter.call(CREATE_GROUP.service, CREATE_GROUP.name, request.to_wire())
-            step.same("Communities", len(ORDINARY), await self._joined())
+            step.same("Communities", len(ORDINARY), await self._count_joined_groups())
             step.result = f"{len(ORDINARY)} of them, owned by {self._users[0]}"
 
-    async def _create(self) -> None:
+    async def _create_channel(self) -> None:
         wrote = profile(self._adapter.can)
         with self._recorder.step("Create a channel with Chinese, emoji and every text at its limit") as step:
             await self._adapter.channels.create(slug=SLUG, owner=OWNER, **wrote)
@@ -296,7 +297,7 @@ class Demo:
             sizes = ", ".join(f"{name} {counted(len(str(text).encode()), 'byte')}" for name, text in wrote.items())
             step.result = f"{read.id}: {sizes}"
 
-    async def _subscribe(self) -> None:
+    async def _subscribe_users(self) -> None:
         with self._recorder.step("Subscribe all users of the file") as step:
             outcomes: list[Outcome] = []
             with self._output.progress("subscribed", len(self._users)) as progress:
@@ -354,16 +355,16 @@ class Demo:
             step.same("roles", {Role.SUBSCRIBER}, {each.role for each in mine})
             step.result = f"{len(mine)} channels: {', '.join(sorted(slugs))}"
             if self._in_groups:
-                joined = await self._joined()
+                joined = await self._count_joined_groups()
                 step.same("joined Communities", len(ORDINARY) + 2, joined)
                 among = counted(joined, "joined Community", "joined Communities")
                 step.result = f"{among}, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
 
-    async def _unread(self) -> None:
+    async def _count_unread(self) -> None:
         user = self._users[0]
         with self._recorder.step(f"Fill the conversation group of {user}, count what is unread, and read it") as step:
             await self._adapter.unread.sync(user)
-            step.same("in the group", set(self._ids), await self._filed(user))
+            step.same("in the group", set(self._ids), await self._list_grouped_channels(user))
             before = await self._adapter.unread.get(user)
             step.same("badge", len(self._written), before.badge)
             left = await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=user)
@@ -381,10 +382,10 @@ class Demo:
             at is not None and post.published_at is not None and post.published_at > at for post in self._written
         )
 
-    async def _filed(self, user: str) -> set[str]:
+    async def _list_grouped_channels(self, user: str) -> set[str]:
         return {channel async for each in self._adapter.unread.groups(user) for channel in each.channels}
 
-    async def _unsubscribe(self) -> None:
+    async def _unsubscribe_leavers(self) -> None:
         with self._recorder.step("Unsubscribe the last ones in the file") as step:
             outcomes = await self._adapter.subscriptions.unsubscribe(SLUG, self._leavers)
             wanted = dict.fromkeys(self._leavers, OutcomeKind.REMOVED)
@@ -395,7 +396,7 @@ class Demo:
             step.same("count", len(self._users) - len(self._leavers), remaining)
             step.result = f"{counted(len(self._leavers), 'user')} removed, {remaining:,} left"
 
-    async def _edit(self) -> None:
+    async def _edit_post(self) -> None:
         with self._recorder.step("Edit a post") as step:
             wrote = self._written[-len(KINDS)]
             edited = dataclasses.replace(wrote, parts=(p.Text("Fog has lifted ☀️ 雾已散。"),))
@@ -403,7 +404,7 @@ class Demo:
             step.same("post", edited, await self._adapter.posts.get(wrote.ref))
             step.result = f"post {wrote.ref.seq} has another text; number, author and time stay"
 
-    async def _refuse(self) -> None:
+    async def _attempt_unsupported(self) -> None:
         with self._recorder.step("Ask for what official accounts cannot do") as step:
             wrote, posts = self._written[0], self._adapter.posts
             refused: list[str] = []
@@ -419,7 +420,7 @@ class Demo:
             step.same("refused", 3, len(refused))
             step.result = f"refused before any call: {', '.join(refused)}"
 
-    async def _recall(self) -> None:
+    async def _recall_post(self) -> None:
         with self._recorder.step("Recall the first post") as step:
             wrote = self._written[0]
             await self._adapter.posts.recall(wrote.ref, "published too early")
@@ -433,7 +434,7 @@ class Demo:
             step.same("posts", {EntryState.ALREADY: len(self._feed.entries)}, dict(counts))
             step.result = "nothing is published twice, and what was recalled stays away"
 
-    async def _update(self) -> None:
+    async def _update_channel(self) -> None:
         with self._recorder.step("Change the channel's name and introduction") as step:
             before = await self._adapter.channels.get(SLUG)
             wrote = dataclasses.replace(before, name="港口新闻", introduction="New: the log book 📖")
@@ -441,7 +442,7 @@ class Demo:
             step.same("channel", wrote, await self._adapter.channels.get(SLUG))
             step.result = "both are new, everything else is as it was"
 
-    async def _examine(self) -> None:
+    async def _run_doctor(self) -> None:
         with self._recorder.step("Run the doctor") as step:
             findings = await self._adapter.doctor()
             for found in findings:
@@ -449,14 +450,14 @@ class Demo:
                     step.same(f"{found.check}: {found.message}", True, found.ok)
             step.result = f"{len(findings)} things looked at"
 
-    async def _delete(self) -> None:
+    async def _delete_channels(self) -> None:
         with self._recorder.step("Delete the channels") as step:
             for slug in (SLUG, SECOND_SLUG):
                 step.same(f"{slug} deleted", True, await self._adapter.channels.delete(slug))
                 step.same(f"{slug} exists", False, await self._adapter.channels.exists(slug))
             step.result = "both are gone"
             if self._in_groups:
-                step.same("ordinary Communities", len(ORDINARY), await self._joined())
+                step.same("ordinary Communities", len(ORDINARY), await self._count_joined_groups())
                 step.result = f"both are gone; the {len(ORDINARY)} ordinary Communities are untouched"
 
     async def _import_feed(self) -> dict[EntryState, int]:
@@ -467,7 +468,7 @@ class Demo:
                 progress.advance()
         return job.counts
 
-    async def _joined(self) -> int:
+    async def _count_joined_groups(self) -> int:
         """Return how many Communities the first user is in, as the service counts them."""
         request = groups.GetJoinedGroupListRequest(
             member_account=self._users[0], group_type=groups.COMMUNITY, support_topic=0, limit=1, offset=0
@@ -519,7 +520,7 @@ async def demo(
     recorder = DemoRecorder(
         lambda number, step: _show_step(run, number, step), time.perf_counter, keep_going=keep_going
     )
-    await _perform(run, recorder, read, users, mode)
+    await _perform_demo(run, recorder, read, users, mode)
     report = recorder.report
     if run.output.json:
         run.output.one(report.document())
@@ -536,7 +537,7 @@ async def demo(
     return Exit.REFUSED if report.differences else Exit.DONE
 
 
-async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, users: list[UserId], mode: Mode) -> None:
+async def _perform_demo(run: Run, recorder: DemoRecorder, feed: Feed, users: list[UserId], mode: Mode) -> None:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.stub.server import StubServer
     from channel_adapter.stub.settings import StubSettings
@@ -555,14 +556,14 @@ async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, users: list[Use
             run.output.line(f"A stub of the service listens on {server.url}, as app {server.sdkappid}.")
             run.output.line("")
         run.output.describe_progress(lambda: f"{counted(len(recorder.report.steps), 'step')} done")
-        async with ChannelAdapter.open(_settings(server, mode), observer=observe) as adapter:
+        async with ChannelAdapter.open(_stub_settings(server, mode), observer=observe) as adapter:
             try:
                 await Demo(adapter, recorder, run.output, feed, users).run()
             except ReadBackError:
                 run.output.note("stopped here; --keep-going shows the other steps too")
 
 
-def _settings(server: "StubServer", mode: Mode) -> "Settings":
+def _stub_settings(server: "StubServer", mode: Mode) -> "Settings":
     """Return settings for the stub; the environment, which may name another app, is not read."""
     from pydantic import SecretStr
 
@@ -590,7 +591,7 @@ def _show_step(run: Run, number: int, step: DemoStep) -> None:
 
 
 def _read_feed(name: str | None) -> Feed:
-    path = name or _sample(SAMPLE_FEED)
+    path = name or _find_sample(SAMPLE_FEED)
     with opened(path) as source:
         feed = read_feed(read_all(source), name=path)
     if not feed.entries:
@@ -599,7 +600,7 @@ def _read_feed(name: str | None) -> Feed:
 
 
 def _read_users(name: str | None) -> tuple[list[UserId], list[UnusableLine]]:
-    path = name or _sample(SAMPLE_USERS)
+    path = name or _find_sample(SAMPLE_USERS)
     with opened_seekable(path) as source:
         found = list(users_in(source, path))
     users = list(dict.fromkeys(each.user for each in found if isinstance(each, ListedUser)))
@@ -608,7 +609,7 @@ def _read_users(name: str | None) -> tuple[list[UserId], list[UnusableLine]]:
     return users, [each for each in found if isinstance(each, UnusableLine)]
 
 
-def _sample(name: str) -> str:
+def _find_sample(name: str) -> str:
     """Return the path of a sample in the installed package, or in the repository."""
     from channel_adapter.stub.shipped import shipped_file
 

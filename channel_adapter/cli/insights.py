@@ -44,7 +44,7 @@ async def show(
     async with run.adapter() as adapter:
         if scan:
             await adapter.insights.views(channel)
-        found = await adapter.insights.channel(channel, _since(since))
+        found = await adapter.insights.channel(channel, _parse_since(since))
     if run.output.json:
         run.output.one(found)
         return
@@ -98,11 +98,11 @@ async def export(
 ) -> None:
     """Write the figures of a channel as CSV: one row a day, or one a post. Needs database_url."""
     async with run.adapter() as adapter:
-        found = await adapter.insights.channel(channel, _since(since))
+        found = await adapter.insights.channel(channel, _parse_since(since))
     columns, rows = (_POST_COLUMNS, found.posts) if posts else (_DAY_COLUMNS, found.days)
     try:
         with out.open("x", encoding="utf-8", newline="") as file:
-            file.write(_csv(columns, rows))
+            file.write(_format_csv(columns, rows))
     except FileExistsError:
         raise UsageError(f"{out} exists already; name another file", field="out") from None
     except OSError as error:
@@ -122,7 +122,7 @@ def sparkline(values: Sequence[int | None]) -> list[str]:
     ]
 
 
-def _csv(columns: Sequence[str], rows: Sequence[Any]) -> str:
+def _format_csv(columns: Sequence[str], rows: Sequence[Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -132,5 +132,5 @@ def _csv(columns: Sequence[str], rows: Sequence[Any]) -> str:
     return text.getvalue()
 
 
-def _since(text: str | None) -> Any:
+def _parse_since(text: str | None) -> Any:
     return None if text is None else to_datetime(text, "--since", "a date like 2026-03-20")

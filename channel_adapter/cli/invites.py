@@ -39,7 +39,7 @@ async def create(
     """
     if qr is not None and not is_installed("segno"):
         raise UsageError("--qr needs segno: pip install 'channel-adapter[invites]'", field="qr")
-    until = None if expires is None else _expiry(expires)
+    until = None if expires is None else _parse_expiry(expires)
     async with run.adapter() as adapter:
         invitation = await adapter.invites.create(channel, max_uses=max_uses, expires=until)
         image = adapter.invites.qr(invitation) if qr is not None else ""
@@ -90,7 +90,7 @@ async def list_invitations(
                 listing.add(document, *document.values())
 
 
-def _expiry(text: str) -> datetime | timedelta:
+def _parse_expiry(text: str) -> datetime | timedelta:
     """Parse --expires. Raises UsageError."""
     if found := re.fullmatch(r"(\d{1,6})([mhdw])", text):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})

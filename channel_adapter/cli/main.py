@@ -130,18 +130,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         result = build(make_app()).main(args or ["--help"], prog_name=PROGRAM, standalone_mode=False)
-        code = _code(result, nothing_asked=not args)
+        code = _to_exit_code(result, nothing_asked=not args)
     except BadUsage as error:
-        code = _usage(error, json="--json" in args)
+        code = _report_usage_error(error, json="--json" in args)
     except (KeyboardInterrupt, SystemExit):  # typer ends so when the reader of its help has gone away
         code = Exit.INTERRUPTED
     except OSError as error:  # commands report their own; this is help or --version on a full disk
         Output().lost(error)
         code = Exit.INTERRUPTED
-    return _leave(code)
+    return _flush_and_exit(code)
 
 
-def _code(result: object, *, nothing_asked: bool) -> Exit:
+def _to_exit_code(result: object, *, nothing_asked: bool) -> Exit:
     """Return the exit code of a command; typer returns 130 for an interruption before it began."""
     if nothing_asked:
         return Exit.USAGE
@@ -150,7 +150,7 @@ def _code(result: object, *, nothing_asked: bool) -> Exit:
     return Exit(result) if isinstance(result, int) and result in set(Exit) else Exit.INTERRUPTED
 
 
-def _usage(error: Exception, *, json: bool) -> Exit:
+def _report_usage_error(error: Exception, *, json: bool) -> Exit:
     context = getattr(error, "ctx", None)
     text = str(getattr(error, "format_message", error.__str__)()).rstrip(".").replace(": Value error, ", ": ")
     where = context.command_path if context else PROGRAM
@@ -165,14 +165,18 @@ def _open_closed_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
-    sys.stdin, sys.stdout, sys.stderr = sys.stdin or _on(0, "r"), sys.stdout or _on(1, "w"), sys.stderr or _on(2, "w")
+    sys.stdin, sys.stdout, sys.stderr = (
+        sys.stdin or _open_descriptor(0, "r"),
+        sys.stdout or _open_descriptor(1, "w"),
+        sys.stderr or _open_descriptor(2, "w"),
+    )
 
 
-def _on(number: int, mode: str) -> TextIO:
+def _open_descriptor(number: int, mode: str) -> TextIO:
     return os.fdopen(number, mode, encoding="utf-8", closefd=False)  # type: ignore[return-value]
 
 
-def _leave(code: Exit) -> int:
+def _flush_and_exit(code: Exit) -> int:
     """Flush; when that fails, keep the interpreter from reporting it at its own end."""
     output = Output()
     trouble = output.trouble()

@@ -49,7 +49,7 @@ async def send(
 
     That is the channel's contact (channels update --contact), or its owner.
     """
-    parts = _content(text, content)
+    parts = _read_content(text, content)
     async with run.adapter() as adapter:
         message = await adapter.messages.send(channel, user=user, content=parts, idempotency_key=idempotency_key)
     run.output.one(message, f"sent to {message.user} as {message.key}")
@@ -75,7 +75,7 @@ async def send_many(
     "unknown" are users of a call whose answer was lost: they may have the message, and it is not sent to them again.
     Running the command again sends to all of them again.
     """
-    parts = _content(text, content)
+    parts = _read_content(text, content)
     with opened_seekable(file) as source:
         listed = users_in(source, file, heading, delimiter, column)
         async with run.adapter() as adapter:
@@ -95,7 +95,9 @@ async def thread(run: Run, channel: ChannelArgument, user: _USER, limit: _LIMIT 
     async with run.adapter() as adapter:
         with run.output.items(columns, empty="there is no message") as listing:
             async for message in adapter.messages.thread(channel, user=user):
-                listing.add(message, message.sent_at, message.direction, message.read, message.key, _shown(message))
+                listing.add(
+                    message, message.sent_at, message.direction, message.read, message.key, _describe_message(message)
+                )
                 if listing.count == limit:
                     break
 
@@ -111,7 +113,7 @@ async def threads(run: Run, channel: ChannelArgument, limit: _LIMIT = None) -> N
         with run.output.items(columns, empty="there is no thread") as listing:
             async for each in adapter.messages.threads(channel):
                 last = each.last
-                listing.add(each, each.user, each.unread, last.sent_at, last.direction, _shown(last))
+                listing.add(each, each.user, each.unread, last.sent_at, last.direction, _describe_message(last))
                 if listing.count == limit:
                     break
 
@@ -124,8 +126,8 @@ async def edit(
     run: Run, channel: ChannelArgument, user: _USER, key: _KEY, text: _TEXT = "", content: _CONTENT = None
 ) -> None:
     """Replace the content of a message that the channel sent."""
-    parts = _content(text, content)
-    ref = _ref(run, channel, user, key)
+    parts = _read_content(text, content)
+    ref = _message_ref(run, channel, user, key)
     async with run.adapter() as adapter:
         await adapter.messages.edit(ref, parts)
     run.output.one({"ref": ref, "edited": True}, f"message {key} to {user} is edited")
@@ -137,7 +139,7 @@ async def edit(
 )  # fmt: skip
 async def recall(run: Run, channel: ChannelArgument, user: _USER, key: _KEY) -> None:
     """Recall a message that the channel sent, however old it is; the user sees it no more."""
-    ref = _ref(run, channel, user, key)
+    ref = _message_ref(run, channel, user, key)
     async with run.adapter() as adapter:
         await adapter.messages.recall(ref)
     run.output.one({"ref": ref, "recalled": True}, f"message {key} to {user} is recalled")
@@ -152,11 +154,11 @@ async def mark_read(run: Run, channel: ChannelArgument, user: _USER) -> None:
     run.output.one(document, f"the messages of {user} are read")
 
 
-def _ref(run: Run, channel: str, user: str, key: str) -> MessageRef:
+def _message_ref(run: Run, channel: str, user: str, key: str) -> MessageRef:
     return MessageRef(ChannelId(run.channel_id(channel)), UserId(user), key)
 
 
-def _content(text: str, content: str | None) -> Content | list[Content]:
+def _read_content(text: str, content: str | None) -> Content | list[Content]:
     if content is not None:
         if text:
             raise UsageError("--content stands alone, without TEXT", field="content")
@@ -164,5 +166,5 @@ def _content(text: str, content: str | None) -> Content | list[Content]:
     return Text(read_text(STDIN, "text") if text == STDIN else text)
 
 
-def _shown(message: Message) -> str:
+def _describe_message(message: Message) -> str:
     return "(recalled)" if message.recalled else describe(message.parts)

@@ -71,10 +71,12 @@ def encode(value: Any, *, indent: bool = False) -> bytes:
     A field that is not in the repr of its value, because few values have it, is left out while it has its default.
     Characters that a terminal obeys or hides are escaped, so that a document can be shown as it is.
     """
-    return printable_json(orjson.dumps(value, default=_other, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0)))
+    return printable_json(
+        orjson.dumps(value, default=_to_json_value, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0))
+    )
 
 
-def _other(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """Convert a value that orjson does not know; the library refuses a lone surrogate earlier."""
     if dataclasses.is_dataclass(value):
         shown = {}
@@ -102,12 +104,12 @@ class ArrayWriter:
 
     def add(self, item: Any) -> None:
         """Write one more item."""
-        self._out.write((b",\n" if self.count else self._open() + b"\n") + encode(item))
+        self._out.write((b",\n" if self.count else self._begin_array() + b"\n") + encode(item))
         self.count += 1
 
     def close(self) -> None:
         """End the array; the document is complete then."""
-        self._out.write((b"\n" if self.count else self._open()) + self._closing)
+        self._out.write((b"\n" if self.count else self._begin_array()) + self._closing)
         self._out.flush()
 
     def abandon(self) -> None:
@@ -115,7 +117,7 @@ class ArrayWriter:
         if self._opened:
             self.close()
 
-    def _open(self) -> bytes:
+    def _begin_array(self) -> bytes:
         self._opened = True
         return self._opening
 
@@ -189,29 +191,29 @@ class Table:
         self.count += 1
         row = tuple(cell(value) for value in values)
         if self._widths is not None:
-            self._put(row, self._widths)
+            self._print_row(row, self._widths)
             return
         self._waiting.append(row)
         if len(self._waiting) >= ROWS_BEFORE_WIDTHS:
-            self._start()
+            self._print_heading()
 
     def close(self) -> None:
         """Write the rows that are left; a table without rows has no heading either."""
         if self._waiting:
-            self._start()
+            self._print_heading()
 
-    def _start(self) -> None:
+    def _print_heading(self) -> None:
         rows, self._waiting = self._waiting, []
         columns = zip_longest(self._columns, *rows, fillvalue="")
         widths = [max(map(cell_len, column)) for column in columns]
         if self._width is not None:
-            widths = _fitted(widths, self._width)
+            widths = _fit_widths(widths, self._width)
         self._widths = widths
-        self._put(self._columns, widths, heading=True)
+        self._print_row(self._columns, widths, heading=True)
         for row in rows:
-            self._put(row, widths)
+            self._print_row(row, widths)
 
-    def _put(self, row: Sequence[str], widths: Sequence[int], *, heading: bool = False) -> None:
+    def _print_row(self, row: Sequence[str], widths: Sequence[int], *, heading: bool = False) -> None:
         """Write one row: a line, and on a terminal more of them below where a cell is wider than its column."""
         if self._width is None:
             lines = [tuple(row)]
@@ -224,7 +226,7 @@ class Table:
             self._write(self._heading(text) if heading else text)
 
 
-def _fitted(widths: Sequence[int], room: int) -> list[int]:
+def _fit_widths(widths: Sequence[int], room: int) -> list[int]:
     """Return widths with which a row fits into `room`; the widest columns are narrowed first."""
     fitted = [min(width, max(room, 1)) for width in widths]
     gaps = len(GAP) * (len(fitted) - 1)
@@ -281,7 +283,7 @@ class Output:
     @property
     def binary(self) -> Sink:
         """Return stdout for bytes."""
-        return _Watched(self._stdout.buffer, self._watch)
+        return _Watched(self._stdout.buffer, self._record_write_error)
 
     @property
     def to_terminal(self) -> bool:
@@ -297,7 +299,7 @@ class Output:
             for sentence in sentences:
                 self.line(sentence)
             return
-        fields = _fields(value)
+        fields = _flatten_fields(value)
         width = max(map(len, fields), default=0)
         for name, held in fields.items():
             self.line(f"{name.ljust(width)}  {cell(held)}")
@@ -329,7 +331,7 @@ class Output:
 
     def table(self, columns: Sequence[str]) -> Table:
         """Return a table on stdout; on a terminal it is as wide as that."""
-        return Table(columns, self._write, self._heading, self._columns())
+        return Table(columns, self._write_line, self._to_bold, self._terminal_width())
 
     def report(self, array: str, before: Mapping[str, Any]) -> ObjectWriter | None:
         """Return a writer of an object with a long array; None without --json."""
@@ -337,7 +339,7 @@ class Output:
 
     def line(self, text: str) -> None:
         """Write one line of the result; a line break in `text` is escaped."""
-        self._write(printable(text))
+        self._write_line(printable(text))
 
     def note(self, text: str) -> None:
         """Write a remark to stderr; with --json only with -v."""
@@ -366,7 +368,7 @@ class Output:
         quiet = (self.json and not self.verbose) or (beside_rows and self.to_terminal)
         if self.watched and not quiet:
             return Progress(what, total, Bars(self._stderr))
-        return Progress(what, total, Lines(_ignore if quiet else self._write_snapshot, self._write_error))
+        return Progress(what, total, Lines(_ignore_snapshot if quiet else self._write_snapshot, self._write_error))
 
     def display(
         self,
@@ -435,7 +437,7 @@ class Output:
 
     def flush(self) -> None:
         """Flush stdout. Raises OSError, BrokenPipeError for a reader that went away."""
-        with self._watch():
+        with self._record_write_error():
             self._stdout.flush()
 
     def trouble(self) -> OSError | None:
@@ -445,7 +447,7 @@ class Output:
         return self._lost
 
     @contextmanager
-    def _watch(self) -> Iterator[None]:
+    def _record_write_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -459,9 +461,9 @@ class Output:
             sentence = f"stdout cannot be written: {trouble.strerror}"
             self.error("interrupted", f"{sentence}; {so_far}" if so_far else sentence)
 
-    def _write(self, text: str) -> None:
+    def _write_line(self, text: str) -> None:
         """Write a line to stdout whose parts have been escaped."""
-        with self._watch():
+        with self._record_write_error():
             self._stdout.write(text + "\n")
 
     def _write_snapshot(self, snapshot: ProgressSnapshot) -> None:
@@ -474,10 +476,10 @@ class Output:
             self._stderr.write(printable(text) + "\n")
             self._stderr.flush()
 
-    def _columns(self) -> int | None:
+    def _terminal_width(self) -> int | None:
         return shutil.get_terminal_size().columns if self.to_terminal else None
 
-    def _heading(self, text: str) -> str:
+    def _to_bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.to_terminal else text
 
 
@@ -519,7 +521,7 @@ class _Rows:
         self._table.add(*row)
 
 
-def _ignore(snapshot: ProgressSnapshot) -> None:
+def _ignore_snapshot(snapshot: ProgressSnapshot) -> None:
     """Show nothing."""
 
 
@@ -555,7 +557,7 @@ def _assignment_and_reason(outcome: Outcome | ChannelOutcome) -> tuple[Assignmen
     return assignment.status if assignment else None, "; ".join(reason for reason in reasons if reason)
 
 
-def _fields(value: Any) -> dict[str, Any]:
+def _flatten_fields(value: Any) -> dict[str, Any]:
     """Return names and values, those of a value inside a value as `outer.inner`."""
     if not dataclasses.is_dataclass(value):
         return dict(value)
@@ -565,7 +567,7 @@ def _fields(value: Any) -> dict[str, Any]:
         if not field.repr:
             continue
         if dataclasses.is_dataclass(held):
-            flat |= {f"{field.name}.{name}": inner for name, inner in _fields(held).items() if name != "kind"}
+            flat |= {f"{field.name}.{name}": inner for name, inner in _flatten_fields(held).items() if name != "kind"}
         else:
             flat[field.name] = held
     return flat

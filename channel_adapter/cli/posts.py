@@ -71,7 +71,7 @@ async def publish(
     A text, pictures, a text with pictures, an article, a place, or with --content anything else. A post over its bytes
     is refused, never cut.
     """
-    parts = _content(text, images or [], title, link, location, content)
+    parts = _parse_content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
         parts = await stored(adapter, parts, images or [], dry_run=dry_run)
         if dry_run:
@@ -108,7 +108,7 @@ async def list_posts(
     async with run.adapter() as adapter:
         with run.output.items(COLUMNS, empty="there is no post") as listing:
             async for post in adapter.posts.history(channel, oldest_first=oldest_first, before=before):
-                listing.add(post, *_row(post))
+                listing.add(post, *_post_row(post))
                 if listing.count == limit:
                     break
 
@@ -117,11 +117,11 @@ async def list_posts(
 async def show(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
     """Show one post whole."""
     async with run.adapter() as adapter:
-        post = await adapter.posts.get(await _ref(adapter, channel, seq))
+        post = await adapter.posts.get(await _post_ref(adapter, channel, seq))
     if run.output.json:
         run.output.one(post)
         return
-    about = dict(zip(COLUMNS[:-1], _row(post), strict=False))
+    about = dict(zip(COLUMNS[:-1], _post_row(post), strict=False))
     run.output.one({**about, "dedupe": post.dedupe})
     for part in post.parts:
         run.output.line("")
@@ -141,9 +141,9 @@ async def edit(
     content: _CONTENT = None,
 ) -> None:
     """Replace the content of a post; its number, author and time stay."""
-    parts = _content(text, images or [], title, link, location, content)
+    parts = _parse_content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
-        ref = await _ref(adapter, channel, seq)
+        ref = await _post_ref(adapter, channel, seq)
         await adapter.posts.edit(ref, await stored(adapter, parts, images or []))
     run.output.one({"ref": ref, "edited": True}, f"number {seq} of {ref.channel} is edited")
 
@@ -159,7 +159,7 @@ async def recall(
 ) -> None:
     """Recall a post; its number stays, its content goes."""
     async with run.adapter() as adapter:
-        ref = await _ref(adapter, channel, seq)
+        ref = await _post_ref(adapter, channel, seq)
         await adapter.posts.recall(ref, reason)
     run.output.one({"ref": ref, "recalled": True}, f"number {seq} of {ref.channel} is recalled")
 
@@ -213,7 +213,7 @@ async def import_feed(
 
 
 async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:
-    run.output.describe_progress(lambda: _summary(job, feed) if job.counts else "")
+    run.output.describe_progress(lambda: _import_summary(job, feed) if job.counts else "")
     report = run.output.report("entries", {"channel": run.channel_id(channel), "feed": feed.title})
     rows: list[Imported] = []
     shown = {EntryState.REFUSED, *([*EntryState] if dry_run or run.output.verbose else [])} - {EntryState.ALREADY}
@@ -235,7 +235,7 @@ async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dr
             report.close(tail)
         _print_entries(run, rows)
     if report is None:
-        run.output.line(_summary(job, feed))
+        run.output.line(_import_summary(job, feed))
 
 
 def _print_entries(run: Run, rows: Sequence[Imported]) -> None:
@@ -247,7 +247,7 @@ def _print_entries(run: Run, rows: Sequence[Imported]) -> None:
     table.close()
 
 
-def _summary(job: FeedImport, feed: Feed) -> str:
+def _import_summary(job: FeedImport, feed: Feed) -> str:
     parts = [f"{count:,} {state.value}" for state, count in job.counts.items()]
     if job.shortened:
         parts.append(f"{job.shortened:,} of them shortened")
@@ -295,8 +295,8 @@ async def schedule(
     The time lies within the next 366 days. `worker`, `webhooks serve` and `console` publish what is due; after a stop
     they send what is less than schedule.max_lateness late. Needs database_url.
     """
-    time = _time(at, zone)
-    parts = _content(text, images or [], title, link, location, content)
+    time = _parse_time(at, zone)
+    parts = _parse_content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
         parts = await stored(adapter, parts, images or [])
         post = await adapter.posts.schedule(
@@ -346,7 +346,7 @@ async def scheduled(
 )
 async def reschedule(run: Run, post_id: _ID, at: _AT, zone: _ZONE = None) -> None:
     """Change the time of a scheduled post, also of one that failed or was missed."""
-    time = _time(at, zone)
+    time = _parse_time(at, zone)
     async with run.adapter() as adapter:
         _print_scheduled(run, await adapter.posts.reschedule(post_id, time))
 
@@ -380,7 +380,7 @@ async def draft(
     replace: Annotated[str | None, typer.Option(metavar="ID", help="Replace this draft.")] = None,
 ) -> None:
     """Store a post without a time. Needs database_url."""
-    parts = _content(text, images or [], title, link, location, content)
+    parts = _parse_content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
         parts = await stored(adapter, parts, images or [])
         saved = await adapter.posts.draft(channel, parts, author=author, silent=silent, replace=replace)
@@ -414,7 +414,7 @@ async def publish_draft(
 
     The draft is gone then; repeating the command publishes nothing twice.
     """
-    time = None if at is None else _time(at, zone)
+    time = None if at is None else _parse_time(at, zone)
     async with run.adapter() as adapter:
         return _print_scheduled(run, await adapter.posts.publish_draft(draft_id, at=time))
 
@@ -432,7 +432,7 @@ async def discard_draft(run: Run, draft_id: _DRAFT) -> None:
 async def pin(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
     """Pin a post, for the app to show first; a channel has 10 pins. Pins are kept in database_url."""
     async with run.adapter() as adapter:
-        ref = await _ref(adapter, channel, seq)
+        ref = await _post_ref(adapter, channel, seq)
         pinned = await adapter.posts.pin(ref)
     sentence = f"number {seq} of {ref.channel} is pinned" + ("" if pinned else " already")
     run.output.one({"ref": ref, "pinned": True}, sentence)
@@ -442,7 +442,7 @@ async def pin(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
 async def unpin(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
     """Unpin a post; one that is not pinned is no error."""
     async with run.adapter() as adapter:
-        ref = await _ref(adapter, channel, seq)
+        ref = await _post_ref(adapter, channel, seq)
         unpinned = await adapter.posts.unpin(ref)
     sentence = f"number {seq} of {ref.channel} is {'unpinned' if unpinned else 'not pinned'}"
     run.output.one({"ref": ref, "unpinned": unpinned}, sentence)
@@ -454,7 +454,7 @@ async def pinned(run: Run, channel: ChannelArgument) -> None:
     async with run.adapter() as adapter:
         with run.output.items(COLUMNS, empty="no post is pinned") as listing:
             for post in await adapter.posts.pinned(channel):
-                listing.add(post, *_row(post))
+                listing.add(post, *_post_row(post))
 
 
 def _print_scheduled(run: Run, post: ScheduledPost) -> Exit:
@@ -472,7 +472,7 @@ def _print_scheduled(run: Run, post: ScheduledPost) -> Exit:
     return Exit.SERVICE if waits else Exit.DONE
 
 
-def _time(at: str, zone: str | None) -> datetime:
+def _parse_time(at: str, zone: str | None) -> datetime:
     """Parse --at with --zone. Raises UsageError."""
     try:
         found = datetime.fromisoformat(at)
@@ -491,7 +491,7 @@ def _time(at: str, zone: str | None) -> datetime:
         raise UsageError(f"--zone {zone} is not a time zone that this machine knows", field="zone") from None
 
 
-def _content(
+def _parse_content(
     text: str, images: Sequence[str], title: str | None, link: str | None, location: str | None, content: str | None
 ) -> Content | list[Content]:
     given = [*(("image", url) for url in images), ("title", title), ("link", link), ("location", location)]
@@ -506,12 +506,12 @@ def _content(
     return from_options(body, images, title or "", link or "", location or "")
 
 
-async def _ref(adapter: "ChannelAdapter", channel: str, seq: int) -> PostRef:
+async def _post_ref(adapter: "ChannelAdapter", channel: str, seq: int) -> PostRef:
     """Return the reference of a post; the channel may be given by slug."""
     return PostRef((await adapter.channels.get(channel)).id, seq)
 
 
-def _row(post: Post) -> tuple[object, ...]:
+def _post_row(post: Post) -> tuple[object, ...]:
     content = describe(post.parts) if post.state is PostState.PUBLISHED else None
     return post.ref.seq, post.published_at, post.author, post.state, content
 
@@ -534,7 +534,7 @@ def from_options(text: str, images: Sequence[str], title: str, link: str, locati
     if location:
         if images:
             raise UsageError("--location and --image do not go together; use --content for parts", field="image")
-        return _place(location, text)
+        return _parse_location(location, text)
     pictures = [p.Image(url) for url in images]
     if not text.strip():
         if not pictures:
@@ -581,10 +581,10 @@ def from_json(text: str) -> list[Content]:
 
 def describe(parts: tuple[Content, ...]) -> str:
     """Return the parts of a post on one line."""
-    return " + ".join(_describe(part) for part in parts)
+    return " + ".join(_describe_part(part) for part in parts)
 
 
-def _place(location: str, description: str) -> p.Location:
+def _parse_location(location: str, description: str) -> p.Location:
     try:
         latitude, longitude = (float(part) for part in location.split(","))
     except ValueError:
@@ -594,7 +594,7 @@ def _place(location: str, description: str) -> p.Location:
     return p.Location(latitude, longitude, description)
 
 
-def _describe(part: Content) -> str:
+def _describe_part(part: Content) -> str:
     match part:
         case p.Text(text=text):
             return text

@@ -38,12 +38,12 @@ class ProgressSnapshot:
 
     def line(self) -> str:
         """Return `imported 12,000 of 100,000, 3,980/s, 22 s left`."""
-        parts = [self._part(kind, count) for kind, count in self.counts.items()]
+        parts = [self._describe_count(kind, count) for kind, count in self.counts.items()]
         if self.seconds_left is not None and len(parts) == 1:
             return f"{parts[0]}, {self.seconds_left:,.0f} s left"
         return "; ".join([*parts, *([] if self.seconds_left is None else [f"{self.seconds_left:,.0f} s left"])])
 
-    def _part(self, kind: str, count: ProgressCount) -> str:
+    def _describe_count(self, kind: str, count: ProgressCount) -> str:
         of = f" of {count.total:,}" if count.total is not None else ""
         limit = f" of {count.limit:,.0f}/s" if count.limit else ""
         return f"{count.label} {count.done:,}{of}, {self.per_second[kind]:,.0f}/s{limit}"
@@ -102,14 +102,14 @@ class Lines:
         if self._before is None:
             self._before = counts
         if now - self._shown >= self._every:
-            self._show(self._snapshot(counts, now - self._shown, now - self._began))
+            self._show(self._take_snapshot(counts, now - self._shown, now - self._began))
             self._before, self._shown = counts, now
 
     def say(self, line: str) -> None:
         """Write a line."""
         self._write(line)
 
-    def _snapshot(self, counts: Mapping[str, ProgressCount], since: float, seconds: float) -> ProgressSnapshot:
+    def _take_snapshot(self, counts: Mapping[str, ProgressCount], since: float, seconds: float) -> ProgressSnapshot:
         rates: dict[str, float] = {}
         left: list[float] = []
         for kind, count in counts.items():

@@ -23,7 +23,7 @@ _EMOJI = Annotated[str, typer.Argument(metavar="EMOJI", help="One emoji, skin to
 _SOME_EMOJI = Annotated[str | None, typer.Argument(metavar="EMOJI", help="This one alone; else all.")]
 
 
-def _ref(channel: str, seq: int) -> PostRef:
+def _post_ref(channel: str, seq: int) -> PostRef:
     return PostRef(ChannelId(channel), seq)
 
 
@@ -35,7 +35,7 @@ async def add(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji:
     key on the message, for 250 users a post; with it any number of users may react.
     """
     async with run.adapter() as adapter:
-        changed = await adapter.reactions.react(_ref(channel, seq), user, emoji)
+        changed = await adapter.reactions.react(_post_ref(channel, seq), user, emoji)
     sentence = f"{user} reacts with {emoji}" if changed else f"{user} reacted with {emoji} before"
     run.output.one(
         {"channel": run.channel_id(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed},
@@ -47,7 +47,7 @@ async def add(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji:
 async def remove(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji: _SOME_EMOJI = None) -> None:
     """Remove the reaction of a user to a post."""
     async with run.adapter() as adapter:
-        changed = await adapter.reactions.unreact(_ref(channel, seq), user, emoji)
+        changed = await adapter.reactions.unreact(_post_ref(channel, seq), user, emoji)
     sentence = f"{user} reacts no more" if changed else f"{user} had no such reaction"
     run.output.one(
         {"channel": run.channel_id(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed},
@@ -64,7 +64,7 @@ async def show(
 ) -> None:
     """Show the counts of a post, the most frequent emoji first."""
     async with run.adapter() as adapter:
-        found = await adapter.reactions.get(_ref(channel, seq), viewer)
+        found = await adapter.reactions.get(_post_ref(channel, seq), viewer)
     if run.output.json:
         run.output.one(found)
         return
@@ -85,7 +85,7 @@ async def users(
     """List the users who reacted to a post, and how. For administration."""
     async with run.adapter() as adapter:
         with run.output.items(("user", "emoji", "since"), empty="no reactions") as listing:
-            async for each in adapter.reactions.reactors(_ref(channel, seq), emoji):
+            async for each in adapter.reactions.reactors(_post_ref(channel, seq), emoji):
                 listing.add(each, each.user, each.emoji, each.since)
 
 
@@ -108,11 +108,11 @@ async def policy(
             wanted = allowed[0] if len(allowed) == 1 else allowed
             found = await adapter.reactions.set_policy(channel, wanted)
     run.output.one(
-        {"channel": run.channel_id(channel), "policy": found.kind, "allowed": found.allowed}, _sentence(found)
+        {"channel": run.channel_id(channel), "policy": found.kind, "allowed": found.allowed}, _describe_policy(found)
     )
 
 
-def _sentence(policy: "ReactionPolicy") -> str:
+def _describe_policy(policy: "ReactionPolicy") -> str:
     if policy.allowed is None:
         return "all: every emoji is accepted"
     return f"{policy.kind}: {' '.join(policy.allowed)}" if policy.allowed else "none: no reactions are accepted"
@@ -122,7 +122,7 @@ def _sentence(policy: "ReactionPolicy") -> str:
 async def reconcile(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
     """Compare a post with the service: merge what client apps wrote, and repair counts that others changed."""
     async with run.adapter() as adapter:
-        found = await adapter.reactions.reconcile(_ref(channel, seq))
+        found = await adapter.reactions.reconcile(_post_ref(channel, seq))
     run.output.one(found, f"{found.changed} reactions changed, {found.repaired} counts to repair")
 
 

@@ -53,12 +53,12 @@ async def dump(
     Accounts, groups, members, messages, official accounts, conversation groups; neither requests nor secrets. `state
     load` and `stub --state` take the document.
     """
-    document = await _fetch(url, token, ca_file) if file is None else _read(file)
+    document = await _fetch_state(url, token, ca_file) if file is None else _read_state_file(file)
     text = encode(document, indent=True) + b"\n"
     if output is None:
         run.output.binary.write(text)
     else:
-        _replace(output, text)
+        _replace_file(output, text)
         run.output.note(f"{output}: {counted(len(text), 'byte')}")
 
 
@@ -78,11 +78,11 @@ async def load(
 
     Its settings, clock, faults and request log stay. A state that cannot be loaded changes nothing.
     """
-    document = _read(file)
-    await _ask("PUT", url, token, ca_file, orjson.dumps(document))
+    document = _read_state_file(file)
+    await _send_request("PUT", url, token, ca_file, orjson.dumps(document))
     about = {name: len(document[name]) for name in ("accounts", "groups", "official_accounts")}
     accounts, groups = counted(about["accounts"], "account"), counted(about["groups"], "group")
-    run.output.one(about, f"{_address(url)} has {accounts} and {groups} now")
+    run.output.one(about, f"{_redact_url(url)} has {accounts} and {groups} now")
 
 
 @command(
@@ -103,15 +103,15 @@ async def diff(
 
     Exit code 0 when they are the same, 1 when they differ. Ids yet to be drawn do not count.
     """
-    one = _read(first)
-    other = await _fetch(url, token, ca_file) if second is None else _read(second)
+    one = _read_state_file(first)
+    other = await _fetch_state(url, token, ca_file) if second is None else _read_state_file(second)
     with run.output.items(("where", "what", "first", "second"), empty="the same") as listing:
         for found in differences(one, other):
-            listing.add(found._asdict(), found.where, found.what, _shown(found.first), _shown(found.second))
+            listing.add(found._asdict(), found.where, found.what, _to_one_line(found.first), _to_one_line(found.second))
     return Exit.REFUSED if listing.count else Exit.DONE
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_state_file(path: Path) -> dict[str, Any]:
     from channel_adapter.stub.state_file import StateFileError, read_document
 
     try:
@@ -120,16 +120,18 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(str(error), field="file") from None
 
 
-async def _fetch(url: str, token: str | None, ca_file: Path | None) -> dict[str, Any]:
+async def _fetch_state(url: str, token: str | None, ca_file: Path | None) -> dict[str, Any]:
     from channel_adapter.stub.world.snapshot import SnapshotError, fold, unfold
 
     try:
-        return fold(unfold(await _ask("GET", url, token, ca_file)))
+        return fold(unfold(await _send_request("GET", url, token, ca_file)))
     except SnapshotError as error:
-        raise RefusedError(f"{_address(url)}: {error}") from None
+        raise RefusedError(f"{_redact_url(url)}: {error}") from None
 
 
-async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, body: bytes | None = None) -> Any:
+async def _send_request(
+    method: str, url: str, token: str | None, ca_file: Path | None, body: bytes | None = None
+) -> Any:
     """Send a request to the control plane, and return its answer. Raises errors of one sentence without the token."""
     import ssl
 
@@ -149,35 +151,35 @@ async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, b
                 method, f"{url.rstrip('/')}{PREFIX}state", data=body, headers=headers, ssl=trust, allow_redirects=False
             ) as response,
         ):
-            return _understood(url, response.status, await response.read())
+            return _parse_reply(url, response.status, await response.read())
     except aiohttp.InvalidURL:
-        raise UsageError(f"{_address(url)} is not an address", field="url") from None
+        raise UsageError(f"{_redact_url(url)} is not an address", field="url") from None
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise UnavailableError(f"the stub at {_address(url)} cannot be reached: {type(error).__name__}") from None
+        raise UnavailableError(f"the stub at {_redact_url(url)} cannot be reached: {type(error).__name__}") from None
 
 
-def _address(url: str) -> str:
+def _redact_url(url: str) -> str:
     """Return the address without a password."""
     from channel_adapter.tencent.redaction import shown_url
 
     return shown_url(url)
 
 
-def _understood(url: str, status: int, raw: bytes) -> Any:
+def _parse_reply(url: str, status: int, raw: bytes) -> Any:
     try:
         answer = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise UnavailableError(f"{_address(url)} is not the control plane of a stub: HTTP {status}") from None
+        raise UnavailableError(f"{_redact_url(url)} is not the control plane of a stub: HTTP {status}") from None
     if isinstance(answer, dict) and "ActionStatus" in answer:
-        raise RefusedError(f"the stub at {_address(url)} has no control plane; start it with --control")
+        raise RefusedError(f"the stub at {_redact_url(url)} has no control plane; start it with --control")
     if status == 200:
         return answer
     error = answer.get("error") if isinstance(answer, dict) else None
     refused = PermissionDeniedError if status in (401, 403) else RefusedError
-    raise refused(f"{_address(url)}: {error or f'HTTP {status}'}")
+    raise refused(f"{_redact_url(url)}: {error or f'HTTP {status}'}")
 
 
-def _replace(path: Path, text: bytes) -> None:
+def _replace_file(path: Path, text: bytes) -> None:
     """Replace a file in one step."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(handle, "wb") as file:
@@ -185,7 +187,7 @@ def _replace(path: Path, text: bytes) -> None:
     Path(name).replace(path)
 
 
-def _shown(value: Any) -> Any:
+def _to_one_line(value: Any) -> Any:
     """Return objects and lists as JSON on one line."""
     return encode(value).decode() if isinstance(value, dict | list) else value
 
@@ -207,14 +209,14 @@ class StateDifference(NamedTuple):
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[StateDifference]:
     """Return every difference of two documents, in the order of the first one."""
-    yield from _compare("accounts", _accounts(first), _accounts(second))
+    yield from _compare_mappings("accounts", _account_fields(first), _account_fields(second))
     for kind, name, key in (
         ("group", "groups", "group_id"),
         ("official account", "official_accounts", "account_id"),
     ):
-        yield from _places(kind, _by_id(first[name], key), _by_id(second[name], key))
-    yield from _compare("conversations", first["contacts"], second["contacts"])
-    yield from _compare("one-to-one messages", _one_to_one(first), _one_to_one(second))
+        yield from _compare_places(kind, _by_id(first[name], key), _by_id(second[name], key))
+    yield from _compare_mappings("conversations", first["contacts"], second["contacts"])
+    yield from _compare_mappings("one-to-one messages", _one_to_one(first), _one_to_one(second))
 
 
 def _one_to_one(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -225,7 +227,7 @@ def _one_to_one(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _accounts(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _account_fields(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     online, profiles = set(document["online"]), document["profiles"]
     return {
         user: {"imported": True, "online": user in online} | profiles.get(user, {}) for user in document["accounts"]
@@ -236,22 +238,22 @@ def _by_id(places: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
     return {place[key]: place for place in places}
 
 
-def _places(kind: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[StateDifference]:
+def _compare_places(kind: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[StateDifference]:
     for name in {**first, **second}:
         where, one, other = f"{kind} {name}", first.get(name), second.get(name)
         if one is None or other is None:
             yield StateDifference(where, "exists", one is not None, other is not None)
             continue
-        yield from _compare(where, _profile(one), _profile(other))
-        yield from _compare(where, _members(one), _members(other), "member ")
-        yield from _compare(where, _messages(one), _messages(other), "message ")
+        yield from _compare_mappings(where, _profile_fields(one), _profile_fields(other))
+        yield from _compare_mappings(where, _member_fields(one), _member_fields(other), "member ")
+        yield from _compare_mappings(where, _messages_by_seq(one), _messages_by_seq(other), "message ")
 
 
-def _profile(place: Mapping[str, Any]) -> dict[str, Any]:
+def _profile_fields(place: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in place.items() if name not in _NOT_SHOWN and name not in _BY_MEMBER}
 
 
-def _members(place: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _member_fields(place: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     columns = place["members"]
     beside = {label: place.get(name, {}) for name, label in _BY_MEMBER.items()} | {
         "muted until": place.get("mutes", {})
@@ -264,11 +266,11 @@ def _members(place: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _messages(place: Mapping[str, Any]) -> dict[str, Any]:
+def _messages_by_seq(place: Mapping[str, Any]) -> dict[str, Any]:
     return {str(seq): message for seq, message in enumerate(place["messages"], 1)}
 
 
-def _compare(
+def _compare_mappings(
     where: str, first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[StateDifference]:
     """Compare two mappings: what only one has is whole; of objects that both have, the fields that differ."""

@@ -98,14 +98,14 @@ async def stub(
     """
     reports = {"commands": commands, "divergences": divergences, "coverage": coverage}
     if wanted := [name for name, asked in reports.items() if asked]:
-        return _report(run, wanted)
+        return _print_report(run, wanted)
     from pydantic import SecretStr
 
     from channel_adapter.stub.control.plane import ControlSettings
     from channel_adapter.stub.server import TLS_NAMES, serve
     from channel_adapter.stub.state_file import SAVE_EVERY, StateFileError
 
-    played = _scenario(
+    played = _load_scenario(
         run.config,
         scenario,
         {"sdkappid": sdkappid, "key": key and key.strip(), "admin": admin, "group_fields": group_field},
@@ -113,7 +113,7 @@ async def stub(
     token = SecretStr(control_token) if control_token and (control_token := control_token.strip()) else None
     try:
         await serve(
-            played.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
+            played.settings, host=host, port=port, tls=_parse_tls_options(tls, cert, key_file),
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
             faults=played.faults, webhooks=played.webhooks,
             control=ControlSettings(token=token) if control or token else None,
@@ -132,14 +132,14 @@ def _cannot_start(error: OSError, address: str, ready_file: Path | None) -> Usag
     return UsageError(f"the stub cannot start on {address}: {why_not_bound(error)}", field="port")
 
 
-def _report(run: Run, wanted: list[str]) -> None:
+def _print_report(run: Run, wanted: list[str]) -> None:
     first, *others = wanted
     if others:
         raise UsageError(f"--{first} and --{others[0]} are two reports: ask for one", field=others[0])
     _REPORTS[first](run.output)
 
 
-def _scenario(config: str | None, name: str | None, given: dict[str, Any]) -> "Scenario":
+def _load_scenario(config: str | None, name: str | None, given: dict[str, Any]) -> "Scenario":
     from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.settings import SettingsError, StubSettings
 
@@ -159,7 +159,7 @@ def _scenario(config: str | None, name: str | None, given: dict[str, Any]) -> "S
         raise ConfigurationError(str(wrong), field="config" if name is None else "scenario") from None
 
 
-def _certificate(tls: bool, cert: Path | None, key_file: Path | None) -> bool | tuple[Path, Path]:
+def _parse_tls_options(tls: bool, cert: Path | None, key_file: Path | None) -> bool | tuple[Path, Path]:
     if (cert is None) != (key_file is None):
         raise UsageError("--cert and --key-file belong together", field="cert")
     for path in (cert, key_file):
@@ -177,10 +177,10 @@ def _show_address(run: Run, server: "StubServer") -> None:
     )
     run.output.flush()
     if run.output.verbose:
-        server.log.listen(lambda call: run.output.note(_line(call)))
+        server.log.listen(lambda call: run.output.note(_call_line(call)))
 
 
-def _line(call: "RecordedCall") -> str:
+def _call_line(call: "RecordedCall") -> str:
     """Return a request and its answer on one line; a fault may have dropped the answer."""
     caller = f" by {call.caller}" if call.caller else ""
     answer = "no answer" if call.code is None else call.code

@@ -82,22 +82,22 @@ async def notifications(
     all: delivered with push, counted in the badge. muted: delivered without push, not counted in the badge. off: not
     delivered.
     """
-    await _notify(run, channel, user, wanted)
+    await _set_notifications(run, channel, user, wanted)
 
 
 @command(app, "subscribers", "mute", example="channel-adapter subscribers mute harbor_news reader_1")
 async def mute(run: Run, channel: ChannelArgument, user: _USER) -> None:
     """Deliver new posts without push, and leave them out of the user's badge."""
-    await _notify(run, channel, user, Notifications.MUTED)
+    await _set_notifications(run, channel, user, Notifications.MUTED)
 
 
 @command(app, "subscribers", "unmute", example="channel-adapter subscribers unmute harbor_news reader_1")
 async def unmute(run: Run, channel: ChannelArgument, user: _USER) -> None:
     """Deliver new posts with push, and count them in the user's badge."""
-    await _notify(run, channel, user, Notifications.ALL)
+    await _set_notifications(run, channel, user, Notifications.ALL)
 
 
-async def _notify(run: Run, channel: str, user: str, wanted: Notifications) -> None:
+async def _set_notifications(run: Run, channel: str, user: str, wanted: Notifications) -> None:
     async with run.adapter() as adapter:
         changed = await adapter.subscriptions.set_notifications(channel, wanted, user=user)
     document = {"user": user, "channel": channel, "notifications": wanted, "changed": changed}
@@ -124,7 +124,7 @@ async def list_subscribers(
             run.output.items(columns, empty="no subscribers") as listing,
         ):
             run.output.describe_progress(
-                lambda: f"{progress.done:,} were listed{_resume(rows.cursor)}" if progress.done else ""
+                lambda: f"{progress.done:,} were listed{_resume_hint(rows.cursor)}" if progress.done else ""
             )
             async for row in rows:
                 listing.add(row, row.user, row.role, row.since, row.notifications)
@@ -144,7 +144,7 @@ def _show_stop(run: Run, count: int, cursor: str | None) -> None:
         run.output.note(f"stopped after {count:,}; --cursor {cursor} goes on, perhaps with some that were listed")
 
 
-def _resume(cursor: str | None) -> str:
+def _resume_hint(cursor: str | None) -> str:
     return f"; go on with --cursor {cursor}" if cursor else ""
 
 
@@ -213,7 +213,7 @@ class UserFileReport:
     def users(self, listed: UserList) -> Iterator[str]:
         """Return the users of the file; broken lines go into the report."""
         for each in listed:
-            if self._read(each):
+            if self._count_line(each):
                 yield each.user
 
     async def follow(self, outcomes: AsyncIterable[Outcome]) -> None:
@@ -221,7 +221,7 @@ class UserFileReport:
         complete = False
         try:
             async for outcome in outcomes:
-                self._outcome(outcome)
+                self._count_outcome(outcome)
             complete = True
         finally:
             if self._report is not None and (complete or self.counts or self.broken):
@@ -249,24 +249,24 @@ class UserFileReport:
         parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.assignments.items())]
         return f"conversation groups: {', '.join(parts)}; 'unread sync-all' with the same file does the rest"
 
-    def _read(self, each: ListedUser | UnusableLine) -> TypeGuard[ListedUser]:
+    def _count_line(self, each: ListedUser | UnusableLine) -> TypeGuard[ListedUser]:
         self.read += 1
         if isinstance(each, ListedUser):
             self._lines.setdefault(each.user, deque()).append(each.line)
             return True
         self.broken += 1
-        self._problem(each.line, None, "broken_line", each.reason)
+        self._report_problem(each.line, None, "broken_line", each.reason)
         self._progress.advance()
         return False
 
-    def _outcome(self, outcome: Outcome) -> None:
+    def _count_outcome(self, outcome: Outcome) -> None:
         line = self._line_of(outcome.user)
         self.counts[outcome.kind] += 1
         if outcome.assignment is not None:
             self.assignments[outcome.assignment.status] += 1
         self._progress.advance()
         if not outcome.done:
-            self._problem(line, outcome.user, outcome.kind.value, outcome.reason)
+            self._report_problem(line, outcome.user, outcome.kind.value, outcome.reason)
 
     def _line_of(self, user: str) -> int | None:
         """Return the first line of a user that has no outcome yet."""
@@ -278,7 +278,7 @@ class UserFileReport:
             del self._lines[user]
         return line
 
-    def _problem(self, line: int | None, user: str | None, kind: str, reason: str) -> None:
+    def _report_problem(self, line: int | None, user: str | None, kind: str, reason: str) -> None:
         if self._report is not None:
             self._report.add({"line": line, "user": user, "kind": kind, "reason": reason})
             return

@@ -49,21 +49,21 @@ async def show(
     async with run.adapter() as adapter:
         found = await adapter.unread.get(user, exact=not fast, explain=explain)
     if run.output.json:
-        run.output.one(_document(found))
+        run.output.one(_unread_document(found))
         return
     with run.output.items(_COLUMNS + (_INPUTS if explain else ()), empty=f"{user} is in no channel") as listing:
         for each in found.channels:
             row = (each.channel, each.name, each.count, each.muted, each.last_post_at)
-            listing.add(each, *row, *_inputs(each))
+            listing.add(each, *row, *_explanation_columns(each))
     run.output.line(f"badge {found.badge:,}, chats {found.chats:,}")
 
 
-def _document(found: Unread) -> dict[str, Any]:
+def _unread_document(found: Unread) -> dict[str, Any]:
     channels = [asdict(each) | {"muted": each.muted} for each in found.channels]
     return {"user": found.user, "badge": found.badge, "chats": found.chats, "channels": channels}
 
 
-def _inputs(each: ChannelUnread) -> tuple[Any, ...]:
+def _explanation_columns(each: ChannelUnread) -> tuple[Any, ...]:
     found = each.explanation
     if found is None:
         return ()
@@ -124,12 +124,12 @@ async def sync(run: Run, user: UserArgument) -> Exit:
         run.output.one(done)
     else:
         with run.output.items(("conversation", "change", "reason"), empty="nothing to change") as listing:
-            for conversation, change, reason in _changes(done):
+            for conversation, change, reason in _change_rows(done):
                 listing.add(None, conversation, change, reason)
     return Exit.DONE if done.done else Exit.PARTLY
 
 
-def _changes(done: Synced) -> Iterator[tuple[str, str, str]]:
+def _change_rows(done: Synced) -> Iterator[tuple[str, str, str]]:
     yield from ((each, "put in", "") for each in done.added)
     yield from ((each, "taken out", "") for each in done.removed)
     yield from ((each, "kept", "put there by hand") for each in done.kept)
@@ -275,7 +275,7 @@ class SyncAll:
         """Return the users of the file; broken lines go into the report."""
         for each in listed:
             if isinstance(each, UnusableLine):
-                self._problem({"line": each.line}, f"line {each.line}: {each.reason}", each.reason)
+                self._report_problem({"line": each.line}, f"line {each.line}: {each.reason}", each.reason)
             else:
                 yield each.user
 
@@ -283,7 +283,7 @@ class SyncAll:
         """Run the job to its end; whatever stops it, the report is a whole document."""
         try:
             async for done in syncs:
-                self._count(done)
+                self._count_user(done)
         finally:
             await syncs.aclose()
             if self._report is not None:
@@ -298,7 +298,7 @@ class SyncAll:
         problems = f", {self.problems:,} {'problem' if self.problems == 1 else 'problems'}" if self.problems else ""
         return f"{self._done:,} {'user' if self._done == 1 else 'users'}: {changes}{problems}"
 
-    def _count(self, done: Synced) -> None:
+    def _count_user(self, done: Synced) -> None:
         self._done += 1
         self._well += done.changed or done.done
         self._changed += done.changed
@@ -306,9 +306,9 @@ class SyncAll:
         self._removed += len(done.removed)
         self._progress.advance()
         for why in [done.error] if done.error else [f"{each}: {why}" for each, why in done.failed]:
-            self._problem({"user": done.user}, f"{done.user}: {why}", why)
+            self._report_problem({"user": done.user}, f"{done.user}: {why}", why)
 
-    def _problem(self, where: dict[str, Any], line: str, reason: str) -> None:
+    def _report_problem(self, where: dict[str, Any], line: str, reason: str) -> None:
         self.problems += 1
         if self._report is not None:
             self._report.add({**where, "reason": reason})

@@ -54,12 +54,20 @@ async def list_(
     """Show the dead letters: events whose attempts are used up, with the reason, oldest first."""
     from channel_adapter.store.marks import DEAD, WAITING
 
-    async with _inbox(run) as (database, table):
+    async with _open_inbox(run) as (database, table):
         found = await database.read(table.rows, [WAITING if waiting else DEAD], limit)
     columns = ("key", "received", "command", "channel", "attempts", "reason")
     with run.output.items(columns, empty="none waits" if waiting else "no dead letters") as rows:
         for row in found:
-            rows.add(_document(row), row.key, _when(row.received), row.command, row.channel, row.attempts, row.reason)
+            rows.add(
+                _event_document(row),
+                row.key,
+                _format_time(row.received),
+                row.command,
+                row.channel,
+                row.attempts,
+                row.reason,
+            )
 
 
 @command(app, "webhooks", "retry", example="channel-adapter webhooks retry --all")
@@ -68,19 +76,19 @@ async def retry(run: Run, keys: _KEYS = None, every: _ALL = False) -> Exit:
 
     Receivers look within a second; without one that runs, the events wait for the next.
     """
-    named = _named(keys, every)
-    async with _inbox(run) as (database, table):
+    named = _parse_keys(keys, every)
+    async with _open_inbox(run) as (database, table):
         found = await database.write(table.retry, named, time.time())
-    return _report(run, named, [key for key, _, _ in found], "given new attempts")
+    return _report_dead_letters(run, named, [key for key, _, _ in found], "given new attempts")
 
 
 @command(app, "webhooks", "drop", example="channel-adapter webhooks drop --all")
 async def drop(run: Run, keys: _KEYS = None, every: _ALL = False) -> Exit:
     """Drop dead letters. An event that the service repeats later is still known as a repeat."""
-    named = _named(keys, every)
-    async with _inbox(run) as (database, table):
+    named = _parse_keys(keys, every)
+    async with _open_inbox(run) as (database, table):
         found = await database.write(table.drop, named, time.time())
-    return _report(run, named, found, "dropped")
+    return _report_dead_letters(run, named, found, "dropped")
 
 
 @command(
@@ -98,14 +106,14 @@ async def tail(
     """
     from channel_adapter.store.marks import DEAD, HANDLED
 
-    async with _inbox(run) as (database, table):
+    async with _open_inbox(run) as (database, table):
         end = None if seconds is None else time.monotonic() + seconds
         place = await database.read(table.end_of, [HANDLED, DEAD], past)
         while end is None or time.monotonic() < end:
             rows = await database.read(table.rows, [HANDLED, DEAD], _PAGE, place)
             for row in rows:
                 place = (row.changed, row.key)
-                _print(run, row)
+                _print_event(run, row)
             run.output.flush()
             if len(rows) < _PAGE:
                 await asyncio.sleep(_POLL_SECONDS)
@@ -116,7 +124,7 @@ async def stats(run: Run) -> None:
     """Show what all receivers of the database counted, what waits, and how long the oldest has waited."""
     from channel_adapter.store.marks import DEAD, WAITING
 
-    async with _inbox(run) as (database, table):
+    async with _open_inbox(run) as (database, table):
         counts, by_state, oldest = await database.read(table.stats)
     refused = {name.partition(".")[2]: n for name, n in sorted(counts.items()) if name.startswith("refused.")}
     lag = 0.0 if oldest is None else max(0.0, time.time() - oldest)
@@ -132,14 +140,14 @@ async def stats(run: Run) -> None:
     )
 
 
-def _named(keys: list[str] | None, every: bool) -> list[str] | None:
+def _parse_keys(keys: list[str] | None, every: bool) -> list[str] | None:
     """Return the keys that were given; None for all. Raises UsageError."""
     if bool(keys) == every:
         raise UsageError("name the keys, or give --all", field="keys")
     return list(dict.fromkeys(keys)) if keys else None
 
 
-def _report(run: Run, named: list[str] | None, found: list[str], word: str) -> Exit:
+def _report_dead_letters(run: Run, named: list[str] | None, found: list[str], word: str) -> Exit:
     keys = sorted(found) if named is None else named
     with run.output.items(("key", "outcome"), empty="no dead letters") as rows:
         for key in keys:
@@ -149,7 +157,7 @@ def _report(run: Run, named: list[str] | None, found: list[str], word: str) -> E
 
 
 @asynccontextmanager
-async def _inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
+async def _open_inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
     """Open the database of the settings' inbox, and create nothing. Raises UsageError if no receiver has created it."""
     from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
 
@@ -168,11 +176,11 @@ async def _inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
         yield database, table
 
 
-def _when(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _document(row: "ListedEvent") -> dict[str, Any]:
+def _event_document(row: "ListedEvent") -> dict[str, Any]:
     import orjson
 
     return {
@@ -187,13 +195,13 @@ def _document(row: "ListedEvent") -> dict[str, Any]:
     }
 
 
-def _print(run: Run, row: "ListedEvent") -> None:
+def _print_event(run: Run, row: "ListedEvent") -> None:
     if run.output.json:
-        run.output.binary.write(encode(_document(row)) + b"\n")
+        run.output.binary.write(encode(_event_document(row)) + b"\n")
         return
     took = max(0.0, row.changed - row.received)
     outcome = row.state if row.reason is None or row.state != "dead" else f"dead: {row.reason}"
-    run.output.line(f"{_when(row.received)}  {row.command}  {row.channel or '-'}  {outcome}  {took:.2f} s")
+    run.output.line(f"{_format_time(row.received)}  {row.command}  {row.channel or '-'}  {outcome}  {took:.2f} s")
 
 
 DEFAULT_PORT = 8080
@@ -236,8 +244,8 @@ async def serve(
 
     if not path.startswith("/"):
         raise UsageError("--path begins with /", field="path")
-    registered = [_function(name) for name in handlers or ()]
-    tls = _tls(cert, key_file)
+    registered = [_load_function(name) for name in handlers or ()]
+    tls = _load_tls_context(cert, key_file)
     async with (
         monitoring(run, metrics_host, metrics_port) as monitored,
         run.adapter(monitored.telemetry) as adapter,
@@ -313,7 +321,7 @@ def _exit_now() -> None:
     os._exit(0)
 
 
-def _function(name: str) -> Callable[[Any], Any]:
+def _load_function(name: str) -> Callable[[Any], Any]:
     """Return the function that `module:function` names. Raises UsageError when it does not exist."""
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
@@ -334,7 +342,7 @@ def _function(name: str) -> Callable[[Any], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _tls(cert: Path | None, key_file: Path | None) -> "ssl.SSLContext | None":
+def _load_tls_context(cert: Path | None, key_file: Path | None) -> "ssl.SSLContext | None":
     if (cert is None) != (key_file is None):
         raise UsageError("--cert and --key-file belong together", field="cert")
     if cert is None or key_file is None:
@@ -390,12 +398,12 @@ async def trigger(
     from channel_adapter.webhooks.trigger import trigger as send
 
     if listing:
-        _list(run)
+        _list_commands(run)
         return None
     if event is None or url is None:
         raise UsageError("EVENT and --url are needed; --list shows the events", field="url" if event else "event")
-    app_id, token, mode = _sender(run, sdkappid)
-    body = _changes(changes, channel, mode)
+    app_id, token, mode = _read_sender(run, sdkappid)
+    body = _parse_changes(changes, channel, mode)
     key = None if unsigned else token
     now = time.time()
     with read_option():
@@ -405,11 +413,11 @@ async def trigger(
         ]
     last = sent[-1]
     took = f"{last.seconds * 1000:.0f} ms"
-    run.output.one(last, f"{last.command}: HTTP {last.status}, {_shown(last.answer)}, {took}")
+    run.output.one(last, f"{last.command}: HTTP {last.status}, {_format_answer(last.answer)}, {took}")
     return None if all(each.accepted for each in sent) else Exit.REFUSED
 
 
-def _list(run: Run) -> None:
+def _list_commands(run: Run) -> None:
     """List every command that is known, with its event or request."""
     from channel_adapter.tencent.wire.callback_samples import samples
     from channel_adapter.webhooks.trigger import names_of_commands
@@ -420,7 +428,7 @@ def _list(run: Run) -> None:
             rows.add({"event": names.get(name, ""), "command": name}, names.get(name, ""), name)
 
 
-def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None, Mode]":
+def _read_sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None, Mode]":
     """Return the app and the token to send as, and the mode. Raises ConfigurationError when no app is named."""
     try:
         settings = run.settings()
@@ -432,7 +440,7 @@ def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None, Mod
     return settings.sdkappid if sdkappid is None else sdkappid, token, settings.mode
 
 
-def _changes(text: str, channel: str | None, mode: Mode) -> dict[str, object]:
+def _parse_changes(text: str, channel: str | None, mode: Mode) -> dict[str, object]:
     """Return the members that --channel and --set name; the latter is stronger."""
     import orjson
 
@@ -455,7 +463,7 @@ def _changes(text: str, channel: str | None, mode: Mode) -> dict[str, object]:
     return value
 
 
-def _shown(answer: object) -> str:
+def _format_answer(answer: object) -> str:
     import orjson
 
     return "no JSON" if answer is None else orjson.dumps(answer).decode()

@@ -81,10 +81,10 @@ async def worker(
             monitored.begin_with_database(url)
             if JobKind.MIGRATION not in kinds:
                 await asyncio.Event().wait()
-            return await _migrate(run, adapter, url, bounds_of(max_calls, max_duration))
+            return await _work_on_migrations(run, adapter, url, bounds_of(max_calls, max_duration))
 
 
-async def _migrate(run: Run, adapter: "ChannelAdapter", url: str, bounds: "BudgetLimits") -> Exit:
+async def _work_on_migrations(run: Run, adapter: "ChannelAdapter", url: str, bounds: "BudgetLimits") -> Exit:
     with WorkerProgress(adapter.settings, run.output) as progress:
         run.output.describe_progress(
             lambda: f"{counted(progress.calls, 'call')} were made; others, or the next start, go on"

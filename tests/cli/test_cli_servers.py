@@ -159,7 +159,7 @@ def test_demo_reports_differing_read_backs_and_stops(cli: Shell, monkeypatch: py
             step.same("a number", 1, 1)
             step.same("another", 2, 3)
 
-    monkeypatch.setattr(Demo, "_ordinary", examine)
+    monkeypatch.setattr(Demo, "_create_ordinary_groups", examine)
     users = cli.file("users.csv", "ann\n")
     stopped = cli("demo", "--subscribers", users, code=1)
     assert stopped.out.splitlines()[-2:] == ["1 of 3 read-backs differ:", "  Compare: another: was 2, is 3"]

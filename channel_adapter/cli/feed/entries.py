@@ -64,26 +64,26 @@ def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCER
     """
     parsed = parse_feed(data, name)
     if not parsed.version:
-        raise UsageError(f"{name} is neither RSS nor Atom{_reason(parsed)}", field="feed")
-    base = base_url or _base(parsed.feed)
-    warnings = _damage(parsed, name)
+        raise UsageError(f"{name} is neither RSS nor Atom{_damage_reason(parsed)}", field="feed")
+    base = base_url or _base_url(parsed.feed)
+    warnings = _describe_damage(parsed, name)
     complete = parsed.entries[:-1] if _breaks_off(parsed) else parsed.entries
-    all_read = [_entry(raw, base, excerpt_bytes) for raw in complete]
+    all_read = [_to_entry(raw, base, excerpt_bytes) for raw in complete]
     read = [entry for entry in all_read if entry.title or entry.text or entry.link or entry.image_url]
     if len(read) < len(all_read):
         empty = counted(len(all_read) - len(read), "entry says nothing and is", "entries say nothing and are")
         warnings = (*warnings, f"{empty} left out")
-    read = _identified(read)
+    read = _choose_keys(read)
     unique = {entry.key: entry for entry in reversed(read)}
     return Feed(
-        title=_plain(parsed.feed.get("title_detail"), parsed.feed.get("title", "")),
+        title=_to_plain_text(parsed.feed.get("title_detail"), parsed.feed.get("title", "")),
         entries=tuple(_oldest_first([entry for entry in read if unique[entry.key] is entry])),
         repeated=tuple(entry.key for entry in read if unique[entry.key] is not entry),
         warnings=warnings,
     )
 
 
-def _identified(entries: Sequence[FeedEntry]) -> list[FeedEntry]:
+def _choose_keys(entries: Sequence[FeedEntry]) -> list[FeedEntry]:
     """Choose the first key of each entry that no entry with another link or title has."""
     bearers: dict[str, set[tuple[str, str]]] = {}
     for entry in entries:
@@ -97,12 +97,12 @@ def _identified(entries: Sequence[FeedEntry]) -> list[FeedEntry]:
     return found
 
 
-def _damage(parsed: ParsedFeed, name: str) -> tuple[str, ...]:
+def _describe_damage(parsed: ParsedFeed, name: str) -> tuple[str, ...]:
     unreadable = (f"{name}: {parsed.unreadable}",) if parsed.unreadable else ()
     if parsed.damage is None:
         return unreadable
     rest = "; its last entry may be half and is left out" if _breaks_off(parsed) else ""
-    return (f"{name} is not well-formed XML{_reason(parsed)}{rest}", *unreadable)
+    return (f"{name} is not well-formed XML{_damage_reason(parsed)}{rest}", *unreadable)
 
 
 def _breaks_off(parsed: ParsedFeed) -> bool:
@@ -110,14 +110,14 @@ def _breaks_off(parsed: ParsedFeed) -> bool:
     return parsed.damage is not None and parsed.damage.getMessage().startswith(("no element found", "unclosed"))
 
 
-def _reason(parsed: ParsedFeed) -> str:
+def _damage_reason(parsed: ParsedFeed) -> str:
     if parsed.damage is None:
         return ""
     line = getattr(parsed.damage, "getLineNumber", lambda: None)()
     return f": {parsed.damage.getMessage()}" + (f" in line {line}" if line else "")
 
 
-def _base(feed: Mapping[str, Any]) -> str:
+def _base_url(feed: Mapping[str, Any]) -> str:
     """Return the address that relative links start from: the feed's own, else its site's."""
     site = str(feed.get("link") or "")
     own = next((str(each.get("href") or "") for each in feed.get("links") or () if each.get("rel") == "self"), "")
@@ -127,26 +127,26 @@ def _base(feed: Mapping[str, Any]) -> str:
     return ""
 
 
-def _entry(raw: Any, base: str, excerpt_bytes: int) -> FeedEntry:
-    body, picture = _body(raw)
+def _to_entry(raw: Any, base: str, excerpt_bytes: int) -> FeedEntry:
+    body, picture = _extract_body(raw)
     notes: list[str] = []
-    own_link = _address(raw.get("link") or "", base, "link", notes)
-    link = own_link or _address(_recording(raw), base, "recording", notes)
-    image = _address(_attached_image(raw) or picture, base, "image", notes)
+    own_link = _resolve_url(raw.get("link") or "", base, "link", notes)
+    link = own_link or _resolve_url(_find_recording(raw), base, "recording", notes)
+    image = _resolve_url(_attached_image(raw) or picture, base, "image", notes)
     text, shortened = excerpt(body, excerpt_bytes)
-    title, title_shortened = excerpt(_plain(raw.get("title_detail"), raw.get("title", "")), TITLE_BYTES)
+    title, title_shortened = excerpt(_to_plain_text(raw.get("title_detail"), raw.get("title", "")), TITLE_BYTES)
     if not title:
         title, title_shortened = excerpt(body.partition("\n")[0] or link, TITLE_BYTES)[0], False
     digest = hashlib.sha256(f"{title}\n{body}".encode(errors="replace")).hexdigest()
     key, *other_keys = dict.fromkeys(each for each in (raw.get("id"), own_link, digest) if each)
     title = title or (UNTITLED if text or image or link else "")
     return FeedEntry(
-        key=key, title=title, text=text, link=link, image_url=image, published=_moment(raw, notes),
+        key=key, title=title, text=text, link=link, image_url=image, published=_published_time(raw, notes),
         shortened=shortened or title_shortened, notes=tuple(notes), other_keys=tuple(other_keys),
     )  # fmt: skip
 
 
-def _body(raw: Any) -> tuple[str, str]:
+def _extract_body(raw: Any) -> tuple[str, str]:
     """Return the longest text of the entry, and the first picture in it."""
     contents: Sequence[Any] = raw.get("content") or ()
     detail = next((each for each in contents if each.get("value")), None) or raw.get("summary_detail") or {}
@@ -156,7 +156,7 @@ def _body(raw: Any) -> tuple[str, str]:
     return value.strip(), ""
 
 
-def _plain(detail: Mapping[str, Any] | None, value: str) -> str:
+def _to_plain_text(detail: Mapping[str, Any] | None, value: str) -> str:
     """Return a title on one line; tags are removed only where the feed declares HTML."""
     is_html = "html" in str((detail or {}).get("type") or "")
     text = html_to_text(value)[0] if is_html else value
@@ -171,23 +171,25 @@ def _attached_image(raw: Any) -> str:
             for media in raw.get("media_content") or ()
             if media.get("medium") == "image" or str(media.get("type") or "").startswith("image/")
         ),
-        *((href, each) for href, each in _enclosures(raw) if str(each.get("type") or "").startswith("image/")),
+        *((href, each) for href, each in _list_enclosures(raw) if str(each.get("type") or "").startswith("image/")),
         *((media.get("url"), media) for media in raw.get("media_thumbnail") or ()),
     ]
     usable = (str(url) for url, media in found if is_picture(str(url or ""), media.get("width"), media.get("height")))
     return next(usable, "")
 
 
-def _recording(raw: Any) -> str:
+def _find_recording(raw: Any) -> str:
     """Return the first enclosure that is no picture: the audio or video file of a podcast."""
-    return next((href for href, each in _enclosures(raw) if not str(each.get("type") or "").startswith("image/")), "")
+    return next(
+        (href for href, each in _list_enclosures(raw) if not str(each.get("type") or "").startswith("image/")), ""
+    )
 
 
-def _enclosures(raw: Any) -> list[tuple[str, Mapping[str, Any]]]:
+def _list_enclosures(raw: Any) -> list[tuple[str, Mapping[str, Any]]]:
     return [(str(each.get("href") or each.get("url") or ""), each) for each in raw.get("enclosures") or ()]
 
 
-def _address(found: str, base: str, what: str, notes: list[str]) -> str:
+def _resolve_url(found: str, base: str, what: str, notes: list[str]) -> str:
     """Return an absolute http address, or add a note and return ""."""
     if not found:
         return ""
@@ -203,7 +205,7 @@ def _address(found: str, base: str, what: str, notes: list[str]) -> str:
     return ""
 
 
-def _moment(raw: Any, notes: list[str]) -> datetime | None:
+def _published_time(raw: Any, notes: list[str]) -> datetime | None:
     unreadable = ""
     for name in ("published", "updated", "created"):
         if name not in raw:  # `get` warns where feedparser puts one for another

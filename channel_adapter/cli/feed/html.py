@@ -62,7 +62,7 @@ class _HtmlReader(HTMLParser):
         if tag in UNREAD:
             self._unread += 1
         elif tag == "img" and not self.image:
-            self.image = _picture(dict(attrs), self._link)
+            self.image = _picture_url(dict(attrs), self._link)
         elif tag == "a":
             self._link = dict(attrs).get("href") or ""
         elif tag in BLOCKS:
@@ -87,7 +87,7 @@ class _HtmlReader(HTMLParser):
             self.pieces.append(re.sub(r"\s+", " ", data))
 
 
-def _picture(attributes: Mapping[str, str | None], link: str) -> str:
+def _picture_url(attributes: Mapping[str, str | None], link: str) -> str:
     """Return the address of an `img` inside a link, or "" when it is no picture of the article."""
     style = attributes.get("style") or ""
     styled = (float(size) * (_EM_PIXELS if unit.lower() != "px" else 1) for size, unit in _STYLED.findall(style))

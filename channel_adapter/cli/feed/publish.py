@@ -81,24 +81,24 @@ class FeedImport:
         for entry in entries:
             if limit is not None and self.counts[EntryState.PUBLISHED] + self.counts[EntryState.PLANNED] >= limit:
                 return
-            done = await self._one(entry, dry_run=dry_run)
+            done = await self._import_entry(entry, dry_run=dry_run)
             self.counts[done.state] += 1
             self.shortened += done.shortened and done.state in (EntryState.PUBLISHED, EntryState.PLANNED)
             yield done
 
-    async def _one(self, entry: FeedEntry, *, dry_run: bool) -> Imported:
+    async def _import_entry(self, entry: FeedEntry, *, dry_run: bool) -> Imported:
         key, there = self._free_key(entry)
         if there is not None:
-            return _result(entry, EntryState.ALREADY, there.ref)
+            return _entry_result(entry, EntryState.ALREADY, there.ref)
         if dry_run:
-            return _result(entry, EntryState.PLANNED)
+            return _entry_result(entry, EntryState.PLANNED)
         article = Article(title=entry.title, text=entry.text, link=entry.link, image_url=entry.image_url)
         try:
             post = await self._posts.publish(self._channel, article, author=self._author, idempotency_key=key)
         except (InvalidError, RefusedError) as wrong:
-            return _result(entry, EntryState.REFUSED, reason=wrong.message)
+            return _entry_result(entry, EntryState.REFUSED, reason=wrong.message)
         self._known.setdefault(self._posts.dedupe_of(self._channel, key), []).append(post)
-        return _result(entry, EntryState.PUBLISHED, post.ref)
+        return _entry_result(entry, EntryState.PUBLISHED, post.ref)
 
     def _free_key(self, entry: FeedEntry) -> tuple[str, Post | None]:
         """Return the key to publish with, and the post that is the entry already, if there is one.
@@ -110,7 +110,7 @@ class FeedImport:
         """
         for other in entry.other_keys:
             for post in self._known.get(self._posts.dedupe_of(self._channel, other), ()):
-                if isinstance(post.content, Article) and _identity(post.content) == _identity(entry):
+                if isinstance(post.content, Article) and _article_identity(post.content) == _article_identity(entry):
                     return other, post
         for number in count(1):
             key = entry.key if number == 1 else f"{entry.key}#{number}"
@@ -124,7 +124,7 @@ class FeedImport:
         raise AssertionError("count() has no end")
 
 
-def _identity(article: Article | FeedEntry) -> tuple[str, str]:
+def _article_identity(article: Article | FeedEntry) -> tuple[str, str]:
     return article.link or "", article.title
 
 
@@ -138,7 +138,7 @@ def _is_entry(entry: FeedEntry, post: Post) -> bool:
     return article.title == entry.title or (article.link == entry.link and bool(entry.link))
 
 
-def _result(entry: FeedEntry, state: EntryState, ref: PostRef | None = None, reason: str = "") -> Imported:
+def _entry_result(entry: FeedEntry, state: EntryState, ref: PostRef | None = None, reason: str = "") -> Imported:
     return Imported(
         key=entry.key, title=entry.title, link=entry.link, image_url=entry.image_url, published=entry.published,
         shortened=entry.shortened, notes=entry.notes, state=state, ref=ref, reason=reason,

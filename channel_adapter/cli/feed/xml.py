@@ -58,14 +58,14 @@ def parse_feed(data: bytes, name: str) -> ParsedFeed:
     """
     with needs_extra("reading feeds"):
         import feedparser  # noqa: F401 - used below
-    document = _without_bad_references(_as_utf8(_unzipped(data, name)))
+    document = _without_bad_references(_as_utf8(_decompress_gzip(data, name)))
     try:
-        return _parsed(document)
+        return _parse_document(document)
     except Exception:  # noqa: BLE001 - feedparser raises whatever a value in the feed makes Python raise
         return _entry_by_entry(_without_traps(document), name)
 
 
-def _parsed(document: bytes) -> ParsedFeed:
+def _parse_document(document: bytes) -> ParsedFeed:
     import feedparser
 
     # Not sanitized: HTML is read as text and for pictures, and the sanitizer drops attributes that name these.
@@ -78,30 +78,30 @@ def _parsed(document: bytes) -> ParsedFeed:
 def _entry_by_entry(document: bytes, name: str) -> ParsedFeed:
     """Parse every entry alone where the whole cannot be parsed."""
     try:
-        return _parsed(document)
+        return _parse_document(document)
     except Exception as error:  # noqa: BLE001 - as above
         reason = f"feedparser fails with {type(error).__name__}: {error}"
     places = [match.span() for match in _ENTRY.finditer(document)]
     head, tail = (document[: places[0][0]], document[places[-1][1] :]) if places else (document, b"")
     try:
-        frame = _parsed(head + tail)
+        frame = _parse_document(head + tail)
     except Exception:  # noqa: BLE001 - as above
         raise UsageError(f"{name} cannot be read: {reason}", field="feed") from None
-    entries = list(_readable(head, [document[slice(*place)] for place in places], tail))
+    entries = list(_parse_readable_entries(head, [document[slice(*place)] for place in places], tail))
     missing = counted(len(places) - len(entries), "entry that cannot be read is", "entries that cannot be read are")
     unreadable = f"{missing} left out: {reason}" if len(entries) < len(places) else ""
     return ParsedFeed(frame.version, frame.feed, tuple(entries), frame.damage, unreadable)
 
 
-def _readable(head: bytes, entries: list[bytes], tail: bytes) -> Iterator[Any]:
+def _parse_readable_entries(head: bytes, entries: list[bytes], tail: bytes) -> Iterator[Any]:
     for entry in entries:
         try:
-            yield from _parsed(head + entry + tail).entries
+            yield from _parse_document(head + entry + tail).entries
         except Exception:  # noqa: BLE001, S112 - the caller counts and reports those that are missing
             continue
 
 
-def _unzipped(data: bytes, name: str) -> bytes:
+def _decompress_gzip(data: bytes, name: str) -> bytes:
     if not data.startswith(GZIP):
         return data
     try:
@@ -124,11 +124,11 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _without_bad_references(document: bytes) -> bytes:
     """Join surrogates into the character they stand for; what stands for no character becomes U+FFFD."""
-    return _REFERENCES.sub(_repaired, document)
+    return _REFERENCES.sub(_repair_references, document)
 
 
-def _repaired(references: re.Match[bytes]) -> bytes:
-    numbers = [_number(*pair) for pair in _REFERENCE.findall(references[0])]
+def _repair_references(references: re.Match[bytes]) -> bytes:
+    numbers = [_parse_code_point(*pair) for pair in _REFERENCE.findall(references[0])]
     text = "".join(map(chr, numbers))
     if not _NO_CHARACTER.search(text):
         return references[0]
@@ -136,7 +136,7 @@ def _repaired(references: re.Match[bytes]) -> bytes:
     return "".join(f"&#{ord(character)};" for character in _NO_CHARACTER.sub("\ufffd", joined)).encode()
 
 
-def _number(hexadecimal: bytes, decimal: bytes) -> int:
+def _parse_code_point(hexadecimal: bytes, decimal: bytes) -> int:
     digits = (hexadecimal or decimal).lstrip(b"0") or b"0"
     number = int(digits, 16 if hexadecimal else 10) if len(digits) < 10 else 0
     return number if number <= 0x10FFFF else 0

@@ -89,7 +89,7 @@ async def cutover(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     options = CutoverOptions(
-        window_seconds=_seconds(window), guard=on_broadcast.value, final_broadcast=farewell, fill=not no_fill,
+        window_seconds=_parse_seconds(window), guard=on_broadcast.value, final_broadcast=farewell, fill=not no_fill,
         wait=not no_wait, destroy_source=destroy_source, accepted=accepted_in(explained),
         accept_differences=accept_differences,
     )  # fmt: skip
@@ -145,7 +145,7 @@ async def rollback(
     return Exit.DONE if not yes or done.complete else Exit.PARTLY
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     """Return the seconds of `7d`, `12h`, `30m` or `0`. Raises UsageError."""
     units = {**SECONDS_OF, "d": SECONDS_A_DAY}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "")

@@ -77,9 +77,9 @@ async def plan(
     kind = _one_source(given)
     with read_option("policy"):
         policies = Resolutions.parse(policy or [])
-    options = _options(policies, rename or [], name, member_cap, read_subscribers=read_subscribers)
+    options = _parse_plan_options(policies, rename or [], name, member_cap, read_subscribers=read_subscribers)
     before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
-    async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
+    async with run.adapter() as adapter, _open_source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
             run.output.describe_progress(
                 lambda: f"{progress.done:,} posts and users were read; no plan was written" if progress.done else ""
@@ -90,7 +90,7 @@ async def plan(
         quarantine = out.with_suffix(".quarantine.jsonl")
         broken = quarantine if await write_broken(quarantine, source.broken()) else None
         write_plan(out, made)
-    _show(run.output, made, out, broken)
+    _print_plan(run.output, made, out, broken)
     if not made.ready:
         return Exit.REFUSED
     return Exit.PARTLY if made.broken_count else Exit.DONE
@@ -102,7 +102,7 @@ async def show(run: Run, file: Annotated[Path, typer.Argument(metavar="PLAN.json
     from channel_adapter.migration.plan.document import read_plan
 
     made = read_plan(file)
-    _show(run.output, made, file, None)
+    _print_plan(run.output, made, file, None)
     return Exit.DONE if made.ready else Exit.REFUSED
 
 
@@ -114,7 +114,9 @@ def _one_source(given: dict[str, str | None]) -> str:
     return named[0]
 
 
-def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, read_subscribers: bool) -> "PlanOptions":
+def _parse_plan_options(
+    policies: Any, rename: list[str], name: str, member_cap: int, *, read_subscribers: bool
+) -> "PlanOptions":
     from channel_adapter.migration.plan.planner import PlanOptions
 
     renamed: dict[str, str] = {}
@@ -145,7 +147,7 @@ def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
 
 
 @asynccontextmanager
-async def _source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) -> "AsyncIterator[Source]":
+async def _open_source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) -> "AsyncIterator[Source]":
     """Open the source that an option names."""
     from channel_adapter.migration.sources.files import find_files
     from channel_adapter.migration.sources.source import SourceKind, SourceSpec
@@ -156,12 +158,12 @@ async def _source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) 
         async with adapter.migration.source(SourceSpec(kind=SourceKind.FILES, files=found, owner=owner)) as source:
             yield source
         return
-    discovered = await _discover(adapter, kind, given)
+    discovered = await _discover_accounts(adapter, kind, given)
     async with adapter.migration.accounts_source(discovered) as source:
         yield source
 
 
-async def _discover(adapter: "ChannelAdapter", kind: str, given: str) -> "Discovered":
+async def _discover_accounts(adapter: "ChannelAdapter", kind: str, given: str) -> "Discovered":
     from channel_adapter.migration.sources import discover
 
     if kind == "users":
@@ -173,10 +175,10 @@ async def _discover(adapter: "ChannelAdapter", kind: str, given: str) -> "Discov
     return read(lines, given)
 
 
-def _show(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
+def _print_plan(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
     """Write the plan in short: a JSON document, or tables and sentences."""
     if output.json:
-        output.one(_summary(plan, out, broken))
+        output.one(_plan_summary(plan, out, broken))
         return
     channels = output.table(("from", "to", "subscribers", "posts", "gone", "what does not fit"))
     for channel in plan.channels:
@@ -192,11 +194,11 @@ def _show(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
         calls.add(row.stage, row.command, row.calls, f"{row.per_second:g}", row.seconds)
     calls.close()
     output.line("")
-    for line in _sentences(plan, out, broken):
+    for line in _plan_sentences(plan, out, broken):
         output.line(line)
 
 
-def _sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
+def _plan_sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
     for channel, problem in plan.problems():
         yield f"problem: {channel.source.id}: {problem.message}"
     refused = [(channel, loss) for channel, loss in plan.losses() if loss.refused]
@@ -217,10 +219,10 @@ def _sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
         yield "not counted: muted subscriptions and texts on them; --read-subscribers reads them"
     for text in plan.not_carried:
         yield f"never moves: {text}"
-    yield _verdict(plan, out, len(refused))
+    yield _describe_verdict(plan, out, len(refused))
 
 
-def _verdict(plan: "Plan", out: Path, refused: int) -> str:
+def _describe_verdict(plan: "Plan", out: Path, refused: int) -> str:
     subscribers = sum(channel.source.audience.subscribers for channel in plan.channels)
     posts = sum(channel.source.posts.reachable for channel in plan.channels)
     moved = f"{counted(len(plan.channels), 'channel')}, {counted(subscribers, 'subscriber')}, {counted(posts, 'post')}"
@@ -233,7 +235,7 @@ def _verdict(plan: "Plan", out: Path, refused: int) -> str:
     return f"{what}; it cannot be applied: {problems}, {refusals}"
 
 
-def _summary(plan: "Plan", out: Path, broken: Path | None) -> dict[str, Any]:
+def _plan_summary(plan: "Plan", out: Path, broken: Path | None) -> dict[str, Any]:
     return {
         "plan": str(out),
         "ready": plan.ready,

@@ -38,13 +38,13 @@ class MigrationProgress:
         self.posts = sum(channel.source.posts.reachable - len(channel.left_behind) for channel in plan.channels)
         self.subscribers = sum(channel.source.audience.subscribers for channel in plan.channels)
         self.limits = {
-            "subscribers": _rate(settings, IMPORT_GROUP_MEMBER) * settings.subscriptions.add_per_call,
-            "posts": _rate(settings, IMPORT_GROUP_MSG) * limits.IMPORT_MESSAGES_PER_CALL,
+            "subscribers": _command_rate(settings, IMPORT_GROUP_MEMBER) * settings.subscriptions.add_per_call,
+            "posts": _command_rate(settings, IMPORT_GROUP_MSG) * limits.IMPORT_MESSAGES_PER_CALL,
         }
         self.latest: Status | None = None
         self._first = first
         self._output = output
-        self._display = output.display(self._show, every=SECONDS_BETWEEN_LINES, resumed=True, clock=clock)
+        self._display = output.display(self._print_progress, every=SECONDS_BETWEEN_LINES, resumed=True, clock=clock)
 
     def __enter__(self) -> Self:
         self._display.__enter__()
@@ -59,7 +59,7 @@ class MigrationProgress:
         """Return what is moved, for a run that is interrupted."""
         if self.latest is None:
             return "nothing was moved"
-        return f"{_sentence(self.latest)}; the same command goes on from there"
+        return f"{_describe_status(self.latest)}; the same command goes on from there"
 
     def update(self, status: "Status") -> None:
         """Show a state."""
@@ -76,7 +76,7 @@ class MigrationProgress:
             }
         )
 
-    def _show(self, snapshot: ProgressSnapshot) -> None:
+    def _print_progress(self, snapshot: ProgressSnapshot) -> None:
         if self.latest is None:
             return
         document = _migration_document(snapshot, self.latest)
@@ -94,13 +94,13 @@ def _migration_document(snapshot: ProgressSnapshot, status: "Status") -> dict[st
     return {
         "event": "progress", "migration": status.migration, "round": status.round,
         "channels": {"done": channels.done, "of": channels.total},
-        **{kind: _rated(snapshot, kind) for kind in ("posts", "subscribers")},
+        **{kind: _describe_rate(snapshot, kind) for kind in ("posts", "subscribers")},
         "quarantined": status.quarantined, "calls": status.calls, "seconds": round(snapshot.seconds, 1),
         "seconds_left": round(max(known)) if known else None,
     }  # fmt: skip
 
 
-def _rated(snapshot: ProgressSnapshot, kind: str) -> dict[str, Any]:
+def _describe_rate(snapshot: ProgressSnapshot, kind: str) -> dict[str, Any]:
     count = snapshot.counts[kind]
     rate = round(snapshot.per_second[kind], 1)
     return {"done": count.done, "of": count.total, "per_second": rate, "limit": count.limit}
@@ -124,7 +124,7 @@ def _migration_line(document: Mapping[str, Any]) -> str:
     return "; ".join([f"{channels['done']:,} of {counted(channels['of'], 'channel')}", *moved, *ends])
 
 
-def _sentence(status: "Status") -> str:
+def _describe_status(status: "Status") -> str:
     return (
         f"{status.done:,} of {len(status.channels):,} channels are done, {status.subscribers:,} subscribers and"
         f" {status.posts:,} posts are moved, {status.calls:,} calls were made"
@@ -199,7 +199,7 @@ class CheckProgress:
         self._event = event
         self._done: dict[str, int] = {}
         self._output = output
-        self._display = output.display(self._show, every=SECONDS_BETWEEN_LINES, clock=clock)
+        self._display = output.display(self._print_progress, every=SECONDS_BETWEEN_LINES, clock=clock)
 
     def __enter__(self) -> Self:
         self._display.__enter__()
@@ -229,7 +229,7 @@ class CheckProgress:
             }
         )
 
-    def _show(self, snapshot: ProgressSnapshot) -> None:
+    def _print_progress(self, snapshot: ProgressSnapshot) -> None:
         if not self._output.json:
             self._output.note(snapshot.line())
             return
@@ -237,7 +237,7 @@ class CheckProgress:
         self._output.event(
             {
                 "event": self._event,
-                **{kind: _rated(snapshot, kind) for kind in snapshot.counts},
+                **{kind: _describe_rate(snapshot, kind) for kind in snapshot.counts},
                 "seconds": round(snapshot.seconds, 1),
                 "seconds_left": None if left is None else round(left),
             }
@@ -249,17 +249,20 @@ def limits_of(plan: "Plan", settings: "Settings") -> dict[str, float]:
     from channel_adapter.migration.sources.source import SourceKind
     from channel_adapter.tencent import catalog, limits
 
-    posts = [_rate(settings, catalog.GROUP_MSG_GET_SIMPLE) * limits.HISTORY_PER_CALL]
-    members = [_rate(settings, catalog.GET_GROUP_MEMBER_INFO) * limits.MEMBERS_PER_PAGE]
+    posts = [_command_rate(settings, catalog.GROUP_MSG_GET_SIMPLE) * limits.HISTORY_PER_CALL]
+    members = [_command_rate(settings, catalog.GET_GROUP_MEMBER_INFO) * limits.MEMBERS_PER_PAGE]
     if plan.source.kind is SourceKind.ACCOUNTS:
-        posts.append(_rate(settings, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE) * limits.OFFICIAL_HISTORY_PER_CALL)
-        members.append(_rate(settings, catalog.GET_SUBSCRIBER_INFO) * limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
+        posts.append(
+            _command_rate(settings, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE) * limits.OFFICIAL_HISTORY_PER_CALL
+        )
+        members.append(_command_rate(settings, catalog.GET_SUBSCRIBER_INFO) * limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
     filling = (catalog.GET_CONTACT_GROUP, catalog.GET_JOINED_GROUP_LIST, catalog.CREATE_CONTACT_GROUP)
     return {
-        "posts": min(posts), "subscribers": min(members), "filled": min(_rate(settings, each) for each in filling),
-        "cleared": _rate(settings, catalog.UPDATE_CONTACT_GROUP),
+        "posts": min(posts), "subscribers": min(members),
+        "filled": min(_command_rate(settings, each) for each in filling),
+        "cleared": _command_rate(settings, catalog.UPDATE_CONTACT_GROUP),
     }  # fmt: skip
 
 
-def _rate(settings: "Settings", command: "Command[Any, Any]") -> float:
+def _command_rate(settings: "Settings", command: "Command[Any, Any]") -> float:
     return float(settings.calls_per_second.get(command.path, command.calls_per_second))

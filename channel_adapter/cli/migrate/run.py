@@ -111,7 +111,7 @@ def show_status(
 ) -> None:
     """Write a state as a JSON document, or as a table and sentences."""
     if run.output.json:
-        run.output.one(_document(found, plan, quarantine) | {"cutover": state_document(cutover)})
+        run.output.one(_status_document(found, plan, quarantine) | {"cutover": state_document(cutover)})
         return
     table = run.output.table(("from", "to", "state", "subscribers", "posts", "reason"))
     for each in found.channels:
@@ -135,7 +135,7 @@ def show_status(
         run.output.line(f"stopped: {found.stopped}; the same command goes on from there")
 
 
-def _document(found: "Status", plan: "Plan", quarantine: Path | None) -> dict[str, Any]:
+def _status_document(found: "Status", plan: "Plan", quarantine: Path | None) -> dict[str, Any]:
     return {
         "migration": found.migration,
         "round": found.round,

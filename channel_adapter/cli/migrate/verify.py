@@ -60,7 +60,7 @@ async def verify(
         with whole_file(lines) as findings, progress, stopping(run) as stopped:
             verdict = await adapter.migration.verify(
                 plan, accepted=accepted, limits=bounds, on_progress=progress.add,
-                on_finding=lambda finding: _write(findings, finding.to_json()),
+                on_finding=lambda finding: _write_line(findings, finding.to_json()),
             )  # fmt: skip
     if stopped:
         return Exit.INTERRUPTED
@@ -69,7 +69,7 @@ async def verify(
     return Exit.DONE if verdict.clean else Exit.PARTLY
 
 
-def _write(file: Any, line: bytes) -> None:
+def _write_line(file: Any, line: bytes) -> None:
     file.write(line)
 
 
