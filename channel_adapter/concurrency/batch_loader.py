@@ -12,14 +12,22 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+_Item = tuple[T, Callable[[R | Exception], None]]
+
+
 @dataclass(slots=True)
 class _Queue(Generic[T, R]):
     """The waiting items of one key."""
 
-    items: list[tuple[T, Callable[[R | Exception], None]]] = field(default_factory=list)
+    items: list[_Item[T, R]] = field(default_factory=list)
+    running: int = 0  # items of the batch that is being processed
     since: float = 0.0  # the first of them waits since then
     not_before: float = 0.0  # of the next batch, in seconds of the event loop
     worker: asyncio.Task[None] | None = None
+
+
+class BatchCancelledError(Exception):
+    """Raised to the callers of a batch that was cancelled, or that does not begin: it may have been processed."""
 
 
 class BatchLoader(Generic[K, T, R]):
@@ -28,7 +36,7 @@ class BatchLoader(Generic[K, T, R]):
     The first item of a key starts a batch immediately; later items of that key wait for the next one, in the order of
     their arrival. `batch_fn` takes the key and the items, and returns one result per item. A result that is an
     exception is raised to the caller of its item; an exception raised by `batch_fn` is raised to all callers of the
-    batch. Cancelling a caller does not cancel the batch.
+    batch. Cancelling a caller does not cancel the batch. Callers whose batch is cancelled get BatchCancelledError.
 
     `spacing` is the least number of seconds between the beginnings of two batches of a key, if the first of them has
     at least `full_batch` items; after a smaller batch it is shorter in proportion. It pays where a batch costs more
@@ -93,12 +101,18 @@ class BatchLoader(Generic[K, T, R]):
         while workers := self._running():
             await asyncio.wait(workers)
 
-    async def stop(self) -> None:
-        """Cancel the running batches and drop the waiting items, without results."""
+    async def stop(self) -> int:
+        """Cancel the running batches and drop the waiting items; return how many items were left without a result."""
+        left = len(self) + sum(queue.running for queue in self._queues.values())
         workers = self._running()
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        queues, self._queues = list(self._queues.values()), {}
+        for queue in queues:
+            items, queue.items = queue.items, []
+            self._end(items, [BatchCancelledError("stopped before its batch began")] * len(items))
+        return left
 
     def _running(self) -> list[asyncio.Task[None]]:
         workers = [queue.worker for queue in self._queues.values()]
@@ -109,20 +123,40 @@ class BatchLoader(Generic[K, T, R]):
         while queue.items:
             if queue.not_before > loop.time():
                 await asyncio.sleep(queue.not_before - loop.time())
+                continue  # every item may have been discarded meanwhile
             batch, queue.items = queue.items[: self._max_items], queue.items[self._max_items :]
             queue.since = time.monotonic()
             queue.not_before = loop.time() + self._spacing * min(1.0, len(batch) / self._full_batch)
-            results: Sequence[R | Exception]
+            queue.running = len(batch)
+            results: Sequence[R | Exception] = [BatchCancelledError("the batch was cancelled")] * len(batch)
             try:
-                results = await self._batch_fn(key, [item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - passed to every caller of the batch
-                results = [error] * len(batch)
-            for (_, done), result in zip(batch, results, strict=True):
-                done(result)
-            if self._batch_ended is not None and not self._batch_ended.done():
-                self._batch_ended.set_result(None)
+                results = await self._process(key, [item for item, _ in batch])
+            finally:
+                queue.running = 0
+                self._end(batch, results)
         if not self._spacing:
             del self._queues[key]
+
+    async def _process(self, key: K, items: list[T]) -> Sequence[R | Exception]:
+        """Return one result per item, whatever `batch_fn` does, unless this task is cancelled."""
+        try:
+            results = await self._batch_fn(key, items)
+        except Exception as error:  # noqa: BLE001 - passed to every caller of the batch
+            return [error] * len(items)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return [BatchCancelledError("the batch was cancelled")] * len(items)
+        if len(results) != len(items):
+            return [ValueError(f"{len(results)} results for {len(items)} items")] * len(items)
+        return results
+
+    def _end(self, batch: Sequence[_Item[T, R]], results: Sequence[R | Exception]) -> None:
+        for (_, done), result in zip(batch, results, strict=True):
+            done(result)
+        if self._batch_ended is not None and not self._batch_ended.done():
+            self._batch_ended.set_result(None)
 
 
 def _set_result(future: "asyncio.Future[R]", result: "R | Exception") -> None:

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -134,9 +135,11 @@ class DurableStorage:
             await database.write(self._table.take_over)
 
     async def close(self) -> None:
-        """Release the channels of this process, and close."""
-        for queue in (self._puts, self._reads, self._marks):
+        """Release the channels of this process, and close. What is not recorded by now is done again."""
+        for queue in (self._puts, self._reads):
             await queue.stop()
+        if left := await self._marks.stop():
+            _log.error("webhooks.marks_given_up", marks=left, meaning="these steps run again at the next start")
         database, self._database = self._database, None
         if database is not None:
             try:
@@ -192,6 +195,14 @@ class DurableStorage:
     async def catch_up(self) -> None:
         """Wait until the next commit has ended."""
         await self._marks.batch_ended()
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait until everything is recorded; return False if that takes longer than `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._marks.drain()
+                return True
+        return False
 
     async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]:
         """Return the keys of events that wait no more."""

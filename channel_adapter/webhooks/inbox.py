@@ -65,6 +65,7 @@ _RECONCILED: Final = 2_000
 _SHARE_SECONDS: Final = 2.0
 _TIDY_SECONDS: Final = 60.0
 _TIDY_PAUSE: Final = 0.02
+_STOP_SECONDS: Final = 1.0  # until what a database that is away has not recorded is left to the next start
 
 _logger = logging.getLogger("channel_adapter.webhooks")
 _log = get_logger("channel_adapter.webhooks")
@@ -345,7 +346,10 @@ class EventInbox:
         return await self._storage.drop(key)
 
     async def stop(self) -> None:
-        """Stop handling and close. A durable inbox goes on at its next start, here or in another process."""
+        """Stop handling and close. A durable inbox goes on at its next start, here or in another process.
+
+        Steps that ran and that the database does not record within a second run again then.
+        """
         if self._stopping:
             return
         self._stopping = True
@@ -354,9 +358,7 @@ class EventInbox:
             task.cancel()
         await asyncio.gather(*self._background.values(), *lanes, return_exceptions=True)
         self._background.clear()
-        if self._plan is not None:
-            with suppress(ChannelAdapterError):  # what is not recorded is handled again
-                await self._storage.catch_up()
+        if self._plan is not None and await self._storage.drain(_STOP_SECONDS):
             with suppress(ChannelAdapterError):  # counts of the last seconds, no events
                 await self.share_counts()
         self._plan = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from channel_adapter.concurrency.batch_loader import BatchLoader
+from channel_adapter.concurrency.batch_loader import BatchCancelledError, BatchLoader
 from channel_adapter.concurrency.single_flight import SingleFlight
 
 
@@ -145,3 +145,55 @@ async def test_stopped_loader_drops_waiting_items() -> None:
     await loader.stop()
     await loader.batch_ended()
     assert results == []
+
+
+async def test_callers_of_a_stopped_loader_do_not_wait_forever() -> None:
+    async def never(_: str, items: Sequence[int]) -> list[int | Exception]:
+        await asyncio.Event().wait()
+        return []
+
+    loader: BatchLoader[str, int, int] = BatchLoader(never, max_items=1)
+    running = [asyncio.create_task(loader.load(key, number)) for key in "ab" for number in range(2)]
+    await asyncio.sleep(0)
+    just_added = asyncio.create_task(loader.load("c", 1))
+    await asyncio.sleep(0)
+    await loader.stop()
+    results = await asyncio.gather(*running, just_added, return_exceptions=True)
+    assert [type(result) for result in results] == [BatchCancelledError] * 5
+
+
+async def test_batch_is_not_processed_without_items() -> None:
+    batches: list[list[int]] = []
+
+    async def same(_: None, items: Sequence[int]) -> list[int | Exception]:
+        batches.append(list(items))
+        return list(items)
+
+    loader: BatchLoader[None, int, int] = BatchLoader(same, max_items=9, spacing=0.05)
+    await loader.load(None, 1)
+    discarded: list[object] = []
+    loader.add(None, 1_000, discarded.append)
+    await asyncio.sleep(0)  # its worker waits for the end of the spacing
+    loader.discard(None, 1_000)
+    await loader.drain()
+    assert await loader.load(None, 2) == 2
+    assert (batches, discarded) == ([[1], [2]], [])
+
+
+@pytest.mark.parametrize("fault", ["cancelled", "short"])
+async def test_callers_get_an_error_if_a_batch_has_no_results(fault: str) -> None:
+    async def process(_: None, items: Sequence[int]) -> list[int | Exception]:
+        if 0 not in items:
+            return list(items)
+        if fault == "short":
+            return []
+        waits: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waits.cancel()
+        await waits
+        return []
+
+    loader: BatchLoader[None, int, int] = BatchLoader(process, max_items=2)
+    tasks = [asyncio.create_task(loader.load(None, number)) for number in range(4)]
+    expected = ValueError if fault == "short" else BatchCancelledError
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) if isinstance(each, BaseException) else each for each in results] == [expected, expected, 2, 3]

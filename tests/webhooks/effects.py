@@ -89,3 +89,12 @@ def register_both(adapter: ChannelAdapter) -> None:
             file.write(f"{event.users[0]}\n")
 
     register(adapter)
+
+
+def register_removing(adapter: ChannelAdapter) -> None:
+    """Rename the file `EFFECTS_FILE`, the inbox's own database, so that nothing can be recorded any more."""
+
+    @adapter.events.on(Subscribed, other_mode=True)
+    async def remove(event: Subscribed) -> None:
+        file = os.environ["EFFECTS_FILE"]
+        os.rename(file, f"{file}.away")  # noqa: PTH104

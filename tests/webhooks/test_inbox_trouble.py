@@ -230,6 +230,35 @@ async def test_failed_recording_is_logged_once(
     await storage.close()
 
 
+async def test_inbox_stops_while_its_database_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ran and could not be recorded runs again at the next start."""
+    monkeypatch.setattr("channel_adapter.webhooks.inbox._STOP_SECONDS", 0.1)
+    file, away = tmp_path / "inbox.db", tmp_path / "away.db"
+    seen: list[str] = []
+
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
+        async def run(connection: Any) -> None:
+            if not seen:
+                file.rename(away)
+            seen.append(who_of(event))
+
+        return [HandlerStep("run", run)]
+
+    async with asyncio.timeout(60):
+        async with running(f"sqlite:///{file}", plan) as inbox:
+            await inbox.store(followed("u"))
+            while "webhooks.ledger_failed" not in caplog.text:  # noqa: ASYNC110 - a log has no waiters
+                await asyncio.sleep(0.01)
+        assert "webhooks.marks_given_up marks=" in caplog.text
+        away.rename(file)
+        async with running(f"sqlite:///{file}", plan) as inbox:
+            while len(seen) < 2:  # noqa: ASYNC110 - stored by the first receiver
+                await asyncio.sleep(0.01)
+    assert seen == ["u", "u"]
+
+
 async def test_cancellation_within_a_handler_fails_only_its_event() -> None:
     seen: list[str] = []
 

@@ -79,3 +79,25 @@ async def test_receiver_ends_in_time_while_a_handler_hangs(tmp_path: Path) -> No
         found = await asyncio.to_thread(wait_for_effects, engine, 1)
     engine.dispose()
     assert found == [("@TOA#_a", "u")]
+
+
+async def test_receiver_ends_while_its_database_is_away(tmp_path: Path) -> None:
+    """The next receiver handles the event that could not be recorded."""
+    file = tmp_path / "inbox.db"
+    url, away = f"sqlite:///{file}", tmp_path / "inbox.db.away"
+    settings = write_settings(tmp_path, url)
+    handlers, log = "tests.webhooks.effects:register_removing", tmp_path / "log.txt"
+    with receiver(settings, stderr=log, handlers=handlers, more={"EFFECTS_FILE": str(file)}) as running:
+        assert await Sender(running.url).post(body("@TOA#_a", "u", START)) == 200
+        async with asyncio.timeout(60):
+            while not away.exists():  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.01)
+        running.process.terminate()
+        assert await asyncio.to_thread(running.process.wait, 60) == 0
+    assert "webhooks.marks_given_up" in log.read_text(encoding="utf-8")
+    away.rename(file)
+    engine = engine_of(url)
+    with receiver(settings):
+        found = await asyncio.to_thread(wait_for_effects, engine, 1)
+    engine.dispose()
+    assert found == [("@TOA#_a", "u")]
