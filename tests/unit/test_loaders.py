@@ -142,9 +142,10 @@ async def test_stopped_loader_drops_waiting_items() -> None:
     loader.add(None, 2, results.append)
     await asyncio.sleep(0)
     assert loader.oldest_seconds >= 0.0
-    await loader.stop()
+    assert await loader.stop() == 2
     await loader.batch_ended()
-    assert results == []
+    assert [type(result) for result in results] == [BatchCancelledError] * 2
+    assert (len(loader), await loader.stop()) == (0, 0)
 
 
 async def test_callers_of_a_stopped_loader_do_not_wait_forever() -> None:
