@@ -21,6 +21,7 @@ from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import why_not_bound
 from channel_adapter.cli.webhooks import end_signal
+from channel_adapter.concurrency.files import replace_file
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -204,10 +205,7 @@ def _show_url(run: Run, url: str, ready_file: Path | None, *, open_it: bool) -> 
     import orjson
 
     if ready_file is not None:
-        handle, name = tempfile.mkstemp(prefix=f".{ready_file.name}.", dir=ready_file.parent)  # mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(orjson.dumps({"url": url, "pid": os.getpid()}, option=orjson.OPT_APPEND_NEWLINE))
-        Path(name).replace(ready_file)
+        replace_file(ready_file, orjson.dumps({"url": url, "pid": os.getpid()}, option=orjson.OPT_APPEND_NEWLINE))
     run.output.one({"url": url}, f"Open {url}")
     run.output.flush()
     if open_it:

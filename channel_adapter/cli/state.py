@@ -2,8 +2,6 @@
 
 # ruff: noqa: PLC0415 - the stub and aiohttp are imported when a command runs, not for its help
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -15,6 +13,7 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.output import counted, encode
 from channel_adapter.cli.stub import DEFAULT_PORT
+from channel_adapter.concurrency.files import replace_file
 from channel_adapter.config.sources import STUB_TOKEN_VARIABLE
 from channel_adapter.errors import PermissionDeniedError, RefusedError, UnavailableError
 
@@ -58,7 +57,7 @@ async def dump(
     if output is None:
         run.output.binary.write(text)
     else:
-        _replace_file(output, text)
+        replace_file(output, text)
         run.output.note(f"{output}: {counted(len(text), 'byte')}")
 
 
@@ -177,14 +176,6 @@ def _parse_reply(url: str, status: int, raw: bytes) -> Any:
     error = answer.get("error") if isinstance(answer, dict) else None
     refused = PermissionDeniedError if status in (401, 403) else RefusedError
     raise refused(f"{_redact_url(url)}: {error or f'HTTP {status}'}")
-
-
-def _replace_file(path: Path, text: bytes) -> None:
-    """Replace a file in one step."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(text)
-    Path(name).replace(path)
 
 
 def _to_one_line(value: Any) -> Any:

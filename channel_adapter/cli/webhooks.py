@@ -24,6 +24,7 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import encode, why_not_bound
+from channel_adapter.concurrency.files import replace_file
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError
 
@@ -285,9 +286,7 @@ def _show_url(run: Run, url: str, metrics_url: str | None, ready_file: Path | No
 
     about = {"url": url} if metrics_url is None else {"url": url, "metrics_url": metrics_url}
     if ready_file is not None:
-        draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
-        draft.write_bytes(orjson.dumps({**about, "pid": os.getpid()}) + b"\n")
-        draft.replace(ready_file)
+        replace_file(ready_file, orjson.dumps({**about, "pid": os.getpid()}, option=orjson.OPT_APPEND_NEWLINE))
     run.output.one(about, f"webhooks are received at {url}; Ctrl-C ends it")
     run.output.flush()
 

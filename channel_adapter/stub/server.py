@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import os
 import shutil
 import signal
 import ssl
@@ -15,6 +14,7 @@ from typing import Final, Self, TypeVar
 
 import orjson
 
+from channel_adapter.concurrency.files import replace_file
 from channel_adapter.stub.callbacks.delivery import WebhookSender
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.control.plane import ControlPlane, ControlSettings
@@ -317,7 +317,4 @@ def write_ready_file(path: Path, server: StubServer) -> None:
         "key": server.key,
         "ca_file": None if server.ca_file is None else str(server.ca_file),
     }
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-    with os.fdopen(handle, "wb") as file:
-        file.write(orjson.dumps(ready, option=orjson.OPT_APPEND_NEWLINE))
-    Path(name).replace(path)
+    replace_file(path, orjson.dumps(ready, option=orjson.OPT_APPEND_NEWLINE))

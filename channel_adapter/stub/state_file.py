@@ -6,10 +6,7 @@ file is replaced in one step, so it is the old one or the new one, whatever ends
 """
 
 import asyncio
-import contextlib
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -17,6 +14,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 from filelock import FileLock, Timeout
 
+from channel_adapter.concurrency.files import UNFINISHED, replaced_file
 from channel_adapter.stub.world.snapshot import (
     VERSION,
     Record,
@@ -31,7 +29,6 @@ LOGGER: Final = logging.getLogger("channel_adapter.stub")
 FORMAT: Final = "channel-adapter stub state"
 SAVE_EVERY: Final = 30.0  # seconds
 END: Final = "end"
-_UNFINISHED: Final = ".new"  # ends the name of a file that is being written
 
 
 class StateFileError(Exception):
@@ -108,19 +105,9 @@ class StateFile:
 
 def write_state(path: Path, world: StubState) -> None:
     """Replace the file by one with this state, readable by its owner only."""
-    target = path.resolve()
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent)  # mode 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                _write_lines(file, world)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync_directory(target.parent)
+        with replaced_file(path) as file:
+            _write_lines(file, world)
     except OSError as error:
         raise StateFileError(f"{path}: the state cannot be saved: {error.strerror or error}") from None
 
@@ -141,18 +128,8 @@ def _line(value: Any) -> bytes:
 def _remove_unfinished(target: Path) -> None:
     """Remove the files of a stub that was killed while it saved."""
     for path in target.parent.iterdir():
-        if path.name.startswith(f".{target.name}.") and path.name.endswith(_UNFINISHED):
+        if path.name.startswith(f".{target.name}.") and path.name.endswith(UNFINISHED):
             path.unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Write the new name to disk; file systems that cannot do that are ignored."""
-    with contextlib.suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def read_records(path: Path) -> Iterator[Record]:

@@ -13,8 +13,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from channel_adapter.concurrency.files import replace_file
 from channel_adapter.errors import UnavailableError
-from channel_adapter.migration.plan.document import read_plan, write_whole
+from channel_adapter.migration.plan.document import read_plan
 from channel_adapter.migration.run.quarantine import write_quarantine
 from channel_adapter.migration.sources.files import RecordIndex
 from channel_adapter.migration.verify.scratch import ComparisonScratchDb
@@ -117,7 +118,7 @@ def _quarantine(path: Path) -> None:
 
 
 def _report(path: Path) -> None:
-    write_whole(path, b"# Migration of twelve accounts\n")
+    replace_file(path, b"# Migration of twelve accounts\n")
 
 
 @pytest.mark.parametrize("write", [_quarantine, _report])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from channel_adapter.concurrency.files import replaced_file
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.migration.plan import document as plan_file
 from channel_adapter.migration.plan.document import Plan, TargetState, changes
@@ -404,7 +405,7 @@ def test_full_disk_leaves_the_existing_plan(tmp_path: Path) -> None:
     path.write_bytes(b"before")
 
     def half() -> None:
-        with plan_file.whole_file(path) as file:
+        with replaced_file(path) as file:
             file.write(b"half")
             raise OSError(28, "No space left on device", str(path))
 

@@ -50,21 +50,22 @@ async def verify(
     in PLAN.verify.json. Exit code 0: all is the same, or as the plan's policies want it, or in a file that --explained
     names. 3: something is not.
     """
-    from channel_adapter.migration.plan.document import read_plan, whole_file, write_whole
+    from channel_adapter.concurrency.files import replace_file, replaced_file
+    from channel_adapter.migration.plan.document import read_plan
 
     plan = read_plan(file)
     lines = out or file.with_suffix(".verify.jsonl")
     bounds, accepted = bounds_of(max_calls, max_duration), accepted_in(explained)
     async with run.adapter() as adapter:
         progress = CheckProgress(plan, adapter.settings, run.output, "verified")
-        with whole_file(lines) as findings, progress, stopping(run) as stopped:
+        with replaced_file(lines) as findings, progress, stopping(run) as stopped:
             verdict = await adapter.migration.verify(
                 plan, accepted=accepted, limits=bounds, on_progress=progress.add,
                 on_finding=lambda finding: _write_line(findings, finding.to_json()),
             )  # fmt: skip
     if stopped:
         return Exit.INTERRUPTED
-    write_whole(lines.with_suffix(".json"), orjson.dumps(verdict.to_json(), option=orjson.OPT_INDENT_2))
+    replace_file(lines.with_suffix(".json"), orjson.dumps(verdict.to_json(), option=orjson.OPT_INDENT_2))
     _show_verdict(run.output, verdict, lines)
     return Exit.DONE if verdict.clean else Exit.PARTLY
 
@@ -113,7 +114,8 @@ async def report(
     The counts of the last `migrate verify` of this plan are in it. Exit code 3 while the migration is not complete,
     something is in quarantine, or the verification is not clean or missing.
     """
-    from channel_adapter.migration.plan.document import read_plan, write_whole
+    from channel_adapter.concurrency.files import replace_file
+    from channel_adapter.migration.plan.document import read_plan
 
     plan = read_plan(file)
     verified = file.with_suffix(".verify.json")
@@ -122,8 +124,8 @@ async def report(
     async with run.adapter() as adapter:
         url = journal_url(adapter, file, beside(file, database))
         made = await adapter.migration.report(plan, database=url, verdict=verdict)
-    write_whole(markdown, made.to_markdown())
-    write_whole(markdown.with_suffix(".json"), made.to_json())
+    replace_file(markdown, made.to_markdown())
+    replace_file(markdown.with_suffix(".json"), made.to_json())
     run.output.one(made.document, f"{markdown} and {markdown.with_suffix('.json').name}: migration {plan.migration}")
     document = made.document
     clean = document["verification"] is not None and document["verification"]["clean"]

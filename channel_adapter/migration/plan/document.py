@@ -3,18 +3,16 @@
 A plan is ready when it has no problems and none of its losses is refused. `changes` returns what the source did since.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from channel_adapter.backends.community.tag import Tag
+from channel_adapter.concurrency.files import replace_file
 from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import InvalidError
@@ -336,33 +334,7 @@ def read_plan(path: Path) -> Plan:
 
 def write_plan(path: Path, plan: Plan) -> None:
     """Write a plan; a full disk leaves the earlier file. Raises OSError."""
-    write_whole(path, to_json(plan))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file atomically. Raises OSError and leaves the earlier file then."""
-    with whole_file(path) as file:
-        file.write(content)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Replace a file atomically with what the block writes; leave it when the block raises or writes nothing."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            written = file.tell()
-        if written:
-            Path(name).replace(path)
-    except OSError as wrong:
-        if wrong.errno is not None and wrong.filename in (None, name):  # the error of a full disk names no file
-            raise OSError(wrong.errno, wrong.strerror, str(path)) from None
-        raise
-    finally:
-        Path(name).unlink(missing_ok=True)
+    replace_file(path, to_json(plan))
 
 
 def check_app(plan: Plan, sdkappid: int, where: str) -> None:

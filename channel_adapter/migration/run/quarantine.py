@@ -8,11 +8,12 @@ from typing import Final
 
 import orjson
 
+from channel_adapter.concurrency.files import replaced_file
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted, BudgetLimits, noop_progress
 from channel_adapter.migration.context import MigrationContext, needs_durable
-from channel_adapter.migration.plan.document import Plan, whole_file
+from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.plan.transform import refused, subscriber_losses
 from channel_adapter.migration.run.apply import Status, StatusCallback, apply, read_status
 from channel_adapter.migration.run.journal import open_journal
@@ -111,7 +112,7 @@ REPAIR = "repair the line in the file and plan again"
 async def write_broken(path: Path, records: AsyncIterator[BrokenRecord]) -> int:
     """Write the broken records of a source; return how many; without any, remove the file. Raises OSError."""
     count = 0
-    with whole_file(path) as file:
+    with replaced_file(path) as file:
         async for record in records:
             entry = dataclasses.asdict(record) | {"retry": REPAIR}
             file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
@@ -129,7 +130,7 @@ def write_quarantine(path: Path, rows: Iterable[QuarantineRow]) -> int:
     current = path.read_bytes().splitlines() if path.exists() else []
     broken = [line for line in current if "what" not in orjson.loads(line)]
     count = 0
-    with whole_file(path) as file:
+    with replaced_file(path) as file:
         for line in broken:
             file.write(line + b"\n")
             count += 1
