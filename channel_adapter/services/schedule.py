@@ -18,7 +18,7 @@ from channel_adapter.concurrency.paging import Page, read_pages
 from channel_adapter.config.extras import is_installed, needs_store, require_durable
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.post import Content, PostPreview, PostRef
+from channel_adapter.domain.post import Content, Post, PostPreview, PostRef
 from channel_adapter.domain.schedule import (
     LATE_SECONDS,
     SCHEDULE_JOBS,
@@ -47,6 +47,7 @@ from channel_adapter.services.scheduled_publisher import (
     ScheduleOptions,
     log,
     post_key,
+    published_values,
 )
 
 if TYPE_CHECKING:
@@ -164,7 +165,8 @@ class PostSchedule(PostSender):
         """Change the time of a post that waits, failed or was missed; it is published then.
 
         Raises InvalidError for the time, NotFoundError, and ConflictError for a post that is being sent, was published
-        or cancelled.
+        or cancelled. A post that was attempted is searched for in history first: if it is there, it is published, and
+        ConflictError is raised; if history cannot be read, nothing is changed, and the error of reading is raised.
         """
         store = await self._prepare_store()
         wanted = check_time(at, await store.now(self._clock.now())).timestamp()
@@ -177,7 +179,8 @@ class PostSchedule(PostSender):
     async def unschedule(self, post_id: str) -> ScheduledPost:
         """Cancel a scheduled post; cancelling it again changes nothing.
 
-        Raises NotFoundError, and ConflictError for a post that is being sent or was published.
+        Raises NotFoundError, and ConflictError for a post that is being sent or was published; a post that was
+        attempted is searched for in history first, as by `reschedule`.
         """
         states = (*_MOVABLE, ScheduleState.CANCELLED)
         await self._change_row(post_id, states, state=ScheduleState.CANCELLED, changed=self._clock.now())
@@ -446,10 +449,31 @@ class PostSchedule(PostSender):
         return row
 
     async def _change_row(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> None:
-        store = await self._prepare_store()
-        await self._require_row(post_id)
-        if not await store.change(post_id, states, **values):
+        """Change a post in one of these states that is not in the channel; one that is there is marked as published."""
+        publisher = await self._prepare_publisher()
+        row = await self._require_row(post_id)
+        if row.state not in states:
+            raise _not_in_state(row)
+        sent = await self._find_sent(row) if row.attempts and row.state in _MOVABLE else None
+        if sent is not None:
+            late = sent.published_at is not None and sent.published_at.timestamp() - row.at > LATE_SECONDS
+            values = {**published_values(sent), "late": late, "changed": self._clock.now()}
+        changed = await publisher.store.change(post_id, [row.state], row.attempts, **values)
+        if sent is not None or not changed:
             raise _not_in_state(await self._require_row(post_id))
+
+    async def _find_sent(self, row: "ScheduledRow") -> Post | None:
+        """Return the post if an attempt whose outcome is not known has sent it. Raises the error of reading history."""
+        try:
+            return await self._get_publisher().find_sent(row)
+        except NotFoundError:  # the channel is gone, and its posts with it
+            return None
+        except ChannelAdapterError as error:
+            raise type(error)(
+                f"scheduled post {row.id} was not changed: an earlier attempt may have sent it, and history cannot be"
+                f" read: {error.message}",
+                origin=error.origin,
+            ) from error
 
     async def _to_scheduled_post(self, row: "ScheduledRow") -> ScheduledPost:
         store = await self._prepare_store()

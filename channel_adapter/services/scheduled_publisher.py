@@ -134,11 +134,7 @@ class ScheduledPublisher:
             await self._give_up(row, ScheduleState.MISSED, reason)
             return ConflictError(f"scheduled post {row.id} was missed: {reason}")
         failpoint("schedule.sent")
-        seconds = None if post.published_at is None else post.published_at.timestamp()
-        lag = await self.store.mark(
-            row, self.now, state=ScheduleState.PUBLISHED, published=seconds, seq=post.ref.seq,
-            message_key=post.ref.key, error="",
-        )  # fmt: skip
+        lag = await self.store.mark(row, self.now, **published_values(post))
         failpoint("schedule.marked")
         if lag is not None:
             self.lag = max(0.0, lag)
@@ -150,7 +146,8 @@ class ScheduledPublisher:
         """Return the post, sent now or before; None if it is too late to send it."""
         repeated, age = row.attempts > 1, now - row.at
         if repeated or age > REPEATABLE_SECONDS:
-            sent = await self._search_history(row, now)
+            recent = 0 <= now - _first_attempt(row) < REPEATABLE_SECONDS  # the service recognises a repetition
+            sent = await self.find_sent(row, limit=_LATEST if recent else None)
             if sent is not None:
                 return sent
         if age > self._max_lateness:
@@ -161,21 +158,16 @@ class ScheduledPublisher:
             idempotency_key=post_key(row.id, row.key), silent=row.silent,
         )  # fmt: skip
 
-    async def _search_history(self, row: "ScheduledRow", now: float) -> Post | None:
-        """Return the post from history if an earlier attempt has sent it.
-
-        While the service recognises a repetition, the latest posts suffice.
-        """
-        first = row.at if row.attempted is None else min(row.at, row.attempted)
-        recent = 0 <= now - first < REPEATABLE_SECONDS
-        oldest = datetime.fromtimestamp(first - CLOCK_SECONDS, UTC)
+    async def find_sent(self, row: "ScheduledRow", *, limit: int | None = None) -> Post | None:
+        """Return the post from history if an attempt has sent it; with `limit` only the latest posts are read."""
+        oldest = datetime.fromtimestamp(_first_attempt(row) - CLOCK_SECONDS, UTC)
         count = 0
         async with aclosing(self._posts.history(row.channel)) as posts:
             async for post in posts:
                 count += 1
                 if post.dedupe == row.dedupe:
                     return post
-                if recent and count >= _LATEST:
+                if limit is not None and count >= limit:
                     break
                 if post.published_at is not None and post.published_at < oldest:
                     break
@@ -198,6 +190,20 @@ class ScheduledPublisher:
         log.warning(
             "schedule.retried", post=row.id, channel=row.channel, seconds=round(due - now), reason=error.message[:200]
         )
+
+
+def _first_attempt(row: "ScheduledRow") -> float:
+    """Return when the post may have been sent first."""
+    return row.at if row.attempted is None else min(row.at, row.attempted)
+
+
+def published_values(post: Post) -> dict[str, object]:
+    """Return the columns of a scheduled post that was sent as `post`."""
+    seconds = None if post.published_at is None else post.published_at.timestamp()
+    return {
+        "state": ScheduleState.PUBLISHED, "published": seconds, "seq": post.ref.seq, "message_key": post.ref.key,
+        "error": "",
+    }  # fmt: skip
 
 
 def post_key(post_id: str, key: str | None) -> str:

@@ -218,10 +218,10 @@ class ScheduleStore:
         query = select(_POSTS).where(*wanted).order_by(_POSTS.c.at, _POSTS.c.id).limit(_PER_PAGE)
         return await self.database.read(_read_rows, query)
 
-    async def change(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> bool:
-        """Change a post if it is in one of these states; return whether it was."""
-        statement = update(_POSTS).where(_POSTS.c.id == post_id, _POSTS.c.state.in_(states)).values(**values)
-        return await self.database.execute(statement) > 0
+    async def change(self, post_id: str, states: Sequence[ScheduleState], attempts: int, **values: Any) -> bool:
+        """Change a post if it is in one of these states after so many attempts; return whether it was."""
+        unchanged = and_(_POSTS.c.id == post_id, _POSTS.c.state.in_(states), _POSTS.c.attempts == attempts)
+        return await self.database.execute(update(_POSTS).where(unchanged).values(**values)) > 0
 
     async def acknowledge(self, post_ids: Sequence[str]) -> int:
         """Mark problems as seen; return how many posts of these exist."""

@@ -53,7 +53,7 @@ async def forget(adapter: ChannelAdapter, post: str) -> None:
     """Set a post to the state of a publication whose end was not recorded, as after a kill."""
     store = await adapter.posts._prepare_store()
     values = {"state": ScheduleState.PUBLISHING, "owner": "killed", "seq": None, "published": None, "due": 0.0}
-    assert await store.change(post, [ScheduleState.PUBLISHED], **values)
+    assert await store.change(post, [ScheduleState.PUBLISHED], 1, **values)
 
 
 async def test_third_post_of_hour_waits_in_official_mode(tmp_path: Path) -> None:

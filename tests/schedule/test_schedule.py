@@ -18,6 +18,7 @@ from channel_adapter import (
     ScheduledPost,
     ScheduleState,
     Text,
+    UnavailableError,
 )
 from channel_adapter.services import failpoints
 from channel_adapter.stub.faults.faults import Fault
@@ -290,6 +291,69 @@ async def test_sent_post_is_found_in_history(on_sqlite: Scene, minutes: int) -> 
         assert found.ref is not None
         assert found.ref.seq == 1
     assert on_sqlite.texts().count("sent") == 1
+
+
+SENT_WITHOUT_ANSWER = Fault(command=SEND, drop=True, applied=True)
+NO_HISTORY = Fault(command="group_msg_get_simple", status=503)
+
+
+async def attempted(scene: Scene, fault: Fault) -> ScheduledPost:
+    """Return a scheduled post whose first attempt met a fault."""
+    async with scene.adapter(total_seconds=0.3) as hasty:
+        post = await hasty.posts.schedule(NEWS, Text("sent"), at=soon(3_600))
+        scene.server.faults.replace([fault, NO_HISTORY])
+        found = await hasty.posts.publish_now(post.id)
+        scene.server.faults.replace([])
+    assert (found.state, bool(found.error)) == (ScheduleState.SCHEDULED, True)
+    return found
+
+
+@pytest.mark.parametrize("change", ["unschedule", "reschedule"])
+async def test_post_that_is_in_the_channel_without_an_answer_is_not_changed(scene: Scene, change: str) -> None:
+    post = await attempted(scene, SENT_WITHOUT_ANSWER)
+    async with scene.adapter() as adapter:
+        for number in range(25):
+            await adapter.posts.publish(NEWS, Text(str(number)))
+        work = (
+            adapter.posts.unschedule(post.id) if change == "unschedule" else adapter.posts.reschedule(post.id, soon(60))
+        )
+        with pytest.raises(ConflictError, match=f"scheduled post {post.id} was published as number 1 of @TGS#_{NEWS}"):
+            await work
+        found = await adapter.posts.get_scheduled(post.id)
+        assert (found.state, found.late, found.error) == (ScheduleState.PUBLISHED, False, "")
+        assert found.ref is not None
+        assert (await adapter.posts.get(found.ref)).parts == post.parts
+    assert scene.texts().count("sent") == 1
+
+
+async def test_post_of_unknown_outcome_is_not_changed_while_history_cannot_be_read(on_sqlite: Scene) -> None:
+    post = await attempted(on_sqlite, SENT_WITHOUT_ANSWER)
+    async with on_sqlite.adapter(total_seconds=0.3) as adapter:
+        on_sqlite.server.faults.replace([NO_HISTORY])
+        for change in (adapter.posts.unschedule(post.id), adapter.posts.reschedule(post.id, soon(60))):
+            with pytest.raises(
+                UnavailableError, match=f"{post.id} was not changed: an earlier attempt may have sent it"
+            ):
+                await change
+        found = await adapter.posts.get_scheduled(post.id)
+        assert (found.state, found.at) == (ScheduleState.SCHEDULED, post.at)
+
+
+async def test_post_that_was_attempted_and_is_not_in_the_channel_is_changed(on_sqlite: Scene) -> None:
+    post = await attempted(on_sqlite, Fault(command=SEND, drop=True))
+    async with on_sqlite.adapter() as adapter:
+        moved = await adapter.posts.reschedule(post.id, soon(7_200))
+        assert moved.state is ScheduleState.SCHEDULED
+        assert moved.at > post.at
+        assert (await adapter.posts.unschedule(post.id)).state is ScheduleState.CANCELLED
+    assert on_sqlite.texts() == []
+
+
+async def test_attempted_post_of_a_deleted_channel_can_be_cancelled(on_sqlite: Scene) -> None:
+    post = await attempted(on_sqlite, SENT_WITHOUT_ANSWER)
+    async with on_sqlite.adapter() as adapter:
+        await adapter.channels.delete(NEWS)
+        assert (await adapter.posts.unschedule(post.id)).state is ScheduleState.CANCELLED
 
 
 async def test_drafts_can_be_stored_replaced_published_and_discarded(scene: Scene) -> None:
