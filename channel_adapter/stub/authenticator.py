@@ -48,7 +48,7 @@ class RequestAuthenticator:
         self._now = now
         self._on_call = on_call
         self._sdkappid = str(settings.app.sdkappid)
-        self._networks = _networks(settings.app)
+        self._networks = _allowed_networks(settings.app)
         self._windows = RateWindows(calls_per_second(settings))
         self._proven: dict[tuple[str, str], int] = {}  # (signature, identifier) -> last second in which it is valid
 
@@ -92,12 +92,12 @@ class RequestAuthenticator:
             raise Refusal(codes.BAD_CREDENTIALS, "identifier or usersig is missing from the URL")
         ends = self._proven.get((usersig, identifier))
         if ends is None or ends < now:
-            self._prove(usersig, identifier, now)
+            self._verify_usersig(usersig, identifier, now)
         if identifier not in self._app.admins:
             raise Refusal(codes.NOT_APP_ADMIN, "the identifier is not an app admin")
         return identifier
 
-    def _prove(self, usersig: str, identifier: str, now: float) -> None:
+    def _verify_usersig(self, usersig: str, identifier: str, now: float) -> None:
         """Verify a signature and cache when it ends: one signature usually serves thousands of calls."""
         app = self._app
         try:
@@ -131,5 +131,5 @@ def calls_per_second(settings: StubSettings) -> dict[str, float]:
     return rates | settings.rates.overrides
 
 
-def _networks(app: AppSettings) -> tuple[IPv4Network | IPv6Network, ...]:
+def _allowed_networks(app: AppSettings) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(entry, strict=False) for entry in app.ip_allow_list)

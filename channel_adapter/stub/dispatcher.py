@@ -43,21 +43,21 @@ class RequestDispatcher:
         self.log = RequestLog()
         self.faults = Faults() if faults is None else faults
         self.webhooks = webhooks
-        self._open()
+        self._apply_settings()
 
     def reset(self) -> None:
         """Empty the state, the log and the rate windows. Settings, clock and faults stay."""
         self.world.reset()
         self.log.clear()
         self.faults.replace(list(self.faults))
-        self._open()
+        self._apply_settings()
 
-    def _open(self) -> None:
+    def _apply_settings(self) -> None:
         settings = self.world.settings
         self._alarm = RateLimitAlarm(calls_per_second(settings), self.world.emit)
-        self._authenticator = RequestAuthenticator(settings, self.world.clock.now, self._count)
+        self._authenticator = RequestAuthenticator(settings, self.world.clock.now, self._count_call)
 
-    def _count(self, command: Command[Any, Any], now: float) -> None:
+    def _count_call(self, command: Command[Any, Any], now: float) -> None:
         if self.world.listening:
             self._alarm.count(command, now)
 
@@ -75,7 +75,7 @@ class RequestDispatcher:
             if matched is None and self._without_app:
                 body = self.world.answer(authenticated.command, authenticated.body, caller=caller)
             elif matched is None:
-                body = await self._execute(authenticated, remote, self.world.answer)
+                body = await self._execute_call(authenticated, remote, self.world.answer)
             else:
                 body = await self._execute_with_fault(authenticated, remote, matched)
         except Refusal as refusal:
@@ -95,7 +95,7 @@ class RequestDispatcher:
         call = RecordedCall(self.world.clock.now(), target.service, target.name, caller, code, seconds, raw)
         self.log.add(call, known=target.command is not None, secret=target.query.get(USERSIG, ""))
 
-    async def _execute(
+    async def _execute_call(
         self, authenticated: AuthenticatedRequest, remote: str | None, do: Callable[..., ReplyT]
     ) -> ReplyT:
         """Send the before-event, if the app listens, and `do` the call: `world.execute`, or `world.answer` for JSON."""
@@ -126,12 +126,12 @@ class RequestDispatcher:
         """Return the reply; if the fault asks for it, some items of a batch have failed."""
         fault, batch = matched.fault, batch_of(authenticated.command, authenticated.body)
         if fault.fail_items is None or batch is None:
-            return (await self._execute(authenticated, remote, self.world.execute)).to_wire()
+            return (await self._execute_call(authenticated, remote, self.world.execute)).to_wire()
         remaining = remove_items(batch, authenticated.body, fault.fail_items)
         if remaining.empty:
-            reply: Reply | PrebuiltReply = Reply(error_display=_display(authenticated.command.service))
+            reply: Reply | PrebuiltReply = Reply(error_display=_display_field(authenticated.command.service))
         else:
-            reply = await self._execute(authenticated._replace(body=remaining.body), remote, self.world.execute)
+            reply = await self._execute_call(authenticated._replace(body=remaining.body), remote, self.world.execute)
         return restore_items(batch, authenticated.body, reply.to_wire(), remaining, fault.item_code, self.world.state)
 
 
@@ -141,9 +141,9 @@ def refusal_json(service: str, refusal: Refusal) -> bytes:
         action_status=FAIL,
         error_code=refusal.code,
         error_info=refusal.info,
-        error_display=_display(service),
+        error_display=_display_field(service),
     ).to_json()
 
 
-def _display(service: str) -> str | None:
+def _display_field(service: str) -> str | None:
     return "" if service in _WITH_DISPLAY else None

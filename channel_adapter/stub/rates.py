@@ -92,16 +92,16 @@ class RateLimitAlarm:
         if count.second != second:
             count.second, count.calls = second, 0
         count.calls += 1
-        if count.calls > SHARE * limit and not self._quiet(count, now):
+        if count.calls > SHARE * limit and not self._is_in_quiet_time(count, now):
             count.alarm_at = now
-            self._tell(_alarm(command, count.calls, limit))
+            self._tell(_alarm_event(command, count.calls, limit))
 
     @staticmethod
-    def _quiet(count: _CallCount, now: float) -> bool:
+    def _is_in_quiet_time(count: _CallCount, now: float) -> bool:
         return count.alarm_at is not None and 0 <= now - count.alarm_at < QUIET_SECONDS
 
 
-def _alarm(command: Command[Any, Any], calls: int, limit: float) -> CallbackEvent:
+def _alarm_event(command: Command[Any, Any], calls: int, limit: float) -> CallbackEvent:
     """Return the event; it has no EventTime. A limit below one call a second is reported as 1 [inferred]."""
     alarm = RequestOverLimit(
         callback_command=RequestOverLimit.command,

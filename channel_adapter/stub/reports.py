@@ -46,10 +46,10 @@ class PlayedCommand:
 
 def played_commands() -> tuple[PlayedCommand, ...]:
     """Return every command of the catalog, in its order, with how much of it the stub plays."""
-    return tuple(PlayedCommand(row.path, _played(HANDLERS.get(key))) for key, row in COMMANDS.items())
+    return tuple(PlayedCommand(row.path, _play_status(HANDLERS.get(key))) for key, row in COMMANDS.items())
 
 
-def _played(handler: CommandHandler | None) -> str:
+def _play_status(handler: CommandHandler | None) -> str:
     if handler is None:
         return NOT_PLAYED
     return REFUSED if handler.refusals_only else PLAYED
@@ -57,9 +57,9 @@ def _played(handler: CommandHandler | None) -> str:
 
 def coverage() -> tuple[Coverage, ...]:
     """Return the coverage of each command of the catalog, in its order."""
-    rows, counts = _rows(), _golden_files()
+    rows, counts = _read_coverage_file(), _golden_files()
     return tuple(
-        _coverage(path, codes, rows.get(path, {}), None if counts is None else counts.get(path, 0))
+        _command_coverage(path, codes, rows.get(path, {}), None if counts is None else counts.get(path, 0))
         for path, codes in documented_codes().items()
     )
 
@@ -69,7 +69,7 @@ def documented_codes() -> dict[str, frozenset[int]]:
     return {row.path: documented(row.service, row.name) for row in COMMANDS.values()}
 
 
-def _coverage(path: str, codes: frozenset[int], rows: Mapping[str, list[int]], golden: int | None) -> Coverage:
+def _command_coverage(path: str, codes: frozenset[int], rows: Mapping[str, list[int]], golden: int | None) -> Coverage:
     situation = codes.intersection(rows.get(SITUATION, ()))
     fault = codes.intersection(rows.get(FAULT, ())) - situation
     service, _, name = path.partition("/")
@@ -85,7 +85,7 @@ def _coverage(path: str, codes: frozenset[int], rows: Mapping[str, list[int]], g
 
 
 @cache
-def _rows() -> dict[str, Any]:
+def _read_coverage_file() -> dict[str, Any]:
     content: dict[str, Any] = orjson.loads(COVERAGE_FILE.read_bytes())
     return content
 

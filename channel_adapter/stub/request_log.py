@@ -151,14 +151,14 @@ def nearest(
     scored = []
     for number, call in enumerate(calls):
         same = is_named(call, command)
-        alike = 1.0 if same else _likeness(command or "", call.command)
-        differences = tuple(_differences(call, fields))
+        alike = 1.0 if same else _name_similarity(command or "", call.command)
+        differences = tuple(_find_differences(call, fields))
         if same or alike > 0.5:
             scored.append((-alike, len(differences), -number, NearMiss(call, differences)))
     return [miss for *_, miss in sorted(scored, key=lambda entry: entry[:3])[:maximum]]
 
 
-def _differences(call: RecordedCall, fields: Mapping[str, Any]) -> Iterable[NearestCallDifference]:
+def _find_differences(call: RecordedCall, fields: Mapping[str, Any]) -> Iterable[NearestCallDifference]:
     body = {plain_name(name): value for name, value in call.body.items()}
     for name, expected in fields.items():
         actual = body.get(plain_name(name))
@@ -166,5 +166,5 @@ def _differences(call: RecordedCall, fields: Mapping[str, Any]) -> Iterable[Near
             yield NearestCallDifference(name, expected, actual)
 
 
-def _likeness(expected: str, actual: str) -> float:
+def _name_similarity(expected: str, actual: str) -> float:
     return difflib.SequenceMatcher(None, expected.rpartition("/")[2], actual).ratio()

@@ -39,7 +39,7 @@ def read_target(method: str, url: str) -> RequestTarget:
         raise Refusal(codes.BAD_URL, f"the path is not /{VERSION}/servicename/command")
     values = read_query(query)
     secret = values.get(USERSIG, "")
-    return RequestTarget(_printable(parts[2], secret), _printable(parts[3], secret), None, values)
+    return RequestTarget(_to_printable(parts[2], secret), _to_printable(parts[3], secret), None, values)
 
 
 def read_query(query: str) -> dict[str, str]:
@@ -74,7 +74,7 @@ def nearest(service: str, name: str) -> str | None:
     return found[0] if found else None
 
 
-def _printable(name: str, secret: str) -> str:
+def _to_printable(name: str, secret: str) -> str:
     """Return a name that an answer and a log may hold: short, not the signature, valid JSON text."""
     if secret and secret in name:
         return REDACTED

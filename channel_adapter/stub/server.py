@@ -161,7 +161,7 @@ class StubServer:
         if self._state is not None:
             self._state.open()
         try:
-            await self._listen()
+            await self._start_listening()
         except BaseException:
             if self._state is not None:
                 self._state.close()
@@ -170,8 +170,8 @@ class StubServer:
         if self._state is not None and self._save_every:
             self._saving = asyncio.create_task(self._state.keep(self._save_every))
 
-    async def _listen(self) -> None:
-        context = self._context()
+    async def _start_listening(self) -> None:
+        context = self._make_tls_context()
         self._http = HttpServer(self.app)
         try:
             self._listener = await asyncio.get_running_loop().create_server(
@@ -238,7 +238,7 @@ class StubServer:
             raise RuntimeError("the stub does not run")
         return asyncio.run_coroutine_threadsafe(turn(), self._listener.get_loop()).result()
 
-    def _context(self) -> ssl.SSLContext | None:
+    def _make_tls_context(self) -> ssl.SSLContext | None:
         if isinstance(self._tls, tuple):
             return given_certificate(*self._tls)
         if not self._tls:
@@ -276,7 +276,7 @@ async def serve(
     `ready_file` gets one JSON line once connections are accepted; an older file is removed first. `on_ready` is called.
     """
     if ready_file is not None:
-        _remove(ready_file)
+        _delete_file(ready_file)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -304,7 +304,7 @@ async def serve(
         await ended.wait()
 
 
-def _remove(path: Path) -> None:
+def _delete_file(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 

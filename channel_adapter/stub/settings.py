@@ -516,7 +516,7 @@ class AppSettings(SettingsSection):
 
     @field_validator("ip_allow_list")
     @classmethod
-    def _addresses(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_ip_allow_list(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         for entry in entries:
             try:
                 ip_network(entry, strict=False)
@@ -525,7 +525,7 @@ class AppSettings(SettingsSection):
         return entries
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         if self.admin not in self.admins:
             raise ValueError(f"admins must contain {self.admin!r}")
         if len(self.admins) > limits.ADMINS_PER_APP:
@@ -578,7 +578,7 @@ class StubSettings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError(f"{where}: {_explain(cls, error)}") from None
+            raise SettingsError(f"{where}: {_describe_error(cls, error)}") from None
 
     def changed(self, **sections: Mapping[str, Any]) -> Self:
         """Return a copy with some values replaced: `settings.changed(app={"community": False})`."""
@@ -596,7 +596,7 @@ class StubSettings(BaseModel):
                 yield section, name, getattr(part, name), field.description or ""
 
 
-def _explain(root: type[BaseModel], error: ValidationError) -> str:
+def _describe_error(root: type[BaseModel], error: ValidationError) -> str:
     """Return one sentence for the first problem. Values are never printed: one of them is the key."""
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
@@ -621,18 +621,18 @@ def example(**more: BaseModel) -> str:
         lines += [f"# {line}" for line in (type(part).__doc__ or "").strip().splitlines()] + [f"[{section}]"]
         for name, field in type(part).model_fields.items():
             value = getattr(part, name)
-            lines += [f"# {field.description}", f"# {name} =" if value is None else f"{name} = {_toml(value)}"]
+            lines += [f"# {field.description}", f"# {name} =" if value is None else f"{name} = {_to_toml(value)}"]
         lines.append("")
     return "\n".join(lines)
 
 
-def _toml(value: object) -> str:
+def _to_toml(value: object) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(_to_toml, value))}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_to_toml(key)} = {_to_toml(item)}" for key, item in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)

@@ -60,7 +60,7 @@ class StateFile:
         except OSError as error:
             raise StateFileError(f"{self.path}: it cannot be locked: {error.strerror or error}") from None
         try:
-            self._load()
+            self._load_once()
         except BaseException:
             self.close()
             raise
@@ -69,7 +69,7 @@ class StateFile:
         """Release the file for other stubs. Does nothing when it is not open."""
         self._lock.release()
 
-    def _load(self) -> None:
+    def _load_once(self) -> None:
         if self._saved is not None:
             return
         try:
@@ -114,14 +114,14 @@ def write_state(path: Path, world: StubState) -> None:
 
 def _write_lines(file: BinaryIO, world: StubState) -> None:
     count = 0
-    file.write(_line({"format": FORMAT, "version": VERSION}))
+    file.write(_to_line({"format": FORMAT, "version": VERSION}))
     for record in world.records():
-        file.write(_line(record))
+        file.write(_to_line(record))
         count += 1
-    file.write(_line([END, count]))
+    file.write(_to_line([END, count]))
 
 
-def _line(value: Any) -> bytes:
+def _to_line(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -143,7 +143,7 @@ def read_records(path: Path) -> Iterator[Record]:
             if _is_header(first):
                 yield from _read_lines(file)
             else:
-                yield from unfold(_parse(first + file.read(), "it is no state of the stub"))
+                yield from unfold(_parse_json(first + file.read(), "it is no state of the stub"))
     except OSError as error:
         raise StateFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
 
@@ -171,7 +171,7 @@ def _is_header(line: bytes) -> bool:
 def _read_lines(file: BinaryIO) -> Iterator[Record]:
     for count, line in enumerate(file):
         complaint = f"line {count + 2} is damaged"
-        record = _parse(line, complaint)
+        record = _parse_json(line, complaint)
         if not isinstance(record, list) or len(record) != 2 or not isinstance(record[0], str):
             raise SnapshotError(complaint)
         kind, data = record
@@ -183,7 +183,7 @@ def _read_lines(file: BinaryIO) -> Iterator[Record]:
     raise SnapshotError("its end is missing")
 
 
-def _parse(text: bytes, complaint: str) -> Any:
+def _parse_json(text: bytes, complaint: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -137,7 +137,7 @@ async def test_client_app_actions_change_state(remote: Remote) -> None:
     [
         ({"user": "ghost", "do": "login"}, 409),
         ({"user": "u", "do": "fly"}, 400),
-        ({"user": "u", "do": "_act"}, 400),
+        ({"user": "u", "do": "_run_command"}, 400),
         ({"user": "u", "do": "login", "platform": "Toaster"}, 400),
         ({"user": "u", "do": "join", "with": {}}, 400),
         ({"user": "u", "do": "join", "with": {"group_id": 7}}, 400),

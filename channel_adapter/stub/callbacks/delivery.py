@@ -138,12 +138,12 @@ class WebhookSender:
         """Begin to deliver."""
         self._loop = asyncio.get_running_loop()
         self._queued = asyncio.Queue()
-        self._keep(self._deliver_queued())
+        self._start_task(self._deliver_queued())
 
     async def stop(self) -> None:
         """Stop immediately; events that are not delivered are lost, as in the service."""
         self._loop = None
-        tasks = self._drop()
+        tasks = self._drop_events()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
@@ -153,9 +153,9 @@ class WebhookSender:
         """Forget deliveries and discard the queue. Can be called from any thread."""
         self.deliveries.clear()
         if self._loop is _running_loop():
-            self._restart()
+            self._restart_delivery()
         elif self._loop is not None:
-            self._loop.call_soon_threadsafe(self._restart)
+            self._loop.call_soon_threadsafe(self._restart_delivery)
 
     async def idle(self) -> None:
         """Wait until each event so far was delivered or ran out of retries. Can be called from any loop."""
@@ -175,7 +175,7 @@ class WebhookSender:
         """Send a before-event and return the decision. Without an answer the policy of the command decides."""
         if event is None or not self.settings.wants(event.command):
             return ALLOW
-        answer = (await self._post(event, remote or "")).answer
+        answer = (await self._post_once(event, remote or "")).answer
         if answer is not None:
             return CallbackDecision.from_answer(answer, event.command)
         if self.settings.blocks(event.command):
@@ -187,7 +187,7 @@ class WebhookSender:
     def send(self, event: CallbackEvent) -> None:
         """Queue an after-event. Can be called from any thread."""
         if self.on and self.settings.wants(event.command):
-            self._queue(_Queued(event, self._client_ip))
+            self._queue_event(_Queued(event, self._client_ip))
 
     async def trigger(
         self,
@@ -211,14 +211,14 @@ class WebhookSender:
         event = sample_event(command, merged, now=self._world.clock.now(), platform=platform)
         orjson.dumps(event.body)
         if is_before(command):
-            return await self._in_loop(lambda: self._post(event, client_ip))
+            return await self._in_loop(lambda: self._post_once(event, client_ip))
         return await self._in_loop(lambda: self._queue_and_wait(event, client_ip))
 
     def redeliver(self, number: int) -> bool:
         """Send a delivery again as a new one; False when it is not kept."""
         found = next((delivery for delivery in self.deliveries if delivery.number == number), None)
         if found is not None and self.on:
-            self._queue(_Queued(CallbackEvent(found.command, found.body, found.platform), found.client_ip))
+            self._queue_event(_Queued(CallbackEvent(found.command, found.body, found.platform), found.client_ip))
         return found is not None and self.on
 
     async def _in_loop(self, work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
@@ -228,7 +228,7 @@ class WebhookSender:
             return await work()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
 
-    def _queue(self, item: _Queued) -> None:
+    def _queue_event(self, item: _Queued) -> None:
         if self._loop is _running_loop():
             self._queued.put_nowait(item)
         elif self._loop is not None:
@@ -239,21 +239,21 @@ class WebhookSender:
         self._queued.put_nowait(_Queued(event, remote, done))
         return await done
 
-    def _restart(self) -> None:
-        self._drop()
+    def _restart_delivery(self) -> None:
+        self._drop_events()
         if self._loop is not None:
-            self._keep(self._deliver_queued())
+            self._start_task(self._deliver_queued())
 
-    def _drop(self) -> list[asyncio.Task[None]]:
+    def _drop_events(self) -> list[asyncio.Task[None]]:
         """Discard what is queued and cancel what is being sent; return the cancelled tasks."""
         while not self._queued.empty():
-            self._finish(self._queued.get_nowait())
+            self._fail_event(self._queued.get_nowait())
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         return tasks
 
-    def _finish(self, item: _Queued, _: object = None) -> None:
+    def _fail_event(self, item: _Queued, _: object = None) -> None:
         self._queued.task_done()
         if item.done is not None and not item.done.done():
             item.done.set_exception(WebhooksOffError("the stub was stopped or reset before the event was delivered"))
@@ -264,12 +264,12 @@ class WebhookSender:
             settings = self.settings
             copies = 2 if self._random.random() < settings.duplicate else 1
             delay = settings.delay + settings.delay_spread * self._random.random()
-            task = self._keep(self._deliver(item, delay, copies))
-            task.add_done_callback(partial(self._finish, item))  # also when it is cancelled before it began
+            task = self._start_task(self._deliver_copies(item, delay, copies))
+            task.add_done_callback(partial(self._fail_event, item))  # also when it is cancelled before it began
             if not settings.delay_spread:
                 await asyncio.wait([task])
 
-    async def _deliver(self, item: _Queued, delay: float, copies: int) -> None:
+    async def _deliver_copies(self, item: _Queued, delay: float, copies: int) -> None:
         if delay:
             await asyncio.sleep(delay)
         for _ in range(copies):
@@ -279,28 +279,28 @@ class WebhookSender:
 
     async def _post_with_retries(self, event: CallbackEvent, remote: str) -> Delivery:
         """Post, repeat without an answer as often as retries are set, and return the last attempt."""
-        delivery = await self._post(event, remote)
+        delivery = await self._post_once(event, remote)
         for _ in range(self.settings.retries):
             if delivery.answer is not None:
                 break
             await asyncio.sleep(self.settings.retry_delay)
-            delivery = await self._post(event, remote)
+            delivery = await self._post_once(event, remote)
         return delivery
 
-    async def _post(self, event: CallbackEvent, remote: str) -> Delivery:
+    async def _post_once(self, event: CallbackEvent, remote: str) -> Delivery:
         """Send one request and record the delivery."""
         settings = self.settings
         url = url_of(
             settings, event, sdkappid=self._world.settings.app.sdkappid, client_ip=remote, now=self._world.clock.now()
         )
-        answer, outcome = await self._exchange(url, orjson.dumps(body_of(settings, event)))
+        answer, outcome = await self._exchange_http(url, orjson.dumps(body_of(settings, event)))
         self._count += 1
         at = self._world.clock.now()
         delivery = Delivery(self._count, at, event.command, event.body, event.platform, remote, outcome, answer)
         self.deliveries.append(delivery)
         return delivery
 
-    async def _exchange(self, url: str, body: bytes) -> tuple[dict[str, Any] | None, str]:
+    async def _exchange_http(self, url: str, body: bytes) -> tuple[dict[str, Any] | None, str]:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         seconds = self.settings.timeout
@@ -318,7 +318,7 @@ class WebhookSender:
         except (aiohttp.ClientError, OSError) as trouble:
             return None, f"not reached: {type(trouble).__name__}"
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

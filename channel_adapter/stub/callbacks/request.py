@@ -64,7 +64,7 @@ class CallbackSettings(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _allowed(cls, url: str | None) -> str | None:
+    def _check_url(cls, url: str | None) -> str | None:
         if url is None:
             return None
         found = _URL.fullmatch(url)

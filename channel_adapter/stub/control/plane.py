@@ -130,10 +130,10 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
 
 def wanted_fields(query: dict[str, str]) -> dict[str, Any]:
     """Return the body fields of a query, their values as JSON where they are JSON: `Random=7` is a number."""
-    return {name: _value(text) for name, text in query.items()}
+    return {name: _parse_value(text) for name, text in query.items()}
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -205,11 +205,13 @@ class ControlPlane:
     ) -> tuple[int, bytes]:
         """Return HTTP status and JSON for one request; `read` returns its body and may raise Refusal."""
         try:
-            self._check(remote, headers)
-            raw = await _read(read)
+            self._check_access(remote, headers)
+            raw = await _read_body(read)
             path, _, query = url.removeprefix(PREFIX).partition("?")
-            handler = _route(method, path.rstrip("/"))
-            result = handler(self, ControlRequest(read_query(query) if query else {}, _parse(raw, headers), remote))
+            handler = _find_handler(method, path.rstrip("/"))
+            result = handler(
+                self, ControlRequest(read_query(query) if query else {}, _parse_body(raw, headers), remote)
+            )
             if isinstance(result, Awaitable):
                 result = await result
         except ControlError as error:
@@ -218,7 +220,7 @@ class ControlPlane:
             return 400, orjson.dumps({"error": str(error)})
         return 200, orjson.dumps({"ok": True} if result is None else result)
 
-    def _check(self, remote: str | None, headers: Mapping[str, str]) -> None:
+    def _check_access(self, remote: str | None, headers: Mapping[str, str]) -> None:
         if "Origin" in headers:
             raise ControlError(403, "requests of web pages are refused")
         near = remote is not None and ip_address(remote.partition("%")[0]).is_loopback
@@ -405,7 +407,7 @@ def _seed_call(world: StubState, name: str, body: dict[str, Any], what: str) -> 
         raise ControlError(409, f"{what}: {refusal}; the calls before it were done") from None
 
 
-def _route(method: str, path: str) -> ControlHandler:
+def _find_handler(method: str, path: str) -> ControlHandler:
     handler = ROUTES.get((method, path))
     if handler is not None:
         return handler
@@ -422,14 +424,14 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-async def _read(read: Callable[[], Awaitable[bytes]]) -> bytes:
+async def _read_body(read: Callable[[], Awaitable[bytes]]) -> bytes:
     try:
         return await read()
     except Refusal as refusal:
         raise ControlError(400, refusal.info) from None
 
 
-def _parse(raw: bytes, headers: Mapping[str, str]) -> Any:
+def _parse_body(raw: bytes, headers: Mapping[str, str]) -> Any:
     """Parse JSON, or TOML if the Content-Type names it; an empty body is an empty object."""
     if not raw:
         return {}

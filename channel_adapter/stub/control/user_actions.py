@@ -50,26 +50,26 @@ async def perform(world: StubState, webhooks: WebhookSender, action: UserAction,
     except ValueError as error:
         raise SettingsError(f"platform: {error}") from None
     if action.do in _WITHOUT_BEFORE_EVENT:
-        return _json(_call(client, action.do, action.arguments))
+        return _to_json(_call_method(client, action.do, action.arguments))
     if action.do == "send" and "random" not in action.arguments:  # both webhooks name the message alike
         drawn = {"random": world.draw(RANDOM_HIGHEST)}
         action = action.model_copy(update={"arguments": action.arguments | drawn})
-    decision = await _ask(client, webhooks, action, remote)
+    decision = await _ask_before_event(client, webhooks, action, remote)
     with webhooks.on_behalf_of(remote):
-        return _json(_call(client, action.do, {**action.arguments, "decision": decision}))
+        return _to_json(_call_method(client, action.do, {**action.arguments, "decision": decision}))
 
 
-async def _ask(
+async def _ask_before_event(
     client: SimulatedUser, webhooks: WebhookSender, action: UserAction, remote: str | None
 ) -> CallbackDecision:
     if not webhooks.on:
         return ALLOW
     method, names = _WITH_BEFORE_EVENT[action.do]
     arguments = {name: action.arguments[name] for name in names if name in action.arguments}
-    return await webhooks.ask(_call(client, method, arguments), remote)
+    return await webhooks.ask(_call_method(client, method, arguments), remote)
 
 
-def _call(client: SimulatedUser, method: str, arguments: Mapping[str, Any]) -> Any:
+def _call_method(client: SimulatedUser, method: str, arguments: Mapping[str, Any]) -> Any:
     """Call a method with arguments that came from outside: names and types are checked."""
     try:
         return validate_call(getattr(client, method))(**arguments)
@@ -79,7 +79,7 @@ def _call(client: SimulatedUser, method: str, arguments: Mapping[str, Any]) -> A
         raise SettingsError(f"{method.removeprefix(_BEFORE)}: {where}: {problem['msg']}") from None
 
 
-def _json(result: Any) -> Any:
+def _to_json(result: Any) -> Any:
     if isinstance(result, WireModel):
         return result.to_wire()
-    return [_json(item) for item in result] if isinstance(result, list) else result
+    return [_to_json(item) for item in result] if isinstance(result, list) else result

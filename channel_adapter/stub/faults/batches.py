@@ -93,7 +93,7 @@ def remove_items(batch: BatchFields[Any], body: Mapping[str, Any], every: int) -
     else:
         remaining_items = [batch.invalidate(item) if index in failed else item for index, item in enumerate(items)]
     return RemainingBatch(
-        _with(body, batch.requested, remaining_items), failed, empty=bool(items) and not remaining_items
+        _copy_with(body, batch.requested, remaining_items), failed, empty=bool(items) and not remaining_items
     )
 
 
@@ -113,12 +113,12 @@ def restore_items(
     if batch.outcomes is not None:
         outcomes = list(at(answered, batch.outcomes.path) or ())
         for index, failure in failed.items():
-            entry = _json(batch.outcomes.entry_for(failure))
+            entry = _to_json(batch.outcomes.entry_for(failure))
             outcomes[index : index + (batch.invalidate is not None)] = [entry]
-        answered = _with(answered, batch.outcomes.path, outcomes)
+        answered = _copy_with(answered, batch.outcomes.path, outcomes)
     if batch.failures is not None:
-        failures = [_json(batch.failures.entry_for(failure)) for failure in failed.values()]
-        answered = _with(answered, batch.failures.path, [*(at(answered, batch.failures.path) or ()), *failures])
+        failures = [_to_json(batch.failures.entry_for(failure)) for failure in failed.values()]
+        answered = _copy_with(answered, batch.failures.path, [*(at(answered, batch.failures.path) or ()), *failures])
     return answered
 
 
@@ -132,44 +132,44 @@ def at(value: Any, path: Path) -> Any:
     return value
 
 
-def _with(value: Any, path: Path, new: Any) -> Any:
+def _copy_with(value: Any, path: Path, new: Any) -> Any:
     """Return a copy with another value at a path; the last name may be new."""
     if not path:
         return new
     step, rest = path[0], path[1:]
     if isinstance(step, int):
-        return [_with(item, rest, new) if index == step else item for index, item in enumerate(value)]
-    return {**value, step: _with(value.get(step), rest, new)}
+        return [_copy_with(item, rest, new) if index == step else item for index, item in enumerate(value)]
+    return {**value, step: _copy_with(value.get(step), rest, new)}
 
 
-def _json(entry: WireModel | str) -> Any:
+def _to_json(entry: WireModel | str) -> Any:
     return entry if isinstance(entry, str) else entry.to_wire()
 
 
 _NO_GROUP: Final = "@" * 49  # an id one byte too long for any group
 
 
-def _name(model: type[WireModel], attribute: str) -> str:
+def _json_name(model: type[WireModel], attribute: str) -> str:
     """Return the JSON name of a field."""
     return model.model_fields[attribute].alias or attribute
 
 
-def _member(failed: FailedItem[Any]) -> WireModel:
+def _failed_member(failed: FailedItem[Any]) -> WireModel:
     return members.MemberResult(member_account=failed.item.member_account, result=members.RESULT_FAILED)
 
 
-def _itself(failed: FailedItem[Any]) -> str:
+def _failed_id(failed: FailedItem[Any]) -> str:
     return str(failed.item)
 
 
-def _subscriber(user: str) -> WireModel:
+def _failed_subscriber(user: str) -> WireModel:
     return official_accounts.SubscriberResult(subscriber_account=user, result=official_accounts.RESULT_FAILED)
 
 
-def _held(failed: FailedItem[extensions.Extension]) -> WireModel:
+def _stored_extension(failed: FailedItem[extensions.Extension]) -> WireModel:
     """Return the stored pair for one that was not written [doc 52170]."""
     request = extensions.GroupSetKeyValuesRequest
-    group_id, seq = (failed.body.get(_name(request, attribute)) for attribute in ("group_id", "msg_seq"))
+    group_id, seq = (failed.body.get(_json_name(request, attribute)) for attribute in ("group_id", "msg_seq"))
     group = failed.state.groups.get(group_id) if isinstance(group_id, str) else None
     return _stored_pair(failed, group.log.get(seq) if group is not None and isinstance(seq, int) else None)
 
@@ -178,7 +178,7 @@ def _held_in_pair(failed: FailedItem[extensions.Extension]) -> WireModel:
     """Return the stored pair of a one-to-one message for one that was not written [doc 51195]."""
     request = extensions.SetKeyValuesRequest
     sender, receiver, key = (
-        str(failed.body.get(_name(request, attribute))) for attribute in ("from_account", "to_account", "msg_key")
+        str(failed.body.get(_json_name(request, attribute))) for attribute in ("from_account", "to_account", "msg_key")
     )
     log, numbers = failed.state.conversations.get(sender, receiver), MessageNumbers.read(key)
     return _stored_pair(failed, log.find(numbers) if log is not None and numbers is not None else None)
@@ -192,12 +192,12 @@ def _stored_pair(failed: FailedItem[extensions.Extension], message: StoredMessag
 
 
 def _is_no_clear(body: Mapping[str, Any]) -> bool:
-    return body.get(_name(extensions.GroupSetKeyValuesRequest, "operate_type")) != extensions.CLEAR
+    return body.get(_json_name(extensions.GroupSetKeyValuesRequest, "operate_type")) != extensions.CLEAR
 
 
 def _changes_conversations(body: Mapping[str, Any]) -> bool:
-    update = body.get(_name(contact_groups.UpdateContactGroupRequest, "update_group"))
-    kind = at(update, (_name(contact_groups.ContactGroupUpdate, "update_group_type"),))
+    update = body.get(_json_name(contact_groups.UpdateContactGroupRequest, "update_group"))
+    kind = at(update, (_json_name(contact_groups.ContactGroupUpdate, "update_group_type"),))
     return bool(kind == contact_groups.CHANGE_CONVERSATIONS)
 
 
@@ -206,7 +206,7 @@ def _contact_nowhere() -> dict[str, Any]:
 
 
 def _invalidate_inside(item: dict[str, Any]) -> dict[str, Any]:
-    return {**item, _name(contact_groups.ContactUpdate, "contact_item"): _contact_nowhere()}
+    return {**item, _json_name(contact_groups.ContactUpdate, "contact_item"): _contact_nowhere()}
 
 
 _ReportFields = tuple[
@@ -214,7 +214,7 @@ _ReportFields = tuple[
 ]  # a list of the reply, and how the entry of a failed item is made
 
 
-def _flat(
+def _flat_fields(
     command: Command[Any, Any],
     item: type[Any],
     requested: str,
@@ -227,23 +227,23 @@ def _flat(
     """Return the fields of a command with its lists at the top level, given as attributes of the models."""
 
     def report(fields: _ReportFields | None) -> BatchReport[Any] | None:
-        return None if fields is None else BatchReport((_name(command.reply, fields[0]),), fields[1])
+        return None if fields is None else BatchReport((_json_name(command.reply, fields[0]),), fields[1])
 
-    at_top = (_name(command.request, requested),)
+    at_top = (_json_name(command.request, requested),)
     return BatchFields(command, item, at_top, report(outcomes), report(failures), invalidate, concerns)
 
 
 _TABLE: Final[tuple[BatchFields[Any], ...]] = (
-    _flat(catalog.ADD_GROUP_MEMBER, members.MemberAccount, "member_list", ("member_list", _member)),
-    _flat(catalog.IMPORT_GROUP_MEMBER, members.ImportedMember, "member_list", ("member_list", _member)),
-    _flat(
+    _flat_fields(catalog.ADD_GROUP_MEMBER, members.MemberAccount, "member_list", ("member_list", _failed_member)),
+    _flat_fields(catalog.IMPORT_GROUP_MEMBER, members.ImportedMember, "member_list", ("member_list", _failed_member)),
+    _flat_fields(
         catalog.MULTIACCOUNT_IMPORT,
         accounts.NewAccount,
         "account_list",
         failures=("fail_accounts", lambda it: str(it.item.user_id)),
     ),
-    _flat(catalog.MULTIACCOUNT_IMPORT, str, "accounts", failures=("fail_accounts", _itself)),
-    _flat(
+    _flat_fields(catalog.MULTIACCOUNT_IMPORT, str, "accounts", failures=("fail_accounts", _failed_id)),
+    _flat_fields(
         catalog.ACCOUNT_CHECK,
         accounts.UserIdItem,
         "check_item",
@@ -254,7 +254,7 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
             ),
         ),
     ),
-    _flat(
+    _flat_fields(
         catalog.ACCOUNT_DELETE,
         accounts.UserIdItem,
         "delete_item",
@@ -265,13 +265,13 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
             ),
         ),
     ),
-    _flat(
+    _flat_fields(
         catalog.QUERY_ONLINE_STATUS,
         str,
         "to_account",
         failures=("error_list", lambda it: accounts.OnlineStatusError(to_account=it.item, error_code=it.code)),
     ),
-    _flat(
+    _flat_fields(
         catalog.PORTRAIT_GET,
         str,
         "to_account",
@@ -279,15 +279,15 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
             "user_profile_item",
             lambda it: profiles.UserProfile(to_account=it.item, result_code=it.code, result_info=NOT_APPLIED),
         ),
-        failures=("fail_account", _itself),
+        failures=("fail_account", _failed_id),
     ),
-    _flat(
+    _flat_fields(
         catalog.GET_C2C_UNREAD_MSG_NUM,
         str,
         "peer_account",
         failures=("error_list", lambda it: unread.PeerError(peer_account=it.item, error_code=it.code)),
     ),
-    _flat(
+    _flat_fields(
         catalog.GET_GROUP_INFO,
         str,
         "group_id_list",
@@ -296,7 +296,7 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
             lambda it: groups.GroupInfo(group_id=it.item, error_code=it.code, error_info=NOT_APPLIED),
         ),
     ),
-    _flat(
+    _flat_fields(
         catalog.IMPORT_GROUP_MSG,
         messages.ImportedMessage,
         "msg_list",
@@ -305,45 +305,45 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
             lambda it: messages.ImportMsgResult(msg_seq=0, msg_time=it.item.send_time, result=it.code),
         ),
     ),
-    _flat(
+    _flat_fields(
         catalog.GROUP_MSG_RECALL,
         messages.MsgSeqItem,
         "msg_seq_list",
         ("recall_ret_list", lambda it: messages.RecallResult(msg_seq=it.item.msg_seq, ret_code=it.code)),
     ),
-    _flat(
+    _flat_fields(
         catalog.BATCHSENDMSG,
         str,
         "to_account",
         failures=("error_list", lambda it: one_to_one.BatchError(to_account=it.item, error_code=it.code)),
     ),
-    _flat(
+    _flat_fields(
         catalog.SET_KEY_VALUES,
         extensions.Extension,
         "extension_list",
         ("extension_list", _held_in_pair),
         concerns=_is_no_clear,
     ),
-    _flat(
+    _flat_fields(
         catalog.GROUP_SET_KEY_VALUES,
         extensions.Extension,
         "extension_list",
-        ("extension_list", _held),
+        ("extension_list", _stored_extension),
         concerns=_is_no_clear,
     ),
     BatchFields(
         catalog.CREATE_CONTACT_GROUP,
         contact_groups.ContactItem,
         (
-            _name(contact_groups.CreateContactGroupRequest, "group_contact_item"),
+            _json_name(contact_groups.CreateContactGroupRequest, "group_contact_item"),
             0,
-            _name(contact_groups.NewContactGroup, "contact_item"),
+            _json_name(contact_groups.NewContactGroup, "contact_item"),
         ),
         BatchReport(
             (
-                _name(contact_groups.CreateContactGroupReply, "group_result_item"),
+                _json_name(contact_groups.CreateContactGroupReply, "group_result_item"),
                 0,
-                _name(contact_groups.CreatedContactGroup, "result_item"),
+                _json_name(contact_groups.CreatedContactGroup, "result_item"),
             ),
             lambda it: contact_groups.ContactResult(contact_item=it.item, result_code=it.code, result_info=NOT_APPLIED),
         ),
@@ -353,13 +353,13 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
         catalog.UPDATE_CONTACT_GROUP,
         contact_groups.ContactUpdate,
         (
-            _name(contact_groups.UpdateContactGroupRequest, "update_group"),
-            _name(contact_groups.ContactGroupUpdate, "contact_update_item"),
+            _json_name(contact_groups.UpdateContactGroupRequest, "update_group"),
+            _json_name(contact_groups.ContactGroupUpdate, "contact_update_item"),
         ),
         BatchReport(
             (
-                _name(contact_groups.UpdateContactGroupReply, "update_group_result"),
-                _name(contact_groups.ContactGroupUpdated, "contact_result_item"),
+                _json_name(contact_groups.UpdateContactGroupReply, "update_group_result"),
+                _json_name(contact_groups.ContactGroupUpdated, "contact_result_item"),
             ),
             lambda it: contact_groups.ContactUpdateResult(
                 contact_opt_type=it.item.contact_opt_type,
@@ -371,7 +371,7 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
         invalidate=_invalidate_inside,
         concerns=_changes_conversations,
     ),
-    _flat(
+    _flat_fields(
         catalog.MARK_CONTACT,
         contact_groups.MarkItem,
         "mark_item",
@@ -386,19 +386,19 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
         ),
         invalidate=_invalidate_inside,
     ),
-    _flat(
+    _flat_fields(
         catalog.ADD_SUBSCRIBER,
         official_accounts.SubscriberItem,
         "subscriber_list",
-        ("subscriber_list", lambda it: _subscriber(it.item.subscriber_account)),
+        ("subscriber_list", lambda it: _failed_subscriber(it.item.subscriber_account)),
     ),
-    _flat(
+    _flat_fields(
         catalog.DELETE_SUBSCRIBER,
         str,
         "subscriber_to_del_account",
-        ("subscriber_list", lambda it: _subscriber(it.item)),
+        ("subscriber_list", lambda it: _failed_subscriber(it.item)),
     ),
-    _flat(
+    _flat_fields(
         catalog.GET_OFFICIAL_ACCOUNT_INFO,
         official_accounts.OfficialAccountItem,
         "official_account_id_list",
@@ -409,7 +409,7 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
             ),
         ),
     ),
-    _flat(
+    _flat_fields(
         catalog.OFFICIAL_ACCOUNT_MSG_RECALL,
         str,
         "msg_key_list",

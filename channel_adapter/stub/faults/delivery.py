@@ -20,18 +20,18 @@ async def deliver(
     if fault.drop and fault.cut is None:
         return _hang_up(request)
     if fault.status is not None:
-        return web.Response(status=fault.status, body=_page(fault.status), content_type=HTML)
+        return web.Response(status=fault.status, body=_proxy_error_page(fault.status), content_type=HTML)
     content_type = fault.content_type or content_type
     if fault.drop:
         return await _hang_up_in_the_middle(request, answer, content_type, fault)
     if fault.cut is not None:
         answer = answer[: int(len(answer) * fault.cut)]
     if fault.slow is not None:
-        return await _slowly(request, answer, content_type, fault.slow)
+        return await _send_slowly(request, answer, content_type, fault.slow)
     return web.Response(body=answer, content_type=content_type)
 
 
-def _page(status: int) -> bytes:
+def _proxy_error_page(status: int) -> bytes:
     """Return the HTML page of a proxy in front of the service."""
     text = f"<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>gateway</body></html>"
     return text.encode()
@@ -47,7 +47,7 @@ async def _hang_up_in_the_middle(
     request: web.BaseRequest, answer: bytes, content_type: str, fault: Fault
 ) -> web.StreamResponse:
     """Announce the whole answer, send a part of it."""
-    response = _announce(answer, content_type)
+    response = _start_response(answer, content_type)
     await response.prepare(request)
     await response.write(answer[: int(len(answer) * (fault.cut or 0))])
     if request.transport is not None:
@@ -56,9 +56,9 @@ async def _hang_up_in_the_middle(
     return response
 
 
-async def _slowly(request: web.BaseRequest, answer: bytes, content_type: str, rate: float) -> web.StreamResponse:
+async def _send_slowly(request: web.BaseRequest, answer: bytes, content_type: str, rate: float) -> web.StreamResponse:
     """Send the answer at `rate` bytes a second."""
-    response = _announce(answer, content_type)
+    response = _start_response(answer, content_type)
     await response.prepare(request)
     piece = max(1, int(rate * _TICK))
     for start in range(0, len(answer), piece):
@@ -67,7 +67,7 @@ async def _slowly(request: web.BaseRequest, answer: bytes, content_type: str, ra
     return response
 
 
-def _announce(answer: bytes, content_type: str) -> web.StreamResponse:
+def _start_response(answer: bytes, content_type: str) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_type = content_type
     response.content_length = len(answer)

@@ -171,7 +171,7 @@ class Faults:
 def groups_in(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the group ids of a request."""
     for name in _GROUP_FIELDS:
-        yield from _strings(body.get(name))
+        yield from _find_strings(body.get(name))
 
 
 def accounts_in(body: Mapping[str, Any]) -> Iterator[str]:
@@ -187,7 +187,7 @@ def accounts_in(body: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _find_strings(value: Any) -> Iterator[str]:
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, str):
             yield item

@@ -65,7 +65,9 @@ def account_delete(call: CommandContext[wire.AccountDeleteRequest]) -> wire.Acco
     if not call.settings.app.account_deletion:
         raise Refusal(codes.ACCOUNT_DELETE_DISABLED, "account deletion is not enabled for this app")
     _check_batch(call, call.request.delete_item)
-    return wire.AccountDeleteReply(result_item=[_delete(call, item.user_id) for item in call.request.delete_item])
+    return wire.AccountDeleteReply(
+        result_item=[_delete_account(call, item.user_id) for item in call.request.delete_item]
+    )
 
 
 @handles(catalog.KICK)
@@ -122,7 +124,7 @@ def import_one(call: CommandContext[Any], user: str, nick: str | None, face_url:
         call.state.profiles.setdefault(user, {})[profiles.IMAGE] = face_url
 
 
-def _delete(call: CommandContext[wire.AccountDeleteRequest], user: str) -> wire.AccountDeleteResult:
+def _delete_account(call: CommandContext[wire.AccountDeleteRequest], user: str) -> wire.AccountDeleteResult:
     if call.state.account(user) is None:
         return wire.AccountDeleteResult(
             user_id=user, result_code=codes.NO_SUCH_USER, result_info="the account does not exist"
@@ -215,11 +217,13 @@ def portrait_get(call: CommandContext[profiles.PortraitGetRequest]) -> profiles.
         check_tag(call, tag)
     failed = [user for user in users if call.state.account(user) is None]
     return profiles.PortraitGetReply(
-        user_profile_item=[_profile(call, user, tags) for user in users], fail_account=failed or None
+        user_profile_item=[_user_profile(call, user, tags) for user in users], fail_account=failed or None
     )
 
 
-def _profile(call: CommandContext[profiles.PortraitGetRequest], user: str, tags: Sequence[str]) -> profiles.UserProfile:
+def _user_profile(
+    call: CommandContext[profiles.PortraitGetRequest], user: str, tags: Sequence[str]
+) -> profiles.UserProfile:
     if call.state.account(user) is None:
         return profiles.UserProfile(
             to_account=user, result_code=codes.PROFILE_NO_SUCH_ACCOUNT, result_info="the account does not exist"

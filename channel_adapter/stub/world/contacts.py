@@ -102,14 +102,14 @@ def create_contact_group(call: CommandContext[wire.CreateContactGroupRequest]) -
     number = book.add_group(new.group_name) if number is None else number
     for conversation in good:
         book.assign(conversation, number, call.now)
-    results = [_result(item, problem) for item, problem in zip(new.contact_item, problems, strict=True)]
+    results = [_contact_result(item, problem) for item, problem in zip(new.contact_item, problems, strict=True)]
     group = wire.ContactGroup(group_name=new.group_name, group_id=number)
     return wire.CreateContactGroupReply(
         group_result_item=[wire.CreatedContactGroup(group_item=group, result_item=results)]
     )
 
 
-def _result(item: wire.ContactItem, problem: tuple[int, str] | None) -> wire.ContactResult:
+def _contact_result(item: wire.ContactItem, problem: tuple[int, str] | None) -> wire.ContactResult:
     code, info = problem or (codes.OK, "")
     return wire.ContactResult(contact_item=item, result_code=code, result_info=info)
 
@@ -121,34 +121,34 @@ def update_contact_group(call: CommandContext[wire.UpdateContactGroupRequest]) -
     if call.request.update_type != wire.UPDATE_GROUP:
         raise bad("UpdateType must be 1")
     if update.update_group_type == wire.RENAME:
-        return _rename(call, update)
+        return _rename_group(call, update)
     if update.update_group_type == wire.CHANGE_CONVERSATIONS:
-        return _change(call, update)
+        return _change_conversations(call, update)
     raise bad("UpdateGroupType must be 1 or 2")
 
 
-def _find(book: ContactBook, name: str) -> int:
+def _find_group(book: ContactBook, name: str) -> int:
     number = book.number(name)
     if number is None:
         raise Refusal(codes.NO_SUCH_CONTACT_GROUP, "the conversation group does not exist")
     return number
 
 
-def _rename(
+def _rename_group(
     call: CommandContext[wire.UpdateContactGroupRequest], update: wire.ContactGroupUpdate
 ) -> wire.UpdateContactGroupReply:
     if not update.new_group_name:
         raise bad("NewGroupName is missing")
     book = get_book(call, call.request.from_account)
     _check_name(call, update.new_group_name)
-    number = _find(book, update.old_group_name)
+    number = _find_group(book, update.old_group_name)
     if book.number(update.new_group_name) not in (None, number):
         raise bad("NewGroupName: the user has a group of this name", guess="contact-group-duplicate")
     book.groups[number] = update.new_group_name
-    return _updated(update, update.new_group_name, number, None)
+    return _update_reply(update, update.new_group_name, number, None)
 
 
-def _change(
+def _change_conversations(
     call: CommandContext[wire.UpdateContactGroupRequest], update: wire.ContactGroupUpdate
 ) -> wire.UpdateContactGroupReply:
     user, items = call.request.from_account, update.contact_update_item or []
@@ -157,7 +157,7 @@ def _change(
         raise bad("ContactOptType must be 1 or 2")
     book = get_book(call, user)
     check_count(call, items)
-    number = _find(book, update.old_group_name)
+    number = _find_group(book, update.old_group_name)
     problems = [
         conversation_problem(call, user, conversation) if operation == wire.ADD else None
         for operation, conversation in changes
@@ -182,10 +182,10 @@ def _change(
                 result_info=problem[1],
             )
         )
-    return _updated(update, update.old_group_name, number, results)
+    return _update_reply(update, update.old_group_name, number, results)
 
 
-def _updated(
+def _update_reply(
     update: wire.ContactGroupUpdate, name: str, number: int, results: list[wire.ContactUpdateResult] | None
 ) -> wire.UpdateContactGroupReply:
     return wire.UpdateContactGroupReply(
@@ -206,7 +206,7 @@ def del_contact_group(call: CommandContext[wire.DelContactGroupRequest]) -> wire
         raise bad("GroupName: exactly one name a call", guess="contact-group-batch")
     book = get_book(call, call.request.from_account)
     name = call.request.group_name[0]
-    number = _find(book, name)
+    number = _find_group(book, name)
     book.remove_group(number, call.now)
     return wire.DelContactGroupReply(group_item=[wire.ContactGroup(group_name=name, group_id=number)])
 

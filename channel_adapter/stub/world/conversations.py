@@ -141,7 +141,7 @@ class Conversations:
             self._logs.setdefault(message.receiver, {})[message.sender] = log
         log.insert(message)
         if message.unread:
-            self._count(log, message.receiver, 1)
+            self._count_unread(log, message.receiver, 1)
 
     def unread(self, user: str) -> int:
         """Return how many messages of all conversations the user has not read."""
@@ -162,7 +162,7 @@ class Conversations:
         """Let a message no longer be unread."""
         if message.unread:
             message.unread = False
-            self._count(log, message.receiver, -1)
+            self._count_unread(log, message.receiver, -1)
 
     def hide(self, log: PairLog, message: PairMessage, user: str) -> None:
         """Take a message out of the history of one of the two accounts; for its receiver it is no longer unread."""
@@ -174,7 +174,7 @@ class Conversations:
     def remove(self, user: str) -> None:
         """Forget all conversations of an account, for the other accounts too."""
         for peer, log in self._logs.pop(user, {}).items():
-            self._count(log, peer, -log.unread(peer))
+            self._count_unread(log, peer, -log.unread(peer))
             others = self._logs.get(peer, {})
             others.pop(user, None)
             if not others:
@@ -190,7 +190,7 @@ class Conversations:
                     seen.add(id(log))
                     yield from log
 
-    def _count(self, log: PairLog, user: str, change: int) -> None:
+    def _count_unread(self, log: PairLog, user: str, change: int) -> None:
         log.count_unread(user, change)
         total = self._unread.get(user, 0) + change
         if total:

@@ -92,7 +92,7 @@ def _check_message(call: CommandContext[Any], message: StoredMessage | None) -> 
     return message
 
 
-def _requested(
+def _read_change(
     call: CommandContext[wire.GroupSetKeyValuesRequest] | CommandContext[wire.SetKeyValuesRequest],
 ) -> ExtensionChange:
     """Return the change of a call, checked."""
@@ -107,7 +107,7 @@ def _requested(
 @handles(catalog.GROUP_SET_KEY_VALUES)
 def group_set_key_values(call: CommandContext[wire.GroupSetKeyValuesRequest]) -> wire.GroupSetKeyValuesReply:
     """Set, delete or clear; single keys may fail while the call succeeds [doc 52170]."""
-    change = _requested(call)
+    change = _read_change(call)
     target = find_group_message(call, call.request.group_id, call.request.msg_seq)
     return wire.GroupSetKeyValuesReply(extension_list=apply(call, target, change))
 
@@ -115,12 +115,12 @@ def group_set_key_values(call: CommandContext[wire.GroupSetKeyValuesRequest]) ->
 @handles(catalog.SET_KEY_VALUES)
 def set_key_values(call: CommandContext[wire.SetKeyValuesRequest]) -> wire.SetKeyValuesReply:
     """Set, delete or clear pairs of a one-to-one message [doc 51195]."""
-    request, change = call.request, _requested(call)
-    target = find_pair_message(call, _sender(call), request.to_account, request.msg_key)
+    request, change = call.request, _read_change(call)
+    target = find_pair_message(call, _sender_of(call), request.to_account, request.msg_key)
     return wire.SetKeyValuesReply(extension_list=apply(call, target, change))
 
 
-def _sender(call: CommandContext[wire.SetKeyValuesRequest] | CommandContext[wire.GetKeyValuesRequest]) -> str:
+def _sender_of(call: CommandContext[wire.SetKeyValuesRequest] | CommandContext[wire.GetKeyValuesRequest]) -> str:
     return call.caller if call.request.from_account is None else call.request.from_account
 
 
@@ -131,7 +131,7 @@ def apply(call: CommandContext[Any], target: ExtensionTarget, change: ExtensionC
         raise Refusal(codes.EXTENSION_UNSUPPORTED, "the message was sent without SupportMessageExtension")
     store = message.extensions or Extensions()
     _check_rate(call, store)
-    verdicts = _classify(call, store, change)
+    verdicts = _classify_items(call, store, change)
     message.extensions = store
     store.writes.append(call.time)
     if change.operation == wire.CLEAR:
@@ -141,7 +141,7 @@ def apply(call: CommandContext[Any], target: ExtensionTarget, change: ExtensionC
         _emit_event(call, target, change, [])
         return []
     if not any(code == codes.OK for code in verdicts):
-        return [_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
+        return [_item_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
     by_message = call.settings.behaviour.extension_seq == "message"
     seq = store.seq + 1
     for item, code in zip(change.items, verdicts, strict=True):
@@ -150,7 +150,7 @@ def apply(call: CommandContext[Any], target: ExtensionTarget, change: ExtensionC
             own = seq if by_message else store.pairs.get(item.key, (None, 0))[1] + 1
             store.pairs[item.key] = (value, own)
             store.seq = max(store.seq, own)
-    results = [_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
+    results = [_item_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
     _emit_event(call, target, change, [item.extension for item in results if item.error_code == codes.OK])
     return results
 
@@ -173,7 +173,7 @@ def _check_rate(call: CommandContext[Any], store: Extensions) -> None:
         )
 
 
-def _classify(call: CommandContext[Any], store: Extensions, change: ExtensionChange) -> list[int]:
+def _classify_items(call: CommandContext[Any], store: Extensions, change: ExtensionChange) -> list[int]:
     """Return a code for each item, before the first is written."""
     maximum = call.settings.limits.extension_keys
     existing = {key for key, (value, _) in store.pairs.items() if value is not None}
@@ -195,7 +195,7 @@ def _classify(call: CommandContext[Any], store: Extensions, change: ExtensionCha
     return verdicts
 
 
-def _result(store: Extensions, item: wire.Extension, code: int) -> wire.ExtensionResult:
+def _item_result(store: Extensions, item: wire.Extension, code: int) -> wire.ExtensionResult:
     """Return the pair that is stored now, after a failure too [doc 52170]."""
     value, seq = store.pairs.get(item.key, (None, 0))
     return wire.ExtensionResult(error_code=code, extension=wire.Extension(key=item.key, value=value or "", seq=seq))
@@ -218,7 +218,7 @@ def group_get_key_values(call: CommandContext[wire.GroupGetKeyValuesRequest]) ->
     """Return pairs from a Seq on, ascending by Seq [doc 52169]."""
     rules.check_range("StartSeq", call.request.start_seq, 0, rules.U32)
     target = find_group_message(call, call.request.group_id, call.request.msg_seq)
-    return wire.GroupGetKeyValuesReply(**_page(call, target.message, call.request.start_seq or 0))
+    return wire.GroupGetKeyValuesReply(**_read_page(call, target.message, call.request.start_seq or 0))
 
 
 @handles(catalog.GET_KEY_VALUES)
@@ -226,11 +226,11 @@ def get_key_values(call: CommandContext[wire.GetKeyValuesRequest]) -> wire.GetKe
     """Return pairs of a one-to-one message from a Seq on, ascending by Seq [doc 51194]."""
     request = call.request
     rules.check_range("StartSeq", request.start_seq, 0, rules.U32)
-    target = find_pair_message(call, _sender(call), request.to_account, request.msg_key)
-    return wire.GetKeyValuesReply(**_page(call, target.message, request.start_seq or 0))
+    target = find_pair_message(call, _sender_of(call), request.to_account, request.msg_key)
+    return wire.GetKeyValuesReply(**_read_page(call, target.message, request.start_seq or 0))
 
 
-def _page(call: CommandContext[Any], message: StoredMessage, start: int) -> dict[str, Any]:
+def _read_page(call: CommandContext[Any], message: StoredMessage, start: int) -> dict[str, Any]:
     """Return the attributes of a reply with the pairs of a message."""
     behaviour = call.settings.behaviour
     if not message.supports_extensions and behaviour.extension_unflagged_read_code:

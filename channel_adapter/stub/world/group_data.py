@@ -17,38 +17,38 @@ ATTRIBUTES = 16  # of a group [doc 1671]
 ATTRIBUTE_KEY_BYTES, ATTRIBUTE_BYTES, ATTRIBUTES_BYTES = 32, 4_000, 16_000  # key, value, all [doc 1671]
 
 
-def _group(call: CommandContext[Any], *, on_communities: bool) -> Group:
+def _find_group(call: CommandContext[Any], *, on_communities: bool) -> Group:
     group: Group = call.state.group(call.request.group_id)
     if group.type == groups.COMMUNITY and not on_communities:
         raise Refusal(codes.NOT_ALLOWED, "not for Communities", guess="command-for-other-types")
     return group
 
 
-def _counted(call: CommandContext[Any]) -> Group:
-    return _group(call, on_communities=call.settings.behaviour.counters_on_community)
+def _find_group_with_counters(call: CommandContext[Any]) -> Group:
+    return _find_group(call, on_communities=call.settings.behaviour.counters_on_community)
 
 
-def _described(call: CommandContext[Any]) -> Group:
-    return _group(call, on_communities=call.settings.behaviour.attributes_on_community)
+def _find_group_with_attributes(call: CommandContext[Any]) -> Group:
+    return _find_group(call, on_communities=call.settings.behaviour.attributes_on_community)
 
 
 @handles(catalog.GET_GROUP_COUNTER)
 def get_group_counter(call: CommandContext[wire.GetGroupCounterRequest]) -> wire.GetGroupCounterReply:
     """Return all counters, or those that are named and exist [doc 53427]."""
-    group = _counted(call)
+    group = _find_group_with_counters(call)
     wanted = call.request.group_counter_keys
     keys = list(group.counters) if wanted is None else [key for key in wanted if key in group.counters]
-    return wire.GetGroupCounterReply(group_counter=_counters(group, keys))
+    return wire.GetGroupCounterReply(group_counter=_read_counters(group, keys))
 
 
-def _counters(group: Group, keys: Sequence[str]) -> list[wire.Counter]:
+def _read_counters(group: Group, keys: Sequence[str]) -> list[wire.Counter]:
     return [wire.Counter(key=key, value=group.counters[key]) for key in keys]
 
 
 @handles(catalog.UPDATE_GROUP_COUNTER)
 def update_group_counter(call: CommandContext[wire.UpdateGroupCounterRequest]) -> wire.UpdateGroupCounterReply:
     """Set, increase or decrease; a counter that is not there starts at 0 [doc 53428]."""
-    group, items = _counted(call), call.request.group_counter
+    group, items = _find_group_with_counters(call), call.request.group_counter
     mode = wire.COUNTER_SET if call.request.mode is None else call.request.mode
     rules.check_choice("Mode", mode, MODES)
     if not items:
@@ -65,13 +65,13 @@ def update_group_counter(call: CommandContext[wire.UpdateGroupCounterRequest]) -
         raise Refusal(codes.TOO_MANY_COUNTERS, f"a group has {limits.COUNTERS_PER_GROUP} counters at most")
     group.counters.clear()
     group.counters.update(values)
-    return wire.UpdateGroupCounterReply(group_counter=_counters(group, [item.key for item in items]))
+    return wire.UpdateGroupCounterReply(group_counter=_read_counters(group, [item.key for item in items]))
 
 
 @handles(catalog.DELETE_GROUP_COUNTER)
 def delete_group_counter(call: CommandContext[wire.DeleteGroupCounterRequest]) -> wire.DeleteGroupCounterReply:
     """Delete the named counters, or all [doc 53429]."""
-    group = _counted(call)
+    group = _find_group_with_counters(call)
     for key in list(group.counters) if call.request.group_counter_keys is None else call.request.group_counter_keys:
         group.counters.pop(key, None)
     return wire.DeleteGroupCounterReply()
@@ -80,13 +80,13 @@ def delete_group_counter(call: CommandContext[wire.DeleteGroupCounterRequest]) -
 @handles(catalog.GET_GROUP_ATTR)
 def get_group_attr(call: CommandContext[wire.GetGroupAttrRequest]) -> wire.GetGroupAttrReply:
     """Return all attributes [doc 44187]."""
-    group = _described(call)
+    group = _find_group_with_attributes(call)
     return wire.GetGroupAttrReply(
         group_attr_ary=[wire.Attribute(key=key, value=value) for key, value in group.attributes.items()]
     )
 
 
-def _write(group: Group, kept: dict[str, str], items: Sequence[wire.Attribute]) -> None:
+def _write_attributes(group: Group, kept: dict[str, str], items: Sequence[wire.Attribute]) -> None:
     """Replace the attributes by `kept` and the new ones, after checking all of them."""
     for item in items:
         if not item.key or len(item.key.encode()) > ATTRIBUTE_KEY_BYTES:
@@ -105,22 +105,22 @@ def _write(group: Group, kept: dict[str, str], items: Sequence[wire.Attribute]) 
 @handles(catalog.SET_GROUP_ATTR)
 def set_group_attr(call: CommandContext[wire.SetGroupAttrRequest]) -> wire.SetGroupAttrReply:
     """Replace all attributes."""
-    _write(_described(call), {}, call.request.group_attr)
+    _write_attributes(_find_group_with_attributes(call), {}, call.request.group_attr)
     return wire.SetGroupAttrReply()
 
 
 @handles(catalog.MODIFY_GROUP_ATTR)
 def modify_group_attr(call: CommandContext[wire.ModifyGroupAttrRequest]) -> wire.ModifyGroupAttrReply:
     """Change the named attributes."""
-    group = _described(call)
-    _write(group, dict(group.attributes), call.request.group_attr)
+    group = _find_group_with_attributes(call)
+    _write_attributes(group, dict(group.attributes), call.request.group_attr)
     return wire.ModifyGroupAttrReply()
 
 
 @handles(catalog.DELETE_GROUP_ATTR)
 def delete_group_attr(call: CommandContext[wire.DeleteGroupAttrRequest]) -> wire.DeleteGroupAttrReply:
     """Delete the named attributes; 10050 if one of them does not exist [doc 1671]."""
-    group = _described(call)
+    group = _find_group_with_attributes(call)
     if any(item.key not in group.attributes for item in call.request.group_attr):
         raise Refusal(codes.NO_SUCH_ATTRIBUTE, "the attribute does not exist")
     for item in call.request.group_attr:
@@ -131,5 +131,5 @@ def delete_group_attr(call: CommandContext[wire.DeleteGroupAttrRequest]) -> wire
 @handles(catalog.CLEAR_GROUP_ATTR)
 def clear_group_attr(call: CommandContext[wire.ClearGroupAttrRequest]) -> wire.ClearGroupAttrReply:
     """Delete all attributes."""
-    _described(call).attributes.clear()
+    _find_group_with_attributes(call).attributes.clear()
     return wire.ClearGroupAttrReply()

@@ -126,10 +126,10 @@ class MemberView:
         for name, read in self._readers:
             item[name] = read(row, user)
         if self._with_custom:
-            item[MEMBER_FIELDS] = self._fields(user)
+            item[MEMBER_FIELDS] = self._custom_fields(user)
         return item
 
-    def _fields(self, user: str) -> list[dict[str, str]]:
+    def _custom_fields(self, user: str) -> list[dict[str, str]]:
         stored = self._group.member_fields.get(user, {})
         return [
             {KEY: key, VALUE: value} for key, value in stored.items() if self._custom is None or key in self._custom

@@ -162,10 +162,10 @@ def get_group_info(call: CommandContext[wire.GetGroupInfoRequest]) -> PrebuiltRe
         raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids", guess="group-info-batch")
     wanted = call.request.response_filter
     base = view.GroupView(None if wanted is None else wanted.group_base_info_filter or ())
-    return prebuilt(wire.GetGroupInfoReply, group_info=[_info(call, group_id, base) for group_id in asked])
+    return prebuilt(wire.GetGroupInfoReply, group_info=[_group_info(call, group_id, base) for group_id in asked])
 
 
-def _info(call: CommandContext[wire.GetGroupInfoRequest], group_id: str, base: view.GroupView) -> dict[str, Any]:
+def _group_info(call: CommandContext[wire.GetGroupInfoRequest], group_id: str, base: view.GroupView) -> dict[str, Any]:
     """Return one item, under its JSON names."""
     try:
         group = call.state.group(group_id)
@@ -307,10 +307,10 @@ def get_joined_group_list(call: CommandContext[wire.GetJoinedGroupListRequest]) 
     _check_joined_request(call, group_type)
     user = request.member_account
     rules.check_account(call, user, "Member_Account", guess="joined-list-of-unknown-account")
-    found = [group for group in call.state.joined.get(user) if _matches(call, group, group_type)]
+    found = [group for group in call.state.joined.get(user) if _matches_type(call, group, group_type)]
     start = request.offset or 0
     page = found[start:] if request.limit is None else found[start : start + request.limit]
-    return prebuilt(wire.GetJoinedGroupListReply, total_count=len(found), group_id_list=_joined(call, page, user))
+    return prebuilt(wire.GetJoinedGroupListReply, total_count=len(found), group_id_list=_joined_items(call, page, user))
 
 
 def _check_joined_request(call: CommandContext[wire.GetJoinedGroupListRequest], group_type: str | None) -> None:
@@ -325,7 +325,7 @@ def _check_joined_request(call: CommandContext[wire.GetJoinedGroupListRequest], 
     rules.check_community(call, group_type)
 
 
-def _matches(call: CommandContext[wire.GetJoinedGroupListRequest], group: Group, group_type: str | None) -> bool:
+def _matches_type(call: CommandContext[wire.GetJoinedGroupListRequest], group: Group, group_type: str | None) -> bool:
     request = call.request
     if group_type is None:
         if group.type == wire.AV_CHAT_ROOM:
@@ -334,7 +334,9 @@ def _matches(call: CommandContext[wire.GetJoinedGroupListRequest], group: Group,
     return group.type == group_type and request.support_topic in (None, group.support_topic)
 
 
-def _joined(call: CommandContext[wire.GetJoinedGroupListRequest], page: list[Group], user: str) -> list[dict[str, Any]]:
+def _joined_items(
+    call: CommandContext[wire.GetJoinedGroupListRequest], page: list[Group], user: str
+) -> list[dict[str, Any]]:
     """Return the items of the list, under their JSON names."""
     wanted, behaviour = call.request.response_filter, call.settings.behaviour
     base = view.GroupView((wanted.group_base_info_filter or ()) if wanted else ())

@@ -88,12 +88,12 @@ def _check_imported(
     if call.state.account(item.from_account) is None:
         raise rules.bad("From_Account does not exist")
     bodies.check_body(item.msg_body)
-    if call.settings.behaviour.import_media == "refuse" and not _importable(item.msg_body):
+    if call.settings.behaviour.import_media == "refuse" and not _is_importable(item.msg_body):
         raise rules.bad("only text, face, location and custom elements can be imported")
     bodies.check_size(call.settings, item.msg_body, None)
 
 
-def _importable(body: Sequence[msg_body.Element]) -> bool:
+def _is_importable(body: Sequence[msg_body.Element]) -> bool:
     return all(element.msg_type in msg_body.IMPORTABLE for element in body)
 
 

@@ -35,7 +35,7 @@ class UserIndex:
     def __init__(self, users: Sequence[str | None]) -> None:
         self._users = users
         self._slots = array("I", bytes(4 * SMALLEST))
-        self._grow()
+        self._double_slots()
 
     def find(self, user: str) -> int | None:
         """Return the row of a user, None if there is none."""
@@ -51,11 +51,11 @@ class UserIndex:
     def enter(self, row: int) -> None:
         """Add a newly appended row to the index."""
         if len(self._users) > FULL * len(self._slots):
-            self._grow()
+            self._double_slots()
         else:
-            self._enter(row)
+            self._insert_row(row)
 
-    def _enter(self, row: int) -> None:
+    def _insert_row(self, row: int) -> None:
         slots = self._slots
         mask = len(slots) - 1
         place = hash(self._users[row]) & mask
@@ -63,7 +63,7 @@ class UserIndex:
             place = (place + 1) & mask
         slots[place] = row + 1
 
-    def _grow(self) -> None:
+    def _double_slots(self) -> None:
         """Rebuild with slots for twice the rows."""
         size = SMALLEST
         while len(self._users) * 2 > FULL * size and size < 2**31:
@@ -71,7 +71,7 @@ class UserIndex:
         self._slots = array("I", bytes(4 * size))
         for row, user in enumerate(self._users):
             if user is not None:
-                self._enter(row)
+                self._insert_row(row)
 
 
 EMPTY_ROWS_KEPT = 64  # below this a compaction is not worth it
@@ -150,7 +150,7 @@ class MemberTable:
         self._staff.pop(user, None)
         empty = len(self._users) - self._count
         if empty > EMPTY_ROWS_KEPT and empty * 4 > len(self._users):
-            self._compact()
+            self._compact_rows()
 
     def user(self, row: int) -> str:
         user = self._users[row]
@@ -221,7 +221,7 @@ class MemberTable:
     def columns(self, maximum: int) -> Iterator[dict[str, list[Any]]]:
         """Yield all rows, up to `maximum` at a time, each column as a list."""
         if self._count < len(self._users):
-            self._compact()
+            self._compact_rows()
         for start in range(0, self._count, maximum):
             part = slice(start, start + maximum)
             yield {
@@ -240,7 +240,7 @@ class MemberTable:
         if len(lengths) != 1:
             raise ValueError("the columns of a member table differ in length")
         last = self._serials[-1:].tolist()
-        if not _ascending([*last, *serials, self._next_serial]):
+        if not _is_ascending([*last, *serials, self._next_serial]):
             raise ValueError("the serials of a member table do not ascend")
         if not set(roles) <= set(MemberRole) or not set(flags) <= set(range(len(FLAGS))):
             raise ValueError("a member has a role or a receive option that does not exist")
@@ -258,7 +258,7 @@ class MemberTable:
                 self._staff[user] = MemberRole(role)
         self._count += len(users)
 
-    def _compact(self) -> None:
+    def _compact_rows(self) -> None:
         kept = [row for row, user in enumerate(self._users) if user is not None]
         self._users = [self._users[row] for row in kept]
         self._serials = array("I", (self._serials[row] for row in kept))
@@ -269,5 +269,5 @@ class MemberTable:
         self._count = len(self._users)
 
 
-def _ascending(numbers: Sequence[int]) -> bool:
+def _is_ascending(numbers: Sequence[int]) -> bool:
     return all(earlier < later for earlier, later in pairwise(numbers))

@@ -230,7 +230,7 @@ def forbid_send_msg(call: CommandContext[wire.ForbidSendMsgRequest]) -> wire.For
     return wire.ForbidSendMsgReply()
 
 
-def _muted(call: CommandContext[Any], group: Group) -> list[tuple[str, int]]:
+def _list_muted(call: CommandContext[Any], group: Group) -> list[tuple[str, int]]:
     """Return the muted members and when their mutes end."""
     return [
         (user, end) for user in group.mutes if user in group.members and (end := group.muted_until(user, call.time))
@@ -244,7 +244,7 @@ def get_group_muted_account(call: CommandContext[wire.GetGroupMutedAccountReques
     return wire.GetGroupMutedAccountReply(
         group_id=group.group_id,
         muted_account_list=[
-            wire.MutedAccount(member_account=user, muted_until=end) for user, end in _muted(call, group)
+            wire.MutedAccount(member_account=user, muted_until=end) for user, end in _list_muted(call, group)
         ],
     )
 
@@ -256,7 +256,7 @@ def get_group_shutted_uin(call: CommandContext[wire.GetGroupShuttedUinRequest]) 
     return wire.GetGroupShuttedUinReply(
         group_id=group.group_id,
         shutted_uin_list=[
-            wire.MutedAccount(member_account=user, shutted_until=end) for user, end in _muted(call, group)
+            wire.MutedAccount(member_account=user, shutted_until=end) for user, end in _list_muted(call, group)
         ],
     )
 
@@ -271,15 +271,17 @@ def get_group_member_info(call: CommandContext[wire.GetGroupMemberInfoRequest]) 
     group = call.state.group(request.group_id)
     rules.check_not_live(group.type, "get_group_member_info")
     rules.check_range("Limit", request.limit, 1, call.settings.limits.members_per_page)
-    roles = _roles(request.member_role_filter)
+    roles = _parse_roles(request.member_role_filter)
     community = group.type == groups.COMMUNITY
     if community and request.offset:  # a public SDK always sends 0
         raise rules.bad("Offset is not for Communities: page with Next", guess="member-list-offset")
     if request.offset is not None and request.offset < 0:
         raise rules.bad("Offset must be 0 or more")
-    rows, following = _page(group.members, _cursor(request.next), request.limit or limits.MEMBERS_PER_PAGE, roles)
+    rows, following = _read_page(
+        group.members, _parse_cursor(request.next), request.limit or limits.MEMBERS_PER_PAGE, roles
+    )
     if not community:
-        every_row, _ = _page(group.members, 0, len(group.members) + 1, roles)
+        every_row, _ = _read_page(group.members, 0, len(group.members) + 1, roles)
         rows = every_row[request.offset or 0 :][: request.limit]
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
@@ -288,11 +290,11 @@ def get_group_member_info(call: CommandContext[wire.GetGroupMemberInfoRequest]) 
         wire.GetGroupMemberInfoReply,
         member_num=len(group.members),
         member_list=[look.item(row) for row in rows],
-        next=_text(following) if community else None,
+        next=_format_cursor(following) if community else None,
     )
 
 
-def _cursor(text: str | int | None) -> int:
+def _parse_cursor(text: str | int | None) -> int:
     """Return the serial of the first row; 10004 for what is no cursor of this command."""
     if text in START:
         return 0
@@ -304,11 +306,11 @@ def _cursor(text: str | int | None) -> int:
     raise rules.bad("Next is not a cursor that this command returned")
 
 
-def _text(serial: int) -> str:
+def _format_cursor(serial: int) -> str:
     return f"{serial:x}" if serial else ""
 
 
-def _roles(names: Iterable[str] | None) -> frozenset[MemberRole]:
+def _parse_roles(names: Iterable[str] | None) -> frozenset[MemberRole]:
     """Return the roles that a filter accepts; absent or empty: all."""
     wanted = list(names or ())
     for name in wanted:
@@ -316,7 +318,7 @@ def _roles(names: Iterable[str] | None) -> frozenset[MemberRole]:
     return frozenset(ROLES[name] for name in wanted) or frozenset(MemberRole)
 
 
-def _page(table: MemberTable, start: int, maximum: int, roles: frozenset[MemberRole]) -> tuple[list[int], int]:
+def _read_page(table: MemberTable, start: int, maximum: int, roles: frozenset[MemberRole]) -> tuple[list[int], int]:
     """Return rows of these roles from a serial on. Owner and admins are found without a scan of all members."""
     if MemberRole.MEMBER not in roles:
         rows = [row for row in table.staff() if table.serial(row) >= start and table.role(row) in roles]
@@ -334,8 +336,8 @@ def get_specified_group_member_info(call: CommandContext[wire.GetSpecifiedGroupM
     """Return named members; users who are none are left out [doc 112002; inferred]."""
     request = call.request
     group = call.state.group(request.group_id)
-    roles = _roles(request.member_role_filter)
-    rows = _named(call, group, request.member_list_account)
+    roles = _parse_roles(request.member_role_filter)
+    rows = _find_rows(call, group, request.member_list_account)
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
@@ -343,7 +345,7 @@ def get_specified_group_member_info(call: CommandContext[wire.GetSpecifiedGroupM
     return prebuilt(wire.GetSpecifiedGroupMemberInfoReply, group_id=group.group_id, member_list=found)
 
 
-def _named(call: CommandContext[Any], group: Group, users: list[str]) -> list[int]:
+def _find_rows(call: CommandContext[Any], group: Group, users: list[str]) -> list[int]:
     maximum = call.settings.limits.specified_members
     if not 1 <= len(users) <= maximum:
         raise rules.bad(f"Member_List_Account: 1 to {maximum} accounts")
@@ -360,11 +362,11 @@ def get_role_in_group(call: CommandContext[wire.GetRoleInGroupRequest]) -> wire.
     if not 1 <= len(users) <= maximum:
         raise rules.bad(f"User_Account: 1 to {maximum} accounts")
     return wire.GetRoleInGroupReply(
-        user_id_list=[wire.MemberRoleItem(member_account=user, role=_role(group, user)) for user in users]
+        user_id_list=[wire.MemberRoleItem(member_account=user, role=_role_name(group, user)) for user in users]
     )
 
 
-def _role(group: Group, user: str) -> str:
+def _role_name(group: Group, user: str) -> str:
     row = group.members.find(user)
     return wire.NOT_MEMBER if row is None else group.members.role_name(row)
 
@@ -376,7 +378,7 @@ def _check_type(group: Group, *, community: bool) -> None:
         raise Refusal(codes.NOT_ALLOWED, info, guess="online-count-types")
 
 
-def _count(
+def _count_online(
     call: CommandContext[groups.GetOnlineMemberNumRequest], *, community: bool
 ) -> groups.GetOnlineMemberNumReply:
     group = call.state.group(call.request.group_id)
@@ -389,13 +391,13 @@ def get_community_online_member_num(
     call: CommandContext[groups.GetOnlineMemberNumRequest],
 ) -> groups.GetOnlineMemberNumReply:
     """Count at once, where the service refreshes every 4 minutes; for Communities only [doc 66883]."""
-    return _count(call, community=True)
+    return _count_online(call, community=True)
 
 
 @handles(catalog.GET_ONLINE_MEMBER_NUM)
 def get_online_member_num(call: CommandContext[groups.GetOnlineMemberNumRequest]) -> groups.GetOnlineMemberNumReply:
     """Count the online members of a group that is not a Community [doc 38521]."""
-    return _count(call, community=False)
+    return _count_online(call, community=False)
 
 
 @handles(catalog.GET_MEMBERS)
@@ -414,12 +416,12 @@ def get_members(call: CommandContext[wire.GetMembersRequest]) -> wire.GetMembers
     found = newest if request.mark is None else []
     end = request.timestamp + limits.LIVE_MEMBERS_PER_PAGE
     return wire.GetMembersReply(
-        member_list=[_member(call, group, row) for row in found[request.timestamp : end]],
+        member_list=[_live_member(call, group, row) for row in found[request.timestamp : end]],
         next_timestamp=end if end < len(found) else 0,
     )
 
 
-def _member(call: CommandContext[wire.GetMembersRequest], group: Group, row: int) -> wire.LiveMember:
+def _live_member(call: CommandContext[wire.GetMembersRequest], group: Group, row: int) -> wire.LiveMember:
     user = group.members.user(row)
     profile = call.state.profiles.get(user, {})
     return wire.LiveMember(

@@ -78,7 +78,7 @@ def _check_element(element: wire.Element, answer: BodyCodes) -> None:
 
 def check_size(settings: StubSettings, body: Sequence[wire.Element], cloud_custom_data: str | None) -> None:
     """Refuse with 80002 above the limit of the lengths of all element fields together [sdk-hdr 8.0]."""
-    size = sum(_size(element.msg_content) for element in body)
+    size = sum(_count_bytes(element.msg_content) for element in body)
     if cloud_custom_data and settings.behaviour.count_cloud_custom_data:
         size += len(cloud_custom_data.encode())
     if size > settings.limits.message_bytes:
@@ -87,14 +87,14 @@ def check_size(settings: StubSettings, body: Sequence[wire.Element], cloud_custo
         )
 
 
-def _size(value: Any) -> int:
+def _count_bytes(value: Any) -> int:
     """Return the UTF-8 bytes of all texts and numbers in a JSON value."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
     if isinstance(value, dict):
-        return sum(map(_size, value.values()))
+        return sum(map(_count_bytes, value.values()))
     if isinstance(value, list):
-        return sum(map(_size, value))
+        return sum(map(_count_bytes, value))
     return 0 if value is None or isinstance(value, bool) else len(str(value))
 
 

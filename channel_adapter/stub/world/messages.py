@@ -39,7 +39,7 @@ MSG_TIME, MSG_SEQ = (json_names(wire.SendGroupMsgReply)[name] for name in ("msg_
 SendCall = CommandContext[wire.SendGroupMsgRequest]
 
 
-def _sender(call: SendCall) -> str:
+def _sender_of(call: SendCall) -> str:
     return call.request.from_account if call.request.from_account is not None else call.caller
 
 
@@ -73,7 +73,7 @@ def _check_send(call: SendCall) -> Group:
         if group.support_topic:
             raise rules.bad("TopicId: messages of a Community with topics live in its topics")
         rules.check_topicless(request.topic_id)
-        check_sender(call, group, _sender(call))
+        check_sender(call, group, _sender_of(call))
     except Refusal as refusal:
         if refusal.code in (codes.NO_SUCH_GROUP, codes.MUTED):
             _emit_failure(call, call.state.groups.get(request.group_id), refusal)
@@ -112,7 +112,7 @@ def _event_fields(call: SendCall, group: Group | None) -> dict[str, Any]:
     return {
         "group_id": request.group_id,
         "type": group.type if group else None,
-        "from_account": _sender(call),
+        "from_account": _sender_of(call),
         "operator_account": call.caller,
         "random": request.random,
         "online_only_flag": request.online_only_flag or 0,
@@ -127,20 +127,20 @@ def _emit_failure(call: SendCall, group: Group | None, refusal: Refusal) -> None
 
 def _repeat_key(call: SendCall) -> Hashable:
     """Return the key that makes a message a repeat of an earlier one of the group."""
-    key = (_sender(call), call.request.random)
+    key = (_sender_of(call), call.request.random)
     if call.settings.behaviour.duplicate_key == "sender_random":
         return key
     return (*key, bodies.fingerprint(call.request.msg_body, call.request.cloud_custom_data))
 
 
-def _repeated(call: SendCall, group: Group) -> tuple[int, int] | None:
+def _find_repeated(call: SendCall, group: Group) -> tuple[int, int] | None:
     return group.log.repeated(_repeat_key(call), call.time, call.settings.limits.dedupe_seconds)
 
 
 def before_send(call: SendCall) -> CallbackEvent | None:
     """Return the before-event, unless this message forbids it or is a repeat."""
     group = _check_send(call)
-    if wire.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, group):
+    if wire.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _find_repeated(call, group):
         return None
     return call.event(events.BeforeSendMsg, **_event_fields(call, group))
 
@@ -156,7 +156,7 @@ class Sent(NamedTuple):
 def send(call: SendCall) -> Sent:
     """Store and deliver; a repeat returns the first message, too many in a second are dropped."""
     group = _check_send(call)
-    first = _repeated(call, group)
+    first = _find_repeated(call, group)
     if first is not None:
         code = call.settings.behaviour.duplicate_answer_code
         if code:
@@ -166,11 +166,11 @@ def send(call: SendCall) -> Sent:
     if call.decision.code == DROP:
         return Sent(call.now, 0)
     if group.log.sent_in(call.now) >= call.settings.limits.messages_per_second:
-        return _drop(call, group)
+        return _drop_message(call, group)
     repeat_key = _repeat_key(call)
     rewrite(call)
     group.log.count(call.now)
-    return _deliver(call, group, repeat_key)
+    return _deliver_message(call, group, repeat_key)
 
 
 @handles(catalog.SEND_GROUP_MSG, before=before_send)
@@ -182,7 +182,7 @@ def send_group_msg(call: SendCall) -> PrebuiltReply:
     return PrebuiltReply({MSG_TIME: sent.time, MSG_SEQ: sent.seq})
 
 
-def _drop(call: SendCall, group: Group) -> Sent:
+def _drop_message(call: SendCall, group: Group) -> Sent:
     refusal = Refusal(codes.MESSAGES_TOO_FREQUENT, "too many messages in this group")
     _emit_failure(call, group, refusal)
     if call.settings.behaviour.frequency == "refuse":
@@ -204,7 +204,7 @@ def rewrite(call: CommandContext[Any]) -> None:
         call.request.cloud_custom_data = decision.cloud_custom_data
 
 
-def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
+def _deliver_message(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
     request = call.request
     seq = 0  # of a message for those online only, which is not stored [inferred]
     if not request.online_only_flag:
@@ -213,7 +213,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
             seq,
             call.now,
             request.random,
-            _sender(call),
+            _sender_of(call),
             wire.PRIORITY_NUMBERS[request.msg_priority or wire.PRIORITY_NORMAL],
             pack(request.msg_body),
             request.cloud_custom_data,
@@ -363,7 +363,7 @@ def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) ->
         raise rules.bad("ReqMsgSeq must be 0 or more")
     maximum = call.settings.limits.history
     page: list[StoredMessage] = []
-    for message in _downwards(group, request.req_msg_seq):
+    for message in _newest_first(group, request.req_msg_seq):
         if len(page) == min(request.req_msg_number, maximum):
             break
         if not message.recalled or request.with_recalled_msg:
@@ -374,7 +374,7 @@ def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) ->
         is_finished=is_finished(
             cut=request.req_msg_number > maximum, expired=all(expired(call, item) for item in page)
         ),
-        rsp_msg_list=[_item(call, message) for message in page],
+        rsp_msg_list=[_history_item(call, message) for message in page],
     )
 
 
@@ -385,14 +385,14 @@ def is_finished(*, cut: bool, expired: bool) -> int:
     return CUT_AND_EXPIRED if expired else CUT
 
 
-def _downwards(group: Group, seq: int | None) -> Iterator[StoredMessage]:
+def _newest_first(group: Group, seq: int | None) -> Iterator[StoredMessage]:
     current = group.log.next_seq - 1 if seq is None else min(seq, group.log.next_seq - 1)
     while (message := group.log.get(current)) is not None:
         yield message
         current -= 1
 
 
-def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: StoredMessage) -> dict[str, Any]:
+def _history_item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: StoredMessage) -> dict[str, Any]:
     behaviour = call.settings.behaviour
     too_old = expired(call, message)
     place = wire.PLACE_GONE if too_old else wire.PLACE_RECALLED if message.recalled else wire.PLACE_NORMAL
@@ -411,7 +411,7 @@ def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: StoredMe
     )
 
 
-def _group(call: CommandContext[Any], topic_id: str | None) -> Group:
+def _find_group_for_pins(call: CommandContext[Any], topic_id: str | None) -> Group:
     if not call.settings.behaviour.pins:
         raise Refusal(codes.UNKNOWN_COMMAND, "the command does not exist yet")
     group: Group = call.state.group(call.request.group_id)
@@ -429,7 +429,7 @@ def _is_there(group: Group, seq: int) -> bool:
 def pin_message(call: CommandContext[wire.PinMessageRequest]) -> wire.PinMessageReply:
     """Pin a message; 10070 above the limit, 10071 when it is pinned already [doc cn-133874]."""
     request = call.request
-    group = _group(call, request.topic_id)
+    group = _find_group_for_pins(call, request.topic_id)
     rules.check_account(call, request.pinner_account, "Pinner_Account")
     if not _is_there(group, request.msg_seq):
         raise rules.bad("MsgSeq: the message does not exist", guess="pin-of-missing-message")
@@ -445,7 +445,7 @@ def pin_message(call: CommandContext[wire.PinMessageRequest]) -> wire.PinMessage
 @handles(catalog.UNPIN_MESSAGE)
 def unpin_message(call: CommandContext[wire.UnpinMessageRequest]) -> wire.UnpinMessageReply:
     """Unpin a message; no error when it is not pinned [inferred]."""
-    group = _group(call, call.request.topic_id)
+    group = _find_group_for_pins(call, call.request.topic_id)
     rules.check_account(call, call.request.un_pinner_account, "UnPinner_Account")
     group.pins.pop(call.request.msg_seq, None)
     return wire.UnpinMessageReply()
@@ -454,7 +454,7 @@ def unpin_message(call: CommandContext[wire.UnpinMessageRequest]) -> wire.UnpinM
 @handles(catalog.GET_PINNED_MESSAGES)
 def get_pinned_messages(call: CommandContext[wire.GetPinnedMessagesRequest]) -> wire.GetPinnedMessagesReply:
     """Return the pinned messages in the order of pinning, without recalled ones [inferred]."""
-    group = _group(call, call.request.topic_id)
+    group = _find_group_for_pins(call, call.request.topic_id)
     return wire.GetPinnedMessagesReply(
         pinned_msg_list=[
             wire.PinnedMessage(msg_seq=seq, pinner_account=user)

@@ -227,11 +227,13 @@ def get_official_account_info(
     if not 1 <= len(asked) <= maximum:
         raise bad(f"OfficialAccountIdList: 1 to {maximum} ids", guess="official-info-batch")
     return wire.GetOfficialAccountInfoReply(
-        official_account_info_list=[_info(call, item.official_account) for item in asked]
+        official_account_info_list=[_account_info(call, item.official_account) for item in asked]
     )
 
 
-def _info(call: CommandContext[wire.GetOfficialAccountInfoRequest], account_id: str) -> wire.OfficialAccountInfo:
+def _account_info(
+    call: CommandContext[wire.GetOfficialAccountInfoRequest], account_id: str
+) -> wire.OfficialAccountInfo:
     try:
         account = find(call, account_id)
     except Refusal as refusal:
@@ -254,30 +256,32 @@ def get_subscribed_official_account_list(
     start = request.offset or 0
     if start < 0:
         raise bad("Offset must be 0 or more")
-    followed = sorted(call.state.subscribed.get(user), key=lambda account: (_since(account, user), account.account_id))
+    followed = sorted(
+        call.state.subscribed.get(user), key=lambda account: (_subscribed_at(account, user), account.account_id)
+    )
     page = followed[start : start + (request.limit or maximum)]
     complete = start + len(page) >= len(followed)
     return wire.GetSubscribedOfficialAccountListReply(
-        official_account_info_list=[_subscription(call, account, user) for account in page],
+        official_account_info_list=[_subscription_item(call, account, user) for account in page],
         total_count=len(followed),
         complete_flag=int(complete),
         next=len(followed) if complete else start + len(page),
     )
 
 
-def _since(account: OfficialAccount, user: str) -> int:
+def _subscribed_at(account: OfficialAccount, user: str) -> int:
     """Return when a subscriber subscribed."""
     row = account.subscribers.find(user)
     return 0 if row is None else account.subscribers.joined(row)
 
 
-def _subscription(
+def _subscription_item(
     call: CommandContext[wire.GetSubscribedOfficialAccountListRequest], account: OfficialAccount, user: str
 ) -> wire.SubscribedOfficialAccount:
     wanted = call.request.response_filter
     own = wanted.self_info_filter if wanted else None
     values = {
-        "subscribe_time": _since(account, user),
+        "subscribe_time": _subscribed_at(account, user),
         "custom_string": account.subscriber_strings.get(user, ""),
     }
     chosen = values if own is None else [SELF_ATTRIBUTES.get(alias, "") for alias in own]
@@ -351,7 +355,7 @@ def unsubscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequ
     return results
 
 
-def _fields(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> dict[str, Any]:
+def _event_fields(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> dict[str, Any]:
     return {
         "official_account": account.account_id,
         "operator_account": call.caller,
@@ -362,12 +366,12 @@ def _fields(call: CommandContext[Any], account: OfficialAccount, users: Sequence
 def _emit_event(
     call: CommandContext[Any], kind: type[events.SubscribersCallback], account: OfficialAccount, users: Sequence[str]
 ) -> None:
-    call.emit(kind, **_fields(call, account, users))
+    call.emit(kind, **_event_fields(call, account, users))
 
 
 def before_subscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> CallbackEvent:
     """Return the event before users subscribe."""
-    return call.event(events.BeforeAddSubscriber, **_fields(call, account, users))
+    return call.event(events.BeforeAddSubscriber, **_event_fields(call, account, users))
 
 
 def _check_batch(call: CommandContext[Any], field: str, users: Sequence[str]) -> None:
@@ -393,7 +397,7 @@ def add_subscriber(call: CommandContext[wire.AddSubscriberRequest]) -> wire.AddS
     account, users = _check_add(call)
     call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
     _check_reasons(call, account, users)
-    return wire.AddSubscriberReply(subscriber_list=_results(users, subscribe(call, account, users)))
+    return wire.AddSubscriberReply(subscriber_list=_subscriber_results(users, subscribe(call, account, users)))
 
 
 @handles(catalog.DELETE_SUBSCRIBER)
@@ -407,10 +411,10 @@ def delete_subscriber(call: CommandContext[wire.DeleteSubscriberRequest]) -> wir
     if users is None:
         raise bad("SubscriberToDel_Account is missing", guess="official-delete-spelling")
     _check_batch(call, "SubscriberToDel_Account", users)
-    return wire.DeleteSubscriberReply(subscriber_list=_results(users, unsubscribe(call, account, users)))
+    return wire.DeleteSubscriberReply(subscriber_list=_subscriber_results(users, unsubscribe(call, account, users)))
 
 
-def _results(users: Sequence[str], results: Sequence[int]) -> list[wire.SubscriberResult]:
+def _subscriber_results(users: Sequence[str], results: Sequence[int]) -> list[wire.SubscriberResult]:
     return [
         wire.SubscriberResult(subscriber_account=user, result=result)
         for user, result in zip(users, results, strict=True)
@@ -426,13 +430,13 @@ def get_subscriber_info(call: CommandContext[wire.GetSubscriberInfoRequest]) -> 
         raise bad(f"Limit must be 1 to {maximum}")
     rows, following = account.subscribers.page(_read_cookie(request.next), request.limit or maximum)
     return wire.GetSubscriberInfoReply(
-        next=_cookie(following),
+        next=_format_cookie(following),
         subscriber_num=len(account.subscribers),
-        subscriber_list=[_subscriber(call, account, row) for row in rows],
+        subscriber_list=[_subscriber_row(call, account, row) for row in rows],
     )
 
 
-def _subscriber(call: CommandContext[Any], account: OfficialAccount, row: int) -> wire.SubscriberRow:
+def _subscriber_row(call: CommandContext[Any], account: OfficialAccount, row: int) -> wire.SubscriberRow:
     table = account.subscribers
     log = call.state.conversations.get(account.account_id, table.user(row))
     return wire.SubscriberRow(
@@ -444,7 +448,7 @@ def _subscriber(call: CommandContext[Any], account: OfficialAccount, row: int) -
     )
 
 
-def _cookie(serial: int) -> str:
+def _format_cookie(serial: int) -> str:
     return base64.b64encode(f"{COOKIE}{serial}".encode()).decode() if serial else ""
 
 

@@ -29,7 +29,7 @@ NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
 SendCall = CommandContext[wire.SendOfficialAccountMsgRequest]
 
 
-def _find(call: CommandContext[Any]) -> OfficialAccount:
+def _find_account(call: CommandContext[Any]) -> OfficialAccount:
     """Return the account; 10015 and 10010 as the message commands answer."""
     check_enabled(call)
     account_id: str = call.request.official_account
@@ -43,10 +43,10 @@ def _find(call: CommandContext[Any]) -> OfficialAccount:
 
 def msg_key(message: StoredMessage) -> str:
     """Return the MsgKey, `{seq}_1_{seconds}` [doc 60812]."""
-    return _key(message.seq, message.time)
+    return _format_key(message.seq, message.time)
 
 
-def _key(seq: int, time: int) -> str:
+def _format_key(seq: int, time: int) -> str:
     return f"{seq}_1_{time}"
 
 
@@ -59,7 +59,7 @@ def read_key(account: OfficialAccount, key: str) -> StoredMessage | None:
 
 def _check_send(call: SendCall) -> OfficialAccount:
     request = call.request
-    account = _find(call)
+    account = _find_account(call)
     rules.check_range("Random", request.random, 0, limits.RANDOM_HIGHEST)
     rules.check_choice("OnlineOnlyFlag", request.online_only_flag, (0, 1))
     for name in request.forbid_callback_control or ():
@@ -79,7 +79,7 @@ def _repeat_key(call: SendCall) -> Hashable:
     return (content,) if by_content else (content, call.request.random)
 
 
-def _repeated(call: SendCall, account: OfficialAccount) -> tuple[int, int] | None:
+def _find_repeated(call: SendCall, account: OfficialAccount) -> tuple[int, int] | None:
     return account.log.repeated(_repeat_key(call), call.time, call.settings.limits.dedupe_seconds)
 
 
@@ -94,7 +94,7 @@ def _event_fields(call: SendCall, account: OfficialAccount) -> dict[str, Any]:
 
 def _before_send(call: SendCall) -> CallbackEvent | None:
     account = _check_send(call)
-    if messages.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, account):
+    if messages.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _find_repeated(call, account):
         return None
     return call.event(events.OfficialBeforeSendMsg, **_event_fields(call, account))
 
@@ -103,12 +103,12 @@ def _before_send(call: SendCall) -> CallbackEvent | None:
 def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgReply:
     """Send a broadcast: one a second and two an hour; a repeat returns the first [doc 60810; inferred]."""
     account = _check_send(call)
-    first = _repeated(call, account)
+    first = _find_repeated(call, account)
     if first is not None:
-        return wire.SendOfficialAccountMsgReply(msg_time=first[1], msg_key=_key(*first))
+        return wire.SendOfficialAccountMsgReply(msg_time=first[1], msg_key=_format_key(*first))
     call.apply_decision(codes.WEBHOOK_REFUSED)
     if call.decision.code == DROP:
-        return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_key(0, call.now))
+        return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_format_key(0, call.now))
     _check_frequency(call, account)
     repeat_key = _repeat_key(call)
     rewrite(call)
@@ -133,10 +133,10 @@ def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgRepl
         call.emit(
             events.OfficialAfterSendMsg,
             **_event_fields(call, account),
-            msg_key=_key(seq, call.now),
+            msg_key=_format_key(seq, call.now),
             msg_time=call.now,
         )
-    return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_key(seq, call.now))
+    return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_format_key(seq, call.now))
 
 
 def _check_frequency(call: SendCall, account: OfficialAccount) -> None:
@@ -161,14 +161,14 @@ def official_account_msg_get_simple(
 ) -> PrebuiltReply:
     """Return broadcasts, newest first, on later pages those before LastMsgKey [doc 60812]."""
     request = call.request
-    account = _find(call)
+    account = _find_account(call)
     maximum = call.settings.limits.history
     number = maximum if request.req_msg_number is None else request.req_msg_number
     if number < 1:
         raise rules.bad("ReqMsgNumber must be 1 or more")
     rules.check_choice("WithRecalledMsg", request.with_recalled_msg, (0, 1))
     page: list[StoredMessage] = []
-    for message in _downwards(call, account):
+    for message in _newest_first(call, account):
         if len(page) == min(number, maximum):
             break
         if not message.recalled or request.with_recalled_msg:
@@ -178,11 +178,11 @@ def official_account_msg_get_simple(
         official_account=account.account_id,
         is_finished=is_finished(cut=number > maximum, expired=all(expired(call, message) for message in page)),
         last_msg_key=msg_key(page[-1]) if page else "",
-        rsp_msg_list=[_item(call, message) for message in page],
+        rsp_msg_list=[_history_item(call, message) for message in page],
     )
 
 
-def _downwards(
+def _newest_first(
     call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], account: OfficialAccount
 ) -> Iterator[StoredMessage]:
     seq = account.log.next_seq - 1
@@ -196,7 +196,9 @@ def _downwards(
         seq -= 1
 
 
-def _item(call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: StoredMessage) -> dict[str, Any]:
+def _history_item(
+    call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: StoredMessage
+) -> dict[str, Any]:
     too_old = expired(call, message)
     place = messages.PLACE_GONE if too_old else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
     empty = too_old or (message.recalled and call.settings.behaviour.recalled_body_empty)
@@ -219,7 +221,7 @@ def official_account_msg_recall(
 ) -> wire.OfficialAccountMsgRecallReply:
     """Recall broadcasts that are still kept; one code a message [doc 60811]."""
     request, maximum = call.request, call.settings.limits
-    account = _find(call)
+    account = _find_account(call)
     if not call.settings.app.official_recall:
         raise Refusal(codes.OFFICIAL_NOT_RECALLABLE, "the official account does not support deletion of messages")
     if not 1 <= len(request.msg_key_list) <= maximum.recalls:

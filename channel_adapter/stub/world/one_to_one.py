@@ -81,7 +81,7 @@ def _check_content(call: SendCall | BatchCall) -> None:
     bodies.check_size(call.settings, request.msg_body, request.cloud_custom_data)
 
 
-def _sender(call: CommandContext[Any]) -> str:
+def _sender_of(call: CommandContext[Any]) -> str:
     sender: str | None = call.request.from_account
     return call.caller if sender is None else sender
 
@@ -92,7 +92,7 @@ def _unknown_account(settings: StubSettings, name: str) -> Refusal:
     return bad(f"{name} is neither an imported user nor an official account", code, guess="c2c-unknown-account")
 
 
-def _party(call: CommandContext[Any], name: str, account: str) -> str:
+def _find_party(call: CommandContext[Any], name: str, account: str) -> str:
     """Return the stored id of a user or an official account; Refusal if there is none."""
     known = call.state.party(account)
     if known is None:
@@ -114,12 +114,12 @@ def _check_subscription(call: CommandContext[Any], pair: Pair) -> None:
 
 
 def _check_pair(call: CommandContext[Any], sender: str, receiver: str) -> Pair:
-    pair = Pair(_party(call, "From_Account", sender), _party(call, "To_Account", receiver))
+    pair = Pair(_find_party(call, "From_Account", sender), _find_party(call, "To_Account", receiver))
     _check_subscription(call, pair)
     return pair
 
 
-def _numbers(call: SendCall | BatchCall, sender: str) -> MessageNumbers:
+def _number_message(call: SendCall | BatchCall, sender: str) -> MessageNumbers:
     """Return what names the message; without MsgSeq it is made up, the same one within a second."""
     seq, random = call.request.msg_seq, call.request.msg_random
     made_up = crc32(f"{sender} {random} {call.now}".encode()) if seq is None else seq
@@ -151,11 +151,11 @@ def _check_send(call: SendCall) -> Pair:
     _check_content(call)
     for name in call.request.forbid_callback_control or ():
         _check_choice("ForbidCallbackControl", name, CALLBACK_CONTROLS)
-    sender = _sender(call)
+    sender = _sender_of(call)
     try:
         return _check_pair(call, sender, call.request.to_account)
     except Refusal as refusal:
-        _emit_sent(call, sender, _numbers(call, sender), refusal)
+        _emit_sent(call, sender, _number_message(call, sender), refusal)
         raise
 
 
@@ -180,13 +180,13 @@ def _repeat_key(call: SendCall | BatchCall, sender: str, receiver: str) -> Hasha
     return sender, scope, request.msg_seq, request.msg_random, content
 
 
-def _repeated(call: SendCall | BatchCall, key: Hashable) -> MessageNumbers | None:
+def _find_repeated(call: SendCall | BatchCall, key: Hashable) -> MessageNumbers | None:
     """Return the numbers of the message that this one repeats."""
     first = repeated(call.state.conversations.recent, key, call.time, call.settings.limits.c2c_dedupe_seconds)
     return None if first is None else MessageNumbers(first[1], first[0], call.request.msg_random)
 
 
-def _remember(call: SendCall | BatchCall, key: Hashable, numbers: MessageNumbers) -> None:
+def _remember_numbers(call: SendCall | BatchCall, key: Hashable, numbers: MessageNumbers) -> None:
     window = call.settings.limits.c2c_dedupe_seconds
     remember(call.state.conversations.recent, key, call.time, window, (numbers.seq, numbers.time))
 
@@ -195,9 +195,9 @@ def before_send(call: SendCall) -> CallbackEvent | None:
     """Return the before-event, unless this message forbids it or is a repeat."""
     sender, receiver = _check_send(call)
     forbidden = messages.FORBID_BEFORE in (call.request.forbid_callback_control or ())
-    if forbidden or _repeated(call, _repeat_key(call, sender, receiver)):
+    if forbidden or _find_repeated(call, _repeat_key(call, sender, receiver)):
         return None
-    return call.event(events.C2CBeforeSendMsg, **_event_fields(call, sender, _numbers(call, sender)))
+    return call.event(events.C2CBeforeSendMsg, **_event_fields(call, sender, _number_message(call, sender)))
 
 
 @handles(catalog.SENDMSG, before=before_send)
@@ -205,19 +205,21 @@ def send_message(call: SendCall) -> wire.SendmsgReply:
     """Send one message; a repeat within 120 s answers the first one [doc 34919, CN 2282]."""
     pair = _check_send(call)
     key = _repeat_key(call, *pair)
-    numbers = _repeated(call, key)
+    numbers = _find_repeated(call, key)
     if numbers is None:
         call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
-        numbers = _numbers(call, pair.sender)
+        numbers = _number_message(call, pair.sender)
         if call.decision.code != DROP:
             rewrite(call)
-            _store(call, pair, numbers)
-            _remember(call, key, numbers)
+            _store_message(call, pair, numbers)
+            _remember_numbers(call, key, numbers)
             _emit_sent(call, pair.sender, numbers)
     return wire.SendmsgReply(msg_time=numbers.time, msg_key=numbers.key, msg_id=message_id(pair.sender, numbers))
 
 
-def _store(call: SendCall | BatchCall, pair: Pair, numbers: MessageNumbers, packed: bytes | None = None) -> None:
+def _store_message(
+    call: SendCall | BatchCall, pair: Pair, numbers: MessageNumbers, packed: bytes | None = None
+) -> None:
     """Store a message, unless it is for those online only."""
     request = call.request
     if request.online_only_flag or request.msg_life_time == 0:
@@ -250,9 +252,9 @@ def batch_send(call: BatchCall) -> wire.BatchsendmsgReply:
         raise bad("To_Account is empty", codes.NO_RECEIVER)
     if len(request.to_account) > maximum:
         raise bad(f"To_Account: {maximum} accounts at most", codes.TOO_MANY_RECEIVERS)
-    sender = _party(call, "From_Account", _sender(call))
+    sender = _find_party(call, "From_Account", _sender_of(call))
     _check_batch_rate(call, len(request.to_account))
-    numbers, packed = _numbers(call, sender), pack(request.msg_body)
+    numbers, packed = _number_message(call, sender), pack(request.msg_body)
     errors = []
     for receiver in dict.fromkeys(request.to_account):
         known = call.state.party(receiver)
@@ -270,12 +272,12 @@ def batch_send(call: BatchCall) -> wire.BatchsendmsgReply:
 
 def _send_one_of_batch(call: BatchCall, pair: Pair, numbers: MessageNumbers, packed: bytes) -> None:
     if not call.settings.behaviour.batch_deduplicates:
-        _store(call, pair, numbers, packed)
+        _store_message(call, pair, numbers, packed)
         return
     key = ("batch", pair.receiver, _repeat_key(call, *pair))
-    if _repeated(call, key) is None:
-        _store(call, pair, numbers, packed)
-        _remember(call, key, numbers)
+    if _find_repeated(call, key) is None:
+        _store_message(call, pair, numbers, packed)
+        _remember_numbers(call, key, numbers)
 
 
 def _check_batch_rate(call: BatchCall, receivers: int) -> None:
@@ -300,8 +302,8 @@ def _respell_range(body: Any, _settings: StubSettings) -> Any:
 def get_roaming_messages(call: CommandContext[wire.AdminGetroammsgRequest]) -> PrebuiltReply:
     """Return the newest messages of a range, oldest first, cut at MaxCnt and at 13 KB [doc 35478]."""
     request, maximum = call.request, call.settings.limits
-    user = _reader(call, "Operator_Account", request.operator_account)
-    peer = _reader(call, "Peer_Account", request.peer_account)
+    user = _find_reader(call, "Operator_Account", request.operator_account)
+    peer = _find_reader(call, "Peer_Account", request.peer_account)
     if request.max_cnt < 1:
         raise bad("MaxCnt must be 1 or more")
     below = _read_key(request.last_msg_key) if request.last_msg_key else None
@@ -313,7 +315,7 @@ def get_roaming_messages(call: CommandContext[wire.AdminGetroammsgRequest]) -> P
             break
         if user in message.hidden_from:
             continue
-        item = _item(call, message)
+        item = _history_item(call, message)
         size += len(orjson.dumps(item))
         if page and (len(page) >= min(request.max_cnt, maximum.roaming_messages) or size > maximum.roaming_bytes):
             complete = False
@@ -330,7 +332,7 @@ def get_roaming_messages(call: CommandContext[wire.AdminGetroammsgRequest]) -> P
     )
 
 
-def _reader(call: CommandContext[Any], name: str, account: str) -> str:
+def _find_reader(call: CommandContext[Any], name: str, account: str) -> str:
     """Return the stored id of a user or an official account; 90048 if there is none."""
     known = call.state.party(account)
     if known is None:
@@ -345,7 +347,7 @@ def _read_key(key: str) -> MessageNumbers:
     return numbers
 
 
-def _item(call: CommandContext[Any], message: PairMessage) -> dict[str, Any]:
+def _history_item(call: CommandContext[Any], message: PairMessage) -> dict[str, Any]:
     empty = message.recalled and call.settings.behaviour.recalled_body_empty
     return prebuilt_item(
         wire.RoamingMessage,
@@ -441,8 +443,8 @@ def change_message(
 def delete_messages(call: CommandContext[wire.DeleteC2cMsgRambleRequest]) -> wire.DeleteC2cMsgRambleReply:
     """Hide messages from one of the two accounts; those that do not exist are ignored [php-sdk; inferred]."""
     request, maximum = call.request, call.settings.limits.c2c_deletions
-    user = _reader(call, "Operator_Account", request.operator_account)
-    peer = _reader(call, "Peer_Account", request.peer_account)
+    user = _find_reader(call, "Operator_Account", request.operator_account)
+    peer = _find_reader(call, "Peer_Account", request.peer_account)
     if not 1 <= len(request.msg_key_list) <= maximum:
         raise bad(f"MsgKeyList: 1 to {maximum} messages", guess="c2c-deletion-batch")
     hide(call, user, peer, [_read_key(key) for key in request.msg_key_list])
@@ -471,7 +473,9 @@ def import_message(call: CommandContext[wire.ImportmsgRequest]) -> wire.Importms
     _check_number("MsgTimeStamp", request.msg_time_stamp, codes.BAD_MSG_TIME)
     bodies.check_body(request.msg_body, bodies.MODIFYING)
     bodies.check_size(call.settings, request.msg_body, request.cloud_custom_data)
-    pair = Pair(_party(call, "From_Account", request.from_account), _party(call, "To_Account", request.to_account))
+    pair = Pair(
+        _find_party(call, "From_Account", request.from_account), _find_party(call, "To_Account", request.to_account)
+    )
     if not call.settings.behaviour.import_for_official_accounts and not call.state.official.keys().isdisjoint(pair):
         raise bad(
             "official accounts cannot be imported for",
@@ -523,7 +527,7 @@ def unread_from(call: CommandContext[Any], user: str, peer: str | None) -> int:
 
 def _known_reader(call: CommandContext[Any], name: str, account: str) -> str:
     """Return the stored id of an account that can read; 90048 for an official account if that is switched off."""
-    known = _reader(call, name, account)
+    known = _find_reader(call, name, account)
     if known in call.state.official and not call.settings.behaviour.official_account_reads:
         raise Refusal(codes.NO_SUCH_PEER, f"{name} is an official account", guess="official-account-reads")
     return known
@@ -554,7 +558,7 @@ def admin_set_msg_read(call: CommandContext[unread.AdminSetMsgReadRequest]) -> u
     """Mark as read what a peer sent up to a moment, and emit the event [java-sdk]."""
     request = call.request
     user = _known_reader(call, "Report_Account", request.report_account)
-    peer = _reader(call, "Peer_Account", request.peer_account)
+    peer = _find_reader(call, "Peer_Account", request.peer_account)
     until = call.now if request.msg_read_time is None else request.msg_read_time
     if until < 0:
         raise bad("MsgReadTime must be 0 or more")

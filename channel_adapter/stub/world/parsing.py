@@ -87,17 +87,17 @@ def unknown_fields(request: WireModel, prefix: str = "") -> Iterator[str]:
     """Yield the dotted names of the fields that the request type does not have."""
     for name in request.model_extra or ():
         yield prefix + name
-    for name, alias in _nested(type(request)):
+    for name, alias in _nested_fields(type(request)):
         value = getattr(request, name)
         if value is None:
             continue
         for item in value if isinstance(value, list) else (value,):
-            if item.model_extra or _nested(item.__class__):
+            if item.model_extra or _nested_fields(item.__class__):
                 yield from unknown_fields(item, f"{prefix}{alias}.")
 
 
 @cache
-def _nested(model: type[WireModel]) -> tuple[tuple[str, str], ...]:
+def _nested_fields(model: type[WireModel]) -> tuple[tuple[str, str], ...]:
     """Return attribute and JSON name of the fields with objects or lists of objects."""
     return tuple(
         (name, field.alias or name) for name, field in model.model_fields.items() if _holds_models(field.annotation)

@@ -51,7 +51,7 @@ FOR_GROUPS: Final[Mapping[str, tuple[frozenset[str], tuple[str, ...]]]] = {
 BROADCAST: Final[Mapping[str, tuple[str, ...]]] = {"send_broadcast_msg": ("Random", "MsgBody")}
 
 
-def _body(call: CommandContext[Any], required: tuple[str, ...]) -> Mapping[str, Any]:
+def _checked_body(call: CommandContext[Any], required: tuple[str, ...]) -> Mapping[str, Any]:
     """Return the body; Refusal 10004 when a required field is missing, 60015 for an account that is a number."""
     body = call.request.model_extra or {}
     for name, value in body.items():
@@ -75,7 +75,7 @@ def _find_group(call: CommandContext[Any], body: Mapping[str, Any]) -> Group:
 def _refuse_for_group(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
     """Refuse a command about one group: 60002 where the service has it for such groups, else 10007."""
     types, required = FOR_GROUPS[command.name]
-    body = _body(call, (GROUP_ID, *required))
+    body = _checked_body(call, (GROUP_ID, *required))
     if types is TOPICS:
         if not call.settings.app.community:
             raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
@@ -90,14 +90,14 @@ def _refuse_for_group(command: Command[Any, Any], call: CommandContext[Any]) -> 
 
 def _refuse_broadcast(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
     """Refuse with 10007, as for an app without broadcasts to live rooms [doc 49440]."""
-    _body(call, BROADCAST[command.name])
+    _checked_body(call, BROADCAST[command.name])
     raise Refusal(codes.NOT_ALLOWED, "broadcasts to live rooms are not enabled for this app")
 
 
-def _handler(command: Command[Any, Any]) -> CommandHandler:
+def _make_handler(command: Command[Any, Any]) -> CommandHandler:
     if command.name in FOR_GROUPS:
         return CommandHandler(command, partial(_refuse_for_group, command), refusals_only=True)
     return CommandHandler(command, partial(_refuse_broadcast, command), refusals_only=True)
 
 
-HANDLERS: Final[tuple[CommandHandler, ...]] = tuple(_handler(command) for command in WITHOUT_MODELS)
+HANDLERS: Final[tuple[CommandHandler, ...]] = tuple(_make_handler(command) for command in WITHOUT_MODELS)

@@ -44,14 +44,14 @@ class SnapshotError(ValueError):
 def fold(records: Iterable[Record]) -> dict[str, Any]:
     """Return one document with the records of a whole state; SnapshotError when they do not fit together."""
     try:
-        return _fold(records)
+        return _fold_records(records)
     except SnapshotError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(error) from error
 
 
-def _fold(records: Iterable[Record]) -> dict[str, Any]:
+def _fold_records(records: Iterable[Record]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "version": VERSION, ACCOUNTS: [], PROFILES: {}, CONTACTS: {}, **{name: [] for name in LISTS.values()}
     }  # fmt: skip
@@ -120,8 +120,8 @@ def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
 
     def unpacked(place: Mapping[str, Any], name: str) -> dict[str, Any]:
         packed, log = place[name], place[MESSAGES]
-        users = {"users": [accounts[number] for number in _unpack("I", packed["users"])]}
-        columns = {column: _unpack(kind, packed[column]).tolist() for column, kind in COLUMNS}
+        users = {"users": [accounts[number] for number in _unpack_column("I", packed["users"])]}
+        columns = {column: _unpack_column(kind, packed[column]).tolist() for column, kind in COLUMNS}
         return {key: data for key, data in place.items() if key != name} | {
             "next_serial": packed["next_serial"],
             "uncounted": log["uncounted"],
@@ -137,7 +137,7 @@ def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unpack(kind: Literal["I", "q", "B"], text: str) -> "array[int]":
+def _unpack_column(kind: Literal["I", "q", "B"], text: str) -> "array[int]":
     column = array(kind, base64.b64decode(text))
     if sys.byteorder == "big":
         column.byteswap()
@@ -171,9 +171,9 @@ def records(state: AppData, random: Random) -> Iterator[Record]:
     if state.conversations.recent:
         world["one_to_one_recent"] = [[key, *seen] for key, seen in state.conversations.recent.items()]
     yield WORLD, world
-    for users in _parts(state.accounts()):
+    for users in _split_items(state.accounts()):
         yield ACCOUNTS, users
-    for profiles in _parts(state.profiles.items()):
+    for profiles in _split_items(state.profiles.items()):
         yield PROFILES, {user: dict(profile) for user, profile in profiles}
     for group in state.groups.values():
         yield GROUP, _dump_group(group)
@@ -181,9 +181,9 @@ def records(state: AppData, random: Random) -> Iterator[Record]:
     for account in state.official.values():
         yield OFFICIAL_ACCOUNT, _dump_official(account)
         yield from _dump_rows(account.subscribers, account.log)
-    for books in _parts(state.contacts.items()):
+    for books in _split_items(state.contacts.items()):
         yield CONTACTS, {user: _dump_book(book) for user, book in books}
-    for messages in _parts(state.conversations.messages()):
+    for messages in _split_items(state.conversations.messages()):
         yield ONE_TO_ONE, [_dump_pair_message(message) for message in messages]
 
 
@@ -225,7 +225,7 @@ class _RecordReader:
         if not self._begun:
             raise ValueError("it is empty")
 
-    def _world(self, data: Mapping[str, Any]) -> None:
+    def _read_world(self, data: Mapping[str, Any]) -> None:
         state = self._state
         kind, internal, gauss = data["random"]
         self._random.setstate((kind, tuple(internal), gauss))
@@ -238,31 +238,31 @@ class _RecordReader:
             state.conversations.recent[tuple_of(key)] = (moment, seq, time)
         self._begun = True
 
-    def _accounts(self, data: Iterable[str]) -> None:
+    def _read_accounts(self, data: Iterable[str]) -> None:
         for user in data:
             self._state.add_account(user)
 
-    def _profiles(self, data: Mapping[str, Any]) -> None:
+    def _read_profiles(self, data: Mapping[str, Any]) -> None:
         self._state.profiles |= {user: dict(profile) for user, profile in data.items()}
 
-    def _contacts(self, data: Mapping[str, Any]) -> None:
+    def _read_contacts(self, data: Mapping[str, Any]) -> None:
         self._state.contacts |= {user: _load_book(book) for user, book in data.items()}
 
-    def _group(self, data: Mapping[str, Any]) -> None:
+    def _read_group(self, data: Mapping[str, Any]) -> None:
         group = Group(**{name: deepcopy(data[name]) for name in GROUP_FIELDS})
         group.pins = {int(seq): user for seq, user in data["pins"]}
-        group.members, group.log = self._begin(data)
+        group.members, group.log = self._begin_place(data)
         self._state.add_group(group)
         self._place = group
 
-    def _official(self, data: Mapping[str, Any]) -> None:
+    def _read_official_account(self, data: Mapping[str, Any]) -> None:
         account = OfficialAccount(**{name: deepcopy(data[name]) for name in OFFICIAL_FIELDS})
         account.broadcasts = deque(data["broadcasts"])
-        account.subscribers, account.log = self._begin(data)
+        account.subscribers, account.log = self._begin_place(data)
         self._state.official[account.account_id] = account
         self._place = account
 
-    def _begin(self, data: Mapping[str, Any]) -> tuple[MemberTable, MessageLog]:
+    def _begin_place(self, data: Mapping[str, Any]) -> tuple[MemberTable, MessageLog]:
         self._table = MemberTable(int(data["next_serial"]))
         self._log = MessageLog()
         self._log.restore((), data["uncounted"])
@@ -270,9 +270,9 @@ class _RecordReader:
             self._log.remember(tuple(key), moment, REMEMBERED_SECONDS, seq, time)
         return self._table, self._log
 
-    def _members(self, columns: Mapping[str, Any]) -> None:
+    def _read_members(self, columns: Mapping[str, Any]) -> None:
         state, place = self._state, self._place
-        users = [self._known(user) for user in columns["users"]]
+        users = [self._require_user(user) for user in columns["users"]]
         self._table.extend(users, columns)
         if isinstance(place, Group):
             for user in users:
@@ -281,22 +281,24 @@ class _RecordReader:
             for user in users:
                 state.subscribed.enter(user, place)
 
-    def _messages(self, data: Iterable[Mapping[str, Any]]) -> None:
+    def _read_messages(self, data: Iterable[Mapping[str, Any]]) -> None:
         for item in data:
             self._log.append(_load_message(self._log.next_seq, item))
 
-    def _one_to_one(self, data: Iterable[Mapping[str, Any]]) -> None:
+    def _read_one_to_one(self, data: Iterable[Mapping[str, Any]]) -> None:
         for item in data:
-            message = _load_pair_message(item, self._party(item["sender"]), self._party(item["receiver"]))
+            message = _load_pair_message(
+                item, self._require_party(item["sender"]), self._require_party(item["receiver"])
+            )
             self._state.add_message(message)
 
-    def _party(self, account: str) -> str:
+    def _require_party(self, account: str) -> str:
         known = self._state.party(account)
         if known is None:
             raise ValueError(f"a message is about {account!r}, which does not exist")
         return known
 
-    def _known(self, user: str) -> str:
+    def _require_user(self, user: str) -> str:
         """Return the account's own string, which is stored once."""
         known = self._state.account(user)
         if known is None:
@@ -304,19 +306,19 @@ class _RecordReader:
         return known
 
     READERS: ClassVar[Mapping[str, Callable[["_RecordReader", Any], None]]] = {
-        WORLD: _world,
-        ACCOUNTS: _accounts,
-        PROFILES: _profiles,
-        CONTACTS: _contacts,
-        GROUP: _group,
-        OFFICIAL_ACCOUNT: _official,
-        MEMBERS: _members,
-        MESSAGES: _messages,
-        ONE_TO_ONE: _one_to_one,
+        WORLD: _read_world,
+        ACCOUNTS: _read_accounts,
+        PROFILES: _read_profiles,
+        CONTACTS: _read_contacts,
+        GROUP: _read_group,
+        OFFICIAL_ACCOUNT: _read_official_account,
+        MEMBERS: _read_members,
+        MESSAGES: _read_messages,
+        ONE_TO_ONE: _read_one_to_one,
     }
 
 
-def _parts(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
+def _split_items(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
     iterator = iter(items)
     while part := list(islice(iterator, ITEMS_A_RECORD)):
         yield part
@@ -347,7 +349,7 @@ def _dump_heads(table: MemberTable, log: MessageLog) -> dict[str, Any]:
 def _dump_rows(table: MemberTable, log: MessageLog) -> Iterator[Record]:
     for columns in table.columns(ITEMS_A_RECORD):
         yield MEMBERS, columns
-    for messages in _parts(log):
+    for messages in _split_items(log):
         yield MESSAGES, [_dump_message(message) for message in messages]
 
 

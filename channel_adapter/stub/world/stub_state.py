@@ -120,7 +120,7 @@ class StubState:
         decision: CallbackDecision = ALLOW,
     ) -> Reply | PrebuiltReply:
         """Execute one call, or raise Refusal and change nothing. `decision`: the answer to the before-event."""
-        handler, reply = self._run(command, body, caller, origin, decision)
+        handler, reply = self._run_command(command, body, caller, origin, decision)
         if handler.sized:
             self._check_size(reply.to_json())
         return reply
@@ -129,18 +129,18 @@ class StubState:
         self, command: Command[Any, Any], body: Any, *, caller: str, decision: CallbackDecision = ALLOW
     ) -> bytes:
         """Execute one call and return the reply as JSON."""
-        handler, reply = self._run(command, body, caller, RESTAPI, decision)
+        handler, reply = self._run_command(command, body, caller, RESTAPI, decision)
         text = reply.to_json()
         if handler.sized:
             self._check_size(text)
         return text
 
-    def _run(
+    def _run_command(
         self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: CallbackDecision
     ) -> tuple[CommandHandler, Reply | PrebuiltReply]:
-        handler, request = self._read(command, body)
+        handler, request = self._read_request(command, body)
         self.changes += command.idempotency is not Idempotency.READ
-        call = self._context(request, caller, origin, decision)
+        call = self._make_context(request, caller, origin, decision)
         try:
             reply = handler.run(call)
         finally:
@@ -160,7 +160,7 @@ class StubState:
         """Return the event to send before `execute`, if there is one; raises as `execute` does."""
         if not self.handles(command) or HANDLERS[command.service, command.name].before is None:
             return None
-        handler, request = self._read(command, body)
+        handler, request = self._read_request(command, body)
         with self.calling(request, caller, origin) as call:
             return handler.before(call) if handler.before else None
 
@@ -178,14 +178,14 @@ class StubState:
         self, request: Any, caller: str, origin: str = RESTAPI, decision: CallbackDecision = ALLOW
     ) -> Iterator[CommandContext[Any]]:
         """Return the context of one call; its events are emitted when it ends, also with a Refusal."""
-        call = self._context(request, caller, origin, decision)
+        call = self._make_context(request, caller, origin, decision)
         try:
             yield call
         finally:
             for event in call.events:
                 self.emit(event)
 
-    def _context(self, request: Any, caller: str, origin: str, decision: CallbackDecision) -> CommandContext[Any]:
+    def _make_context(self, request: Any, caller: str, origin: str, decision: CallbackDecision) -> CommandContext[Any]:
         return CommandContext(
             request,
             self.state,
@@ -221,7 +221,7 @@ class StubState:
         finally:
             self._listener = listener
 
-    def _read(self, command: Command[Any, Any], body: Any) -> tuple[CommandHandler, Any]:
+    def _read_request(self, command: Command[Any, Any], body: Any) -> tuple[CommandHandler, Any]:
         """Return handler and request; fields that the request type does not have are counted."""
         handler = HANDLERS.get((command.service, command.name))
         if handler is None:
