@@ -48,7 +48,7 @@ def application(adapter: WebhookAdapter, *, inbox: Inbox | None = None, path: st
     receiver = open_receiver(adapter, inbox)
 
     async def receive(request: web.Request) -> web.Response:
-        return await _receive(receiver, request)
+        return await _receive_request(receiver, request)
 
     async def run(_: web.Application) -> AsyncIterator[None]:
         async with receiver.running():
@@ -63,7 +63,7 @@ def application(adapter: WebhookAdapter, *, inbox: Inbox | None = None, path: st
     return app
 
 
-async def _receive(receiver: Receiver, request: web.Request) -> web.Response:
+async def _receive_request(receiver: Receiver, request: web.Request) -> web.Response:
     """Pass a request to the receiver."""
     connection = request.protocol
     if isinstance(connection, _ReceiverConnection):
@@ -120,14 +120,14 @@ class _Connections:
         self.receiver = receiver
         settings = receiver.settings
         self.listener = Listener(
-            self._make,
+            self._make_connection,
             max_connections=settings.max_connections or default_max_connections(),
             head_seconds=settings.request_seconds,
             tls=tls,
             log=lambda event, **values: _log.warning(f"webhooks.{event}", **values),
         )
 
-    def _make(self) -> "_ReceiverConnection":
+    def _make_connection(self) -> "_ReceiverConnection":
         return _ReceiverConnection(self)
 
 

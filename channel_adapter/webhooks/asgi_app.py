@@ -64,13 +64,13 @@ class AsgiReceiver:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of an ASGI server: a request, or the life of the server."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            await self._serve_request(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
         else:
             await send({"type": "websocket.close"})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         """Keep adapter and receiver open while the server runs."""
         await receive()
         async with AsyncExitStack() as stack:
@@ -84,7 +84,7 @@ class AsgiReceiver:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, place = scope["path"].removeprefix(scope.get("root_path", "")), self._path
         body = _AsgiBody(receive)
         if path.startswith(place):
@@ -100,10 +100,10 @@ class AsgiReceiver:
         else:
             response = NOT_FOUND
         await body.drain()
-        await _send(response, send, may_close=scope["http_version"] in ("1.0", "1.1"))
+        await _send_response(response, send, may_close=scope["http_version"] in ("1.0", "1.1"))
 
 
-async def _send(response: WebhookResponse, send: Send, *, may_close: bool) -> None:
+async def _send_response(response: WebhookResponse, send: Send, *, may_close: bool) -> None:
     headers = response.headers | {"Content-Length": str(len(response.body))}
     if response.closes and may_close:
         headers["Connection"] = "close"

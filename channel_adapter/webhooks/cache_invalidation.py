@@ -39,7 +39,7 @@ class CacheInvalidationBus:
             return
         from channel_adapter.store.cache_invalidation import Invalidation  # noqa: PLC0415 - an extra
 
-        await self._table.publish([Invalidation(event.channel, user) for user in _affected(event)])
+        await self._table.publish([Invalidation(event.channel, user) for user in _affected_users(event)])
 
     async def listen(self) -> None:
         """Drop from the caches what other processes publish, until cancelled. Failures are logged and tried again."""
@@ -58,7 +58,7 @@ class CacheInvalidationBus:
             await self._table.close()
 
 
-def _affected(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
+def _affected_users(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
     """Return the users whose roles have changed; None stands for all users and the channel itself."""
     match event:
         case e.RoleChanged(user=user):

@@ -61,11 +61,11 @@ class ChannelRegistry:
         """Yield the channels that are not deleted."""
         if self._rows is not None:
             async for channel, fields in self._rows.existing():
-                yield self._build(channel, fields)
+                yield self._to_observed_channel(channel, fields)
             return
         for channel, fields in list(self._fields.items()):
             if fields.get(DELETED_AT, (None, 0.0))[0] is None:
-                yield self._build(channel, fields)
+                yield self._to_observed_channel(channel, fields)
 
     async def get(self, channel: ChannelId) -> ObservedChannel | None:
         """Return what is known of a channel, also of a deleted one; with a database, by all its receivers."""
@@ -77,7 +77,7 @@ class ChannelRegistry:
             fields = await self._rows.get(channel)
             if fields is None:
                 self._unknown[channel] = True
-        return None if fields is None else self._build(channel, fields)
+        return None if fields is None else self._to_observed_channel(channel, fields)
 
     async def observe(self, event: e.ChannelEvent) -> None:
         """Add what an event of a channel reports. The caller has checked that it is about a channel.
@@ -88,21 +88,21 @@ class ChannelRegistry:
             return
         if isinstance(event, e.PostPublished) and not event.online_only:
             last = self._posts.get(event.channel)
-            if last is None or _position(event) > _position(last):
+            if last is None or _post_position(event) > _post_position(last):
                 self._posts[event.channel] = event
         self._unknown.pop(event.channel, None)
         at = event.at.timestamp() if event.at is not None else 0.0
-        fields: ObservedFields = {name: (value, at) for name, value in _reported(event).items()}
+        fields: ObservedFields = {name: (value, at) for name, value in _reported_fields(event).items()}
         if self._rows is not None and (fields or event.channel not in self._fields):
             fields = await self._rows.merge(event.channel, fields)
-        self._fields[event.channel] = _merge(self._fields.get(event.channel, {}), fields)
+        self._fields[event.channel] = _merge_later(self._fields.get(event.channel, {}), fields)
 
     async def aclose(self) -> None:
         """Close the connections to the database, if there are any."""
         if self._rows is not None:
             await self._rows.close()
 
-    def _build(self, channel: ChannelId, fields: "ObservedFields") -> ObservedChannel:
+    def _to_observed_channel(self, channel: ChannelId, fields: "ObservedFields") -> ObservedChannel:
         values: dict[str, Any] = {name: value for name, (value, _) in fields.items() if name in _OBSERVED}
         if values.get(DELETED_AT) is not None:
             values[DELETED_AT] = datetime.fromtimestamp(values[DELETED_AT], UTC)
@@ -122,19 +122,19 @@ def open_channel_registry(database_url: str | None) -> ChannelRegistry:
     return ChannelRegistry(ChannelRows(Database.shared(database_url)))
 
 
-def _position(event: e.PostPublished) -> tuple[float, PostRef]:
+def _post_position(event: e.PostPublished) -> tuple[float, PostRef]:
     """Return the place of a post, by time first: a channel that is deleted and created again starts at number 1."""
     at = event.post.published_at or event.at
     return (at.timestamp() if at is not None else 0.0), event.post.ref
 
 
-def _merge(known: "ObservedFields", fields: "ObservedFields") -> "ObservedFields":
+def _merge_later(known: "ObservedFields", fields: "ObservedFields") -> "ObservedFields":
     """Return the later report of each field."""
     later = {name: value for name, value in fields.items() if name not in known or value[1] >= known[name][1]}
     return {**known, **later}
 
 
-def _reported(event: e.ChannelEvent) -> dict[str, Any]:
+def _reported_fields(event: e.ChannelEvent) -> dict[str, Any]:
     """Return the fields that an event is about, with their values after it."""
     match event:
         case e.ChannelCreated(name=name, owner=owner):

@@ -147,7 +147,7 @@ class EventResolver:
         """
         event = self._callbacks.event(webhook.command, webhook.body, webhook.query)
         if isinstance(event, e.MessageEvent):
-            return await self.with_contact(event) or _other(event, webhook)
+            return await self.with_contact(event) or _to_other_event(event, webhook)
         if isinstance(event, e.AllRead) and event.posts:
             known = await self._channels.known([ref.channel for ref in event.posts])
             return replace(event, posts=tuple(ref for ref in event.posts if ref.channel in known))
@@ -159,7 +159,7 @@ class EventResolver:
             return await self._resolve_deleted(event, webhook)
         if await self.is_channel(event.channel) or await self._was_channel(event):
             return event
-        return _other(event, webhook)
+        return _to_other_event(event, webhook)
 
     async def with_contact(self, message: MessageT) -> MessageT | None:
         """Return the event or request from the side of the account that a channel has; None if neither end is one.
@@ -211,7 +211,7 @@ class EventResolver:
             was_channel = True
         if was_channel is None:
             return replace(event, confirmed=False)
-        return event if was_channel else _other(event, webhook)
+        return event if was_channel else _to_other_event(event, webhook)
 
     async def _look_up(self, channel: ChannelId) -> bool:
         return channel in await self._channels.known([channel])
@@ -275,7 +275,7 @@ class BuiltinHandlers:
         """Return the steps that run after the app's handlers, which need not wait for them."""
         match event:
             case e.Unsubscribed(own=False, other_mode=False, channel=channel, users=users):
-                return [HandlerStep(UNASSIGNING, partial(self._unassign, channel, users))]
+                return [HandlerStep(UNASSIGNING, partial(self._unassign_channel, channel, users))]
             case e.AllRead(user=user, posts=posts) if posts:
                 return [HandlerStep(CATCHING_UP, partial(self._catch_up, user, posts))]
             case _:
@@ -288,7 +288,7 @@ class BuiltinHandlers:
         except (NotFoundError, InvalidError) as error:
             _log.info("webhooks.nothing_to_update", event_kind=e.AllRead.__name__, error=error.kind)
 
-    async def _unassign(self, channel: ChannelId, users: Iterable[UserId], _: object) -> None:
+    async def _unassign_channel(self, channel: ChannelId, users: Iterable[UserId], _: object) -> None:
         """Remove a channel from the conversation groups of users.
 
         Raises UnavailableError or RefusedError if it failed for some of them; it is done for the others then.
@@ -307,7 +307,7 @@ class BuiltinHandlers:
             raise UnavailableError(what) if any(each.transient for _, each in failed) else RefusedError(what)
 
 
-def _other(event: e.ChannelEvent | e.MessageEvent, webhook: WebhookEvent) -> e.Other:
+def _to_other_event(event: e.ChannelEvent | e.MessageEvent, webhook: WebhookEvent) -> e.Other:
     return e.Other(
         at=event.at,
         platform=event.platform,

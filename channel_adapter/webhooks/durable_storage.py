@@ -65,7 +65,7 @@ class StoreQueue:
         self._put = put
         self._worth_logging = LogThrottle()
         self._commits: BatchLoader[None, NewEvent, bool] = BatchLoader(
-            self._write, max_items=MAX_STORED, spacing=_STORE_SPACING, full_batch=_LARGE_BATCH
+            self._store_events, max_items=MAX_STORED, spacing=_STORE_SPACING, full_batch=_LARGE_BATCH
         )
 
     def __len__(self) -> int:
@@ -88,13 +88,13 @@ class StoreQueue:
         """Abandon what is not committed."""
         await self._commits.stop()
 
-    async def _write(self, _: None, events: list[NewEvent]) -> list[bool]:
+    async def _store_events(self, _: None, events: list[NewEvent]) -> list[bool]:
         fresh = {event.key: event for event in reversed(events)}
         try:
             new = await self._put(list(fresh.values()))
         except Exception as error:
             if self._worth_logging():
-                _log.error("webhooks.not_stored", events=len(events), reason=_reason(error))
+                _log.error("webhooks.not_stored", events=len(events), reason=_describe_error(error))
             raise
         stored = {event.key for event, is_new in zip(fresh.values(), new, strict=True) if is_new}
         return [event.key in stored and fresh[event.key] is event for event in events]
@@ -114,12 +114,12 @@ class DurableStorage:
         self._lock: FileLock | None = None
         self._found = ""  # the last channel that was looked at
         self._worth_logging = LogThrottle()
-        self._puts = StoreQueue(self._put)
+        self._puts = StoreQueue(self._put_events)
         self._reads: BatchLoader[None, tuple[str, int], Portion] = BatchLoader(
-            self._read, max_items=MAX_READ, spacing=_READ_SPACING, full_batch=_LARGE_BATCH
+            self._read_asked_portions, max_items=MAX_READ, spacing=_READ_SPACING, full_batch=_LARGE_BATCH
         )
         self._marks: BatchLoader[None, InboxMark, MarkResult] = BatchLoader(
-            self._record, max_items=MAX_RECORDED, spacing=_RECORD_SPACING, full_batch=_LARGE_BATCH
+            self._record_marks, max_items=MAX_RECORDED, spacing=_RECORD_SPACING, full_batch=_LARGE_BATCH
         )
 
     async def open(self) -> None:
@@ -145,7 +145,7 @@ class DurableStorage:
             try:
                 await database.write_relaxed(self._table.leave)
             except ChannelAdapterError as error:  # they are taken over when their leases end
-                _log.warning("webhooks.leases_not_released", reason=_reason(error))
+                _log.warning("webhooks.leases_not_released", reason=_describe_error(error))
             await database.close()
         if self._lock is not None:
             self._lock.release()
@@ -168,12 +168,16 @@ class DurableStorage:
 
     async def find(self) -> list[str]:
         """Return channels with an event that is due and that no process holds, from the next part of all channels."""
-        found, self._found = await self._open.read(self._table.find, self._found, MAX_FOUND, self._clock.now())
+        found, self._found = await self._connected_database.read(
+            self._table.find, self._found, MAX_FOUND, self._clock.now()
+        )
         return found
 
     async def claim(self, channels: Sequence[str], limit: int) -> list[Portion]:
         """Acquire channels; return those acquired, with the first of their events."""
-        return await self._open.write_relaxed(_claim, self._table, channels, limit, self._clock.now())
+        return await self._connected_database.write_relaxed(
+            _claim_and_read, self._table, channels, limit, self._clock.now()
+        )
 
     async def read(self, channel: str, limit: int) -> Portion:
         """Return the first events of a channel that are due."""
@@ -181,7 +185,7 @@ class DurableStorage:
 
     async def renew(self, channels: Sequence[str]) -> set[str]:
         """Extend leases; return the channels that are still held."""
-        return await self._open.write_relaxed(self._table.renew, channels, self._clock.now())
+        return await self._connected_database.write_relaxed(self._table.renew, channels, self._clock.now())
 
     def record(self, mark: InboxMark, recorded: Callable[[MarkResult], None]) -> None:
         """Record something with the next commit, however long that takes."""
@@ -206,55 +210,55 @@ class DurableStorage:
 
     async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]:
         """Return the keys of events that wait no more."""
-        return set(keys) - await self._open.read(self._table.still_waiting, keys)
+        return set(keys) - await self._connected_database.read(self._table.still_waiting, keys)
 
     async def backlog(self) -> InboxBacklog:
         """Return what waits, of all processes."""
-        return await self._open.read(self._table.backlog, self._clock.now())
+        return await self._connected_database.read(self._table.backlog, self._clock.now())
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""
-        rows = await self._open.read(self._table.rows, [DEAD], limit)
+        rows = await self._connected_database.read(self._table.rows, [DEAD], limit)
         return [DeadLetter(r.key, r.command, r.channel, r.reason or "", r.attempts, r.received) for r in rows]
 
     async def retry(self, key: str) -> tuple[str, int] | None:
         """Let a dead letter wait again; return its channel and size."""
-        found = await self._open.write(self._table.retry, [key], self._clock.now())
+        found = await self._connected_database.write(self._table.retry, [key], self._clock.now())
         return found[0][1:] if found else None
 
     async def drop(self, key: str) -> bool:
         """Drop a dead letter."""
-        return bool(await self._open.write(self._table.drop, [key], self._clock.now()))
+        return bool(await self._connected_database.write(self._table.drop, [key], self._clock.now()))
 
     async def add_counts(self, counts: Mapping[str, int]) -> None:
         """Add to the counts in the database."""
-        await self._open.write_relaxed(self._table.add_counts, counts)
+        await self._connected_database.write_relaxed(self._table.add_counts, counts)
 
     async def tidy(self) -> bool:
         """Delete some of the events whose keys need not be known any more; return whether there are more."""
         now = self._clock.now()
-        deleted = await self._open.write_relaxed(self._table.tidy, self._remember, MAX_TIDIED, now)
+        deleted = await self._connected_database.write_relaxed(self._table.tidy, self._remember, MAX_TIDIED, now)
         if deleted < MAX_TIDIED:
-            await self._open.write_relaxed(self._table.tidy_leases, now)
+            await self._connected_database.write_relaxed(self._table.tidy_leases, now)
         return deleted == MAX_TIDIED
 
     @property
-    def _open(self) -> Database:
+    def _connected_database(self) -> Database:
         if self._database is None:
             raise UnavailableError("the inbox is not running")
         return self._database
 
-    async def _put(self, events: list[NewEvent]) -> list[bool]:
-        return await self._open.write(self._table.put, events, self._clock.now())
+    async def _put_events(self, events: list[NewEvent]) -> list[bool]:
+        return await self._connected_database.write(self._table.put, events, self._clock.now())
 
-    async def _read(self, _: None, asked: list[tuple[str, int]]) -> list[Portion]:
+    async def _read_asked_portions(self, _: None, asked: list[tuple[str, int]]) -> list[Portion]:
         limit = max(sum(limit for _, limit in asked), MAX_READ)
         channels = [channel for channel, _ in asked]
-        portions = await self._open.read(_read, self._table, channels, limit, self._clock.now())
+        portions = await self._connected_database.read(_read_portions, self._table, channels, limit, self._clock.now())
         by_channel = {portion.channel: portion for portion in portions}
         return [by_channel[channel] for channel in channels]
 
-    async def _record(self, _: None, marks: list[InboxMark]) -> list[MarkResult]:
+    async def _record_marks(self, _: None, marks: list[InboxMark]) -> list[MarkResult]:
         """Record marks until it succeeds: a step that has run must not run again.
 
         A transaction that a handler has broken is undone as a whole; its handlers then run in one each.
@@ -263,15 +267,15 @@ class DurableStorage:
         left = list(range(len(marks)))
         alone = False
         while left:
-            part = _part(marks, left) if alone else left
+            part = _select_part(marks, left) if alone else left
             try:
-                found = await self._commit([marks[number] for number in part])
+                found = await self._commit_marks([marks[number] for number in part])
             except (UnavailableError, OutcomeUnknownError) as error:
                 if alone and marks[part[0]].run is not None and isinstance(error, UnavailableError):
                     results[part[0]] = error  # others need not wait for it
                 alone = True
                 if self._worth_logging():
-                    _log.warning("webhooks.ledger_failed", reason=_reason(error))
+                    _log.warning("webhooks.ledger_failed", reason=_describe_error(error))
                 await asyncio.sleep(_WRITE_AGAIN_SECONDS)
             except Exception as error:  # noqa: BLE001 - of a handler that broke the transaction
                 if len(part) == 1:
@@ -282,19 +286,21 @@ class DurableStorage:
             left = [number for number in left if results.get(number, Recorded.LATER) is Recorded.LATER]
         return [results[number] for number in range(len(marks))]
 
-    async def _commit(self, marks: list[InboxMark]) -> list[MarkResult]:
+    async def _commit_marks(self, marks: list[InboxMark]) -> list[MarkResult]:
         if any(mark.run is not None for mark in marks):
-            return await self._open.write(self._table.record, marks, self._clock.now())
-        return await self._open.write_relaxed(self._table.record, marks, self._clock.now())
+            return await self._connected_database.write(self._table.record, marks, self._clock.now())
+        return await self._connected_database.write_relaxed(self._table.record, marks, self._clock.now())
 
 
-def _claim(
+def _claim_and_read(
     connection: Connection, table: InboxTable, channels: Sequence[str], limit: int, here: float
 ) -> list[Portion]:
-    return _read(connection, table, table.claim(connection, channels, here), limit, here)
+    return _read_portions(connection, table, table.claim(connection, channels, here), limit, here)
 
 
-def _read(connection: Connection, table: InboxTable, channels: Sequence[str], limit: int, here: float) -> list[Portion]:
+def _read_portions(
+    connection: Connection, table: InboxTable, channels: Sequence[str], limit: int, here: float
+) -> list[Portion]:
     """Read the first events of channels, `limit` or fewer in a statement, until there are some of each."""
     found: dict[str, list[WaitingEvent]] = {channel: [] for channel in channels}
     portions: list[Portion] = []
@@ -305,28 +311,30 @@ def _read(connection: Connection, table: InboxTable, channels: Sequence[str], li
             found[row.channel].append(row)
         cut = rows[-1].channel if len(rows) == limit else None  # it may have more; those behind it come next
         ready = [channel for channel in left if cut is None or found[channel]]
-        portions += [_portion(channel, found[channel], complete=channel != cut) for channel in ready]
+        portions += [_to_portion(channel, found[channel], complete=channel != cut) for channel in ready]
         left = [channel for channel in left if channel not in ready]
     return portions
 
 
-def _part(marks: Sequence[InboxMark], left: Sequence[int]) -> list[int]:
+def _select_part(marks: Sequence[InboxMark], left: Sequence[int]) -> list[int]:
     """Return the marks without a handler, or else one with a handler."""
     return [number for number in left if marks[number].run is None] or [left[0]]
 
 
-def _portion(channel: str, rows: Sequence[WaitingEvent], *, complete: bool) -> Portion:
+def _to_portion(channel: str, rows: Sequence[WaitingEvent], *, complete: bool) -> Portion:
     """Return the events that are due, up to the first that is not."""
     tasks: list[QueuedEvent] = []
     for row in rows:
         if row.due_in > 0:
             return Portion(channel, tasks, row.due_in, row.key)
         done = set(filter(None, row.done.split("\n")))
-        tasks.append(QueuedEvent(row.key, (row.at, row.seq, row.key), partial(_load, row.body), row.attempts, done))
+        tasks.append(
+            QueuedEvent(row.key, (row.at, row.seq, row.key), partial(_to_webhook_event, row.body), row.attempts, done)
+        )
     return Portion(channel, tasks, None if complete else 0.0)
 
 
-def _load(document: str) -> WebhookEvent:
+def _to_webhook_event(document: str) -> WebhookEvent:
     return WebhookEvent(**orjson.loads(document))
 
 
@@ -346,5 +354,5 @@ def _lock_of(database: Database) -> FileLock:
     return lock
 
 
-def _reason(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return redact_text(" ".join(str(error).split()))[:300]

@@ -50,7 +50,7 @@ class StreamBuffer:
 
     async def next(self) -> Event | None:
         """Count the previous event as handled and return the next one; None when the buffer is closed."""
-        self._complete(self._current)
+        self._mark_handled(self._current)
         item = None if self.closed else await self._waiting.get()
         if item is None:
             return None
@@ -64,10 +64,10 @@ class StreamBuffer:
         self.closed = True
         if self._on_close is not None:
             self._on_close()
-        self._complete(self._current)
+        self._mark_handled(self._current)
         while not self._waiting.empty():
             item = self._waiting.get_nowait()
-            self._complete(item[1] if item is not None else None)
+            self._mark_handled(item[1] if item is not None else None)
         self._waiting.put_nowait(None)
 
     def close_soon(self) -> None:
@@ -78,7 +78,7 @@ class StreamBuffer:
             self._loop.call_soon_threadsafe(self.close)
 
     @staticmethod
-    def _complete(handled: "asyncio.Future[None] | None") -> None:
+    def _mark_handled(handled: "asyncio.Future[None] | None") -> None:
         if handled is not None and not handled.done():
             handled.set_result(None)
 
@@ -145,7 +145,7 @@ class Events:
                     f"def {getattr(function, '__name__', 'handler')}(event, connection)",
                     field="transaction",
                 )
-            self._add(kinds, function, transaction=transaction, other_mode=other_mode)
+            self._add_handler(kinds, function, transaction=transaction, other_mode=other_mode)
             return function
 
         return register
@@ -162,7 +162,7 @@ class Events:
         """
         _require_events(kinds)
         buffer = StreamBuffer()
-        handler = self._add(kinds, buffer.deliver, transaction=False, other_mode=other_mode)
+        handler = self._add_handler(kinds, buffer.deliver, transaction=False, other_mode=other_mode)
         buffer.on_close(lambda: self._handlers.remove(handler))
         return EventStream(buffer)
 
@@ -178,20 +178,20 @@ class Events:
     async def plan(self, webhook: WebhookEvent) -> Sequence[HandlerStep]:
         """Return the steps that an inbox runs for a webhook, after the adapter's own work for it is done."""
         if self.instruments is NO_INSTRUMENTS:
-            return await self._steps(webhook)
+            return await self._plan_steps(webhook)
         attributes = webhook.attributes
         with self.instruments.span("webhooks.resolve", attributes):
-            steps = await self._steps(webhook)
-        return [step._replace(run=functools.partial(self._run, step, attributes)) for step in steps]
+            steps = await self._plan_steps(webhook)
+        return [step._replace(run=functools.partial(self._run_step, step, attributes)) for step in steps]
 
-    async def _steps(self, webhook: WebhookEvent) -> Sequence[HandlerStep]:
+    async def _plan_steps(self, webhook: WebhookEvent) -> Sequence[HandlerStep]:
         event = await self._pipeline.handle(webhook)
         if event is None:
             return ()
-        steps = [_step(handler, event, webhook) for handler in self._handlers if handler.accepts(event)]
+        steps = [_to_step(handler, event, webhook) for handler in self._handlers if handler.accepts(event)]
         return [*steps, *self._pipeline.post_steps(event)]
 
-    def _run(self, step: HandlerStep, attributes: Mapping[str, str], argument: Any) -> Any:
+    def _run_step(self, step: HandlerStep, attributes: Mapping[str, str], argument: Any) -> Any:
         """Run a step as a span; return an awaitable unless it runs within a transaction."""
         if not step.transaction:
             return self._run_awaitable(step, attributes, argument)
@@ -206,7 +206,7 @@ class Events:
         """Keep caches right when other receivers handle events, until cancelled."""
         await self._pipeline.invalidation.listen()
 
-    def _add(
+    def _add_handler(
         self, kinds: tuple[type[Event], ...], function: Callable[..., Any], *, transaction: bool, other_mode: bool
     ) -> _Handler:
         handler = _Handler(kinds or (Event,), function, self._name_of(function), transaction, other_mode)
@@ -228,12 +228,12 @@ def _require_events(kinds: tuple[type[Event], ...]) -> None:
             raise TypeError(f"{kind!r} is no event; see channel_adapter.domain.events")
 
 
-def _step(handler: _Handler, event: Event, webhook: WebhookEvent) -> HandlerStep:
-    call = _call_within if handler.transaction else _call
+def _to_step(handler: _Handler, event: Event, webhook: WebhookEvent) -> HandlerStep:
+    call = _call_within if handler.transaction else _call_handler
     return HandlerStep(handler.name, functools.partial(call, handler, event, webhook), handler.transaction)
 
 
-async def _call(handler: _Handler, event: Event, webhook: WebhookEvent, _: Any) -> None:
+async def _call_handler(handler: _Handler, event: Event, webhook: WebhookEvent, _: Any) -> None:
     token = _current.set(webhook)
     try:
         result = handler.function(event)

@@ -120,52 +120,52 @@ class Guard:
         try:
             request = self._callbacks.request(webhook.command, webhook.body, webhook.query)
         except Exception as error:  # noqa: BLE001 - without an answer the service would allow it in any case
-            return self._undecided(webhook, ALLOWED, "failed", error)
+            return self._answer_undecided(webhook, ALLOWED, "failed", error)
         if request is None:
-            return self._count(ALLOWED)
+            return self._count_answer(ALLOWED)
         pending = _PendingAnswer(request)
-        task = asyncio.ensure_future(self._decide(pending))
+        task = asyncio.ensure_future(self._decide_answer(pending))
         try:
             await asyncio.wait({task}, timeout=self._settings.budget_seconds)
         finally:
             if not task.done():
-                self._abandon(task)
+                self._abandon_task(task)
         if not task.done():
-            return self._undecided(webhook, pending.answer, "late", None)
+            return self._answer_undecided(webhook, pending.answer, "late", None)
         if task.cancelled():
-            return self._undecided(webhook, pending.answer, "failed", None)
+            return self._answer_undecided(webhook, pending.answer, "failed", None)
         failure = task.exception()
         if isinstance(failure, hooks.InvalidRefusalError):
-            _log.error("webhooks.guard_refusal_invalid", command=webhook.command, **_described(failure))
-            return self._count(REFUSED)
+            _log.error("webhooks.guard_refusal_invalid", command=webhook.command, **_error_fields(failure))
+            return self._count_answer(REFUSED)
         if failure is not None:
-            return self._undecided(webhook, pending.answer, "failed", failure)
-        return self._count(pending.answer)
+            return self._answer_undecided(webhook, pending.answer, "failed", failure)
+        return self._count_answer(pending.answer)
 
-    def _abandon(self, task: "asyncio.Task[None]") -> None:
+    def _abandon_task(self, task: "asyncio.Task[None]") -> None:
         """Cancel a task without waiting for its end."""
         self._late.add(task)
         task.add_done_callback(self._late.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         task.cancel()
 
-    def _count(self, answer: GuardAnswer) -> GuardAnswer:
+    def _count_answer(self, answer: GuardAnswer) -> GuardAnswer:
         self.counts[answer.outcome] += 1
         return answer
 
-    def _undecided(
+    def _answer_undecided(
         self, webhook: WebhookEvent, so_far: GuardAnswer, outcome: str, error: BaseException | None
     ) -> GuardAnswer:
         """Answer as `on_failure` says. Errors of hooks are logged with a traceback, those of the service without."""
         self.counts[outcome] += 1
         policy = self._settings.on_failure
-        details = {"error": outcome} if error is None else _described(error)
+        details = {"error": outcome} if error is None else _error_fields(error)
         expected = error is None or isinstance(error, ChannelAdapterError)
         log = _log.warning if expected else _log.error
         log("webhooks.guard_undecided", command=webhook.command, outcome=outcome, answer=policy, **details)
         return so_far if policy == "allow" else REFUSED
 
-    async def _decide(self, pending: _PendingAnswer) -> None:
+    async def _decide_answer(self, pending: _PendingAnswer) -> None:
         response, request = await self._by_policy(pending.request)
         self._set_answer(pending, response)
         if request is not None and not isinstance(response, hooks.Refuse):
@@ -182,7 +182,7 @@ class Guard:
         """Return the response of the settings, and the request for the hooks; None if they are not called."""
         match request:
             case hooks.SubscribeRequest(other_mode=True, channel=channel, users=users):
-                return self._without(request, await self._blocked(channel, users))
+                return self._refuse_users(request, await self._find_blocked(channel, users))
             case hooks.HookRequest(other_mode=True):
                 return hooks.Allow(), request
             case hooks.MessageDraft():
@@ -194,7 +194,7 @@ class Guard:
             case hooks.SubscribeRequest(channel=channel):
                 if not await self._resolver.is_channel(channel):
                     return hooks.Allow(), None
-                return self._without(request, await self._unwelcome(request))
+                return self._refuse_users(request, await self._find_unwelcome(request))
             case hooks.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
                 return hooks.Refuse("this account may not create channels or groups"), request
             case _:
@@ -215,12 +215,12 @@ class Guard:
             return hooks.Allow()
         return hooks.Refuse("only owner and admins post here")
 
-    async def _unwelcome(self, request: hooks.SubscribeRequest) -> set[UserId]:
+    async def _find_unwelcome(self, request: hooks.SubscribeRequest) -> set[UserId]:
         """Return the users kept out: all of a closed or suspended channel, blocked ones, and those above the cap."""
         closed = request.channel in self._settings.closed and not request.own
         if closed or await self._is_suspended(request.channel):
             return set(request.users)
-        blocked = await self._blocked(request.channel, request.users)
+        blocked = await self._find_blocked(request.channel, request.users)
         cap = self._settings.caps.get(request.channel)
         if cap is None:
             return blocked
@@ -232,13 +232,13 @@ class Guard:
     async def _is_suspended(self, channel: ChannelId) -> bool:
         return SUSPENDED in await self._backend.channels.attributes(channel)
 
-    async def _blocked(self, channel: ChannelId, users: Sequence[UserId]) -> set[UserId]:
+    async def _find_blocked(self, channel: ChannelId, users: Sequence[UserId]) -> set[UserId]:
         """Return the users whom the settings block in every channel, and those who are blocked in this one."""
         by_settings = {user for user in users if user in self._settings.blocked}
         return by_settings.union(await self._blocks.among(channel, users))
 
     @staticmethod
-    def _without(
+    def _refuse_users(
         request: hooks.SubscribeRequest, unwelcome: set[UserId]
     ) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         left = tuple(user for user in request.users if user not in unwelcome)
@@ -261,21 +261,21 @@ class Guard:
                 result = await result
             if result is None or isinstance(result, hooks.Allow):
                 continue
-            response = _combine(response, result)
+            response = _combine_responses(response, result)
             self._set_answer(pending, response)
             if isinstance(response, hooks.Refuse | hooks.Drop):
                 return
-            request = _remaining(request, result)
+            request = _remaining_request(request, result)
 
 
-def _described(error: BaseException) -> dict[str, str]:
+def _error_fields(error: BaseException) -> dict[str, str]:
     """Return what a log line shows of an exception; the traceback for all but errors of the service."""
     text = redact_text(f"{type(error).__name__}: {error}")[:_MAX_ERROR_LENGTH]
     of_service = isinstance(error, ChannelAdapterError) and not isinstance(error, hooks.InvalidRefusalError)
     return {"error": text} if of_service else {"error": text, "traceback": shown_traceback(error)}
 
 
-def _combine(response: hooks.HookResponse, more: object) -> hooks.HookResponse:
+def _combine_responses(response: hooks.HookResponse, more: object) -> hooks.HookResponse:
     """Return the previous response together with one more. Raises InvalidError for what is no response."""
     match response, more:
         case hooks.RefuseSome(users=users), hooks.RefuseSome(users=others):
@@ -290,7 +290,7 @@ def _combine(response: hooks.HookResponse, more: object) -> hooks.HookResponse:
             raise InvalidError(f"a hook returned {type(more).__name__}, which is no response", field="response")
 
 
-def _remaining(request: hooks.HookRequest, response: hooks.HookResponse) -> hooks.HookRequest:
+def _remaining_request(request: hooks.HookRequest, response: hooks.HookResponse) -> hooks.HookRequest:
     """Return the request for the next hook."""
     match request, response:
         case hooks.PostDraft() | hooks.MessageDraft(), hooks.Rewrite():

@@ -206,7 +206,7 @@ class Lane:
         def recorded(result: MarkResult) -> None:
             if result is Recorded.DONE and then is not None:
                 then()
-            self._decrease(result)
+            self._settle_one(result)
 
         self._unsettled += 1
         self._storage.record(mark, recorded)
@@ -218,7 +218,7 @@ class Lane:
         def recorded(outcome: MarkResult) -> None:
             if outcome is Recorded.DONE and then is not None:
                 then()
-            self._decrease(outcome)
+            self._settle_one(outcome)
             if not result.done():
                 result.set_result(outcome)
 
@@ -232,7 +232,7 @@ class Lane:
             self._settled = asyncio.get_running_loop().create_future()
             await self._settled
 
-    def _decrease(self, result: MarkResult) -> None:
+    def _settle_one(self, result: MarkResult) -> None:
         self._unsettled -= 1
         self.lost = self.lost or result is Recorded.LOST
         if not self._unsettled and self._settled is not None and not self._settled.done():
@@ -278,12 +278,12 @@ class EventInbox:
             await self._storage.close()
             raise
         self._plan, self._stopping = plan, False
-        self._start_task("inbox-pump", self._pump)
+        self._start_task("inbox-pump", self._start_lanes)
         if self._shared:
-            self._start_task("inbox-renewal", self._renew)
-            self._start_task("inbox-upkeep", self._reconcile)
+            self._start_task("inbox-renewal", self._renew_leases)
+            self._start_task("inbox-upkeep", self._reconcile_backlog)
             self._start_task("inbox-counts", self._share_counts_regularly)
-            self._start_task("inbox-tidying", self._tidy)
+            self._start_task("inbox-tidying", self._delete_old_events)
 
     async def store(self, webhook: WebhookEvent) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""
@@ -304,7 +304,7 @@ class EventInbox:
             if added:
                 self._storing.discard(key)
                 if not new:
-                    self._ended(key)
+                    self._end_event(key)
         if not new:
             self.counters.add(names.DUPLICATES)
             return False
@@ -387,7 +387,7 @@ class EventInbox:
             self._wake.set()
         self._schedule.add(channel, at)
 
-    def _ended(self, key: str) -> None:
+    def _end_event(self, key: str) -> None:
         self._backlog.remove(key)
         self._check_quiet()
 
@@ -397,28 +397,30 @@ class EventInbox:
 
     def _start_task(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
         """Run a chore repeatedly, with the pause that it returns; if the task ends, report it and start it again."""
-        task = asyncio.create_task(self._keep(name, chore), name=name)
+        task = asyncio.create_task(self._repeat_chore(name, chore), name=name)
         self._background[name] = task
 
         def ended(done: "asyncio.Task[None]") -> None:
             if not self._stopping and not done.get_loop().is_closed():
                 error = None if done.cancelled() else done.exception()
-                _log.error("webhooks.inbox_task_ended", task=name, reason=_text(error or asyncio.CancelledError()))
+                _log.error(
+                    "webhooks.inbox_task_ended", task=name, reason=_describe_error(error or asyncio.CancelledError())
+                )
                 self._start_task(name, chore)
 
         task.add_done_callback(ended)
 
-    async def _keep(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
+    async def _repeat_chore(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
         while True:
             try:
                 pause = await chore()
             except Exception as error:  # noqa: BLE001 - after any error the inbox continues
                 pause = 0.2
                 if self._worth_logging(name):
-                    _log.warning("webhooks.inbox_task_failed", task=name, reason=_text(error))
+                    _log.warning("webhooks.inbox_task_failed", task=name, reason=_describe_error(error))
             await asyncio.sleep(pause)
 
-    async def _pump(self) -> float:
+    async def _start_lanes(self) -> float:
         """Wait until a channel is to be looked at, and begin the lanes of those that can be claimed."""
         loop = asyncio.get_running_loop()
         free = self._options.concurrency - len(self._lanes)
@@ -441,7 +443,7 @@ class EventInbox:
             self._search_at = loop.time() + min(max(_IDLE_SECONDS, pause), _MAX_SEARCH_PAUSE)
         wanted = [channel for channel in dict.fromkeys(channels) if channel not in self._lanes][:free]
         if wanted:
-            await self._claim(wanted)
+            await self._claim_channels(wanted)
         for channel in due:
             tries = self._tries.pop(channel, 0)
             if channel not in self._lanes and tries < _TRIES:
@@ -451,7 +453,7 @@ class EventInbox:
             return 0.0
         return max(_SHORT_CLAIM_SPACING, _CLAIM_SPACING * min(1.0, len(wanted) / _LARGE_CLAIM))
 
-    async def _claim(self, channels: list[str]) -> None:
+    async def _claim_channels(self, channels: list[str]) -> None:
         renewed = self._clock.monotonic()
         try:
             portions = await self._storage.claim(channels, _FIRST_PORTION * 8)
@@ -461,12 +463,12 @@ class EventInbox:
             raise
         for portion in portions:
             lane = self._lanes[portion.channel] = Lane(portion.channel, self._storage, renewed)
-            lane.task = asyncio.create_task(self._run(lane, portion))
+            lane.task = asyncio.create_task(self._run_lane(lane, portion))
 
-    async def _run(self, lane: Lane, portion: Portion) -> None:
+    async def _run_lane(self, lane: Lane, portion: Portion) -> None:
         wait: float | None = None
         try:
-            wait = await self._work(lane, portion)
+            wait = await self._handle_until_idle(lane, portion)
             await lane.settle()
         except _LaneStoppedError:
             await lane.settle()
@@ -475,7 +477,7 @@ class EventInbox:
             raise
         except BaseException as error:  # noqa: BLE001 - its lease runs out, and the channel is claimed again
             wait = self._lease_end
-            _log.error("webhooks.lane_failed", channel=lane.channel, traceback=_traceback(error))
+            _log.error("webhooks.lane_failed", channel=lane.channel, traceback=_format_traceback(error))
         finally:
             del self._lanes[lane.channel]
             self._check_quiet()
@@ -484,7 +486,7 @@ class EventInbox:
                     self._schedule.add(lane.channel, asyncio.get_running_loop().time() + (wait or 0.0))
                 self._wake.set()
 
-    async def _work(self, lane: Lane, portion: Portion) -> float | None:
+    async def _handle_until_idle(self, lane: Lane, portion: Portion) -> float | None:
         """Handle the events of a channel until none is due; return after how many seconds to look at it again."""
         limit = _FIRST_PORTION
         while True:
@@ -540,25 +542,25 @@ class EventInbox:
                 return number, None
             if self._storage.is_behind:
                 await self._storage.catch_up()
-            wait = await self._handle(lane, task)
+            wait = await self._handle_event(lane, task)
             if wait is not None:
                 return number, wait
         return len(portion.tasks), None
 
-    async def _handle(self, lane: Lane, task: QueuedEvent) -> float | None:
+    async def _handle_event(self, lane: Lane, task: QueuedEvent) -> float | None:
         """Handle an event; return the seconds until its next attempt, None if it is handled or dead."""
         try:
-            await self._attempt(lane, task)
+            await self._run_steps(lane, task)
         except _LaneStoppedError:
             raise
         except (Exception, asyncio.CancelledError) as error:  # handlers are the app's: whatever they raise
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
-            return await self._failed(lane, task, error)
+            return await self._record_failure(lane, task, error)
         self._outages.end(task.key)
         return None
 
-    async def _attempt(self, lane: Lane, task: QueuedEvent) -> None:
+    async def _run_steps(self, lane: Lane, task: QueuedEvent) -> None:
         if self._plan is None:
             raise _LaneStoppedError
         self._check_lease(lane)
@@ -567,7 +569,7 @@ class EventInbox:
 
         def ended() -> None:
             self.counters.add(names.HANDLED)
-            self._ended(task.key)
+            self._end_event(task.key)
 
         if not steps:
             lane.record(InboxMark(lane.channel, task.key, ended=True), ended)
@@ -591,10 +593,10 @@ class EventInbox:
         if lane.lost or self._clock.monotonic() - lane.renewed > _USABLE * self._storage.lease_seconds:
             raise _LaneStoppedError
 
-    async def _failed(self, lane: Lane, task: QueuedEvent, error: BaseException) -> float | None:
+    async def _record_failure(self, lane: Lane, task: QueuedEvent, error: BaseException) -> float | None:
         """Record a failure; return the seconds until the next attempt, None if the event is dead."""
         wait = self._outages.wait_after(task.key, error)
-        about = {"event_key": task.key, "reason": _text(error)}
+        about = {"event_key": task.key, "reason": _describe_error(error)}
         if wait is not None:
             _log.warning("webhooks.away", **about, retry_in=wait)
             await lane.outcome(InboxMark(lane.channel, wait=wait))
@@ -604,17 +606,19 @@ class EventInbox:
         failure = Failure(attempt, about["reason"], dead=wait is None)
         if wait is None:
             self.counters.add(names.DEAD)
-            _log.error("webhooks.dead", **about, attempt=attempt, traceback=_traceback(error))
-            await lane.outcome(InboxMark(lane.channel, task.key, failure=failure), lambda: self._ended(task.key))
+            _log.error("webhooks.dead", **about, attempt=attempt, traceback=_format_traceback(error))
+            await lane.outcome(InboxMark(lane.channel, task.key, failure=failure), lambda: self._end_event(task.key))
         else:
             self.counters.add(names.FAILED)
             _log.warning("webhooks.failed", **about, attempt=attempt, retry_in=wait)
             if _logger.isEnabledFor(logging.DEBUG):
-                _log.debug("webhooks.failed_at", event_key=task.key, attempt=attempt, traceback=_traceback(error))
+                _log.debug(
+                    "webhooks.failed_at", event_key=task.key, attempt=attempt, traceback=_format_traceback(error)
+                )
             await lane.outcome(InboxMark(lane.channel, task.key, failure=failure, wait=wait))
         return wait
 
-    async def _renew(self) -> float:
+    async def _renew_leases(self) -> float:
         """Renew the leases of the lanes; those that are lost stop before their next handler."""
         pause = self._storage.lease_seconds / _RENEWALS
         if self._lanes:
@@ -628,19 +632,19 @@ class EventInbox:
                     lane.lost = True
         return pause
 
-    async def _reconcile(self) -> float:
+    async def _reconcile_backlog(self) -> float:
         """Find out which events that were stored here have been handled by other processes."""
         keys = [key for key in self._backlog.first(_RECONCILED) if key not in self._storing]
         if keys:
             for key in await self._storage.handled_elsewhere(keys):
-                self._ended(key)
+                self._end_event(key)
         return _RECONCILE_SECONDS
 
     async def _share_counts_regularly(self) -> float:
         await self.share_counts()
         return _SHARE_SECONDS
 
-    async def _tidy(self) -> float:
+    async def _delete_old_events(self) -> float:
         """Delete some of the events that are old enough."""
         return _TIDY_PAUSE if await self._storage.tidy() else _TIDY_SECONDS
 
@@ -704,16 +708,16 @@ def needs_durable_inbox(settings: "Settings") -> AbstractContextManager[None]:
     return needs_extra("the durable inbox", extra="store", database_url=url, hint=hint, field="inbox.kind")
 
 
-def _text(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Return an error without secrets, in characters that every log and database takes."""
-    return _plain(redact_text(f"{type(error).__name__}: {error}")[:_MAX_REASON_LENGTH])
+    return _to_storable_text(redact_text(f"{type(error).__name__}: {error}")[:_MAX_REASON_LENGTH])
 
 
-def _traceback(error: BaseException) -> str:
-    return _plain(shown_traceback(error))
+def _format_traceback(error: BaseException) -> str:
+    return _to_storable_text(shown_traceback(error))
 
 
-def _plain(text: str) -> str:
+def _to_storable_text(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 

@@ -94,7 +94,7 @@ class LostPosts:
     async def _lost_of(self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]) -> list[WebhookEvent]:
         """Return those that history does not have. If it cannot be read, they are expected again."""
         try:
-            lost = await self._search(channel, missing)
+            lost = await self._search_history(channel, missing)
         except NotFoundError:  # no channel, or no longer
             return []
         except ChannelAdapterError as error:
@@ -107,7 +107,9 @@ class LostPosts:
             return []
         return [expected.webhook for expected in lost]
 
-    async def _search(self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]) -> list[_ExpectedPost]:
+    async def _search_history(
+        self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]
+    ) -> list[_ExpectedPost]:
         """Return the posts that history does not have; none if they may be too far back to be found."""
         left = dict(missing)
         early = min((each.webhook.received_at for each in missing.values()), default=0.0) - _CLOCK_SKEW_SECONDS

@@ -100,7 +100,7 @@ _SECRET: Final = frozenset({"sign"})
 
 def _read_json(body: bytes) -> dict[str, Any]:
     try:
-        content = _load(body)
+        content = _load_json(body)
     except orjson.JSONDecodeError:
         raise RequestRefused(Reason.NOT_JSON, f"{len(body)} bytes that are no JSON, or nested endlessly") from None
     if not isinstance(content, dict):
@@ -116,7 +116,7 @@ _ESCAPE: Final = re.compile(
 """Match an escape of JSON: two surrogates that are one character, one alone (the group), or any other."""
 
 
-def _load(body: bytes) -> Any:
+def _load_json(body: bytes) -> Any:
     """Read JSON. Half characters, as of texts that clients cut within an emoji, become U+FFFD.
 
     They come as the escape of one surrogate, or as bytes that are not UTF-8. Raises JSONDecodeError.
@@ -132,13 +132,13 @@ def _deeper_than(value: Any, depth: int) -> bool:
     """Return whether JSON is nested deeper than `depth`; iterates by level, so that it needs no stack."""
     level: list[Any] = [value]
     for _ in range(depth):
-        level = [inner for item in level for inner in _inside(item)]
+        level = [inner for item in level for inner in _containers_in(item)]
         if not level:
             return False
     return True
 
 
-def _inside(value: Any) -> Iterator[Any]:
+def _containers_in(value: Any) -> Iterator[Any]:
     items = value.values() if isinstance(value, dict) else value
     return (item for item in items if isinstance(item, (dict, list)))
 

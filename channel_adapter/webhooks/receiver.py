@@ -107,7 +107,7 @@ class Receiver:
         if self.settings.lost_after_seconds:
             chores.append(asyncio.ensure_future(self._lost_posts.watch(self._store_lost)))
         try:
-            with self._events.instruments.values(self._measure):
+            with self._events.instruments.values(self._measure_inbox):
                 yield
         finally:
             for chore in chores:
@@ -136,20 +136,20 @@ class Receiver:
             return NOT_FOUND
         self.counters.add(names.RECEIVED)
         if self._open_requests >= self.settings.max_requests:
-            return self._refuse(RequestRefused(Reason.TOO_MANY, f"{self._open_requests} are open"), remote)
+            return self._refuse_request(RequestRefused(Reason.TOO_MANY, f"{self._open_requests} are open"), remote)
         self._open_requests += 1
         try:
-            return WebhookResponse(200, await self._answer(method, query, headers, body))
+            return WebhookResponse(200, await self._answer_request(method, query, headers, body))
         except RequestRefused as refusal:
-            return self._refuse(refusal, remote)
+            return self._refuse_request(refusal, remote)
         except NotStoredError as error:
-            return self._refuse(RequestRefused(Reason.NOT_STORED, str(error)), remote)
+            return self._refuse_request(RequestRefused(Reason.NOT_STORED, str(error)), remote)
         except Exception as error:  # noqa: BLE001 - a fault of this program: reported with its traceback
             return self.report_failure(error)
         finally:
             self._open_requests -= 1
 
-    async def _answer(
+    async def _answer_request(
         self, method: str, query_string: str, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]
     ) -> bytes:
         if method != "POST":
@@ -159,13 +159,13 @@ class Receiver:
         query = read_query(parse_qsl(query_string, keep_blank_values=True))
         settings, now = self.settings, self._clock.now()
         verify(query, sdkappid=self._sdkappid, tokens=settings.tokens, now=now, window=settings.window_seconds)
-        webhook = parse(query, await self._whole(headers, body), now=now)
+        webhook = parse(query, await self._read_whole_body(headers, body), now=now)
         with self._events.instruments.span("webhooks.receive", webhook.attributes) as span:
-            outcome, answer = await self._handle(webhook)
+            outcome, answer = await self._handle_webhook(webhook)
             span.set_attribute("channel_adapter.outcome", outcome)
             return answer
 
-    async def _handle(self, webhook: WebhookEvent) -> tuple[str, bytes]:
+    async def _handle_webhook(self, webhook: WebhookEvent) -> tuple[str, bytes]:
         """Decide or store a webhook; return what was done and the answer."""
         if webhook.is_before:
             answer = await self._guard.answer(webhook)
@@ -179,11 +179,11 @@ class Receiver:
         self._lost_posts.confirm(webhook)
         return "stored" if is_new else "repeat", ALLOWED.body
 
-    async def _measure(self) -> dict[str, float]:
+    async def _measure_inbox(self) -> dict[str, float]:
         backlog = await self.inbox.backlog()
         return {"inbox.lag": backlog.lag, "inbox.waiting": backlog.waiting, "inbox.dead": backlog.dead}
 
-    async def _whole(self, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]) -> bytes:
+    async def _read_whole_body(self, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]) -> bytes:
         """Return the whole body, within its size and time."""
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > BODY_BYTES:
@@ -210,27 +210,27 @@ class Receiver:
     def refuse_malformed(self, error: str, remote: str | None) -> WebhookResponse:
         """Count and answer bytes that are not HTTP; `error` is the name of the parser's exception."""
         self.counters.add(names.RECEIVED)
-        return self._refuse(RequestRefused(Reason.MALFORMED, error), remote, error)
+        return self._refuse_request(RequestRefused(Reason.MALFORMED, error), remote, error)
 
     def report_failure(self, error: BaseException | None) -> WebhookResponse:
         """Log a fault of this program with its traceback, at most once a minute for each class, and answer 500."""
         if self._worth_logging(f"failure {type(error).__name__}"):
             _log.error("webhooks.failure", traceback=shown_traceback(error))
-        return _failure(500, "failure")
+        return _failure_response(500, "failure")
 
     def report_broken_body(self, error: str) -> None:
         """Log that the rest of a body could not be read after its request was answered."""
         if self._worth_logging(f"broken body {error}"):
             _log.warning("webhooks.broken_body", error=error)
 
-    def _refuse(self, refusal: RequestRefused, remote: str | None, kind: str = "") -> WebhookResponse:
+    def _refuse_request(self, refusal: RequestRefused, remote: str | None, kind: str = "") -> WebhookResponse:
         """Count and log a refusal. The answer has the name of the reason and no detail, and the connection ends."""
         reason = refusal.reason
         self.counters.refuse(reason)
         if self._worth_logging(f"{reason.value} {kind}"):
             _log.warning("webhooks.refused", reason=reason.value, detail=refusal.detail, remote=remote,
                          so_far=self.counters.refused[reason.value])  # fmt: skip
-        return _failure(reason.status, reason.value, allow="POST" if reason is Reason.METHOD else None)
+        return _failure_response(reason.status, reason.value, allow="POST" if reason is Reason.METHOD else None)
 
     async def _store_lost(self, webhook: WebhookEvent) -> None:
         try:
@@ -249,11 +249,11 @@ class Receiver:
             _log.info("webhooks.stats", **counts, lag_seconds=round(self.inbox.lag, 3), guard=dict(self._guard.counts))
 
 
-def _failure(status: int, error: str, *, allow: str | None = None) -> WebhookResponse:
+def _failure_response(status: int, error: str, *, allow: str | None = None) -> WebhookResponse:
     return WebhookResponse(status, json.dumps({"error": error}).encode(), closes=True, allow=allow)
 
 
-NOT_FOUND: Final = _failure(404, "not_found")
+NOT_FOUND: Final = _failure_response(404, "not_found")
 
 
 def open_receiver(adapter: WebhookAdapter, inbox: Inbox | None = None) -> Receiver:

@@ -190,7 +190,7 @@ class MemoryStorage:
         self._seen[key] = None
         if len(self._seen) > MAX_KNOWN_KEYS:
             self._seen.popitem(last=False)
-        self._add(
+        self._add_waiting(
             _Waiting(
                 position, self._clock.monotonic() + window, QueuedEvent(key, position, lambda: event), len(document)
             )
@@ -224,12 +224,12 @@ class MemoryStorage:
         if mark.wait is not None:
             self._not_before[mark.channel] = self._clock.monotonic() + mark.wait
         if mark.ended:
-            self._remove(mark)
+            self._remove_waiting(mark)
         elif mark.failure is not None and mark.failure.dead:
-            waiting = self._remove(mark)
+            waiting = self._remove_waiting(mark)
             self._add_dead(_Dead(waiting.task, mark.failure.reason, mark.failure.attempts, waiting.size))
         elif mark.failure is not None:
-            self._find(mark).task.attempts = mark.failure.attempts
+            self._find_waiting(mark).task.attempts = mark.failure.attempts
         recorded(Recorded.DONE)
 
     async def backlog(self) -> InboxBacklog:
@@ -254,7 +254,7 @@ class MemoryStorage:
             return None
         dead = self._remove_dead(key)
         dead.task.attempts = 0
-        self._add(_Waiting(dead.task.position, self._clock.monotonic(), dead.task, dead.size))
+        self._add_waiting(_Waiting(dead.task.position, self._clock.monotonic(), dead.task, dead.size))
         return channel_name(dead.task.load()), dead.size
 
     async def drop(self, key: str) -> bool:
@@ -290,17 +290,17 @@ class MemoryStorage:
         """Do nothing: events are removed when they are handled."""
         return False
 
-    def _add(self, waiting: _Waiting) -> None:
+    def _add_waiting(self, waiting: _Waiting) -> None:
         insort(
             self._channels.setdefault(channel_name(waiting.task.load()), []), waiting, key=lambda each: each.position
         )
 
-    def _find(self, mark: InboxMark) -> _Waiting:
+    def _find_waiting(self, mark: InboxMark) -> _Waiting:
         return next(waiting for waiting in self._channels[mark.channel] if waiting.task.key == mark.key)
 
-    def _remove(self, mark: InboxMark) -> _Waiting:
+    def _remove_waiting(self, mark: InboxMark) -> _Waiting:
         channel = self._channels[mark.channel]
-        waiting = channel[0] if channel[0].task.key == mark.key else self._find(mark)
+        waiting = channel[0] if channel[0].task.key == mark.key else self._find_waiting(mark)
         channel.remove(waiting)
         if not channel:
             del self._channels[mark.channel]

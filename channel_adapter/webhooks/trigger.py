@@ -126,12 +126,12 @@ async def trigger(
     if not url.startswith(("http://", "https://")) or "?" in url:
         raise InvalidError(f"url: {shown_url(url)!r} is no http:// or https:// address without a query", field="url")
     if session is not None:
-        return await _send(session, url, query, body, command)
+        return await _send_callback(session, url, query, body, command)
     async with aiohttp.ClientSession() as own:
-        return await _send(own, url, query, body, command)
+        return await _send_callback(own, url, query, body, command)
 
 
-async def _send(session: aiohttp.ClientSession, url: str, query: str, body: bytes, command: str) -> Triggered:
+async def _send_callback(session: aiohttp.ClientSession, url: str, query: str, body: bytes, command: str) -> Triggered:
     began = time.monotonic()
     try:
         async with session.post(
@@ -141,22 +141,22 @@ async def _send(session: aiohttp.ClientSession, url: str, query: str, body: byte
             timeout=aiohttp.ClientTimeout(total=SECONDS),
             allow_redirects=False,
         ) as got:
-            answer = _read(await got.content.read(_ANSWER_BYTES))
+            answer = _parse_answer(await got.content.read(_ANSWER_BYTES))
             return Triggered(command, got.status, answer, time.monotonic() - began)
     except TimeoutError:
         failure = f"no answer within {SECONDS:g} s"
     except (aiohttp.ClientError, ValueError, OSError) as failed:
-        failure = f"not reached: {_reason(failed)}"
+        failure = f"not reached: {_failure_reason(failed)}"
     raise UnavailableError(f"{shown_url(url)}: {failure}")
 
 
-def _reason(failed: Exception) -> str:
+def _failure_reason(failed: Exception) -> str:
     """Return the reason of a failed connection: the text of the system, else the name of the error."""
     number = failed.errno if isinstance(failed, OSError) else None
     return os.strerror(number).lower() if number is not None and number > 0 else type(failed).__name__
 
 
-def _read(body: bytes) -> Any:
+def _parse_answer(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
