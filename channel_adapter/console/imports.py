@@ -6,6 +6,7 @@ process and ends with it.
 """
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
 from uuid import uuid4
 
 from channel_adapter.adapter import ChannelAdapter
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.extras import installed_durable_fault, is_installed
 from channel_adapter.domain.subscription import DONE, OutcomeKind, Outcomes
 from channel_adapter.domain.unread import Synced
@@ -28,6 +30,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine, read_users
 from channel_adapter.store import console as store
 from channel_adapter.store.console import ConsoleRows, SubscriberImport
+from channel_adapter.tencent.redaction import redact_text
 
 if TYPE_CHECKING:
     from channel_adapter.durable import Job, Jobs, Kind
@@ -42,6 +45,7 @@ _SYNC_TRIES: Final = 3
 INTERRUPTED: Final = "It was interrupted; start it again to continue."
 _LONGEST_WAIT: Final = 30.0
 _TRANSIENT: Final = (UnavailableError, ThrottledError, OutcomeUnknownError)
+_log = get_logger("channel_adapter.console")
 
 
 class Result(NamedTuple):
@@ -81,6 +85,7 @@ class SubscriberImports:
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._here: set[str] = set()  # imports that this process runs without a job
 
     @property
     def durable(self) -> bool:
@@ -100,8 +105,12 @@ class SubscriberImports:
             states = dict(await jobs.statuses([_key(each.id, each.run) for each in left]))
         for each in left:
             state = states.get(_key(each.id, each.run))
-            if state is None or state.ended:
-                await self._rows.set_import(each.id, state=store.FAILED, message=INTERRUPTED)
+            if (state is None or state.ended) and each.id not in self._here:
+                await self._rows.set_import(each.id, state=store.FAILED, message=INTERRUPTED, run=each.run)
+
+    def resume_later(self) -> None:
+        """Run imports that an earlier process has left as soon as the database answers."""
+        self._run_in_background(self._retry_until_done(self.resume))
 
     async def close(self) -> None:
         """Stop the work of this process."""
@@ -137,16 +146,21 @@ class SubscriberImports:
         if run is None:
             raise ConflictError("the import runs already, or is done")
         if not self.durable:
-            task = asyncio.create_task(self._run(_LocalSteps(), import_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._here.add(import_id)
+            self._run_in_background(self._run(_LocalSteps(), import_id))
             return
         try:
             jobs = await self._open()
             await jobs.start(_kind(), _key(import_id, run), [import_id])
         except ChannelAdapterError as error:
-            await self._rows.set_import(import_id, state=store.FAILED, message=error.message)
+            self._run_in_background(self._record_end(import_id, error.message))
             raise
+
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine until it ends or the console closes."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _open(self) -> "Jobs":
         """Open the jobs, and run imports in this process from now on."""
@@ -177,11 +191,30 @@ class SubscriberImports:
         except ChannelAdapterError as error:
             failure = error.message
         except Exception as fault:
-            await self._rows.set_import(
-                import_id, state=store.FAILED, message=f"a fault in this program: {type(fault).__name__}"
-            )
+            await self._record_end(import_id, f"a fault in this program: {type(fault).__name__}")
             raise
-        await self._rows.set_import(import_id, state=store.FAILED if failure else store.DONE, message=failure)
+        await self._record_end(import_id, failure)
+
+    async def _record_end(self, import_id: str, failure: str) -> None:
+        """Record how an import ended; a database that does not answer is tried again until it does."""
+        state = store.FAILED if failure else store.DONE
+
+        async def record() -> None:
+            await self._rows.set_import(import_id, state=state, message=failure)
+
+        await self._retry_until_done(record)
+        self._here.discard(import_id)
+
+    async def _retry_until_done(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Repeat some work on the database until it is done."""
+        for attempt in itertools.count():
+            try:
+                await work()
+            except _TRANSIENT as error:
+                _log.warning("console.database_not_ready", error=redact_text(error.message)[:200])
+            else:
+                return
+            await self._adapter.clock.sleep(_seconds_to_wait(attempt))
 
     async def _list(self, import_id: str) -> str:
         """Store the subscribers of a sync of all in parts; return what is still wrong after 20 tries, else ""."""
@@ -234,6 +267,7 @@ class SubscriberImports:
                 break
             await self._wait(import_id, attempt, error.message if error is not None else "")
         if left:
+            await self._rows.end_part(import_id, number, counts, failed, [(line, user) for user, line in left.items()])
             return error.message if error is not None else INTERRUPTED
         if attempt:
             await self._rows.set_import(import_id, state=store.RUNNING)
@@ -243,7 +277,7 @@ class SubscriberImports:
     async def _wait(self, import_id: str, attempt: int, message: str) -> None:
         """Record why it is tried again, and wait."""
         await self._rows.set_import(import_id, state=store.RUNNING, message=message)
-        await self._adapter.clock.sleep(min(2.0**attempt * 0.25, _LONGEST_WAIT))
+        await self._adapter.clock.sleep(_seconds_to_wait(attempt))
 
     async def _subscribe(
         self, found: SubscriberImport, users: list[str]
@@ -286,6 +320,10 @@ def _new(channel: str, operator: str, work: str, *, name: str, total: int | None
         id=uuid4().hex, channel=channel, name=name, operator=operator, work=work, state=store.PREVIEW, total=total,
         import_missing=False, run=0, created=time.time(), started=None, ended=None, message="", counts={},
     )  # fmt: skip
+
+
+def _seconds_to_wait(attempt: int) -> float:
+    return min(2.0 ** min(attempt, 10) * 0.25, _LONGEST_WAIT)
 
 
 def _kind() -> "Kind":

@@ -171,11 +171,14 @@ class Console:
             await rows.tidy()
         except UnavailableError as error:
             _log.warning("console.database_not_ready", error=redact_text(error.message)[:200])
+            imports.resume_later()
             return
         try:
             await imports.resume()
         except ChannelAdapterError as error:
             _log.warning("console.imports_not_resumed", error=redact_text(error.message)[:200])
+            if isinstance(error, UnavailableError):
+                imports.resume_later()
 
     def _running(self) -> tuple[ConsoleRows, SubscriberImports]:
         if self._opened is None:

@@ -92,12 +92,12 @@ async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request
         if STARTED in request:
             return _cut_off(request, error)
-        return _answer_to(page, error)
+        return _answer_error(page, error)
     finally:
         page.close()
 
 
-def _answer_to(page: View, error: Exception) -> web.Response:
+def _answer_error(page: View, error: Exception) -> web.Response:
     """Return the page of an error. Raises it if it is a redirect."""
     if isinstance(error, web.HTTPException):
         if error.status < 400:
@@ -193,7 +193,7 @@ async def _sign_in(page: View) -> web.Response:
         return page.render("login.html", status=401, next=page.here, name="", wrong="")
     fields: list[tuple[str, str]] = []
     if page.request.method == "POST" and sign_in is not None and sign_in.has_ended(page.request):
-        fields = await _written(page)
+        fields = await _written_texts(page)
     return page.render(
         "sign_in.html",
         status=401,
@@ -204,20 +204,20 @@ async def _sign_in(page: View) -> web.Response:
     )
 
 
-async def _written(page: View) -> list[tuple[str, str]]:
+async def _written_texts(page: View) -> list[tuple[str, str]]:
     """Return the fields of a form without its files, which are not stored; none if they are larger than 256 KiB."""
     try:
         if page.request.content_type == _FORM:
             form = await page.form(KEPT_BYTES)
             return [(name, value) for name, value in form.items() if isinstance(value, str)]
         if page.request.content_type == _FORM_WITH_FILES:
-            return await _written_beside_files(await page.request.multipart())
+            return await _texts_beside_files(await page.request.multipart())
     except (web.HTTPRequestEntityTooLarge, ValueError):
         pass
     return []
 
 
-async def _written_beside_files(parts: MultipartReader) -> list[tuple[str, str]]:
+async def _texts_beside_files(parts: MultipartReader) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     left = KEPT_BYTES
     while (part := await parts.next()) is not None:

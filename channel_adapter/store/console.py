@@ -15,10 +15,12 @@ from sqlalchemy import (
     Float,
     Integer,
     MetaData,
+    Row,
     String,
     Table,
     Text,
     delete,
+    func,
     insert,
     select,
     update,
@@ -282,7 +284,7 @@ class ConsoleRows:
     async def start_import(self, import_id: str, *, import_missing: bool) -> int | None:
         """Mark an import as running and return its run; None if it runs already or is done.
 
-        Parts in which the service failed are done again.
+        Users for whom the service failed are done again, in parts of their own; the outcomes of others are kept.
         """
         may_start = _IMPORTS.c.state.in_([PREVIEW, FAILED])
         change = (
@@ -294,22 +296,22 @@ class ConsoleRows:
             )
             .returning(_IMPORTS.c.run)
         )  # fmt: skip
-        failed = _PARTS.c.counts.like('%"failed":%')
-        again = update(_PARTS).where(_PARTS.c.id == import_id, _PARTS.c.number > 0, failed)
 
         def transaction(connection: Connection) -> int | None:
             run: int | None = connection.scalar(change)
             if run is not None:
-                connection.execute(again.values(counts=None, failed=None))
+                _reopen_failed(connection, import_id)
             return run
 
         return await self._database.write(transaction)
 
-    async def set_import(self, import_id: str, *, state: str, message: str = "") -> None:
-        """Set the state of an import, and why."""
+    async def set_import(self, import_id: str, *, state: str, message: str = "", run: int | None = None) -> bool:
+        """Set the state of an import that runs, and why; return whether it ran, in this `run` if one is given."""
         ended = None if state == RUNNING else time.time()
-        change = update(_IMPORTS).where(_IMPORTS.c.id == import_id)
-        await self._database.execute(change.values(state=state, message=message, ended=ended))
+        change = update(_IMPORTS).where(_IMPORTS.c.id == import_id, _IMPORTS.c.state == RUNNING)
+        if run is not None:
+            change = change.where(_IMPORTS.c.run == run)
+        return await self._database.execute(change.values(state=state, message=message, ended=ended)) > 0
 
     async def clear_parts(self, import_id: str) -> None:
         """Delete the users of an import, to list them again."""
@@ -337,15 +339,25 @@ class ConsoleRows:
         return [(line, user) for line, user in orjson.loads(text or "[]")]
 
     async def end_part(
-        self, import_id: str, number: int, counts: Mapping[str, int], failed: Sequence[Sequence[Any]]
+        self,
+        import_id: str,
+        number: int,
+        counts: Mapping[str, int],
+        failed: Sequence[Sequence[Any]],
+        left: Sequence[tuple[int, str]] = (),
     ) -> None:
-        """Record the outcomes of a part, once: line, user, outcome and reason of those that failed."""
-        change = (
-            update(_PARTS)
-            .where(_PARTS.c.id == import_id, _PARTS.c.number == number, _PARTS.c.counts.is_(None))
-            .values(counts=_to_json(counts), failed=_to_json(failed))
-        )
-        await self._database.execute(change)
+        """Record the outcomes of a part, once: line, user, outcome and reason of those that failed.
+
+        Users that are `left` without an outcome become a part of their own.
+        """
+
+        def transaction(connection: Connection) -> None:
+            part = select(_PARTS).where(_PARTS.c.id == import_id, _PARTS.c.number == number, _PARTS.c.counts.is_(None))
+            row = connection.execute(part.with_for_update()).first()
+            if row is not None:
+                _split_part(connection, row, counts, failed, left)
+
+        await self._database.write(transaction)
 
     async def failures(self, import_id: str, number: int) -> list[list[Any]] | None:
         """Return line, user, outcome and reason of what failed in a part; None behind the last part."""
@@ -366,6 +378,38 @@ class ConsoleRows:
             connection.execute(delete(_IMPORTS).where(_IMPORTS.c.created < now - IMPORT_DAYS * 86_400))
 
         await self._database.write(transaction)
+
+
+def _reopen_failed(connection: Connection, import_id: str) -> None:
+    """Open users whose outcome is `failed` again."""
+    has_failed = _PARTS.c.counts.like('%"failed":%')
+    parts = select(_PARTS).where(_PARTS.c.id == import_id, _PARTS.c.number > 0, has_failed).order_by(_PARTS.c.number)
+    for row in connection.execute(parts).all():
+        users, counts, rows = (orjson.loads(text) for text in (row.users, row.counts, row.failed))
+        again = {user for _, user, kind, _ in rows if kind == "failed"}
+        left = [(line, user) for line, user in users if user in again]
+        counts = {kind: number for kind, number in counts.items() if kind != "failed"}
+        _split_part(connection, row, counts, [each for each in rows if each[2] != "failed"], left)
+
+
+def _split_part(
+    connection: Connection,
+    row: Row[Any],
+    counts: Mapping[str, int],
+    failed: Sequence[Sequence[Any]],
+    left: Sequence[tuple[int, str]],
+) -> None:
+    """Record the outcomes of a part without the users that are left: they become a part, or stay one if it is all."""
+    part = update(_PARTS).where(_PARTS.c.id == row.id, _PARTS.c.number == row.number)
+    names = {user for _, user in left}
+    kept = [(line, user) for line, user in orjson.loads(row.users) if user not in names]
+    if not kept:
+        connection.execute(part.values(counts=None, failed=None))
+        return
+    connection.execute(part.values(users=_to_json(kept), counts=_to_json(counts), failed=_to_json(failed)))
+    if left:
+        last = connection.scalar(select(func.max(_PARTS.c.number)).where(_PARTS.c.id == row.id)) or 0
+        connection.execute(insert(_PARTS).values(id=row.id, number=last + 1, users=_to_json(left)))
 
 
 def _to_json(value: Any) -> str:

@@ -21,6 +21,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from channel_adapter import ChannelAdapter, ScheduleState, Text
 from channel_adapter.console import application
+from channel_adapter.store.console import ConsoleRows
+from channel_adapter.store.database import Database
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
@@ -226,6 +228,96 @@ async def test_sync_continues_when_the_console_is_started_again(
                 assert "the subscribers are listed first" in (await browser.get(sent.place)).text
             else:
                 assert counts(await ended(browser, sent.place)) == {"changed": len(READERS)}
+
+
+def run_sql(file: Path, statement: str) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(statement)
+
+
+async def test_end_of_an_import_is_recorded_after_an_outage_of_the_database(
+    stored: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser, file = stored.browser(), tmp_path / "console.db"
+    sent = await uploaded(browser, "\n".join(READERS))
+    run_sql(
+        file,
+        "CREATE TRIGGER outage BEFORE UPDATE ON console_import WHEN NEW.state <> 'running' "
+        "BEGIN SELECT RAISE(ABORT, 'outage'); END",
+    )
+    await browser.submit(sent.place)
+    deadline = time.monotonic() + SECONDS
+    while "console.database_not_ready" not in caplog.text:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert "<strong>running" in (await browser.get(sent.place)).text
+    run_sql(file, "DROP TRIGGER outage")
+    assert counts(await ended(browser, sent.place)) == {"added": len(READERS)}
+
+
+async def test_import_whose_job_cannot_start_can_be_started_again(stored: Served, tmp_path: Path) -> None:
+    browser = stored.browser()
+    sent = await uploaded(browser, "reader_1\n")
+    (tmp_path / "console.dbos.db").mkdir()
+    assert (await browser.submit(sent.place)).status in (500, 503)
+    assert "<strong>interrupted" in (await ended(browser, sent.place)).text
+    (tmp_path / "console.dbos.db").rmdir()
+    await browser.submit(sent.place)
+    assert counts(await ended(browser, sent.place)) == {"added": 1}
+
+
+async def test_console_that_starts_without_its_database_continues_imports_later(
+    stub: StubServer, adapter: ChannelAdapter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "a.db"
+    settings = settings_for(stub, database_url=f"sqlite:///{file}")
+    stub.faults.add(Fault(command="add_group_member", status=502))
+    async with ChannelAdapter.open(settings) as own, TestClient(TestServer(application(own, authorise))) as client:
+        sent = await uploaded(Browser(client, "admin"), "reader_1\n")
+        await Browser(client, "admin").submit(sent.place)
+    stub.faults.replace([])
+    run_sql(file, "INSERT INTO console_write (at, operator, route, channel, outcome) VALUES (0, '', '', '', '')")
+    run_sql(file, "CREATE TRIGGER outage BEFORE DELETE ON console_write BEGIN SELECT RAISE(ABORT, 'outage'); END")
+    async with ChannelAdapter.open(settings) as own, TestClient(TestServer(application(own, authorise))) as client:
+        assert "console.database_not_ready" in caplog.text
+        assert counts(await ended(Browser(client, "admin"), sent.place)) == {"added": 1}
+
+
+async def test_ended_import_and_later_run_are_not_changed(stored: Served, tmp_path: Path) -> None:
+    """A console that starts marks what another one has left; it may have ended, or run again, meanwhile."""
+    browser = stored.browser()
+    sent = await uploaded(browser, "reader_1\n")
+    await browser.submit(sent.place)
+    await ended(browser, sent.place)
+    id_ = sent.place.rpartition("/")[2]
+    async with Database.shared(f"sqlite:///{tmp_path / 'console.db'}") as database:
+        rows = ConsoleRows(database)
+        assert not await rows.set_import(id_, state="failed", message="It was interrupted")
+        assert "<strong>done" in (await browser.get(sent.place)).text
+        run_sql(tmp_path / "console.db", "UPDATE console_import SET state = 'running', run = 2")
+        assert not await rows.set_import(id_, state="failed", run=1)
+        assert await rows.set_import(id_, state="failed", run=2)
+
+
+async def test_only_failed_users_are_done_again(stored: Served) -> None:
+    browser = stored.browser()
+    users = [f"user_{number}" for number in range(119)]
+    await stored.adapter.accounts.add(users)
+    await stored.adapter.subscriptions.subscribe("harbor_news", users, assign=False)
+    sent = await uploaded(browser, "\n".join(["nobody_9", *users]), place=f"{SYNC}/file")
+    stored.stub.faults.add(Fault(account="user_110", code=70003))
+    await browser.submit(sent.place)
+    page = await ended(browser, sent.place)
+    assert "<strong>interrupted" in page.text
+    before = counts(page)
+    assert (99 <= before["changed"] < 119, before["failed"]) == (True, 1)
+    await stored.adapter.accounts.add(["nobody_9"])
+    stored.stub.faults.replace([])
+    await browser.submit(sent.place)
+    found = counts(await ended(browser, sent.place))
+    assert before["changed"] <= found["changed"], "users of a part with a failure keep their outcomes"
+    assert (set(found), sum(found.values())) == ({"changed", "right before"}, 120)
+    assert await failures(browser, sent.place) == [["line", "user", "outcome", "reason"]]
 
 
 class Console:
