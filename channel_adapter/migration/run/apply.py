@@ -240,7 +240,7 @@ async def _check_source(context: MigrationContext, plan: Plan, journal: Journal)
 
 
 async def _begin_job(context: MigrationContext, plan: Plan, journal: Journal) -> JobRow:
-    """Store the job; with a new round when the previous one has finished every channel."""
+    """Store the job; with a new round when the previous one has finished every channel that it had."""
     store = journal.store
     name = plan.migration
     # Runs count on from here: their numbers name workflows, and those are never used again.
@@ -249,10 +249,10 @@ async def _begin_job(context: MigrationContext, plan: Plan, journal: Journal) ->
         ChannelRow(name, channel.source.id, channel.target.id, place, run=begun)
         for place, channel in enumerate(plan.channels)
     ]
-    job = await store.begin_job(JobRow(name, plan.sdkappid, to_json(plan).decode(), 1, context.clock.now()), rows)
     planned = {channel.source.id for channel in plan.channels}
-    current = [row for row in await store.channels(name) if row.source in planned]
-    if all(row.finished >= job.round for row in current):
+    before = [row for row in await store.channels(name) if row.source in planned]
+    job = await store.begin_job(JobRow(name, plan.sdkappid, to_json(plan).decode(), 1, context.clock.now()), rows)
+    if before and all(row.finished >= job.round for row in before):
         number = await store.next_round(name, job.round)
         job = JobRow(job.migration, job.app, job.plan, number, job.began)
     return job

@@ -7,6 +7,9 @@ target what the journal may lack, and continues.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from channel_adapter.backends.community.members import BatchSize
@@ -20,7 +23,7 @@ from channel_adapter.migration.run.journal import Journal, JournalPageCache, req
 from channel_adapter.migration.run.posts import move_posts
 from channel_adapter.migration.run.subscribers import PAGES_AT_ONCE, move_subscribers
 from channel_adapter.migration.run.work import ChannelWork
-from channel_adapter.migration.sources.source import Source, SourceChannel, channels_by_id
+from channel_adapter.migration.sources.source import Source, SourceChannel, SourceSpec, channels_by_id
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 
 CHANNELS_AT_ONCE: Final = 16
@@ -29,6 +32,78 @@ STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] =
     "open": open_channel, "posts": move_posts, "subscribers": move_subscribers, "close": close_channel,
 }  # fmt: skip
 STEP_DONE: Final = "done"
+_PLANS_KEPT: Final = 4
+_WorkKey = tuple[str, str, int]
+"""Migration, id at the source, run."""
+
+
+@dataclass(eq=False, slots=True)
+class _OpenSource:
+    """A source as it was when a round began to read it. `users` are the works that read it."""
+
+    key: tuple[object, ...]
+    source: Source
+    channels: dict[str, SourceChannel]
+    users: set[_WorkKey] = field(default_factory=set)
+
+
+class _OpenSources:
+    """Open sources, each opened once for a plan and a round: a later round reads the source as it is then.
+
+    A source that no work reads any more is closed when another one is opened.
+    """
+
+    def __init__(self, context: MigrationContext, journal: Journal) -> None:
+        self._context = context
+        self._journal = journal
+        self._open: list[_OpenSource] = []
+        self._opening = asyncio.Lock()
+
+    async def acquire(self, user: _WorkKey, plan: Plan, number: int) -> _OpenSource:
+        """Return the source of a plan with its profiles as they are in a round. Raises what opening and reading do."""
+        async with self._opening:
+            key = (plan.migration, number, plan.source, _file_states(plan.source))
+            found = next((each for each in self._open if each.key == key), None)
+            if found is None:
+                await self._close([each for each in self._open if not each.users])
+                found = await self._read(key, plan)
+            found.users.add(user)
+            return found
+
+    def release(self, user: _WorkKey) -> None:
+        """Record that a work has ended."""
+        for each in self._open:
+            each.users.discard(user)
+
+    async def close(self) -> None:
+        """Close all sources."""
+        await self._close(list(self._open))
+
+    async def _read(self, key: tuple[object, ...], plan: Plan) -> _OpenSource:
+        pages = JournalPageCache(self._journal, plan.migration, self._context.clock)
+        source = await self._context.open_source(plan.source, pages)
+        try:
+            made = _OpenSource(key, source, await channels_by_id(source))
+        except BaseException:
+            await source.aclose()
+            raise
+        self._open.append(made)
+        return made
+
+    async def _close(self, sources: list[_OpenSource]) -> None:
+        for each in sources:
+            self._open.remove(each)
+            await each.source.aclose()
+
+
+def _file_states(spec: SourceSpec) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when the files of a source are written again. Raises OSError."""
+    states = {path: Path(path).stat() for path in spec.files.values()}
+    return tuple((path, state.st_mtime_ns, state.st_size) for path, state in states.items())
+
+
+def _parse_plan(migration: str, text: str) -> Plan:
+    return from_json(text.encode(), f"the plan of {migration}")
 
 
 class MigrationRuntime:
@@ -50,18 +125,15 @@ class MigrationRuntime:
         self._limiter = context.journal_limiter()
         self._api = context.budgeted_api(budget, self._limiter)
         self._context = context.with_api(self._api)
-        self._plans: dict[str, tuple[str, Plan]] = {}
-        self._sources: dict[str, Source] = {}
-        self._profiles: dict[tuple[str, int], dict[str, SourceChannel]] = {}
-        self._opening = asyncio.Lock()
-        self._works: dict[tuple[str, str, int], ChannelWork] = {}
+        self._parse_plan = lru_cache(_PLANS_KEPT)(_parse_plan)
+        self._sources = _OpenSources(self._context, journal)
+        self._works: dict[_WorkKey, ChannelWork] = {}
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._add_size = BatchSize(context.settings.subscriptions.add_per_call)
 
     async def close(self) -> None:
         """Close the sources, and stop sharing the calls per second."""
-        for source in self._sources.values():
-            await source.aclose()
+        await self._sources.close()
         if self._limiter is not None:
             await self._limiter.close()
 
@@ -102,7 +174,7 @@ class MigrationRuntime:
                 work = self._works[key] = await self._prepare_work(migration, source, opened=step == "open")
             await STEPS[step](work)
         except asyncio.CancelledError:  # if the step is repeated here, it begins with what the journal says
-            self._works.pop(key, None)
+            self._drop_work(key)
             raise
         except BudgetExhausted:
             return await self._end_channel(key, STOPPED, "", transient=False)
@@ -115,12 +187,16 @@ class MigrationRuntime:
             raise
         self.failpoint("step.done")
         if step == "close":
-            self._works.pop(key, None)
+            self._drop_work(key)
         return STEP_DONE
 
-    async def _end_channel(self, key: tuple[str, str, int], standing: str, reason: str, *, transient: bool) -> str:
+    def _drop_work(self, key: _WorkKey) -> ChannelWork | None:
+        self._sources.release(key)
+        return self._works.pop(key, None)
+
+    async def _end_channel(self, key: _WorkKey, standing: str, reason: str, *, transient: bool) -> str:
         """Record that the channel was left as it is; a later run continues it."""
-        work = self._works.pop(key, None)
+        work = self._drop_work(key)
         row = work.row if work else await self.journal.store.channel(*key[:2])
         if row is not None:
             row.standing, row.reason, row.transient, row.changed = standing, reason, transient, self.clock.now()
@@ -154,33 +230,22 @@ class MigrationRuntime:
         planned = plan.channel(row.source)
         if planned is None:
             raise ConflictError(f"the plan of migration {plan.migration} has no channel {row.source} any more")
-        async with self._opening:
-            source, profiles = await self._open_source(plan, number)
+        opened = await self._sources.acquire((plan.migration, row.source, row.run), plan, number)
+        now = opened.channels.get(row.source)
+        if now is None:
+            raise ConflictError(
+                f"the source of migration {plan.migration} has no channel {row.source} any more: plan again",
+                field="source",
+            )
         return ChannelWork(
             context=self._context, importer=self._context.importer(plan.limits.target().keys), journal=self.journal,
-            plan=plan, planned=planned, source=source, now=profiles[row.source], row=row, add_size=self._add_size,
+            plan=plan, planned=planned, source=opened.source, now=now, row=row, add_size=self._add_size,
             pages=self._pages, round=number, failpoint=self.failpoint,
         )  # fmt: skip
 
     def plan_of(self, job: JobRow) -> Plan:
         """Return the plan of a migration as the database has it now."""
-        known = self._plans.get(job.migration)
-        if known is None or known[0] != job.plan:
-            plan = from_json(job.plan.encode(), f"the plan of {job.migration}")
-            known = self._plans[job.migration] = (job.plan, plan)
-        return known[1]
-
-    async def _open_source(self, plan: Plan, number: int) -> tuple[Source, dict[str, SourceChannel]]:
-        """Return the source of a migration, opened once in a process, and its profiles, read once a round."""
-        source = self._sources.get(plan.migration)
-        if source is None:
-            pages = JournalPageCache(self.journal, plan.migration, self.clock)
-            source = await self._context.open_source(plan.source, pages)
-            self._sources[plan.migration] = source
-        key = (plan.migration, number)
-        if key not in self._profiles:
-            self._profiles[key] = await channels_by_id(source)
-        return source, self._profiles[key]
+        return self._parse_plan(job.migration, job.plan)
 
 
 @asynccontextmanager
