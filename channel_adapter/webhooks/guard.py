@@ -1,14 +1,15 @@
 """Answers to before-webhooks: the policies of the settings, then the hooks of the app.
 
 The service waits two seconds and then goes on as if it had been allowed. So an answer has a time budget; when that is
-used up, or something fails, the setting `on_failure` decides. "allow" keeps what was decided until then, so that a hook
-that hangs does not admit a user whom the settings block. Network work happens inside the budget only.
+used up, or something fails, the setting `on_failure` decides. "allow" keeps what was decided until then. What the
+settings alone refuse is decided first, so that neither a hook that hangs nor a database that fails admits a user whom
+they block. Network work happens inside the budget only.
 """
 
 import asyncio
 import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -60,6 +61,7 @@ class GuardAnswer:
 
 ALLOWED: Final = GuardAnswer.from_reply(CallbackReply())
 """Also the answer to every after-webhook."""
+_NO_AUTHOR: Final = hooks.Refuse("the post has no author")
 REFUSED: Final = GuardAnswer.from_reply(CallbackReply(error_code=REFUSE))
 
 
@@ -166,7 +168,8 @@ class Guard:
         return so_far if policy == "allow" else REFUSED
 
     async def _decide_answer(self, pending: _PendingAnswer) -> None:
-        response, request = await self._by_policy(pending.request)
+        self._set_answer(pending, self._by_settings(pending.request))
+        response, request = await self._by_policy(pending)
         self._set_answer(pending, response)
         if request is not None and not isinstance(response, hooks.Refuse):
             await self._by_hooks(pending, request, response)
@@ -178,13 +181,27 @@ class Guard:
             _log.warning("webhooks.guard_code_not_sent", question=type(pending.request).__name__, code=response.code)
         pending.answer = GuardAnswer.from_reply(reply)
 
-    async def _by_policy(self, request: hooks.HookRequest) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
-        """Return the response of the settings, and the request for the hooks; None if they are not called."""
+    def _by_settings(self, request: hooks.HookRequest) -> hooks.HookResponse:
+        """Return the response as far as it follows from the settings alone, which no failure may change."""
+        match request:
+            case hooks.SubscribeRequest():
+                return self._refuse_users(request, self._kept_out(request))[0]
+            case hooks.PostDraft(other_mode=False, author=author) if self._needs_role(author):
+                return hooks.Allow() if _is_user(author) else _NO_AUTHOR
+            case hooks.CreateRequest(own=False, other_mode=False, by=by) if by not in (self._settings.creators or [by]):
+                return hooks.Refuse("this account may not create channels or groups")
+            case _:
+                return hooks.Allow()
+
+    async def _by_policy(self, pending: _PendingAnswer) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
+        """Return the response of the policies, and the request for the hooks; None if they are not called."""
+        request = pending.request
         match request:
             case hooks.SubscribeRequest(other_mode=True, channel=channel, users=users):
-                return self._refuse_users(request, await self._find_blocked(channel, users))
+                blocked = await self._blocks.among(channel, users)
+                return self._refuse_users(request, self._kept_out(request).union(blocked))
             case hooks.HookRequest(other_mode=True):
-                return hooks.Allow(), request
+                return self._by_settings(request), request
             case hooks.MessageDraft():
                 return hooks.Allow(), await self._resolver.with_contact(request)
             case hooks.PostDraft(channel=channel, author=author):
@@ -194,48 +211,54 @@ class Guard:
             case hooks.SubscribeRequest(channel=channel):
                 if not await self._resolver.is_channel(channel):
                     return hooks.Allow(), None
-                return self._refuse_users(request, await self._find_unwelcome(request))
-            case hooks.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
-                return hooks.Refuse("this account may not create channels or groups"), request
+                return self._refuse_users(request, await self._find_unwelcome(pending, request))
             case _:
-                return hooks.Allow(), request
+                return self._by_settings(request), request
 
     async def _may_post(self, channel: ChannelId, author: UserId | None) -> hooks.HookResponse:
         if await self._is_suspended(channel):
             return hooks.Refuse("the channel is suspended")
-        if not self._settings.only_staff_posts or author == self._admin:
+        if not self._needs_role(author):
             return hooks.Allow()
-        if author is None and not self._backend.can.named_authors:  # the account itself, and no user can post
-            return hooks.Allow()
-        try:
-            poster = user_id(author or "")
-        except InvalidError:
-            return hooks.Refuse("the post has no author")
-        if await self._backend.may_post(channel, poster):
+        if author is None or not _is_user(author):
+            return _NO_AUTHOR
+        if await self._backend.may_post(channel, user_id(author)):
             return hooks.Allow()
         return hooks.Refuse("only owner and admins post here")
 
-    async def _find_unwelcome(self, request: hooks.SubscribeRequest) -> set[UserId]:
-        """Return the users kept out: all of a closed or suspended channel, blocked ones, and those above the cap."""
-        closed = request.channel in self._settings.closed and not request.own
-        if closed or await self._is_suspended(request.channel):
+    def _needs_role(self, author: UserId | None) -> bool:
+        """Return whether only the role of an author tells whether this is a post of the staff."""
+        if not self._settings.only_staff_posts or author == self._admin:
+            return False
+        return author is not None or self._backend.can.named_authors  # else no user can post, only the account itself
+
+    def _kept_out(self, request: hooks.SubscribeRequest) -> set[UserId]:
+        """Return the users whom the settings keep out: all of a closed channel, and those blocked everywhere."""
+        if request.channel in self._settings.closed and not request.own and not request.other_mode:
             return set(request.users)
-        blocked = await self._find_blocked(request.channel, request.users)
-        cap = self._settings.caps.get(request.channel)
+        return {user for user in request.users if user in self._settings.blocked}
+
+    async def _find_unwelcome(self, pending: _PendingAnswer, request: hooks.SubscribeRequest) -> set[UserId]:
+        """Return the users kept out: all of a closed or suspended channel, blocked ones, and those above the cap."""
+        kept_out = self._kept_out(request)
+        if kept_out.issuperset(request.users) or await self._is_suspended(request.channel):
+            return set(request.users)
+        room = await self._free_places(request.channel)
+        refused = _users_to_refuse(request, kept_out, room)
+        self._set_answer(pending, self._refuse_users(request, refused)[0])  # stays if the database fails
+        kept_out |= await self._blocks.among(request.channel, request.users)
+        return _users_to_refuse(request, kept_out, room)
+
+    async def _free_places(self, channel: ChannelId) -> int | None:
+        """Return how many users may still subscribe, None without a cap."""
+        cap = self._settings.caps.get(channel)
         if cap is None:
-            return blocked
-        channel = (await self._backend.channels.read([request.channel])).get(request.channel)
-        room = max(0, cap - channel.subscriber_count) if channel is not None else 0
-        welcome = [user for user in request.users if user not in blocked]
-        return blocked.union(welcome[room:])
+            return None
+        found = (await self._backend.channels.read([channel])).get(channel)
+        return max(0, cap - found.subscriber_count) if found is not None else 0
 
     async def _is_suspended(self, channel: ChannelId) -> bool:
         return SUSPENDED in await self._backend.channels.attributes(channel)
-
-    async def _find_blocked(self, channel: ChannelId, users: Sequence[UserId]) -> set[UserId]:
-        """Return the users whom the settings block in every channel, and those who are blocked in this one."""
-        by_settings = {user for user in users if user in self._settings.blocked}
-        return by_settings.union(await self._blocks.among(channel, users))
 
     @staticmethod
     def _refuse_users(
@@ -266,6 +289,20 @@ class Guard:
             if isinstance(response, hooks.Refuse | hooks.Drop):
                 return
             request = _remaining_request(request, result)
+
+
+def _is_user(author: UserId | None) -> bool:
+    try:
+        user_id(author or "")
+    except InvalidError:
+        return False
+    return True
+
+
+def _users_to_refuse(request: hooks.SubscribeRequest, kept_out: set[UserId], room: int | None) -> set[UserId]:
+    """Return the users who are kept out, and those for whom there is no room."""
+    welcome = [user for user in request.users if user not in kept_out]
+    return kept_out if room is None else kept_out.union(welcome[room:])
 
 
 def _error_fields(error: BaseException) -> dict[str, str]:

@@ -451,6 +451,33 @@ async def test_failed_hook_admits_no_user_refused_by_the_settings(hook: Any, out
         assert scenario.adapter.guard.counts[outcome] == 1
 
 
+async def test_failed_database_admits_no_user_refused_by_the_settings(tmp_path: Path) -> None:
+    """Blocks of a channel are in the database; the settings and the cap are not."""
+    file = tmp_path / "app.db"
+    guard = {"blocked": [MATE], "caps": {"lighthouse": 1}, "on_failure": "allow"}
+    async with open_scenario(database_url=f"sqlite:///{file}", guard=guard) as scenario:
+        await lighthouse(scenario)
+        await scenario.adapter.accounts.add(["navigator", "pilot"])
+        assert await join(scenario, MATE) == 10016
+        file.rename(tmp_path / "away.db")
+        users = [MATE, "navigator", "pilot"]
+        outcomes = (await scenario.other.subscriptions.subscribe(LIGHTHOUSE, users)).outcomes
+        assert [each.kind for each in outcomes] == [OutcomeKind.REFUSED, OutcomeKind.ADDED, OutcomeKind.REFUSED]
+        (tmp_path / "away.db").rename(file)
+        assert scenario.adapter.guard.counts["failed"] == 1
+
+
+@pytest.mark.parametrize("guard", [{"blocked": [MATE]}, {"closed": ["lighthouse"]}])
+async def test_slow_service_admits_no_user_refused_by_the_settings(guard: dict[str, Any]) -> None:
+    guard |= {"budget_seconds": 0.2, "on_failure": "allow"}
+    async with open_scenario(guard=guard, channels={"cache_seconds": 0}) as scenario:
+        await lighthouse(scenario)
+        scenario.stub.app.latency.set(1.0)
+        assert await join(scenario, MATE) == 10016
+        scenario.stub.app.latency.set(0.0)
+        assert scenario.adapter.guard.counts["late"] == 1
+
+
 async def test_response_of_a_hook_is_kept_when_the_next_one_fails() -> None:
     async with open_scenario() as scenario:
         await unmuted(scenario)
