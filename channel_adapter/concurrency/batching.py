@@ -53,6 +53,15 @@ def concurrently(
     return _concurrently(source, _TaskPool(work, ordered=ordered, until=until), limit)
 
 
+async def map_concurrently(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, limit: int) -> list[R]:
+    """Return the results of `work` in the order of the items, at most `limit` at a time.
+
+    The first exception of `work` is raised when no other work goes on.
+    """
+    async with aclosing(concurrently(items, work, limit=limit, ordered=True)) as results:
+        return [result async for result in results]
+
+
 @dataclass(frozen=True, slots=True)
 class MapResult(Generic[R]):
     """One result of a ConcurrentMap; `error` says that the item failed and `value` only describes the failure."""

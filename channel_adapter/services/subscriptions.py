@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal
 
 from channel_adapter.backends.protocols import Backend
-from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.concurrency.batching import map_concurrently
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.concurrency.signals import Signal
 from channel_adapter.domain.batch import AddOptions, BatchResult
@@ -19,7 +19,7 @@ from channel_adapter.domain.subscription import (
     Outcomes,
     Subscriber,
 )
-from channel_adapter.errors import InvalidError, NotFoundError, UnavailableError
+from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping import ids
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import (
@@ -137,7 +137,8 @@ class Subscriptions:
         """Subscribe one user to many channels: one outcome each, in their order, a channel named twice once.
 
         The conversation group is changed in one call for 100 channels. An id that is not a channel is
-        `channel_not_found`; an account that the app does not have is `not_found` for every channel.
+        `channel_not_found`; an account that the app does not have is `not_found` for every channel. A channel in which
+        the service refuses the call is `failed`; the error is raised if it is the same in every channel.
         """
         options = AddOptions(self._options.notify, import_missing)
         return await self._change_many(user, channels, options, assign, subscribed=True)
@@ -147,7 +148,7 @@ class Subscriptions:
     ) -> tuple[ChannelOutcome, ...]:
         """Remove one user from many channels: one outcome each, and one change of the conversation group for 100.
 
-        An id that is not a channel is `channel_not_found`.
+        An id that is not a channel is `channel_not_found`; failures as for `follow`.
         """
         return await self._change_many(user, channels, AddOptions(self._options.notify), assign, subscribed=False)
 
@@ -222,19 +223,28 @@ class Subscriptions:
         change = self._add if subscribed else self._members.remove
         loop = BulkLoop(self._options.bulk)
 
-        async def one(channel: ChannelId) -> ChannelOutcome:
+        async def change_one(channel: ChannelId) -> tuple[ChannelOutcome, ChannelAdapterError | None]:
             if channel not in known:
-                return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, f"there is no channel {channel}")
+                return _no_channel(channel, f"there is no channel {channel}"), None
             batch = await loop.run([account], partial(change, channel, options=options))
             if isinstance(batch.end, NotFoundError) and batch.end.field == "channel":  # deleted after it was read
-                return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, batch.end.message)
-            if batch.end is not None and not isinstance(batch.end, TRANSIENT):
-                raise batch.end
+                return _no_channel(channel, batch.end.message), None
             (outcome,) = batch.outcomes
-            return ChannelOutcome(channel, outcome.kind, outcome.reason)
+            refused = batch.end if not isinstance(batch.end, TRANSIENT) else None
+            return ChannelOutcome(channel, outcome.kind, outcome.reason), refused
 
-        found = concurrently(wanted, one, limit=self._options.bulk.concurrency, ordered=True)
-        outcomes = [outcome async for outcome in found]
+        changed = await map_concurrently(wanted, change_one, limit=self._options.bulk.concurrency)
+        outcomes = [outcome for outcome, _ in changed]
+        tried = [refused for outcome, refused in changed if outcome.kind is not OutcomeKind.CHANNEL_NOT_FOUND]
+        if tried and tried[0] is not None and len({(type(error), error and error.code) for error in tried}) == 1:
+            raise tried[0]
         done = [outcome.channel for outcome in outcomes if outcome.done]
         assignments = await self._assigner.follow_one(account, done, assign, subscribed=subscribed)
+        if not subscribed:
+            for channel in done:
+                await self._left.emit(UsersLeft(channel, (account,)))
         return tuple(replace(outcome, assignment=assignments.get(outcome.channel)) for outcome in outcomes)
+
+
+def _no_channel(channel: ChannelId, reason: str) -> ChannelOutcome:
+    return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, reason)

@@ -6,6 +6,8 @@ import random
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -13,11 +15,13 @@ from pydantic import SecretStr
 from channel_adapter import (
     ChannelAdapter,
     ChannelAdapterError,
+    ChannelId,
     InvalidError,
     Outcome,
     OutcomeKind,
     PermissionDeniedError,
     Settings,
+    Text,
     UnavailableError,
 )
 from channel_adapter.config.settings import SubscriptionSettings
@@ -334,6 +338,50 @@ async def test_channel_deleted_before_follow_has_its_own_outcome() -> None:
         assert [each.kind for each in left] == [
             OutcomeKind.REMOVED, OutcomeKind.CHANNEL_NOT_FOUND, OutcomeKind.REMOVED,
         ]  # fmt: skip
+
+
+async def test_channel_that_refuses_does_not_stop_the_other_channels_of_a_user() -> None:
+    async with opened() as (adapter, server):
+        slugs = ("one", "two", "three")
+        channels = [(await adapter.channels.create(slug=slug, name="Tides", owner="owner")).id for slug in slugs]
+        server.faults.replace([Fault(command="add_group_member", group=channels[1], code=DENIED)])
+        outcomes = await adapter.subscriptions.follow(USERS[0], channels)
+        assert [each.kind for each in outcomes] == [OutcomeKind.ADDED, OutcomeKind.FAILED, OutcomeKind.ADDED]
+        assert str(DENIED) in outcomes[1].reason
+        assert [each.assignment is not None for each in outcomes] == [True, False, True]
+        assert await in_group(adapter, USERS[0]) == {channels[0], channels[2]}
+        server.faults.replace([Fault(command="delete_group_member", group=channels[0], code=DENIED)])
+        outcomes = await adapter.subscriptions.unfollow(USERS[0], channels)
+        assert [each.kind for each in outcomes] == [OutcomeKind.FAILED, OutcomeKind.ALREADY, OutcomeKind.REMOVED]
+        assert await in_group(adapter, USERS[0]) == {channels[0]}
+
+
+async def in_group(adapter: ChannelAdapter, user: str) -> set[ChannelId]:
+    """Return the channels in the conversation group of a user."""
+    return {channel async for group in adapter.unread.groups(user) for channel in group.channels}
+
+
+async def test_error_of_every_channel_of_a_user_is_raised() -> None:
+    async with opened() as (adapter, server):
+        slugs = ("one", "two")
+        channels = [(await adapter.channels.create(slug=slug, name="Tides", owner="owner")).id for slug in slugs]
+        server.faults.replace([Fault(command="add_group_member", code=DENIED)])
+        with pytest.raises(PermissionDeniedError):
+            await adapter.subscriptions.follow(USERS[0], [*channels, "no_such_channel"])
+        assert server.log.count("add_group_member") == len(channels)
+
+
+async def test_unfollow_removes_the_reactions_of_the_user(tmp_path: Path) -> None:
+    own: dict[str, Any] = {
+        "database_url": f"sqlite:///{tmp_path / 'app.db'}", "reactions": {"on_unsubscribe": "remove"},
+    }  # fmt: skip
+    async with opened(**own) as (adapter, _):
+        channel = await channel_on(adapter)
+        await adapter.subscriptions.subscribe(channel, USERS[:1])
+        post = await adapter.posts.publish(channel, Text("Fog"))
+        await adapter.reactions.react(post.ref, USERS[0], "👍")
+        assert [each.done for each in await adapter.subscriptions.unfollow(USERS[0], [channel])] == [True]
+        assert (await adapter.reactions.get(post.ref)).total == 0
 
 
 def test_bulk_calls_are_coroutines_and_streams_are_async_iterators() -> None:

@@ -1,17 +1,17 @@
 """Unread posts of a user: counted from the cheapest source that has them [12], and read positions."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from channel_adapter.backends.caller import Caller, naming_account
 from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.backends.community.history import History, SilentPosts
 from channel_adapter.backends.community.joined import JoinedPages
 from channel_adapter.backends.community.members import Membership
-from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.concurrency.batching import map_concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.subscription import Notifications
@@ -22,9 +22,6 @@ from channel_adapter.mapping.subscription_member import NOTIFICATIONS
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SET_UNREAD_MSG_NUM
 from channel_adapter.tencent.wire import groups, members
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 COUNTED_TYPES: Final = (groups.COMMUNITY, groups.PUBLIC, groups.PRIVATE)
 """Types whose unread messages a client counts; meetings and live rooms have no such number [doc 48320]."""
@@ -106,7 +103,7 @@ class CommunityUnread:
         with naming_account(user):
             rows = await self._counted_rows(user)
             if exact:
-                rows = await _map_concurrently(rows, self._count_exactly, limit=self._concurrency)
+                rows = await map_concurrently(rows, self._count_exactly, limit=self._concurrency)
         unmuted = [row for row in rows if row.notifications is Notifications.ALL]
         return Unread(
             user=user,
@@ -153,7 +150,7 @@ class CommunityUnread:
         with naming_account(user):
             rows = await self._list_counted(user, groups.COMMUNITY)
             unread = [row.id for row in rows if row.is_channel and row.behind]
-            results = await _map_concurrently(
+            results = await map_concurrently(
                 unread, lambda channel: self._mark_all(user, channel), limit=self._concurrency
             )
             for _, error in results:
@@ -167,7 +164,7 @@ class CommunityUnread:
 
     async def _counted_rows(self, user: UserId) -> list[_Row]:
         """Return the groups of a user in the order of the lists."""
-        lists = await _map_concurrently(
+        lists = await map_concurrently(
             COUNTED_TYPES, lambda kind: self._list_counted(user, kind), limit=len(COUNTED_TYPES)
         )
         return [row for rows in lists for row in rows]
@@ -177,7 +174,7 @@ class CommunityUnread:
         rows = await self._list_joined(user, kind)
         missing = [place for place, row in enumerate(rows) if row.count is None]
         if missing:
-            counted = await _map_concurrently(
+            counted = await map_concurrently(
                 [rows[place] for place in missing], lambda row: self._count_one(user, row), limit=self._concurrency
             )
             for place, row in zip(missing, counted, strict=True):
@@ -292,12 +289,6 @@ class CommunityUnread:
     async def _set_unread(self, user: UserId, channel: ChannelId, number: int) -> None:
         request = groups.SetUnreadMsgNumRequest(group_id=channel, member_account=user, unread_msg_num=number)
         await self._caller.call(SET_UNREAD_MSG_NUM, request)
-
-
-async def _map_concurrently(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, limit: int) -> list[R]:
-    """Return results in the order of the items; after a failure nothing goes on."""
-    async with aclosing(concurrently(items, work, limit=limit, ordered=True)) as results:
-        return [result async for result in results]
 
 
 def joined_request(user: UserId, offset: int, size: int, kind: str, fallback: int) -> groups.GetJoinedGroupListRequest:

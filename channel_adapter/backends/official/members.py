@@ -9,7 +9,7 @@ from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, interrupted
 from channel_adapter.backends.official.channels import NOT_FOUND_CODES, OfficialChannels, no_such_channel, to_channel
 from channel_adapter.backends.protocols import SUSPENDED_REASON
-from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.concurrency.batching import map_concurrently
 from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.channel import Channel
@@ -276,8 +276,7 @@ class OfficialMembers:
         async def follows(user: UserId) -> tuple[UserId, bool]:
             return user, bool(await self.subscribed_to(user, [channel]))
 
-        async with aclosing(concurrently(users, follows, limit=self._concurrency, ordered=True)) as found:
-            inside = {user: follow async for user, follow in found}
+        inside = dict(await map_concurrently(users, follows, limit=self._concurrency))
         if not read and not any(inside.values()):
             await self._channels.get(channel)
         return inside

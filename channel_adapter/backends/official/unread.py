@@ -8,7 +8,7 @@ from typing import Final
 from channel_adapter.backends.caller import Caller, item_error, naming_account
 from channel_adapter.backends.official.members import OfficialMembers
 from channel_adapter.backends.official.posts import OfficialPosts
-from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.concurrency.batching import concurrently, map_concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
@@ -95,8 +95,7 @@ class OfficialUnread:
             return channel, None
 
         unread = [channel for channel in followed if counts.get(channel)]
-        async with aclosing(concurrently(unread, mark, limit=self._concurrency, ordered=True)) as results:
-            marked = [result async for result in results]
+        marked = await map_concurrently(unread, mark, limit=self._concurrency)
         for _, error in marked:
             if error is not None:
                 raise error
