@@ -1,4 +1,4 @@
-"""Hide secrets in text and log events: UserSig, key, webhook token and signature, user and password of a URL.
+"""Hide secrets in text and log events: UserSig, key, webhook token and signature, passwords, authorization headers.
 
 `redact` is a structlog processor, to be placed after the one that turns exceptions into text and before the renderer.
 """
@@ -12,13 +12,22 @@ from structlog.typing import WrappedLogger
 
 HIDDEN: Final = "***"
 _NAMES: Final = frozenset(
-    {"usersig", "user_sig", "tls.sig", "sig", "key", "secret", "secret_key", "sign", "token", "tokens"}
-)
+    {
+        "usersig", "user_sig", "tls.sig", "sig", "key", "secret", "secret_key", "sign", "token", "tokens",
+        "password", "passwd", "pwd", "authorization", "proxy-authorization", "proxy_authorization",
+    }
+)  # fmt: skip
 _DEPTH: Final = 8  # events are shallow; a cycle must not hang the log
 
+_BEFORE_VALUE: Final = r"""\\?["']?\s*[=:]\s*\\?["']?"""
+_VALUE: Final = r"""(?:(?<=")[^"\n]+|(?<=')[^'\n]+|[^\s&"',;)}\]]+)"""
 _NAMED_VALUE: Final = re.compile(
-    r"""(?i)\b(usersig|user_sig|tls\.sig|secret_key|sign|token)(["']?\s*[=:]\s*["']?)[^\s&"',;)}\]]+"""
+    rf"(?i)(\b(?:usersig|user_sig|tls\.sig|secret_key|sign|token|\w*password|passwd|pwd){_BEFORE_VALUE}){_VALUE}"
 )  # not "key" alone: in prose it names harmless things, and a key of the console is known by its shape
+_AUTHORIZATION: Final = re.compile(  # a scheme and its credentials, or credentials alone
+    rf"""(?i)(authorization{_BEFORE_VALUE})[^\s"']+(?:\s+[^\s"']+)?"""
+)
+_BEARER: Final = re.compile(r"(?i)(\bbearer\s+)(?=\S*\d|\S{20})[^\s\"',;)}\]]+")  # in prose a word follows
 # Base64 of a zlib stream as `sign` and others make it, whole or its beginning; words that begin like it are shorter.
 _USERSIG: Final = re.compile(r"\beJ[w-z][A-Za-z0-9*_-]{17,}")
 _RUN: Final = re.compile(r"[A-Za-z0-9*_%+/=-]{8,}")
@@ -29,7 +38,8 @@ _HEX_SECRET: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")  # a key as the console 
 
 def redact_text(text: str) -> str:
     """Return the text with every value hidden that is a secret by its name or by its shape."""
-    text = _NAMED_VALUE.sub(rf"\1\2{HIDDEN}", text)
+    for named in (_AUTHORIZATION, _BEARER, _NAMED_VALUE):
+        text = named.sub(rf"\1{HIDDEN}", text)
     text = _USER.sub(f"{HIDDEN}@", text)
     return _HEX_SECRET.sub(HIDDEN, _USERSIG.sub(HIDDEN, text))
 

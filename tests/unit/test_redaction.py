@@ -33,6 +33,17 @@ def processed(**event: Any) -> Any:
         "token=abc123",
         'Token: "abc123"',
         "secret_key = 'abc123'",
+        "postgresql://db/app?user=u&password=abc123",
+        "host=h password='abc123 and abc123' dbname=app",
+        "PGPASSWORD=abc123 psql",
+        '{"Password": "abc123;abc123"}',
+        '{\\"password\\": \\"abc123\\"}',
+        "passwd: abc123",
+        "pwd=abc123",
+        "Authorization: Basic abc123==",
+        "{'Proxy-Authorization': 'Bearer abc123'}",
+        "authorization=abc123 status=401",
+        "the header Bearer abc123.abc123 was refused",
         "nobody at https://keeper:abc123@h.example/hook answers",
         "https://abc123@h.example",
     ],
@@ -50,6 +61,8 @@ def test_secrets_in_text_are_hidden(text: str) -> None:
         "",
         "undeclared custom field key: ch_tag",
         "the key does not belong to this app",
+        "the proxy wants another user or password (HTTP 407)",
+        "the authorization of the bearer certificate has ended",
         "@TGS#_harbor_news 港口新闻 👍",
         "https://static.example.org/h.png?size=200",
         "sign up by Sunday, eJoyment guaranteed",
@@ -89,6 +102,8 @@ def test_secrets_in_event_values_are_hidden() -> None:
         usersig=USERSIG,
         key="short",
         Token="t",
+        password="p",
+        Authorization="Basic a",
         url=f"https://h/?usersig={USERSIG}",
         nested={"list": [{"Sign": "s"}, f"x {USERSIG}"], "pair": (KEY, 1)},
         raw=USERSIG.encode(),
@@ -99,6 +114,7 @@ def test_secrets_in_event_values_are_hidden() -> None:
     assert USERSIG not in repr(event)
     assert KEY not in repr(event)
     assert (event["usersig"], event["key"], event["Token"]) == (HIDDEN,) * 3
+    assert (event["password"], event["Authorization"]) == (HIDDEN,) * 2
     assert event["nested"]["list"][0] == {"Sign": HIDDEN}
     assert (event["event"], event["count"], event["nothing"]) == ("call.failed", 3, None)
 
