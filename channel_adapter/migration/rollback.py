@@ -26,7 +26,7 @@ from channel_adapter.migration.verify.scratch import ComparisonScratchDb
 from channel_adapter.services.unread.service import UnreadService
 from channel_adapter.store.cutover import CutoverUsers
 from channel_adapter.store.database import Database
-from channel_adapter.store.migration import MOVED, SENT, MigrationStore
+from channel_adapter.store.migration import MOVED, MigrationStore
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import members
 
@@ -192,13 +192,13 @@ class JournalHints:
         self._migration = migration
 
     async def moved(self, source: str, users: Sequence[str]) -> set[str]:
-        """Return those of the users that were moved."""
+        """Return those of the users that were moved; not those whose call has an unknown outcome."""
         if self._database is None or not users:
             return set()
         store = MigrationStore(self._database)
         await store.prepare()
         rows = await store.users(self._migration, source, users)
-        return {user for user, row in rows.items() if row.standing in (MOVED, SENT)}
+        return {user for user, row in rows.items() if row.standing == MOVED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,8 @@ SCHEMA: Final = Schema("migration", 2, _TABLES)
 PLANNED: Final = "planned"
 QUEUED, STOPPED, FAILED, DONE = "queued", "stopped", "failed", "done"
 """Standings of a channel: it has a job; it was stopped; it failed; its round has ended."""
-SENT, MOVED, ALREADY, GONE = "sent", "moved", "already", "gone"
-"""Standings of a user: a call is in progress; moved; was a member before; removed again."""
+SENT, MOVED, ALREADY, REFUSED, GONE = "sent", "moved", "already", "refused", "gone"
+"""Standings of a user: a call is in progress; moved; was a member before; refused; gone from the source."""
 _ROWS_READ: Final = 500
 
 
@@ -374,20 +374,21 @@ class MigrationStore:
         )
 
     async def count_users(self, migration: str, source: str, before: int) -> tuple[int, int]:
-        """Return how many moved users the source had last before a round, and how many since."""
+        """Return how many moved users the source had last before a round, and how many users it has had since."""
         here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.standing != GONE)
-
-        def transaction(connection: Connection) -> tuple[int, int]:
-            gone = connection.scalar(select(func.count()).where(here, USERS.c.round < before)) or 0
-            all_of_them = connection.scalar(select(func.count()).where(here)) or 0
-            return gone, all_of_them - gone
-
-        return await self.database.read(transaction)
+        gone = select(func.count()).where(here, USERS.c.round < before, USERS.c.standing != REFUSED)
+        since = select(func.count()).where(here, USERS.c.round >= before)
+        return await self.database.read(
+            lambda connection: (connection.scalar(gone) or 0, connection.scalar(since) or 0)
+        )
 
     async def users_not_seen(self, migration: str, source: str, before: int) -> AsyncGenerator[list[UserRow], None]:
-        """Yield moved users that the source has no more, in batches. Their rows may be rewritten meanwhile."""
+        """Yield users that the source has no more and that were moved or refused, in batches.
+
+        Their rows may be rewritten meanwhile.
+        """
         here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.round < before)
-        wanted = select(USERS).where(here, USERS.c.standing.in_((MOVED, SENT)))
+        wanted = select(USERS).where(here, USERS.c.standing.in_((MOVED, SENT, REFUSED)))
 
         def page(connection: Connection, after: str) -> list[UserRow]:
             rows = wanted.where(USERS.c.user_id > after).order_by(USERS.c.user_id).limit(_ROWS_READ)

@@ -14,7 +14,6 @@ from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted, BudgetLimits, noop_progress
 from channel_adapter.migration.context import MigrationContext, needs_durable
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.plan.transform import refused, subscriber_losses
 from channel_adapter.migration.run.apply import Status, StatusCallback, apply, read_status
 from channel_adapter.migration.run.journal import open_journal
 from channel_adapter.migration.run.subscribers import SubscriberImporter
@@ -78,7 +77,7 @@ async def _retry_channel(work: ChannelWork, rows: Sequence[QuarantineRow]) -> No
 
 async def _retry_subscribers(work: ChannelWork, rows: Sequence[QuarantineRow]) -> None:
     subscribers = [subscriber_from_raw(row.raw) for row in rows]
-    moved = await SubscriberImporter(work).retry([each for each in subscribers if not _is_refused(work, each)])
+    moved = await SubscriberImporter(work).retry(subscribers)
     await work.note()
     await work.journal.forget([row for row in rows if row.key in moved])
 
@@ -94,10 +93,6 @@ async def _retry_option(work: ChannelWork, row: QuarantineRow) -> bool:
         raise
     except ChannelAdapterError:
         return False
-
-
-def _is_refused(work: ChannelWork, subscriber: SourceSubscriber) -> bool:
-    return bool(refused(subscriber_losses(subscriber), work.policies))
 
 
 def subscriber_from_raw(text: str) -> SourceSubscriber:

@@ -5,7 +5,7 @@ the calls that were not recorded yet, not the pages in progress.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, Self, TypeVar
 
@@ -25,7 +25,7 @@ from channel_adapter.migration.run.work import (
     retry_command,
 )
 from channel_adapter.migration.sources.source import FIRST_PAGE, SourceSubscriber, SubscriberPage
-from channel_adapter.store.migration import ALREADY, GONE, MOVED, SENT, UserRow
+from channel_adapter.store.migration import ALREADY, GONE, MOVED, REFUSED, SENT, UserRow
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.wire import members
 
@@ -140,12 +140,11 @@ class SubscriberImporter:
         there: list[SourceSubscriber] = []
         for subscriber in subscribers:
             row = known.get(subscriber.user)
-            if row is None or row.standing in (GONE, SENT):
-                if await self._is_allowed(subscriber):
-                    missing.append(subscriber)
+            if row is None or row.standing in (GONE, REFUSED, SENT):
+                missing.append(subscriber)
             else:
                 there.append(subscriber)
-        await self._import_parts(missing, {name for name, row in known.items() if row.standing == SENT})
+        await self._import_allowed(missing, known)
         await self._set_changed(
             [subscriber for subscriber in there if self._has_changed_notifications(subscriber, known[subscriber.user])],
             known,
@@ -155,7 +154,10 @@ class SubscriberImporter:
 
     async def retry(self, subscribers: Sequence[SourceSubscriber]) -> set[str]:
         """Try again to move users that were refused; return those who are members now."""
-        return await self._import_parts(list(subscribers), {subscriber.user for subscriber in subscribers})
+        work = self._work
+        users = [subscriber.user for subscriber in subscribers]
+        known = await work.journal.store.users(work.plan.migration, work.id, users)
+        return await self._import_allowed(subscribers, known)
 
     async def set_options(self, subscriber: SourceSubscriber) -> bool:
         """Set the notifications of a member; return False when that was refused again."""
@@ -173,6 +175,18 @@ class SubscriberImporter:
         if transform.to_store(lost, work.policies):
             await work.store_original(SUBSCRIBER, subscriber.user, subscriber.custom_data)
         return True
+
+    async def _import_allowed(self, subscribers: Sequence[SourceSubscriber], known: Mapping[str, UserRow]) -> set[str]:
+        """Import those whom the policies allow; return the users who are members now. `known` is the journal."""
+        work = self._work
+        allowed: list[SourceSubscriber] = []
+        for subscriber in subscribers:
+            row = known.get(subscriber.user)
+            if await self._is_allowed(subscriber):
+                allowed.append(subscriber)
+            elif row is None or row.standing != SENT:  # the outcome of a call stays unknown
+                await work.journal.note([self._user_row(subscriber, REFUSED)])
+        return await self._import_parts(allowed, {name for name, row in known.items() if row.standing == SENT})
 
     async def _import_parts(self, subscribers: list[SourceSubscriber], sent: set[str]) -> set[str]:
         """Import users; return those who are members now.
@@ -205,6 +219,7 @@ class SubscriberImporter:
             for subscriber in subscribers:
                 result = results.get(subscriber.user, members.RESULT_FAILED)
                 if result not in THERE:
+                    rows.append(self._user_row(subscriber, REFUSED))
                     continue
                 ours = result == members.RESULT_ADDED or work.first or subscriber.user in sent
                 if ours and subscriber.notifications is not Notifications.ALL:
@@ -326,11 +341,11 @@ async def _remove_missing(work: ChannelWork) -> None:
 
 async def _remove_members(work: ChannelWork, rows: Sequence[UserRow]) -> None:
     staff = {work.planned.target.owner, *work.now.admins}
-    names = [row.user_id for row in rows if row.user_id not in staff]
-    if names:
-        await work.importer.remove_members(work.channel, names)
-    work.row.removed += len(names)
-    work.row.subscribers -= len(names)
+    removed = [row for row in rows if row.standing != REFUSED and row.user_id not in staff]
+    if removed:
+        await work.importer.remove_members(work.channel, [row.user_id for row in removed])
+    work.row.removed += len(removed)
+    work.row.subscribers -= sum(row.standing == MOVED for row in removed)
     await work.journal.note(
         [UserRow(row.migration, row.source, row.user_id, row.round, GONE, row.notifications) for row in rows]
     )
