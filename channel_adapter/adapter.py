@@ -241,6 +241,7 @@ class ChannelAdapter:
             display=own.display_mode,
             keep_seconds=own.keep_days * 86_400.0 or None,
             cache_seconds=settings.channels.cache_seconds,
+            concurrency=settings.concurrency,
         )
         return ReactionService(self.backend, options, self._database_url, settings.sdkappid, self.clock)
 

@@ -487,7 +487,8 @@ class _SyncSubscriptions:
         """Subscribe one user to many channels: one outcome each, in their order, a channel named twice once.
 
         The conversation group is changed in one call for 100 channels. An id that is not a channel is
-        `channel_not_found`; an account that the app does not have is `not_found` for every channel.
+        `channel_not_found`; an account that the app does not have is `not_found` for every channel. A channel in which
+        the service refuses the call is `failed`; the error is raised if it is the same in every channel.
         """
 
     def is_subscribed(self, channel: str, users: Iterable[str]) -> dict[UserId, bool]:
@@ -542,7 +543,7 @@ class _SyncSubscriptions:
     def unfollow(self, user: str, channels: Iterable[str], *, assign: bool | None = None) -> tuple[ChannelOutcome, ...]:
         """Remove one user from many channels: one outcome each, and one change of the conversation group for 100.
 
-        An id that is not a channel is `channel_not_found`.
+        An id that is not a channel is `channel_not_found`; failures as for `follow`.
         """
 
     def unmute(self, channel: str, *, user: str) -> bool:
@@ -689,7 +690,8 @@ class _SyncPosts:
         """Change the time of a post that waits, failed or was missed; it is published then.
 
         Raises InvalidError for the time, NotFoundError, and ConflictError for a post that is being sent, was published
-        or cancelled.
+        or cancelled. A post that was attempted is searched for in history first: if it is there, it is published, and
+        ConflictError is raised; if history cannot be read, nothing is changed, and the error of reading is raised.
         """
 
     def schedule(
@@ -737,7 +739,8 @@ class _SyncPosts:
     def unschedule(self, post_id: str) -> ScheduledPost:
         """Cancel a scheduled post; cancelling it again changes nothing.
 
-        Raises NotFoundError, and ConflictError for a post that is being sent or was published.
+        Raises NotFoundError, and ConflictError for a post that is being sent or was published; a post that was
+        attempted is searched for in history first, as by `reschedule`.
         """
 
 class _SyncMedia:
@@ -1021,7 +1024,7 @@ class _SyncReactionService:
         """Return the counts of many posts by the references that were asked for, in their order.
 
         A post that does not exist has no reactions. Store mode: one statement, and one more with a viewer, for up to
-        500 posts. Direct mode: two calls for each post, concurrently.
+        500 posts. Direct mode: two calls for each post, `concurrency` of the settings at a time.
         """
 
     def left(self, channel: str, users: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from channel_adapter import (
+    ChannelId,
     ConfigurationError,
     DisplayMode,
     HealthCheckResult,
@@ -28,6 +29,7 @@ from channel_adapter.backends.community.reactions import USERS_WITHOUT_STORE
 from channel_adapter.domain.ids import UserId
 from channel_adapter.stub.faults.faults import Fault
 from tests.faults.reaction_system import SERVICE, SLUG, System, behave, data, left_over, open_system
+from tests.faults.test_adapter_trouble import channel_on, opened
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 
@@ -445,3 +447,17 @@ async def test_count_removed_in_store_mode_is_removed_from_extensions_later(syst
         await adapter.reactions.probe()
         assert await adapter.reactions.flush()
         assert (data(system), system.shown()) == ({}, {"❤️": 1})
+
+
+async def test_first_failure_of_get_many_without_store_ends_the_other_reads() -> None:
+    """At most three posts are read at a time, and none after the error: a later call does not wait for them."""
+    async with opened(concurrency=3) as (adapter, server):
+        channel = ChannelId(await channel_on(adapter))
+        refs = [(await adapter.posts.publish(channel, Text(str(number)))).ref for number in range(20)]
+        server.faults.replace([Fault(command="group_get_key_values", nth=(2,), code=10007)])
+        with pytest.raises(ConfigurationError):
+            await adapter.reactions.get_many(refs)
+        await adapter.channels.get(channel)
+        assert server.log.count("group_get_key_values") <= 5
+        server.faults.replace(())
+        assert list(await adapter.reactions.get_many(refs)) == refs

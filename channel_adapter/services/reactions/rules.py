@@ -23,7 +23,10 @@ _USERS_PER_BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReactionOptions:
-    """Settings of reactions, as plain values. `display` None: automatic. `keep_seconds` None: for ever."""
+    """Settings of reactions, as plain values. `display` None: automatic. `keep_seconds` None: for ever.
+
+    `concurrency` bounds the posts of one call that are read concurrently without a store.
+    """
 
     max_per_user: int = 1
     subscribers_only: bool = True
@@ -32,6 +35,7 @@ class ReactionOptions:
     display: DisplayMode | None = None
     keep_seconds: float | None = None
     cache_seconds: float
+    concurrency: int
 
 
 class ReactionEligibility:

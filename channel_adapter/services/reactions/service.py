@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from channel_adapter.backends.protocols import Backend
+from channel_adapter.concurrency.batching import map_concurrently
 from channel_adapter.concurrency.clock import Clock, wait_or_set
 from channel_adapter.config.extras import is_installed, needs_store
 from channel_adapter.domain.health import HealthCheckResult
@@ -111,14 +113,14 @@ class ReactionService:
         """Return the counts of many posts by the references that were asked for, in their order.
 
         A post that does not exist has no reactions. Store mode: one statement, and one more with a viewer, for up to
-        500 posts. Direct mode: two calls for each post, concurrently.
+        500 posts. Direct mode: two calls for each post, `concurrency` of the settings at a time.
         """
         posts = self._ids.posts(refs)
         wanted = list(dict.fromkeys(posts.values()))
         user_id = None if viewer is None else ids.user_id(viewer, "viewer")
         if self._database_url is None:
-            direct = self._direct_reactions()
-            answers = await asyncio.gather(*(direct.get_or_empty(post, user_id) for post in wanted))
+            read = partial(self._direct_reactions().get_or_empty, viewer=user_id)
+            answers = await map_concurrently(wanted, read, limit=self._options.concurrency)
             found = dict(zip(wanted, answers, strict=True))
         else:
             found = await (await self._require_store()).get_many(wanted, user_id)
