@@ -83,13 +83,13 @@ class Command(Generic[RequestT, ReplyT]):
     @cached_property
     def request(self) -> type[RequestT]:
         """The model of the request."""
-        model: type[RequestT] = self._body("Request", WireModel)
+        model: type[RequestT] = self._wire_model("Request", WireModel)
         return model
 
     @cached_property
     def reply(self) -> type[ReplyT]:
         """The model of the reply."""
-        model: type[ReplyT] = self._body("Reply", Reply)
+        model: type[ReplyT] = self._wire_model("Reply", Reply)
         return model
 
     def read_as(self, reply: type[PartT]) -> Command[RequestT, PartT]:
@@ -98,7 +98,7 @@ class Command(Generic[RequestT, ReplyT]):
         vars(other)["reply"] = reply
         return other
 
-    def _body(self, kind: str, unmodelled: type[WireModel]) -> Any:
+    def _wire_model(self, kind: str, unmodelled: type[WireModel]) -> Any:
         if self.area == UNMODELLED:
             return unmodelled
         words = "".join(word[0].upper() + word[1:] for word in self.name.split("_"))

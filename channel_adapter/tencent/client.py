@@ -208,10 +208,10 @@ class TencentClient:
 
         `deadline` is in seconds from now and replaces the total timeout.
         """
-        call = self._begin(command, request.to_json(), command.reply, deadline)
-        outcome: AttemptOutcome[ReplyT] = await self._attempt(call)
+        call = self._start_call(command, request.to_json(), command.reply, deadline)
+        outcome: AttemptOutcome[ReplyT] = await self._attempt_once(call)
         if not isinstance(outcome, Success):
-            outcome = await self._repeat(call, outcome)
+            outcome = await self._repeat_call(call, outcome)
         return outcome.reply
 
     async def call_raw(
@@ -221,10 +221,10 @@ class TencentClient:
 
         A command that is not in the catalog counts as unsafe to repeat and has the default rate limit.
         """
-        call = self._begin(_row(service, name), orjson.dumps(dict(body)), SentReply, deadline)
-        outcome = await self._attempt(call)
+        call = self._start_call(_catalog_row(service, name), orjson.dumps(dict(body)), SentReply, deadline)
+        outcome = await self._attempt_once(call)
         if not isinstance(outcome, Success):
-            await self._repeat(call, outcome)
+            await self._repeat_call(call, outcome)
         answer: dict[str, Any] = from_json(call.response)
         return answer
 
@@ -245,27 +245,29 @@ class TencentClient:
         if row is not None:
             self._limiter.reduce_rate(row)
 
-    def _begin(self, command: Command[Any, Any], body: bytes, reply: type[Reply], deadline: float | None) -> _CallState:
+    def _start_call(
+        self, command: Command[Any, Any], body: bytes, reply: type[Reply], deadline: float | None
+    ) -> _CallState:
         timeouts, now = self._transport.timeouts, self._clock.monotonic()
         if deadline is None:
             return _CallState(command, body, reply, now, now + self._latest_start, now + timeouts.total)
         return _CallState(command, body, reply, now, now + latest_start(deadline, timeouts.call), now + deadline)
 
-    async def _attempt(self, call: _CallState) -> AttemptOutcome[Any]:
+    async def _attempt_once(self, call: _CallState) -> AttemptOutcome[Any]:
         """Wait for a connection and a slot of the rate limit, send once, and classify the response."""
         started, call.connected, call.sent = self._clock.monotonic(), None, None
         if await self._transport.acquire_slot(call.latest):
             try:
-                outcome = await self._send(call)
+                outcome = await self._send_request(call)
             finally:
                 self._transport.release_slot()
         else:
             outcome = NotAttempted("all connections were busy until the time was up")
         if self._observer is not None:
-            self._observer(_observed(call, outcome, started, self._clock.monotonic()))
+            self._observer(_to_attempt(call, outcome, started, self._clock.monotonic()))
         return outcome
 
-    async def _send(self, call: _CallState) -> AttemptOutcome[Any]:
+    async def _send_request(self, call: _CallState) -> AttemptOutcome[Any]:
         command, now = call.command, self._clock.monotonic()
         call.connected = now
         try:
@@ -293,25 +295,25 @@ class TencentClient:
         call.response = response.body
         outcome = classify(call.reply, response.status, response.body)
         if isinstance(outcome, ApiError):
-            return ApiError(outcome.code, _redacted(outcome.text, call.usersig))
+            return ApiError(outcome.code, _redact_service_text(outcome.text, call.usersig))
         if isinstance(outcome, Throttled):
-            return Throttled(_redacted(outcome.reason, call.usersig))
+            return Throttled(_redact_service_text(outcome.reason, call.usersig))
         return outcome
 
-    async def _repeat(self, call: _CallState, outcome: Failure) -> Success[Any]:
+    async def _repeat_call(self, call: _CallState, outcome: Failure) -> Success[Any]:
         """Make further attempts after a failed one, until one succeeds or it is decided to give up."""
-        result = _AttemptResult(outcome, self._decide(call, outcome))
+        result = _AttemptResult(outcome, self._decide_next(call, outcome))
         if isinstance(result.decision, Retry):
             result = await retry(result, partial(self._next_attempt, call), _wait_after, self._clock.sleep)
         if isinstance(result.outcome, Success):
             return result.outcome
-        raise self._error(call, result.outcome, result.decision)
+        raise self._to_call_failed(call, result.outcome, result.decision)
 
     async def _next_attempt(self, call: _CallState) -> _AttemptResult:
-        outcome = await self._attempt(call)
-        return _AttemptResult(outcome, DONE if isinstance(outcome, Success) else self._decide(call, outcome))
+        outcome = await self._attempt_once(call)
+        return _AttemptResult(outcome, DONE if isinstance(outcome, Success) else self._decide_next(call, outcome))
 
-    def _decide(self, call: _CallState, outcome: Failure) -> Decision:
+    def _decide_next(self, call: _CallState, outcome: Failure) -> Decision:
         """Record a failed attempt and decide what follows."""
         if exceeds_command_limit(call.command, outcome):
             self._limiter.reduce_rate(call.command)
@@ -333,15 +335,15 @@ class TencentClient:
         if isinstance(decision, Retry):
             if decision.new_signature:
                 self._signer.renew(call.usersig)
-            log.info("call.retry", **_described(call, outcome), wait=round(decision.wait, 3))
+            log.info("call.retry", **_log_fields(call, outcome), wait=round(decision.wait, 3))
         return decision
 
-    def _error(self, call: _CallState, outcome: Failure, decision: Decision) -> CallFailed:
+    def _to_call_failed(self, call: _CallState, outcome: Failure, decision: Decision) -> CallFailed:
         """Return the exception of a failed call."""
         if isinstance(outcome, NotAttempted) and call.failure is not None:
             outcome = call.failure  # there was no time for one more attempt; report why it was needed
         outcome = final_outcome(call.command, call.ambiguous, outcome)
-        log.info("call.failed", **_described(call, outcome))
+        log.info("call.failed", **_log_fields(call, outcome))
         return CallFailed(
             call.command,
             outcome,
@@ -355,13 +357,13 @@ def _wait_after(result: _AttemptResult) -> float | None:
     return result.decision.wait if isinstance(result.decision, Retry) else None
 
 
-def _redacted(text: str, usersig: str) -> str:
+def _redact_service_text(text: str, usersig: str) -> str:
     """Return a text of the service without secrets: an HTTP gateway may repeat the URL, or a part of it."""
     return redact_text(redact_fragments(text[:_TEXT_CHARACTERS], usersig))
 
 
 @lru_cache(maxsize=256)
-def _row(service: str, name: str) -> Command[Any, Any]:
+def _catalog_row(service: str, name: str) -> Command[Any, Any]:
     """Return the row of the catalog, or a cautious one for a command that is not in it."""
     known = COMMANDS.get((service, name))
     if known is not None:
@@ -371,7 +373,7 @@ def _row(service: str, name: str) -> Command[Any, Any]:
     return Command(service, name, UNMODELLED, Idempotency.UNSAFE, Community.UNRELATED, "not in the catalog")
 
 
-def _observed(call: _CallState, outcome: AttemptOutcome[Any], started: float, ended: float) -> Attempt:
+def _to_attempt(call: _CallState, outcome: AttemptOutcome[Any], started: float, ended: float) -> Attempt:
     code = outcome.code if isinstance(outcome, ApiError) else None
     connected = ended if call.connected is None else call.connected
     sent = ended if call.sent is None else call.sent
@@ -381,7 +383,7 @@ def _observed(call: _CallState, outcome: AttemptOutcome[Any], started: float, en
     )
 
 
-def _described(call: _CallState, outcome: Failure) -> dict[str, object]:
+def _log_fields(call: _CallState, outcome: Failure) -> dict[str, object]:
     """Return the fields of a log event, without the service's own text, which may quote the message."""
     return {
         "service": call.command.service,

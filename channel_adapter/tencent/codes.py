@@ -60,7 +60,7 @@ class CodeRow:
 _ROWS: Final[dict[tuple[str, str, int], CodeRow]] = {}
 
 
-def _row(service: str, command: str, code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> int:
+def _add_row(service: str, command: str, code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> int:
     """Add a row and return its number, so that each number is typed once."""
     key = (service, command, code)
     if key in _ROWS:
@@ -69,16 +69,16 @@ def _row(service: str, command: str, code: int, meaning: str, repeat: Repeat, ki
     return code
 
 
-_any = partial(_row, ANY, ANY)
-_group = partial(_row, catalog.GROUP_SERVICE, ANY)
-_extension = partial(_row, catalog.EXTENSION_SERVICE, ANY)
-_contact = partial(_row, catalog.CONTACT_SERVICE, ANY)
-_message = partial(_row, catalog.MESSAGE_SERVICE, ANY)
-_official = partial(_row, catalog.OFFICIAL_SERVICE, ANY)
+_any = partial(_add_row, ANY, ANY)
+_group = partial(_add_row, catalog.GROUP_SERVICE, ANY)
+_extension = partial(_add_row, catalog.EXTENSION_SERVICE, ANY)
+_contact = partial(_add_row, catalog.CONTACT_SERVICE, ANY)
+_message = partial(_add_row, catalog.MESSAGE_SERVICE, ANY)
+_official = partial(_add_row, catalog.OFFICIAL_SERVICE, ANY)
 
 
 def _command(command: Command[Any, Any], code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> None:
-    _row(command.service, command.name, code, meaning, repeat, kind, source)
+    _add_row(command.service, command.name, code, meaning, repeat, kind, source)
 
 
 def _official_message(code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> None:

@@ -52,13 +52,13 @@ class CallFailed(Exception):  # noqa: N818
         self.ambiguous = ambiguous
         self.row = look_up(command.service, command.name, outcome.code) if isinstance(outcome, ApiError) else None
         count = f" ({attempts} attempts)" if attempts > 1 else ""
-        super().__init__(f"{command.name} {_sentence(command, outcome, self.row, hint)}{count}")
+        super().__init__(f"{command.name} {_describe_failure(command, outcome, self.row, hint)}{count}")
 
 
-def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None, hint: str | None) -> str:
+def _describe_failure(command: Command[Any, Any], outcome: Failure, row: CodeRow | None, hint: str | None) -> str:
     match outcome:
         case ApiError(code, text):
-            meaning = _meaning(code, row, hint)
+            meaning = _describe_code(code, row, hint)
             return f"was refused: {meaning} [{code}{quoted(text, meaning)}]"
         case Throttled(reason):
             return f"was dropped by the service: too much at once [{reason}]"
@@ -73,7 +73,7 @@ def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None,
             return f"{'failed' if reads else 'may or may not have been carried out'}: {reason}"
 
 
-def _meaning(code: int, row: CodeRow | None, hint: str | None) -> str:
+def _describe_code(code: int, row: CodeRow | None, hint: str | None) -> str:
     if code == codes.SIGNATURE_EXPIRED and hint:
         return hint
     return _PLAIN.get(code) or (row.meaning if row else "the code is not known")

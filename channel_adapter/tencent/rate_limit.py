@@ -32,7 +32,7 @@ RECOVERY_INTERVAL: Final = 10.0  # seconds without a refusal
 
 
 @cache
-def _gcra() -> "GCRA":
+def _load_gcra() -> "GCRA":
     """Load the library when the first call is made: it loads sqlite3 and multiprocessing."""
     from pyrate_limiter import GCRA  # noqa: PLC0415
 
@@ -55,10 +55,10 @@ class Bucket:
     def __init__(self, ceiling: float) -> None:
         if not ceiling > 0:
             raise ValueError("a rate limit must be above zero")
-        self._gcra = _gcra()
+        self._gcra = _load_gcra()
         self._burst = max(1, int(ceiling) // _CALLS_PER_BURST)
         self._full = (ceiling + 1 - self._burst) / _MARGIN
-        self._set(self._full)
+        self._set_rate(self._full)
         self._account = self._gcra.initial(self._rules)
         self._recover_at = float("inf")
         self._reduced_at = float("-inf")
@@ -76,7 +76,7 @@ class Bucket:
     def current_rate(self, now: float) -> float:
         """Return the slots per second after the recovery that is due."""
         if now >= self._recover_at:
-            self._recover(now)
+            self._recover_rate(now)
         return self._rate
 
     def is_reduced(self, now: float) -> bool:
@@ -86,7 +86,7 @@ class Bucket:
     def reserve(self, now: float, max_wait: float) -> float:
         """Reserve the next slot and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
         if now >= self._recover_at:
-            self._recover(now)
+            self._recover_rate(now)
         ticks = int(now * _TICKS)
         self._account, decision = self._gcra.step(self._rules, self._account, ticks, 1)
         wait = decision.retry_after_ms  # in our ticks
@@ -100,16 +100,16 @@ class Bucket:
     def reduce_rate(self, now: float) -> None:
         """Halve the rate, at most once a second; it recovers in steps after 10 seconds."""
         if now - self._reduced_at >= REDUCTION_INTERVAL:
-            self._set(max(min(MIN_RATE, self._full), self._rate * REDUCTION_FACTOR))
+            self._set_rate(max(min(MIN_RATE, self._full), self._rate * REDUCTION_FACTOR))
             self._reduced_at = now
         self._recover_at = now + RECOVERY_INTERVAL
 
-    def _recover(self, now: float) -> None:
+    def _recover_rate(self, now: float) -> None:
         steps = 1 + int((now - self._recover_at) / RECOVERY_INTERVAL)
-        self._set(min(self._full, self._rate * RECOVERY_FACTOR ** min(steps, 100)))
+        self._set_rate(min(self._full, self._rate * RECOVERY_FACTOR ** min(steps, 100)))
         self._recover_at = now + RECOVERY_INTERVAL if self._rate < self._full else float("inf")
 
-    def _set(self, rate: float) -> None:
+    def _set_rate(self, rate: float) -> None:
         self._rate = rate
         from pyrate_limiter import Rate  # noqa: PLC0415
 
@@ -175,20 +175,20 @@ class CommandLimiter:
         """Reserve a slot of this process and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
         if not self._enabled:
             return 0.0
-        bucket = self._buckets.get(command.path) or self._bucket(command)
+        bucket = self._buckets.get(command.path) or self._get_bucket(command)
         return bucket.reserve(self._clock.monotonic(), max_wait)
 
     def reduce_rate(self, command: Command[Any, Any]) -> None:
         """Halve the rate of this command for a while: the service reported that it is called too often."""
         if self._enabled:
             now = self._clock.monotonic()
-            self._bucket(command).reduce_rate(now)
+            self._get_bucket(command).reduce_rate(now)
             if command.path in self._parts:
                 self._parts[command.path][1].reduce_rate(now)
 
     def rate(self, command: Command[Any, Any]) -> float:
         """Return the calls per second that this command is limited to at present; infinite without limits."""
-        return self._bucket(command).rate if self._enabled else float("inf")
+        return self._get_bucket(command).rate if self._enabled else float("inf")
 
     def ceiling(self, command: Command[Any, Any]) -> float:
         """Return the calls per second of this command by its catalog row or the overrides; infinite without limits."""
@@ -196,7 +196,7 @@ class CommandLimiter:
 
     def is_reduced(self, command: Command[Any, Any]) -> bool:
         """Return whether this command is limited to less than its ceiling, after refusals."""
-        return self._enabled and self._bucket(command).is_reduced(self._clock.monotonic())
+        return self._enabled and self._get_bucket(command).is_reduced(self._clock.monotonic())
 
     async def close(self) -> None:
         """Stop sharing slots with other processes, until the next call."""
@@ -204,7 +204,7 @@ class CommandLimiter:
             await self._shared.close()
 
     async def _reserve_shared(self, shared: SharedSlots, command: Command[Any, Any], max_wait: float) -> float:
-        bucket, began = self._bucket(command), self._clock.monotonic()
+        bucket, began = self._get_bucket(command), self._clock.monotonic()
         interval = 1 / bucket.current_rate(began)
         try:
             async with asyncio.timeout(max_wait / 2):  # so that there is time left for the call itself
@@ -214,12 +214,12 @@ class CommandLimiter:
         now = self._clock.monotonic()
         left = max_wait - (now - began)
         if wait is None:
-            return self._part(command, shared.processes).reserve(now, left)
+            return self._get_process_bucket(command, shared.processes).reserve(now, left)
         if wait and wait > left:
             raise RateLimitTimeout(wait)
         return wait
 
-    def _part(self, command: Command[Any, Any], processes: int) -> Bucket:
+    def _get_process_bucket(self, command: Command[Any, Any], processes: int) -> Bucket:
         """Return the bucket of one process among so many, which shares nothing with the others."""
         known, bucket = self._parts.get(command.path, (0, None))
         if bucket is None or known != processes:
@@ -227,7 +227,7 @@ class CommandLimiter:
             self._parts[command.path] = processes, bucket
         return bucket
 
-    def _bucket(self, command: Command[Any, Any]) -> Bucket:
+    def _get_bucket(self, command: Command[Any, Any]) -> Bucket:
         bucket = self._buckets.get(command.path)
         if bucket is None:
             bucket = Bucket(self._overrides.get(command.path, command.calls_per_second))
@@ -263,7 +263,7 @@ class WindowLimiter:
     def __init__(self, units: int, *, seconds: float, portion: int, clock: Clock) -> None:
         from pyrate_limiter import Rate  # noqa: PLC0415
 
-        self._gcra = _gcra()
+        self._gcra = _load_gcra()
         self._rules = [Rate(1, int(_TICKS * seconds / (units - portion)) + 1, burst=portion)]
         self._account = self._gcra.initial(self._rules)
         self._clock = clock

@@ -76,11 +76,11 @@ def shown_traceback(error: BaseException | None) -> str:
 def redact(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide secrets anywhere in a log event; a structlog processor."""
     for name in event:
-        event[name] = _hidden(name, event[name], _DEPTH)
+        event[name] = _redact_value(name, event[name], _DEPTH)
     return event
 
 
-def _hidden(name: object, value: Any, depth: int) -> Any:
+def _redact_value(name: object, value: Any, depth: int) -> Any:
     if isinstance(name, str) and name.lower() in _NAMES:
         return HIDDEN
     if isinstance(value, str):
@@ -88,9 +88,9 @@ def _hidden(name: object, value: Any, depth: int) -> Any:
     if depth == 0 or value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {key: _hidden(key, inner, depth - 1) for key, inner in value.items()}
+        return {key: _redact_value(key, inner, depth - 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_hidden(None, inner, depth - 1) for inner in value]
+        return [_redact_value(None, inner, depth - 1) for inner in value]
     if isinstance(value, bytes):
         return redact_text(value.decode(errors="replace"))
     text = repr(value)

@@ -36,20 +36,20 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _region(name: str, *, backup: bool = True) -> HostPair:
+def _host_pair(name: str, *, backup: bool = True) -> HostPair:
     return HostPair(f"https://{name}.im.qcloud.com", f"https://{name}.my-imcloud.com" if backup else None)
 
 
 REGIONS: Final[Mapping[str, HostPair]] = MappingProxyType(
     {
         "china": HostPair("https://console.tim.qq.com", "https://adminapi.my-imcloud.com"),  # [doc 34620, java-sdk]
-        "singapore": _region("adminapisgp"),  # [doc 34620, java-sdk]
-        "seoul": _region("adminapikr"),  # [doc 34620, java-sdk]
-        "tokyo": _region("adminapijpn"),  # [doc 102302]; backup inferred from the pattern of the others
-        "frankfurt": _region("adminapiger"),  # [doc 34620, java-sdk]
-        "mumbai": _region("adminapiind"),  # legacy: gone from the pages since mid 2024 [java-sdk]
-        "silicon_valley": _region("adminapiusa"),  # [doc 34620, java-sdk]
-        "jakarta": _region("adminapiidn"),  # [doc 34620]
-        "riyadh": _region("adminapiksa", backup=False),  # [doc 49471]; no backup is documented
+        "singapore": _host_pair("adminapisgp"),  # [doc 34620, java-sdk]
+        "seoul": _host_pair("adminapikr"),  # [doc 34620, java-sdk]
+        "tokyo": _host_pair("adminapijpn"),  # [doc 102302]; backup inferred from the pattern of the others
+        "frankfurt": _host_pair("adminapiger"),  # [doc 34620, java-sdk]
+        "mumbai": _host_pair("adminapiind"),  # legacy: gone from the pages since mid 2024 [java-sdk]
+        "silicon_valley": _host_pair("adminapiusa"),  # [doc 34620, java-sdk]
+        "jakarta": _host_pair("adminapiidn"),  # [doc 34620]
+        "riyadh": _host_pair("adminapiksa", backup=False),  # [doc 49471]; no backup is documented
     }
 )

@@ -140,7 +140,7 @@ def failure_class(command: Command[Any, Any], outcome: AttemptOutcome[Any]) -> F
 
 
 def _class_of_error(command: Command[Any, Any], error: ApiError) -> FailureClass | StopReason:
-    match _repeat(command, error):
+    match _repeat_rule(command, error):
         case codes.Repeat.AFTER_WAIT:
             return FailureClass.THROTTLED
         case codes.Repeat.NEW_SIGNATURE:
@@ -162,7 +162,7 @@ def final_outcome(command: Command[Any, Any], ambiguous: Failure | None, last: F
     """
     if ambiguous is None or possibly_applied(command, last):
         return last
-    permanent = isinstance(last, ApiError) and _repeat(command, last) is codes.Repeat.NEVER
+    permanent = isinstance(last, ApiError) and _repeat_rule(command, last) is codes.Repeat.NEVER
     return last if permanent else ambiguous
 
 
@@ -171,7 +171,7 @@ def possibly_applied(command: Command[Any, Any], outcome: Failure) -> bool:
     if command.idempotency is Idempotency.READ:
         return False
     if isinstance(outcome, ApiError):
-        return _repeat(command, outcome) is codes.Repeat.IF_REPEATABLE
+        return _repeat_rule(command, outcome) is codes.Repeat.IF_REPEATABLE
     return isinstance(outcome, Ambiguous)
 
 
@@ -185,5 +185,5 @@ def exceeds_command_limit(command: Command[Any, Any], outcome: Failure) -> bool:
     return row.repeat is codes.Repeat.AFTER_WAIT and row.service == codes.ANY
 
 
-def _repeat(command: Command[Any, Any], error: ApiError) -> codes.Repeat:
+def _repeat_rule(command: Command[Any, Any], error: ApiError) -> codes.Repeat:
     return codes.look_up(command.service, command.name, error.code).repeat

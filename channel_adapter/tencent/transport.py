@@ -114,7 +114,7 @@ class HostChooser:
             self._failures = 0
             self.settled = host == self._hosts.primary
         elif host == self._hosts.primary:
-            self._activate(host, probe_at=float("inf"))
+            self._activate_host(host, probe_at=float("inf"))
 
     def failed(self, host: str, now: float) -> bool:
         """Record that no connection to `host` could be made. Return True if this made the other host the active one."""
@@ -125,12 +125,12 @@ class HostChooser:
         if self._failures < FAILURES_BEFORE_SWITCH:
             return False
         if host == self._hosts.primary:
-            self._activate(self._hosts.backup, probe_at=now + COOL_DOWN)
+            self._activate_host(self._hosts.backup, probe_at=now + COOL_DOWN)
         else:
-            self._activate(self._hosts.primary, probe_at=float("inf"))
+            self._activate_host(self._hosts.primary, probe_at=float("inf"))
         return True
 
-    def _activate(self, host: str, *, probe_at: float) -> None:
+    def _activate_host(self, host: str, *, probe_at: float) -> None:
         self._active = host
         self._failures = 0
         self._probe_at = probe_at
@@ -153,7 +153,7 @@ async def _send_signed(
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError) as failed:
-        outcome = _outcome(failed, host, timeout)
+        outcome = _classify_failure(failed, host, timeout)
     raise RequestFailed(outcome)
 
 
@@ -223,7 +223,7 @@ class Transport:
                 self._loop, self._slots = loop, asyncio.Semaphore(self._concurrency)
             pool = _ProxyConnector if self._route.proxy is not None or self._route.trust_env else aiohttp.TCPConnector
             self._session = aiohttp.ClientSession(
-                connector=pool(limit=self._concurrency, ssl=self._trust()),
+                connector=pool(limit=self._concurrency, ssl=self._load_trusted_ca()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 request_class=_Request,
@@ -269,7 +269,7 @@ class Transport:
         if self._session is None:
             raise RuntimeError("the client was closed while a call was waiting")
         left = until - self.clock.monotonic()
-        timeout = self._client_timeout if left >= self.timeouts.call else self._shortened(left)
+        timeout = self._client_timeout if left >= self.timeouts.call else self._shorten_timeouts(left)
         send = partial(_send_signed, usersig, timeout)
         try:
             async with self._session.post(
@@ -286,7 +286,7 @@ class Transport:
                     parts.append(part)
                 return HttpResponse(response.status, b"".join(parts), response.headers.get("Date"))
         except (aiohttp.ClientError, OSError) as failed:
-            return self._record_failure(host, _outcome(failed, url.host, timeout))
+            return self._record_failure(host, _classify_failure(failed, url.host, timeout))
 
     def _record_failure(self, host: str, outcome: NotSent | Ambiguous) -> NotSent | Ambiguous:
         if not isinstance(outcome, NotSent):
@@ -303,12 +303,12 @@ class Transport:
         if self._session is not None and self._loop is not asyncio.get_running_loop():
             raise RuntimeError(OTHER_LOOP)
 
-    def _shortened(self, left: float) -> ClientTimeout:
+    def _shorten_timeouts(self, left: float) -> ClientTimeout:
         """Return the timeouts of an attempt with `left` seconds; connecting ends first, so that it is recognised."""
         left = max(left, 0.001)  # zero would mean no limit
         return ClientTimeout(total=left, connect=min(self.timeouts.connect, left / 2))
 
-    def _trust(self) -> ssl.SSLContext | bool:
+    def _load_trusted_ca(self) -> ssl.SSLContext | bool:
         ca_file = self._route.ca_file
         if ca_file is None:
             return True
@@ -319,7 +319,9 @@ class Transport:
         raise ValueError(f"the CA file {ca_file} cannot be used: {problem}")
 
 
-def _outcome(failed: aiohttp.ClientError | OSError, host: str | None, limits: ClientTimeout) -> NotSent | Ambiguous:
+def _classify_failure(
+    failed: aiohttp.ClientError | OSError, host: str | None, limits: ClientTimeout
+) -> NotSent | Ambiguous:
     """Classify a failed request, with a reason that holds nothing of its URL but the host."""
     match failed:
         case RequestFailed():

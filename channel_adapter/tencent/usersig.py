@@ -99,7 +99,7 @@ def sign(
     }
     if userbuf is not None:
         members["TLS.userbuf"] = base64.b64encode(userbuf).decode()
-    members["TLS.sig"] = _hmac(key, claims)
+    members["TLS.sig"] = _sign_claims(key, claims)
     packed = zlib.compress(json.dumps(members).encode())
     return base64.b64encode(packed).decode().translate(_TO_URL)
 
@@ -109,7 +109,7 @@ def decode(usersig: str) -> Claims:
     if not usersig:
         raise BadSignature(Defect.EMPTY, "the UserSig is empty")
     try:
-        return _claims(orjson.loads(_inflate(base64.b64decode(usersig.translate(_FROM_URL), validate=True))))
+        return _to_claims(orjson.loads(_inflate(base64.b64decode(usersig.translate(_FROM_URL), validate=True))))
     except _ShapeError as found:
         problem = str(found)
     except orjson.JSONDecodeError:
@@ -126,7 +126,7 @@ def verify(usersig: str, *, sdkappid: int, key: str, identifier: str, now: float
         raise BadSignature(Defect.OTHER_APP, "the UserSig was made for another SDKAppID")
     if claims.identifier != identifier:
         raise BadSignature(Defect.OTHER_IDENTIFIER, "the UserSig was made for another identifier")
-    if not hmac.compare_digest(_hmac(key, claims).encode(), claims.sig.encode()):
+    if not hmac.compare_digest(_sign_claims(key, claims).encode(), claims.sig.encode()):
         raise BadSignature(Defect.WRONG_KEY, "the UserSig was not made with the key of this SDKAppID")
     if claims.ends < now:
         raise BadSignature(Defect.EXPIRED, "the UserSig has expired")
@@ -151,23 +151,23 @@ class Signer:
         if self._clock.now() < self._renew_at:
             return self._usersig
         with self._lock:
-            return self._usersig if self._clock.now() < self._renew_at else self._make()
+            return self._usersig if self._clock.now() < self._renew_at else self._renew_usersig()
 
     def renew(self, refused: str) -> str:
         """Replace the `refused` signature and return the new one, or the one that another caller has made meanwhile."""
         with self._lock:
-            return self._make() if refused == self._usersig else self._usersig
+            return self._renew_usersig() if refused == self._usersig else self._usersig
 
-    def _make(self) -> str:
+    def _renew_usersig(self) -> str:
         """Sign now. Within one second the same inputs give the same bytes; a second less makes it another one."""
         now, refused = int(self._clock.now()), self._usersig
-        self._usersig = self._sign(now, LIFETIME)
+        self._usersig = self._sign_usersig(now, LIFETIME)
         if self._usersig == refused:
-            self._usersig = self._sign(now, LIFETIME - 1)
+            self._usersig = self._sign_usersig(now, LIFETIME - 1)
         self._renew_at = now + LIFETIME - RENEW_BEFORE_END
         return self._usersig
 
-    def _sign(self, now: int, expire: int) -> str:
+    def _sign_usersig(self, now: int, expire: int) -> str:
         app = self._app
         return sign(app.sdkappid, app.key.get_secret_value(), app.admin, now=now, expire=expire)
 
@@ -206,7 +206,7 @@ class _ShapeError(Exception):
     """The JSON of a signature lacks a member or holds one of another type."""
 
 
-def _hmac(key: str, claims: Claims) -> str:
+def _sign_claims(key: str, claims: Claims) -> str:
     """Return TLS.sig: base64 of HMAC-SHA256 over the signed lines; their order is part of the algorithm."""
     content = (
         f"TLS.identifier:{claims.identifier}\nTLS.sdkappid:{claims.sdkappid}\n"
@@ -226,7 +226,7 @@ def _inflate(packed: bytes) -> bytes:
     return unpacked
 
 
-def _claims(members: object) -> Claims:
+def _to_claims(members: object) -> Claims:
     """Return the signed members with their types checked."""
     if not isinstance(members, dict):
         raise _ShapeError("does not hold a JSON object")
@@ -234,16 +234,16 @@ def _claims(members: object) -> Claims:
         raise _ShapeError(f"is not of version {_VERSION}")
     userbuf = members.get("TLS.userbuf")
     return Claims(
-        sdkappid=_member(members, "TLS.sdkappid", int),
-        identifier=_member(members, "TLS.identifier", str),
-        time=_member(members, "TLS.time", int),
-        expire=_member(members, "TLS.expire", int),
-        userbuf=None if userbuf is None else base64.b64decode(_member(members, "TLS.userbuf", str), validate=True),
-        sig=_member(members, "TLS.sig", str),
+        sdkappid=_get_member(members, "TLS.sdkappid", int),
+        identifier=_get_member(members, "TLS.identifier", str),
+        time=_get_member(members, "TLS.time", int),
+        expire=_get_member(members, "TLS.expire", int),
+        userbuf=None if userbuf is None else base64.b64decode(_get_member(members, "TLS.userbuf", str), validate=True),
+        sig=_get_member(members, "TLS.sig", str),
     )
 
 
-def _member(members: dict[str, object], name: str, kind: type[ValueT]) -> ValueT:
+def _get_member(members: dict[str, object], name: str, kind: type[ValueT]) -> ValueT:
     value = members.get(name)
     if type(value) is not kind:
         raise _ShapeError(f"has no usable {name}")

@@ -33,7 +33,7 @@ ALLOW, REFUSE, DROP = 0, 1, 2  # ErrorCode of the answer; DROP for messages only
 _HIGHEST_TIME: Final = 2**42  # milliseconds; the year 2109
 
 
-def _below(highest: int) -> Callable[[Any], int | None]:
+def _time_below(highest: int) -> Callable[[Any], int | None]:
     def time(value: Any) -> int | None:
         """Return a number or the number that a text holds; None for what is not a time."""  # [webhooks 4]
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(highest)):
@@ -47,8 +47,8 @@ def _below(highest: int) -> Callable[[Any], int | None]:
     return time
 
 
-Milliseconds = Annotated[int | None, BeforeValidator(_below(_HIGHEST_TIME))]
-Seconds = Annotated[int | None, BeforeValidator(_below(_HIGHEST_TIME // 1000))]
+Milliseconds = Annotated[int | None, BeforeValidator(_time_below(_HIGHEST_TIME))]
+Seconds = Annotated[int | None, BeforeValidator(_time_below(_HIGHEST_TIME // 1000))]
 
 
 class Callback(WireModel):

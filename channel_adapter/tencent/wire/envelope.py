@@ -193,13 +193,13 @@ def _classify_unexpected(body: bytes) -> ApiError | Ambiguous:
     except ValidationError as unreadable:
         problem = unreadable.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "body"
-        return Ambiguous(_unreadable(problem["type"], where, problem["msg"]))
+        return Ambiguous(_describe_unreadable(problem["type"], where, problem["msg"]))
     if verdict.error_code == 0 and verdict.action_status != FAIL:
         return Ambiguous("the answer reports success in a shape that is not documented")
     return ApiError(verdict.error_code, verdict.error_info)
 
 
-def _unreadable(kind: str, where: str, message: str) -> str:
+def _describe_unreadable(kind: str, where: str, message: str) -> str:
     if kind == "json_invalid":
         return f"the answer is not JSON: {message.removeprefix('Invalid JSON: ')}"
     if kind == "missing":
