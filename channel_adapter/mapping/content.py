@@ -52,10 +52,10 @@ def to_elements(
         if _AROUND + len(content.text) * _LONGEST_ESCAPE > max_bytes:  # else it fits however JSON writes its characters
             _check_size(elements, max_bytes)
         return elements, (content,)
-    parts = _parts(content)
+    parts = _require_parts(content)
     if len(parts) > 1 and sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
         raise InvalidError("a post carries one custom element or article, not more", field="content", limit=1)
-    elements = [element for part in parts for element in _encode(part)]
+    elements = [element for part in parts for element in _encode_part(part)]
     _check_size(elements, max_bytes)
     return elements, parts if all(type(part) is p.Text for part in parts) else from_elements(elements)
 
@@ -85,7 +85,7 @@ def from_elements(elements: Sequence[w.ReceivedElement]) -> tuple[p.Content, ...
     What a migration has put into a card is returned as what it was.
     """
     whole = [each for element in elements for each in original_elements(element) or [element]]
-    return _joined([_decode(element) for element in whole])
+    return _join_text_and_image([_decode_element(element) for element in whole])
 
 
 def fits(value: object, expected: Any) -> bool:
@@ -104,7 +104,7 @@ def _check_types(part: p.Content) -> None:
             raise InvalidError(f"{part.kind}: {name} must be {NAMES[expected]}; got {got}", field=name)
 
 
-def _encode(part: p.Content) -> list[w.Element]:
+def _encode_part(part: p.Content) -> list[w.Element]:
     _check_types(part)
     try:
         return _ENCODERS[type(part)](part)
@@ -114,7 +114,7 @@ def _encode(part: p.Content) -> list[w.Element]:
         raise InvalidError(f"{part.kind}: {name}: {problem['msg'].lower()}", field=name) from None
 
 
-def _parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:
+def _require_parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:
     given = list(content) if isinstance(content, (list, tuple)) else [cast("p.Content", content)]
     if not given:
         raise InvalidError("content is empty; a post needs at least one part", field="content", size=0)
@@ -122,10 +122,10 @@ def _parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:
         if type(part) not in _ENCODERS:
             hint = "; wrap it in Text(...)" if isinstance(part, str) else ""
             raise InvalidError(f"content: cannot publish {with_article(type(part).__name__)}{hint}", field="content")
-    return _joined(given)
+    return _join_text_and_image(given)
 
 
-def _joined(parts: list[p.Content]) -> tuple[p.Content, ...]:
+def _join_text_and_image(parts: list[p.Content]) -> tuple[p.Content, ...]:
     """Return a text and an image alone as one TextAndImage: on the wire the two are the same."""
     if len(parts) == 2:
         first, second = parts
@@ -134,11 +134,11 @@ def _joined(parts: list[p.Content]) -> tuple[p.Content, ...]:
     return tuple(parts)
 
 
-def _element(kind: str, content: WireModel) -> w.Element:
+def _to_element(kind: str, content: WireModel) -> w.Element:
     return w.Element(msg_type=kind, msg_content=content.to_wire())
 
 
-def _uuid(url: str) -> str:
+def _media_uuid(url: str) -> str:
     """Return the unique id that media need: the MD5 of the URL, so that it is the same every time."""
     return hashlib.md5(url.encode(), usedforsecurity=False).hexdigest()
 
@@ -158,11 +158,13 @@ def _encode_image(part: p.Image) -> list[w.Element]:
         w.ImageInfo(type=w.IMAGE_THUMB, url=thumb),
     ]
     image_format = w.IMAGE_FORMATS.get(suffix, w.IMAGE_FORMAT_OTHER)
-    return [_element(w.IMAGE, w.ImageContent(uuid=_uuid(url), image_format=image_format, image_info_array=infos))]
+    return [
+        _to_element(w.IMAGE, w.ImageContent(uuid=_media_uuid(url), image_format=image_format, image_info_array=infos))
+    ]
 
 
 def _encode_text_and_image(part: p.TextAndImage) -> list[w.Element]:
-    return _encode_text(p.Text(part.text)) + _encode(part.image)
+    return _encode_text(p.Text(part.text)) + _encode_part(part.image)
 
 
 def _encode_article(part: p.Article) -> list[w.Element]:
@@ -174,29 +176,30 @@ def _encode_article(part: p.Article) -> list[w.Element]:
         link=require_url(part.link, "link"),
         image_info=w.ArticleImage(url=picture, width=part.image_width, height=part.image_height) if picture else None,
     )
-    return [_element(w.CUSTOM, w.CustomContent(data=data.to_json().decode(), desc=part.title))]
+    return [_to_element(w.CUSTOM, w.CustomContent(data=data.to_json().decode(), desc=part.title))]
 
 
 def _encode_video(part: p.Video) -> list[w.Element]:
     url = require_url(part.url, "url", empty=False)
     thumb = require_url(part.thumbnail_url, "thumbnail_url")
     content = w.VideoContent(
-        video_url=url, video_uuid=_uuid(url), video_format=part.format, video_size=part.size, video_second=part.seconds,
-        thumb_url=thumb, thumb_uuid=_uuid(thumb) if thumb else "", thumb_format=part.thumbnail_format,
+        video_url=url, video_uuid=_media_uuid(url), video_format=part.format, video_size=part.size,
+        video_second=part.seconds,
+        thumb_url=thumb, thumb_uuid=_media_uuid(thumb) if thumb else "", thumb_format=part.thumbnail_format,
         thumb_size=part.thumbnail_size, thumb_width=part.thumbnail_width, thumb_height=part.thumbnail_height,
     )  # fmt: skip
-    return [_element(w.VIDEO, content)]
+    return [_to_element(w.VIDEO, content)]
 
 
 def _encode_file(part: p.File) -> list[w.Element]:
     url = require_url(part.url, "url", empty=False)
     name = require_text(part.name, "name")
-    return [_element(w.FILE, w.FileContent(url=url, uuid=_uuid(url), file_size=part.size, file_name=name))]
+    return [_to_element(w.FILE, w.FileContent(url=url, uuid=_media_uuid(url), file_size=part.size, file_name=name))]
 
 
 def _encode_sound(part: p.Sound) -> list[w.Element]:
     url = require_url(part.url, "url", empty=False)
-    return [_element(w.SOUND, w.SoundContent(url=url, uuid=_uuid(url), size=part.size, second=part.seconds))]
+    return [_to_element(w.SOUND, w.SoundContent(url=url, uuid=_media_uuid(url), size=part.size, second=part.seconds))]
 
 
 def _encode_location(part: p.Location) -> list[w.Element]:
@@ -205,20 +208,20 @@ def _encode_location(part: p.Location) -> list[w.Element]:
             raise InvalidError(f"{name} is {value}; it lies between -{bound} and {bound}", field=name, limit=bound)
     desc = require_text(part.description, "description")
     content = w.LocationContent(desc=desc, latitude=float(part.latitude), longitude=float(part.longitude))
-    return [_element(w.LOCATION, content)]
+    return [_to_element(w.LOCATION, content)]
 
 
 def _encode_face(part: p.Face) -> list[w.Element]:
-    return [_element(w.FACE, w.FaceContent(index=part.index, data=require_text(part.data, "data")))]
+    return [_to_element(w.FACE, w.FaceContent(index=part.index, data=require_text(part.data, "data")))]
 
 
 def _encode_custom(part: p.Custom) -> list[w.Element]:
     data = require_text(part.data, "data", empty=False)
     content = w.CustomContent(data=data, desc=part.description, ext=part.extension, sound=part.sound)
-    return [_element(w.CUSTOM, content)]
+    return [_to_element(w.CUSTOM, content)]
 
 
-def _decode(element: w.ReceivedElement) -> p.Content:
+def _decode_element(element: w.ReceivedElement) -> p.Content:
     """Return an element as content; Unrecognised for an unknown type, or one without its documented shape."""
     decoder = _DECODERS.get(element.msg_type)
     try:
@@ -228,16 +231,16 @@ def _decode(element: w.ReceivedElement) -> p.Content:
     return found or p.Unrecognised(element.msg_type, orjson.dumps(element.msg_content).decode())
 
 
-def _read(model: type[ModelT], content: dict[str, Any]) -> ModelT:
+def _parse_content(model: type[ModelT], content: dict[str, Any]) -> ModelT:
     return model.model_validate(content)
 
 
 def _decode_text(content: dict[str, Any]) -> p.Content:
-    return p.Text(_read(w.TextContent, content).text)
+    return p.Text(_parse_content(w.TextContent, content).text)
 
 
 def _decode_image(content: dict[str, Any]) -> p.Content | None:
-    by_type = {info.type: info for info in _read(w.ImageContent, content).image_info_array}
+    by_type = {info.type: info for info in _parse_content(w.ImageContent, content).image_info_array}
     original = by_type.get(w.IMAGE_ORIGINAL)
     if original is None:
         return None
@@ -252,7 +255,7 @@ def _decode_image(content: dict[str, Any]) -> p.Content | None:
 
 
 def _decode_custom(content: dict[str, Any]) -> p.Content:
-    custom = _read(w.CustomContent, content)
+    custom = _parse_content(w.CustomContent, content)
     try:
         article = w.ArticleData.model_validate_json(custom.data)
     except ValidationError:
@@ -268,7 +271,7 @@ def _decode_custom(content: dict[str, Any]) -> p.Content:
 
 
 def _decode_video(content: dict[str, Any]) -> p.Content:
-    video = _read(w.VideoContent, content)
+    video = _parse_content(w.VideoContent, content)
     return p.Video(
         video.video_url, video.video_second, video.video_size, video.video_format, video.thumb_url, video.thumb_format,
         video.thumb_width, video.thumb_height, video.thumb_size,
@@ -276,22 +279,22 @@ def _decode_video(content: dict[str, Any]) -> p.Content:
 
 
 def _decode_file(content: dict[str, Any]) -> p.Content:
-    file = _read(w.FileContent, content)
+    file = _parse_content(w.FileContent, content)
     return p.File(file.url, file.file_name, file.file_size)
 
 
 def _decode_sound(content: dict[str, Any]) -> p.Content:
-    sound = _read(w.SoundContent, content)
+    sound = _parse_content(w.SoundContent, content)
     return p.Sound(sound.url, sound.second, sound.size)
 
 
 def _decode_location(content: dict[str, Any]) -> p.Content:
-    place = _read(w.LocationContent, content)
+    place = _parse_content(w.LocationContent, content)
     return p.Location(place.latitude, place.longitude, place.desc)
 
 
 def _decode_face(content: dict[str, Any]) -> p.Content:
-    face = _read(w.FaceContent, content)
+    face = _parse_content(w.FaceContent, content)
     return p.Face(face.index, face.data)
 
 

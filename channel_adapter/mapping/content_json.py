@@ -21,18 +21,20 @@ _UNRECOGNISED: Final = p.Unrecognised.__dataclass_fields__["kind"].default
 
 def parts_of(value: Any, where: str = "content") -> list[Content]:
     """Return the parts for one JSON object or an array of them. `where` begins the messages. Raises InvalidError."""
-    return [_part(each, where) for each in (value if isinstance(value, list) else [value])]
+    return [_to_part(each, where) for each in (value if isinstance(value, list) else [value])]
 
 
 def stored_parts(text: str) -> tuple[Content, ...]:
     """Return the parts of a message from the JSON that they were stored as, unrecognised ones included."""
     return tuple(
-        p.Unrecognised(each["type"], each["data"]) if each["kind"] == _UNRECOGNISED else _part(each, "stored content")
+        p.Unrecognised(each["type"], each["data"])
+        if each["kind"] == _UNRECOGNISED
+        else _to_part(each, "stored content")
         for each in orjson.loads(text)
     )
 
 
-def _part(value: Any, where: str) -> Content:
+def _to_part(value: Any, where: str) -> Content:
     if not isinstance(value, dict):
         raise InvalidError(f"{where} must be an object with a kind, or an array of them", field="content")
     kind = KINDS.get(str(value.get("kind")))
@@ -47,7 +49,7 @@ def _part(value: Any, where: str) -> Content:
         if expected is None:
             raise InvalidError(f"{where}: {what} has no {name!r}; it has {', '.join(types)}", field=name)
         if expected is p.Image:
-            given[name] = _part({**held, "kind": "image"} if isinstance(held, dict) else held, where)
+            given[name] = _to_part({**held, "kind": "image"} if isinstance(held, dict) else held, where)
         elif not fits(held, expected):
             raise InvalidError(f"{where}: {name} of {what} must be {NAMES[expected]}; got {held!r}", field=name)
     try:

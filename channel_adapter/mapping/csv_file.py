@@ -95,7 +95,7 @@ class TextLines:
         return self
 
     def __next__(self) -> TextLine:
-        line = self._given_back.popleft() if self._given_back else self._read()
+        line = self._given_back.popleft() if self._given_back else self._read_line()
         self.number += 1
         return line
 
@@ -104,7 +104,7 @@ class TextLines:
         self._given_back.extendleft(reversed(lines))
         self.number -= len(lines)
 
-    def _read(self) -> TextLine:
+    def _read_line(self) -> TextLine:
         line = self._text.readline(LINE_CHARACTERS)
         if not line:
             raise StopIteration
@@ -139,10 +139,10 @@ class CsvFile:
         self._lines = TextLines(self._text)
         sample = [line for _, line in zip(range(SAMPLE_LINES), self._lines, strict=False)]
         self._lines.give_back(sample)
-        declared = self._declared(sample)
+        declared = self._read_declared_delimiter(sample)
         self.detected = not (delimiter or declared)
         """Whether the delimiter was found out."""
-        self.delimiter = delimiter or declared or self._detect([line.text for line in sample], headings)
+        self.delimiter = delimiter or declared or self._detect_delimiter([line.text for line in sample], headings)
 
     def __iter__(self) -> Iterator[Row | BrokenRow]:
         """Return the records in the order of the file; blank ones are left out."""
@@ -176,7 +176,7 @@ class CsvFile:
             self._text.detach()
             self._source.detach()
 
-    def _declared(self, sample: Sequence[TextLine]) -> str:
+    def _read_declared_delimiter(self, sample: Sequence[TextLine]) -> str:
         """Skip a first line `sep=;`, which Excel writes and reads, and return its delimiter."""
         first = sample[0].text.rstrip("\r\n") if sample else ""
         if len(first) != len("sep=") + 1 or not first.lower().startswith("sep="):
@@ -184,11 +184,11 @@ class CsvFile:
         next(self._lines)
         return first[-1]
 
-    def _detect(self, sample: Sequence[str], headings: Collection[str]) -> str:
+    def _detect_delimiter(self, sample: Sequence[str], headings: Collection[str]) -> str:
         """Return the delimiter that splits the first row into known headings, else the only one in every row."""
         if self._comments:
             sample = [line for line in sample if not line.lstrip().startswith("#")]
-        split = {delimiter: _split(sample, delimiter) for delimiter in DELIMITERS}
+        split = {delimiter: _split_sample(sample, delimiter) for delimiter in DELIMITERS}
         named = {
             delimiter: sum(column_name(field) in headings for field in rows[0])
             for delimiter, rows in split.items()
@@ -242,7 +242,7 @@ def column_name(field: str) -> str:
     return field.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-def _split(sample: Sequence[str], delimiter: str) -> list[list[str]]:
+def _split_sample(sample: Sequence[str], delimiter: str) -> list[list[str]]:
     """Split the sample into rows, up to one that is no CSV or that it breaks off in; blank rows are left out."""
     rows: list[list[str]] = []
     with suppress(csv.Error):

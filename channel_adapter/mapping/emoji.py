@@ -21,7 +21,7 @@ def one_emoji(text: object, field: str = "emoji") -> str:
     found = known_emoji(text)
     if found is not None:
         return found
-    count = _count(text)
+    count = _count_emoji(text)
     if count > 1:
         raise InvalidError(
             f"{field} must be one emoji; {text!r} contains {count} emoji", field=field, limit=1, size=count
@@ -41,7 +41,7 @@ def known_emoji(text: str) -> str | None:
     return emoji.emojize(emoji.demojize(unqualified))
 
 
-def _count(text: str) -> int:
+def _count_emoji(text: str) -> int:
     import emoji  # noqa: PLC0415
 
     unqualified = text.replace(_EMOJI_STYLE, "")

@@ -82,7 +82,7 @@ def printable(text: str) -> str:
 
     Emoji with joiners, flags and variation selectors stay as they are. Applied twice, it changes nothing more.
     """
-    return _UNPRINTABLE.sub(_escape, text)
+    return _UNPRINTABLE.sub(_escape_character, text)
 
 
 def printable_json(document: bytes) -> bytes:
@@ -98,7 +98,7 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(_escape_markdown, printable(" ".join(text.split())))
 
 
-def _escape(found: re.Match[str]) -> str:
+def _escape_character(found: re.Match[str]) -> str:
     character = found[0]
     code = ord(character)
     return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")

@@ -59,7 +59,7 @@ class UserList:
         self.total = total
 
     def __iter__(self) -> Iterator[ListedUser | UnusableLine]:
-        for row in _rows(self._source, self._name, self._layout):
+        for row in _read_records(self._source, self._name, self._layout):
             yield (
                 UnusableLine(row.line, row.reason, row.raw)
                 if isinstance(row, BrokenRow)
@@ -78,15 +78,15 @@ def read_users(
     Raises InvalidError for a file in which it is not certain what the user ids are: several columns without a known
     name, a delimiter that is not in every line, a quotation mark without its partner, an id with another delimiter.
     """
-    layout, detected = _layout(source, name, heading, _character(delimiter), column)
+    layout, detected = _detect_layout(source, name, heading, _to_delimiter(delimiter), column)
     total = 0
-    for row in _rows(source, name, layout):
+    for row in _read_records(source, name, layout):
         _require_certain(row, name, layout, detected=detected)
         total += 1
     return UserList(source, name, layout, total)
 
 
-def _character(delimiter: str) -> str:
+def _to_delimiter(delimiter: str) -> str:
     if delimiter.lower() in ("tab", "\\t"):
         return "\t"
     if len(delimiter) > 1 or delimiter in ('"', " ", "\r", "\n"):
@@ -96,7 +96,9 @@ def _character(delimiter: str) -> str:
     return delimiter
 
 
-def _layout(source: BinaryIO, name: str, heading: bool | None, delimiter: str, column: str) -> tuple[_Layout, bool]:
+def _detect_layout(
+    source: BinaryIO, name: str, heading: bool | None, delimiter: str, column: str
+) -> tuple[_Layout, bool]:
     """Return how to read the file, and whether its delimiter was detected."""
     by_number = column.isascii() and column.isdecimal()
     known = () if heading is False else tuple(filter(None, (*HEADINGS, "" if by_number else column_name(column))))
@@ -126,13 +128,13 @@ def _layout(source: BinaryIO, name: str, heading: bool | None, delimiter: str, c
     else:
         chosen = next((names.index(each) for each in HEADINGS if each in names and has_heading), 0)
     if chosen < 0 or (has_heading and chosen >= len(names)):
-        raise InvalidError(f"{where} has {_columns(names)}, and no column {column}", field="column")
+        raise InvalidError(f"{where} has {_format_columns(names)}, and no column {column}", field="column")
     alone = file.detected and file.delimiter not in first.raw
     width = len(names) if has_heading else int(alone)
     return _Layout(file.delimiter, chosen, has_heading, width), file.detected
 
 
-def _rows(source: BinaryIO, name: str, layout: _Layout) -> Iterator[Row | BrokenRow]:
+def _read_records(source: BinaryIO, name: str, layout: _Layout) -> Iterator[Row | BrokenRow]:
     """Return the records behind the heading."""
     source.seek(0)
     file = CsvFile(source, name=name, headings=(), delimiter=layout.delimiter, comments=True)
@@ -157,7 +159,7 @@ def _require_certain(row: Row | BrokenRow, name: str, layout: _Layout, *, detect
     if not detected:
         return
     if layout.width == 1 and len(row.fields) > 1:
-        wrong = f"{_columns(row.fields)}, and the first line has one"
+        wrong = f"{_format_columns(row.fields)}, and the first line has one"
         raise InvalidError(f"{where} has {wrong}: --delimiter says what separates columns", field="delimiter")
     text = row.fields[layout.column] if layout.column < len(row.fields) else ""
     for character in DELIMITERS:
@@ -171,7 +173,7 @@ def _require_certain(row: Row | BrokenRow, name: str, layout: _Layout, *, detect
 def _user_in(row: Row, layout: _Layout) -> ListedUser | UnusableLine:
     if "\0" in row.raw:
         return UnusableLine(row.line, "holds a NUL character; is it UTF-16?", row.raw)
-    columns = _columns(row.fields)
+    columns = _format_columns(row.fields)
     if layout.width and len(row.fields) > layout.width:
         return UnusableLine(row.line, f"has {columns}; the heading has {layout.width}", row.raw)
     if len(row.fields) <= layout.column:
@@ -187,5 +189,5 @@ def _user_in(row: Row, layout: _Layout) -> ListedUser | UnusableLine:
         return UnusableLine(row.line, wrong.message, row.raw)
 
 
-def _columns(fields: Sequence[str]) -> str:
+def _format_columns(fields: Sequence[str]) -> str:
     return f"{len(fields)} column{'' if len(fields) == 1 else 's'}"
