@@ -81,7 +81,7 @@ class BatchLoader(Generic[K, T, R]):
             queue.since = time.monotonic()
         queue.items.append((item, done))
         if queue.worker is None or queue.worker.done():
-            queue.worker = asyncio.ensure_future(self._work(key, queue))
+            queue.worker = asyncio.ensure_future(self._load_batches(key, queue))
 
     def discard(self, key: K, item: T) -> None:
         """Do not process an item that still waits."""
@@ -91,20 +91,20 @@ class BatchLoader(Generic[K, T, R]):
 
     async def batch_ended(self) -> None:
         """Wait until a batch ends; return immediately if no item waits and no batch is running."""
-        if self._running():
+        if self._running_workers():
             if self._batch_ended is None or self._batch_ended.done():
                 self._batch_ended = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._batch_ended)
 
     async def drain(self) -> None:
         """Wait until no item waits and no batch is running."""
-        while workers := self._running():
+        while workers := self._running_workers():
             await asyncio.wait(workers)
 
     async def stop(self) -> int:
         """Cancel the running batches and drop the waiting items; return how many items were left without a result."""
         left = len(self) + sum(queue.running for queue in self._queues.values())
-        workers = self._running()
+        workers = self._running_workers()
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
@@ -114,11 +114,11 @@ class BatchLoader(Generic[K, T, R]):
             self._end(items, [BatchCancelledError("stopped before its batch began")] * len(items))
         return left
 
-    def _running(self) -> list[asyncio.Task[None]]:
+    def _running_workers(self) -> list[asyncio.Task[None]]:
         workers = [queue.worker for queue in self._queues.values()]
         return [worker for worker in workers if worker is not None and not worker.done()]
 
-    async def _work(self, key: K, queue: _Queue[T, R]) -> None:
+    async def _load_batches(self, key: K, queue: _Queue[T, R]) -> None:
         loop = asyncio.get_running_loop()
         while queue.items:
             if queue.not_before > loop.time():

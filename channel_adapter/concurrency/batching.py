@@ -28,7 +28,7 @@ def batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[
     """Yield lists of `size` items, the last one shorter; consume no more items than the next list needs."""
     if size < 1:
         raise ValueError("a batch holds at least one item")
-    return _batches(items, size)
+    return _yield_batches(items, size)
 
 
 def concurrently(
@@ -50,7 +50,7 @@ def concurrently(
     """
     if limit < 1:
         raise ValueError("limit must be at least one item")
-    return _concurrently(source, _TaskPool(work, ordered=ordered, until=until), limit)
+    return _yield_results(source, _TaskPool(work, ordered=ordered, until=until), limit)
 
 
 async def map_concurrently(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, limit: int) -> list[R]:
@@ -87,7 +87,7 @@ class ConcurrentMap(AsyncIterator[R], Generic[T, R]):
         start: int = 0,
         max_failures: int = MAX_CONSECUTIVE_FAILURES,
     ) -> None:
-        self._results = concurrently(_skip(items, start), fn, limit=limit, ordered=True)
+        self._results = concurrently(_skip_first(items, start), fn, limit=limit, ordered=True)
         self._max_failures = max_failures
         self._returned = start
         self._failures = 0  # consecutive ones, up to the latest result
@@ -111,7 +111,7 @@ class ConcurrentMap(AsyncIterator[R], Generic[T, R]):
         await self._results.aclose()
 
 
-async def _skip(items: Iterable[T] | AsyncIterable[T], count: int) -> AsyncGenerator[T, None]:
+async def _skip_first(items: Iterable[T] | AsyncIterable[T], count: int) -> AsyncGenerator[T, None]:
     position = 0
     async with aclosing(stream(items)) as source:
         async for item in source:
@@ -135,7 +135,7 @@ async def stream(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, Non
             yield item
 
 
-async def _batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[list[T], None]:
+async def _yield_batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[list[T], None]:
     batch: list[T] = []
     async with aclosing(stream(items)) as source:
         async for item in source:
@@ -147,7 +147,7 @@ async def _batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGen
         yield batch
 
 
-async def _concurrently(
+async def _yield_results(
     source: Iterable[T] | AsyncIterable[T], pool: "_TaskPool[T, R]", limit: int
 ) -> AsyncGenerator[R, None]:
     sequence = iter(source) if isinstance(source, Sequence) else None
@@ -191,11 +191,11 @@ class _TaskPool(Generic[T, R]):
             except StopIteration:
                 self.exhausted = True
             else:
-                self.pending[self._start(self._work(item))] = None
+                self.pending[self._start_task(self._work(item))] = None
 
     def fetch_next(self, items: AsyncIterator[T]) -> None:
         """Start to fetch the next item."""
-        self.fetching = self._start(_next(items))
+        self.fetching = self._start_task(_next_or_end(items))
 
     def on_done(self, task: asyncio.Future[Any]) -> None:
         """Process a task that has ended. Raises the exception of the work on an item."""
@@ -236,13 +236,13 @@ class _TaskPool(Generic[T, R]):
         elif (item := task.result()) is _END:
             self.exhausted = True
         else:
-            self.pending[self._start(self._work(item))] = None
+            self.pending[self._start_task(self._work(item))] = None
 
-    def _start(self, awaitable: Awaitable[Any]) -> asyncio.Future[Any]:
+    def _start_task(self, awaitable: Awaitable[Any]) -> asyncio.Future[Any]:
         task = asyncio.ensure_future(awaitable)
         task.add_done_callback(self.done.put_nowait)
         return task
 
 
-async def _next(items: AsyncIterator[Any]) -> Any:
+async def _next_or_end(items: AsyncIterator[Any]) -> Any:
     return await anext(items, _END)

@@ -59,7 +59,7 @@ class LoopThread:
             if self._stopping:
                 raise RuntimeError(f"{self._name} is closed")
             if self._portal is None:
-                self._portal = self._open()
+                self._portal = self._start_thread()
                 self._process = os.getpid()
             return self._portal
 
@@ -122,20 +122,20 @@ class LoopThread:
             return target
         return HandlerView(self, target) if handlers else BlockingView(self, target)
 
-    def _open(self) -> BlockingPortal:
+    def _start_thread(self) -> BlockingPortal:
         opened: Future[BlockingPortal] = Future()
-        threading.Thread(target=self._run, args=(opened,), name=self._name, daemon=True).start()
+        threading.Thread(target=self._run_loop, args=(opened,), name=self._name, daemon=True).start()
         return opened.result()
 
-    def _run(self, opened: "Future[BlockingPortal]") -> None:
+    def _run_loop(self, opened: "Future[BlockingPortal]") -> None:
         try:
-            anyio.run(self._serve, opened)
+            anyio.run(self._serve_until_stopped, opened)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that starts or stops the loop
             (self._finished if opened.done() else opened).set_exception(error)
         else:
             self._finished.set_result(None)
 
-    async def _serve(self, opened: "Future[BlockingPortal]") -> None:
+    async def _serve_until_stopped(self, opened: "Future[BlockingPortal]") -> None:
         async with self._context, BlockingPortal() as portal:
             opened.set_result(portal)
             await portal.sleep_until_stopped()
@@ -253,7 +253,7 @@ class _ReadAhead(Generic[T]):
         After an exception of the iterator the next call goes on, as far as the iterator does.
         """
         if self._task is None:
-            self._task = asyncio.create_task(self._read())
+            self._task = asyncio.create_task(self._fetch_items())
         self._wanted = self._step
         if self._may_read_ahead:
             self._step = min(self._step * 2, _ITEMS)
@@ -270,7 +270,7 @@ class _ReadAhead(Generic[T]):
     async def aclose(self) -> None:
         """Cancel the reading, and wait until it has ended."""
         if self._task is None:
-            await self._end()
+            await self._close_items()
         else:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -282,7 +282,7 @@ class _ReadAhead(Generic[T]):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._task.cancel)
 
-    async def _read(self) -> None:
+    async def _fetch_items(self) -> None:
         try:
             async for item in self._items:
                 self._found.append((item, getattr(self._items, "cursor", None)))
@@ -292,14 +292,14 @@ class _ReadAhead(Generic[T]):
                     self._resumed.clear()
                     await self._resumed.wait()
         except asyncio.CancelledError:
-            await self._end()
+            await self._close_items()
             raise
         except Exception as error:  # noqa: BLE001 - raised by `take`
             self._failure = error
         finally:
             self._changed.set()
 
-    async def _end(self) -> None:
+    async def _close_items(self) -> None:
         if hasattr(self._items, "aclose"):
             await self._items.aclose()
 
@@ -326,12 +326,12 @@ class _CallerItems(AsyncIterator[T]):
         try:
             items = list(itertools.islice(self._items, _ITEMS))
         except Exception as error:  # noqa: BLE001 - raised where the items are needed, and by that in the caller
-            loop.call_soon_threadsafe(_settle, answer, error)
+            loop.call_soon_threadsafe(_settle_answer, answer, error)
         else:
-            loop.call_soon_threadsafe(_settle, answer, items)
+            loop.call_soon_threadsafe(_settle_answer, answer, items)
 
 
-def _settle(answer: "asyncio.Future[Any]", outcome: object) -> None:
+def _settle_answer(answer: "asyncio.Future[Any]", outcome: object) -> None:
     if answer.done():  # the call was cancelled
         return
     if isinstance(outcome, Exception):

@@ -142,7 +142,7 @@ class Listener:
             raise unusable
         for listening in self._sockets:
             listening.setblocking(False)
-            loop.add_reader(listening, self._accept, listening)
+            loop.add_reader(listening, self._accept_connections, listening)
         self._cutting = asyncio.create_task(self._cut_late_heads())
         return int(self._sockets[0].getsockname()[1])
 
@@ -185,7 +185,7 @@ class Listener:
             listening.close()
         self._sockets.clear()
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _accept_connections(self, listening: socket.socket) -> None:
         for _ in range(_ACCEPTS_PER_TURN):
             try:
                 accepted, _ = listening.accept()
@@ -195,15 +195,15 @@ class Listener:
                 self._accept_failed(listening, error)
                 return
             if len(self._open) >= self._max_connections:
-                self._report("connection_limit", limit=self._max_connections)
+                self._log_throttled("connection_limit", limit=self._max_connections)
                 if not self._make_room():
                     accepted.close()
                     continue
-            self._connect(accepted)
+            self._start_handshake(accepted)
 
     def _accept_failed(self, listening: socket.socket, error: OSError) -> None:
         """Free one connection, as descriptors or memory are used up, and try again in a moment."""
-        self._report("accept_failed", error=errno.errorcode.get(error.errno or 0, type(error).__name__))
+        self._log_throttled("accept_failed", error=errno.errorcode.get(error.errno or 0, type(error).__name__))
         self._make_room()
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
@@ -211,9 +211,9 @@ class Listener:
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening in self._sockets:
-            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+            asyncio.get_running_loop().add_reader(listening, self._accept_connections, listening)
 
-    def _report(self, event: str, **values: object) -> None:
+    def _log_throttled(self, event: str, **values: object) -> None:
         if self._worth_logging(event):
             self._log(event, connections=len(self._open), **values)
 
@@ -221,10 +221,10 @@ class Listener:
         """Close the connection that has waited longest for a head; false when each has a request."""
         found = next(iter(self._waiting or self._idle), None)
         if found is not None:
-            self._abort(found)
+            self._abort_connection(found)
         return found is not None
 
-    def _abort(self, connection: RequestHandler) -> None:
+    def _abort_connection(self, connection: RequestHandler) -> None:
         self.closed(connection)
         handshake = self._handshakes.get(connection)
         if handshake is not None:
@@ -232,7 +232,7 @@ class Listener:
         elif connection.transport is not None:
             connection.transport.abort()  # closing would wait until the client has read, or for its TLS
 
-    def _connect(self, accepted: socket.socket) -> None:
+    def _start_handshake(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
         connection = self._make_connection()
         self._open.add(connection)
@@ -251,7 +251,7 @@ class Listener:
             )
         except OSError as error:  # a TLS handshake that failed, took too long or broke off
             self.closed(connection)
-            self._report("handshake_failed", error=type(error).__name__)
+            self._log_throttled("handshake_failed", error=type(error).__name__)
 
     def _hands_shaken(self, connection: RequestHandler) -> None:
         del self._handshakes[connection]
@@ -264,4 +264,4 @@ class Listener:
             await asyncio.sleep(min(self._head_seconds / 4, 0.5))
             late = time.monotonic() - self._head_seconds
             for connection in [each for each, since in self._waiting.items() if since <= late]:
-                self._abort(connection)
+                self._abort_connection(connection)

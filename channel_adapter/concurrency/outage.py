@@ -72,9 +72,9 @@ class OutageGuard(Generic[E]):
         end = None if timeout is None else self.clock.monotonic() + timeout
         probing = self._silent_since is not None and await self._acquire_probe(timeout)
         try:
-            attempted = await self._attempt(attempt, error_of, end)
+            attempted = await self._attempt_once(attempt, error_of, end)
             if attempted.repeated:
-                next_attempt = partial(self._attempt, attempt, error_of, end)
+                next_attempt = partial(self._attempt_once, attempt, error_of, end)
                 attempted = await retry(attempted, next_attempt, _pause_after, self.clock.sleep)
         finally:
             if probing:
@@ -95,7 +95,7 @@ class OutageGuard(Generic[E]):
         self._probe_lock.release()
         return False
 
-    async def _attempt(
+    async def _attempt_once(
         self, attempt: Callable[[float | None], Awaitable[R]], error_of: Callable[[R], E | None], end: float | None
     ) -> "_Attempted[R]":
         if self.tripped is not None:
@@ -103,14 +103,14 @@ class OutageGuard(Generic[E]):
         try:
             result = await attempt(None if end is None else max(0.0, end - self.clock.monotonic()))
         except self.error_type as error:
-            return _Attempted(error=error, repeated=self._repeatable(error, end))
+            return _Attempted(error=error, repeated=self._should_repeat(error, end))
         failure = error_of(result)
         if failure is None:
             self._silent_since = None
             return _Attempted(result)
-        return _Attempted(result, repeated=self._repeatable(failure, end))
+        return _Attempted(result, repeated=self._should_repeat(failure, end))
 
-    def _repeatable(self, error: E, end: float | None) -> bool:
+    def _should_repeat(self, error: E, end: float | None) -> bool:
         """Record a failed attempt. Return whether it is to be repeated and there is time for it."""
         status = self.status_of(error)
         if status is AttemptStatus.ANSWERED:
