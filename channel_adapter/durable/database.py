@@ -49,7 +49,7 @@ class JobDatabase:
 
     async def open(self) -> Engine:
         """Connect. Raises UnavailableError."""
-        self.engine = await self.run(_connected, self.url)
+        self.engine = await self.run(_create_engine, self.url)
         return self.engine
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -81,7 +81,7 @@ class JobDatabase:
     async def close(self) -> None:
         """Close every connection: idle ones now, each of the others when it is returned."""
         if self.engine is not None:
-            await self.run(_dispose, self.engine)
+            await self.run(_dispose_engine, self.engine)
             self.engine = None
         self._threads.shutdown(wait=False)
 
@@ -93,7 +93,7 @@ def _job_url(url: URL) -> URL:
     return url.set(drivername="sqlite", database=f"{root}.dbos{suffix}")
 
 
-def _connected(url: URL) -> Engine:
+def _create_engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         engine = create_engine(
             url,
@@ -108,19 +108,19 @@ def _connected(url: URL) -> Engine:
         engine = create_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
         if Path(str(url.database)).parent.is_dir():  # a missing folder is reported by SQLite
             os.close(os.open(str(url.database), os.O_CREAT | os.O_RDWR, 0o600))
-        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "connect", _set_up_connection)
     engine.connect().close()
     return engine
 
 
-def _prepare(connection: Any, _: object) -> None:
+def _set_up_connection(connection: Any, _: object) -> None:
     connection.isolation_level = "IMMEDIATE"  # as DBOS has it for engines of its own
     connection.execute("PRAGMA busy_timeout=30000")
     connection.execute("PRAGMA foreign_keys=ON")
     use_write_ahead_log(connection, _CONNECT_SECONDS)
 
 
-def _dispose(engine: Engine) -> None:
+def _dispose_engine(engine: Engine) -> None:
     event.listen(engine.pool, "checkin", lambda _, record: record.invalidate())
     engine.dispose()
 

@@ -32,7 +32,7 @@ class Executor:
     """The leases of this process. `now` is its clock in Unix seconds; PostgreSQL has the server's."""
 
     def __init__(self, database: Database, kinds: Iterable[str], now: Callable[[], float] = time.time) -> None:
-        self.id = f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.id = f"{_machine_name()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.seconds = FILE_LEASE_SECONDS if database.is_sqlite else LEASE_SECONDS
         self._database = database
         self._leases = Leases(database, self.id, seconds=self.seconds)
@@ -44,10 +44,10 @@ class Executor:
         """Acquire the leases. Raises UnavailableError."""
         await self._database.prepare(SCHEMA)
         began = time.monotonic()
-        await self._database.write(self._begin)
+        await self._database.write(self._acquire_leases)
         self._renewed = began
 
-    def _begin(self, connection: Connection) -> None:
+    def _acquire_leases(self, connection: Connection) -> None:
         now = self._database.now(self._now())
         ours = or_(*(LEASES.c.name.startswith(prefix, autoescape=True) for prefix in (_EXECUTOR, WORKER)))
         connection.execute(delete(LEASES).where(ours, LEASES.c.until < now - _KEPT_SECONDS))
@@ -92,7 +92,7 @@ class Executor:
         await self._database.write(self._leases.release, [_EXECUTOR + executor for executor in executors])
 
 
-def _machine() -> str:
+def _machine_name() -> str:
     """Return a name within which process ids are unique: of the host, and on Linux of the process namespace."""
     namespace = ""
     with suppress(OSError):
@@ -104,7 +104,7 @@ def _has_ended(executor: str | None) -> bool:
     """Return whether an executor is surely a process of this machine that has ended. Waits for no lease."""
     machine, _, rest = (executor or "").partition(":")
     pid = rest.partition(":")[0]
-    if os.name != "posix" or machine != _machine() or not pid.isdigit():
+    if os.name != "posix" or machine != _machine_name() or not pid.isdigit():
         return False
     try:
         os.kill(int(pid), 0)

@@ -94,7 +94,7 @@ class Jobs:
 
         `args` are values of JSON. Raises UnavailableError.
         """
-        await self.database.run(self._connected.enqueue, _options(kind, key, due), kind.name, list(args))
+        await self.database.run(self._connected_client.enqueue, _enqueue_options(kind, key, due), kind.name, list(args))
 
     def start_within(
         self, connection: Connection, kind: Kind, key: str, args: Sequence[Any] = (), due: float | None = None
@@ -107,7 +107,9 @@ class Jobs:
             raise ConfigurationError(
                 f"a job starts within transactions of {self.database.name} only", field="database_url"
             )
-        self._connected.enqueue_in_transaction(connection, _options(kind, key, due), kind.name, list(args))
+        self._connected_client.enqueue_in_transaction(
+            connection, _enqueue_options(kind, key, due), kind.name, list(args)
+        )
 
     async def start_many(self, kind: Kind, jobs: Mapping[str, Sequence[Any]]) -> None:
         """Queue jobs, the arguments by key, with one commit. Keys that have a job start nothing.
@@ -126,16 +128,16 @@ class Jobs:
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete the records of jobs that have ended."""
-        await self.database.run(self._connected.delete_workflows, list(keys))
+        await self.database.run(self._connected_client.delete_workflows, list(keys))
 
     async def reschedule(self, key: str, due: float) -> bool:
         """Change when a waiting job begins, in Unix seconds; return False if it has begun or ended."""
-        await self.database.run(self._connected.set_workflow_delay, key, delay_until_epoch_ms=int(due * 1_000))
+        await self.database.run(self._connected_client.set_workflow_delay, key, delay_until_epoch_ms=int(due * 1_000))
         return await self.status(key) is State.WAITING
 
     async def cancel(self, key: str) -> None:
         """Cancel a job: one that waits never begins, one that runs ends before its next step."""
-        await self.database.run(self._connected.cancel_workflow, key)
+        await self.database.run(self._connected_client.cancel_workflow, key)
 
     async def status(self, key: str) -> State | None:
         """Return where a job is; None if it was never started."""
@@ -143,13 +145,13 @@ class Jobs:
 
     async def statuses(self, keys: Sequence[str]) -> dict[str, State]:
         """Return where jobs are by their keys, without those that were never started."""
-        return {row.workflow_id: _state(row) for row in await self._rows(keys)}
+        return {row.workflow_id: _to_state(row) for row in await self._list_workflows(keys)}
 
     async def wait(self, key: str) -> Any:
         """Return the result of a job when it is done. Raises ConflictError if it fails, is cancelled or unknown."""
         while True:
-            rows = await self._rows([key], load_output=True)
-            state = _state(rows[0]) if rows else None
+            rows = await self._list_workflows([key], load_output=True)
+            state = _to_state(rows[0]) if rows else None
             if state is State.DONE:
                 return rows[0].output
             if state is None or state.ended:
@@ -182,44 +184,44 @@ class Jobs:
         served = {name: self._functions[name] for name in names}
         self._serving.append(served)
         try:
-            await self._settle()
+            await self._adjust_uninterrupted()
             yield
         finally:
             self._serving = [each for each in self._serving if each is not served]
-            await self._settle()
+            await self._adjust_uninterrupted()
 
     @classmethod
     @asynccontextmanager
-    async def _open(cls, url: str) -> AsyncIterator["Jobs"]:
+    async def _open_shared(cls, url: str) -> AsyncIterator["Jobs"]:
         jobs = cls._opened.get(url)
         if jobs is None:
             jobs = cls._opened[url] = cls(url)
         jobs._users += 1
         try:
-            await jobs._settle()
+            await jobs._adjust_uninterrupted()
             yield jobs
         finally:
             jobs._users -= 1
             if not jobs._users:
                 del cls._opened[url]
-            await jobs._settle()
+            await jobs._adjust_uninterrupted()
 
     @property
-    def _connected(self) -> DBOSClient:
+    def _connected_client(self) -> DBOSClient:
         if self._client is None:
             raise ConfigurationError("the jobs are not open", field="database_url")
         return self._client
 
-    async def _rows(self, keys: Sequence[str], *, load_output: bool = False) -> list[WorkflowStatus]:
+    async def _list_workflows(self, keys: Sequence[str], *, load_output: bool = False) -> list[WorkflowStatus]:
         if not keys:
             return []
         return await self.database.run(
-            self._connected.list_workflows, workflow_ids=list(keys), load_input=False, load_output=load_output
+            self._connected_client.list_workflows, workflow_ids=list(keys), load_input=False, load_output=load_output
         )
 
-    async def _settle(self) -> None:
+    async def _adjust_uninterrupted(self) -> None:
         """Bring worker and connections in line with who uses them, to the end even if the caller is cancelled."""
-        change = asyncio.ensure_future(self._change())
+        change = asyncio.ensure_future(self._adjust_to_users())
         try:
             await asyncio.shield(change)
         except asyncio.CancelledError:
@@ -228,10 +230,10 @@ class Jobs:
                 change.exception()
             raise
 
-    async def _change(self) -> None:
+    async def _adjust_to_users(self) -> None:
         async with self._changing:
             if self._users and self._client is None:
-                await self._connect()
+                await self._open_connections()
             wanted = {name: one for served in reversed(self._serving) for name, one in served.items()}
             functions = {name: function for name, (_, function) in wanted.items()}
             if self._worker is not None and (self._worker.functions != functions or self._worker.lost.is_set()):
@@ -239,9 +241,9 @@ class Jobs:
             if self._worker is None and wanted:
                 await self._start_worker(wanted)
             if not self._users:
-                await self._disconnect()
+                await self._close_connections()
 
-    async def _connect(self) -> None:
+    async def _open_connections(self) -> None:
         redirect_logs()
         engine = await self.database.open()
 
@@ -253,7 +255,7 @@ class Jobs:
 
         self._client = await self.database.run(connect)
 
-    async def _disconnect(self) -> None:
+    async def _close_connections(self) -> None:
         if self._closed:
             return
         self._closed = True
@@ -270,7 +272,7 @@ class Jobs:
     async def _start_worker(self, wanted: Mapping[str, tuple[Kind, Function]]) -> None:
         for name, (kind, _) in sorted(wanted.items()):
             await self.database.run(
-                self._connected.register_queue,
+                self._connected_client.register_queue,
                 name,
                 worker_concurrency=kind.at_once,
                 polling_interval_sec=POLL_SECONDS,
@@ -278,7 +280,7 @@ class Jobs:
         if self.database.engine is None:
             raise ConfigurationError("the jobs are not open", field="database_url")
         functions = {name: function for name, (_, function) in wanted.items()}
-        self._worker = Worker(self.database, self._connected, Executor(self._store, sorted(wanted)), functions)
+        self._worker = Worker(self.database, self._connected_client, Executor(self._store, sorted(wanted)), functions)
         self._watch = asyncio.ensure_future(self._restart_when_lost(self._worker))
         try:
             await self._worker.start(self.database.engine)
@@ -297,18 +299,18 @@ class Jobs:
         await worker.lost.wait()
         while self._serving:
             try:
-                await self._change()
+                await self._adjust_to_users()
                 break
             except ChannelAdapterError as error:  # a database that was lost comes back
                 log.warning("durable.restart_failed", error=redact_text(error.message)[:200])
                 await asyncio.sleep(EVERY_SECONDS)
 
 
-def _state(row: WorkflowStatus) -> State:
+def _to_state(row: WorkflowStatus) -> State:
     return _STATES.get(row.status, State.FAILED)
 
 
-def _options(kind: Kind, key: str, due: float | None) -> EnqueueOptions:
+def _enqueue_options(kind: Kind, key: str, due: float | None) -> EnqueueOptions:
     options: EnqueueOptions = {
         "workflow_name": WORKFLOW,
         "queue_name": kind.name,
@@ -326,5 +328,5 @@ async def open_jobs(url: str) -> AsyncIterator[Jobs]:
 
     Raises ConfigurationError for a bad URL and for versions that DBOS cannot run with, UnavailableError.
     """
-    async with Jobs._open(url) as jobs:  # noqa: SLF001 - of this module
+    async with Jobs._open_shared(url) as jobs:  # noqa: SLF001 - of this module
         yield jobs

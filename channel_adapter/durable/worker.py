@@ -104,7 +104,9 @@ class Worker:
             DBOS(config=config)
             DBOS.listen_queues(sorted(self.functions))
             DBOS.launch()  # in the thread of the event loop, which is where DBOS then runs coroutines
-        self._chores = [asyncio.ensure_future(self._keep(chore)) for chore in (self._renew, self.take_over)]
+        self._chores = [
+            asyncio.ensure_future(self._repeat_chore(chore)) for chore in (self._renew_lease, self.take_over)
+        ]
         await self.take_over()
 
     async def stop(self) -> None:
@@ -161,12 +163,12 @@ class Worker:
 
     async def take_over(self) -> int:
         """Queue jobs that dead processes have left; return how many. It happens by itself, too."""
-        left = await self._database.run(self._left)
+        left = await self._database.run(self._list_unfinished)
         dead = await self.executor.acquire_dead({executor for executor, _, _ in left} - {self.executor.id})
         if not dead:
             return 0
         # Read again: only now no other process takes them over.
-        jobs = await self._database.run(self._left, sorted(dead))
+        jobs = await self._database.run(self._list_unfinished, sorted(dead))
         by_kind: dict[str, list[str]] = defaultdict(list)
         for _, kind, key in jobs:
             by_kind[kind].append(key)
@@ -177,7 +179,7 @@ class Worker:
             log.info("durable.taken_over", executors=sorted(dead), jobs=len(jobs))
         return len(jobs)
 
-    def _left(self, executors: list[str] | None = None) -> list[tuple[str, str, str]]:
+    def _list_unfinished(self, executors: list[str] | None = None) -> list[tuple[str, str, str]]:
         rows = self._client.list_workflows(
             status="PENDING",
             queue_name=sorted(self.functions),
@@ -188,7 +190,7 @@ class Worker:
         )
         return [(row.executor_id or "", row.queue_name or "", row.workflow_id) for row in rows]
 
-    async def _renew(self) -> None:
+    async def _renew_lease(self) -> None:
         if not await self.executor.renew():
             log.warning("durable.lease_lost", executor=self.executor.id)
             self._renewed.clear()
@@ -196,7 +198,7 @@ class Worker:
         else:
             self._renewed.set()
 
-    async def _keep(self, chore: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    async def _repeat_chore(self, chore: Callable[[], Coroutine[Any, Any, object]]) -> None:
         while not self.lost.is_set():
             await asyncio.sleep(EVERY_SECONDS)
             try:
@@ -206,7 +208,7 @@ class Worker:
 
 
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_RECOVERIES)
-async def _run(kind: str, args: list[Any]) -> Any:
+async def _run_workflow(kind: str, args: list[Any]) -> Any:
     if Worker.current is None:
         raise asyncio.CancelledError  # stays to be taken over
     return await Worker.current.run(kind, args)
