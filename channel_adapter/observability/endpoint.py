@@ -45,7 +45,7 @@ class Health:
     async def results(self) -> dict[str, str]:
         """Return the result of each check: "ok", or the kind of what is wrong, such as "unavailable"."""
         start = {"start": "ok" if self._has_begun else "under way"}
-        results = await asyncio.gather(*(_result(check) for check in self._checks.values()))
+        results = await asyncio.gather(*(_run_check(check) for check in self._checks.values()))
         return start | dict(zip(self._checks, results, strict=True))
 
 
@@ -55,7 +55,7 @@ async def ask_database(url: str) -> None:
         await database.read(lambda connection: connection.scalar(select(1)))
 
 
-async def _result(check: Check) -> str:
+async def _run_check(check: Check) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()

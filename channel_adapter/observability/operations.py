@@ -31,7 +31,7 @@ class TracedPart:
         value = getattr(self._part, name)
         if name.startswith("_") or name in ENDLESS or not inspect.isroutine(value):
             return value
-        wrap = self._coroutine if inspect.iscoroutinefunction(value) else self._function
+        wrap = self._trace_coroutine if inspect.iscoroutinefunction(value) else self._trace_function
         traced = wrap(value, f"{self._name}.{name}")
         self.__dict__[name] = traced  # a method stays what it is
         return traced
@@ -42,12 +42,12 @@ class TracedPart:
     def __repr__(self) -> str:
         return repr(self._part)
 
-    def _coroutine(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def _trace_coroutine(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
         @functools.wraps(function)
         async def traced(*args: Any, **kwargs: Any) -> Any:
             span = self._start(name)
             try:
-                with _current(span):
+                with _use_span(span):
                     return await function(*args, **kwargs)
             except BaseException as error:
                 self._mark_failed(span, error)
@@ -57,7 +57,7 @@ class TracedPart:
 
         return traced
 
-    def _function(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def _trace_function(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
         @functools.wraps(function)
         def traced(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
@@ -84,7 +84,7 @@ class TracedIterator(AsyncIterator[Any]):
         if self._span is None:
             self._span = self._start()
         try:
-            with _current(self._span):
+            with _use_span(self._span):
                 return await self._items.__anext__()
         except StopAsyncIteration:
             self._span.end()
@@ -100,15 +100,15 @@ class TracedIterator(AsyncIterator[Any]):
             if hasattr(self._items, "aclose"):
                 await self._items.aclose()
         finally:
-            self._end()
+            self._end_span()
 
     def __del__(self) -> None:
-        self._end()
+        self._end_span()
 
-    def _end(self) -> None:
+    def _end_span(self) -> None:
         if self._span is not None and self._span.is_recording():
             self._span.end()
 
 
-def _current(span: Span) -> Any:
+def _use_span(span: Span) -> Any:
     return trace.use_span(span, record_exception=False, set_status_on_exception=False)

@@ -70,7 +70,7 @@ class Telemetry:
         )
         self._sources: dict[ValueReader, _Source] = {}
         for name, (unit, description) in GAUGES.items():
-            meter.create_observable_gauge(f"{NAME}.{name}", [partial(self._observations, name)], unit, description)
+            meter.create_observable_gauge(f"{NAME}.{name}", [partial(self._observe_values, name)], unit, description)
 
     @classmethod
     @cache
@@ -88,7 +88,7 @@ class Telemetry:
         What cannot be read within 2 seconds has no value until the next time.
         """
         reads = [read for read, source in self._sources.items() if app in (None, source.app)]
-        await asyncio.gather(*(self._read(read) for read in reads))
+        await asyncio.gather(*(self._read_values(read) for read in reads))
 
     @contextmanager
     def source(self, app: "AppTelemetry", read: ValueReader) -> Iterator[None]:
@@ -99,7 +99,7 @@ class Telemetry:
         finally:
             del self._sources[read]
 
-    async def _read(self, read: ValueReader) -> None:
+    async def _read_values(self, read: ValueReader) -> None:
         values: Mapping[str, float] = {}
         try:
             async with asyncio.timeout(_READ_SECONDS):
@@ -109,7 +109,7 @@ class Telemetry:
         if read in self._sources:
             self._sources[read].values = values
 
-    def _observations(self, name: str, _: CallbackOptions) -> Iterable[Observation]:
+    def _observe_values(self, name: str, _: CallbackOptions) -> Iterable[Observation]:
         """Return the values of one metric; called from any thread."""
         for source in list(self._sources.values()):
             if name in source.values:
