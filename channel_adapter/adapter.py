@@ -67,7 +67,7 @@ else:
 
         @wraps(build)
         def made(adapter):
-            return adapter._traced(build.__name__, build(adapter))  # noqa: SLF001 - of this module
+            return adapter._trace_part(build.__name__, build(adapter))  # noqa: SLF001 - of this module
 
         return cached_property(made)
 
@@ -118,7 +118,9 @@ class ChannelAdapter:
         """Channels: create, read, update, delete, and the channels of a user."""
         from channel_adapter.services.channels import Channels
 
-        return Channels(self.backend, self.signals, self.subscriptions, self._blocks, self.directory, self._bulk)
+        return Channels(
+            self.backend, self.signals, self.subscriptions, self._blocklist, self.directory, self._bulk_options
+        )
 
     @_part
     def invites(self) -> Invites:
@@ -131,7 +133,7 @@ class ChannelAdapter:
             url = own.database_url.get_secret_value()
             with needs_store(url):
                 from channel_adapter.store.invitations import InvitationRows
-            rows = InvitationRows(self._database(url))
+            rows = InvitationRows(self._open_database(url))
         return Invites(self.backend, rows, self.subscriptions, own.invites.link_template, own.total_seconds, self.clock)
 
     @_part
@@ -145,7 +147,7 @@ class ChannelAdapter:
         with needs_store(url):
             from channel_adapter.store.channel_registry import ChannelRows
         contacts = self._contacts if self.can.contacts else None
-        return Directory(self.backend, ChannelRows(self._database(url)), self.clock, contacts)
+        return Directory(self.backend, ChannelRows(self._open_database(url)), self.clock, contacts)
 
     @_part
     def insights(self) -> Insights:
@@ -158,15 +160,15 @@ class ChannelAdapter:
         url = self.settings.database_url.get_secret_value()
         with needs_store(url):
             from channel_adapter.store.insights import InsightRows
-        return Insights(self.backend, self.reactions, InsightRows(self._database(url)), self.clock, keep_days)
+        return Insights(self.backend, self.reactions, InsightRows(self._open_database(url)), self.clock, keep_days)
 
     @_part
     def subscriptions(self) -> Subscriptions:
         """Subscriptions: add and remove users of a channel, list them, and the notifications of each."""
         from channel_adapter.services.subscriptions import SubscriptionOptions, Subscriptions
 
-        options = SubscriptionOptions(self._bulk, self.settings.subscriptions.notify)
-        blocks = self._blocks if self.settings.database_url is not None else None
+        options = SubscriptionOptions(self._bulk_options, self.settings.subscriptions.notify)
+        blocks = self._blocklist if self.settings.database_url is not None else None
         return Subscriptions(self.backend, blocks, self._assigner, self.signals.users_left, options)
 
     @_part
@@ -199,7 +201,7 @@ class ChannelAdapter:
         from channel_adapter.services.messages import Messages
 
         backend = self.backend
-        return Messages(backend.messages, backend.ids, self._contacts, self._message_rows, self._bulk)
+        return Messages(backend.messages, backend.ids, self._contacts, self._message_rows, self._bulk_options)
 
     @cached_property
     def _contacts(self) -> ContactRegistry:
@@ -213,7 +215,7 @@ class ChannelAdapter:
         """Accounts of the app: check and import."""
         from channel_adapter.services.accounts import Accounts
 
-        return Accounts(self.backend.accounts, self._bulk)
+        return Accounts(self.backend.accounts, self._bulk_options)
 
     @_part
     def unread(self) -> UnreadService:
@@ -249,8 +251,8 @@ class ChannelAdapter:
     def backend(self) -> Backend:
         """How channels are stored on the service. For the packages of this project, not for apps."""
         if self.settings.mode is Mode.OFFICIAL:
-            return self._official()
-        return self._community()
+            return self._make_official_backend()
+        return self._make_community_backend()
 
     @property
     def can(self) -> Capabilities:
@@ -260,7 +262,7 @@ class ChannelAdapter:
         """
         return self.backend.can
 
-    def _community(self) -> Backend:
+    def _make_community_backend(self) -> Backend:
         from channel_adapter.backends.community.backend import CommunityBackend
         from channel_adapter.backends.options import BackendOptions
         from channel_adapter.mapping.field_keys import FieldKeys
@@ -282,7 +284,7 @@ class ChannelAdapter:
         )
         return CommunityBackend(self._gateway, options, self.clock)
 
-    def _official(self) -> Backend:
+    def _make_official_backend(self) -> Backend:
         from channel_adapter.backends.official.backend import OfficialBackend
         from channel_adapter.backends.official.options import OfficialOptions
 
@@ -302,13 +304,13 @@ class ChannelAdapter:
             from channel_adapter.store.broadcasts import BroadcastStore
             from channel_adapter.store.channel_attributes import ChannelAttributeRows
             from channel_adapter.store.channel_registry import ChannelRows
-        database = self._database(url)
+        database = self._open_database(url)
         registry = ChannelRows(database)
         return OfficialBackend(
             self._gateway, options, self.clock, BroadcastStore(database), ChannelAttributeRows(database), registry
         )
 
-    def _database(self, url: str) -> Database:
+    def _open_database(self, url: str) -> Database:
         """Open the database of the settings; it is closed with the adapter."""
         from channel_adapter.store.database import Database
 
@@ -349,7 +351,7 @@ class ChannelAdapter:
         """Answers to before-webhooks: policies of the settings and hooks of the app."""
         from channel_adapter.webhooks.guard import Guard
 
-        guard = Guard(self.settings, self.backend, self._blocks, self.pipeline.callbacks, self.pipeline.resolver)
+        guard = Guard(self.settings, self.backend, self._blocklist, self.pipeline.callbacks, self.pipeline.resolver)
         if self.posting_moved is not None:
             from channel_adapter.domain.hooks import PostDraft
 
@@ -379,14 +381,14 @@ class ChannelAdapter:
         client = TencentClient(
             App(settings.sdkappid, settings.admin, settings.key),
             Transport(
-                _hosts(settings),
+                _choose_hosts(settings),
                 route=Route(settings.ca_file, settings.proxy, settings.trust_env),
                 timeouts=Timeouts(settings.connect_seconds, settings.call_seconds, settings.total_seconds),
                 concurrency=settings.concurrency,
                 max_response_bytes=settings.max_response_bytes,
                 clock=clock,
             ),
-            limiter=_limiter(settings, clock),
+            limiter=_make_limiter(settings, clock),
             observer=observer if recording is None else recording.both(observer),
         )
         return cls(settings, client, clock, recording)
@@ -403,7 +405,7 @@ class ChannelAdapter:
         url = self.settings.database_url
         with needs_extra(database_url=url.get_secret_value() if url else None):
             from channel_adapter.migration.service import Migration
-        return self._traced("migration", Migration(self._gateway, self.settings, self.clock, self.unread))
+        return self._trace_part("migration", Migration(self._gateway, self.settings, self.clock, self.unread))
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Call any command with a JSON body, signed, limited and repeated as the others, and return the JSON reply."""
@@ -413,14 +415,14 @@ class ChannelAdapter:
     async def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
         """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""
         with self.instruments.span("doctor", {}):
-            return await self._examine(repair=repair)
+            return await self._run_checks(repair=repair)
 
     @property
     def call_rates(self) -> list[CommandUsage]:
         """How often this process sent each command in the last minute, and its limit. Not for apps."""
         return self._client.call_rates()
 
-    async def _examine(self, *, repair: bool) -> list[HealthCheckResult]:
+    async def _run_checks(self, *, repair: bool) -> list[HealthCheckResult]:
         from channel_adapter.mapping.ids import user_id
         from channel_adapter.services.doctor import Doctor
 
@@ -473,7 +475,7 @@ class ChannelAdapter:
         reactions = self.reactions if self.can.service_reactions or self._database_url is not None else None
         insights = self.insights if self._database_url is not None else None
         exporter = ChannelExporter(self.channels, self.subscriptions, self.posts, reactions, insights, self.clock)
-        notify = Notifier("on_progress", on_progress) if on_progress is not None else _ignore
+        notify = Notifier("on_progress", on_progress) if on_progress is not None else _ignore_progress
         return await exporter.export(channel, folder, notify)
 
     async def aclose(self) -> None:
@@ -504,7 +506,7 @@ class ChannelAdapter:
         except ValueError as wrong:
             raise ConfigurationError(str(wrong), field="ca_file") from None
         if self._telemetry is not None:
-            self._recording.enter_context(self._telemetry.values(self._measure))
+            self._recording.enter_context(self._telemetry.values(self._measure_parts))
             refreshing = asyncio.ensure_future(self._telemetry.refresh_regularly())
             self._recording.callback(refreshing.cancel)
         return self
@@ -514,10 +516,10 @@ class ChannelAdapter:
     ) -> None:
         await self.aclose()
 
-    def _traced(self, name: str, made: T) -> T:
+    def _trace_part(self, name: str, made: T) -> T:
         return made if self._telemetry is None else self._telemetry.traced(name, made)
 
-    async def _measure(self) -> dict[str, float]:
+    async def _measure_parts(self) -> dict[str, float]:
         """Return the values of the parts that this process uses."""
         values: dict[str, float] = {}
         if "posts" in vars(self):
@@ -532,7 +534,7 @@ class ChannelAdapter:
         return url.get_secret_value() if url is not None else None
 
     @cached_property
-    def _bulk(self) -> BulkOptions:
+    def _bulk_options(self) -> BulkOptions:
         from channel_adapter.services.bulk import BulkOptions
 
         return BulkOptions(self.settings.concurrency, self.settings.total_seconds, self.clock)
@@ -553,7 +555,7 @@ class ChannelAdapter:
         url = self.settings.database_url.get_secret_value()
         with needs_store(url):
             from channel_adapter.store.messages import MessageRows
-        return MessageRows(self._database(url))
+        return MessageRows(self._open_database(url))
 
     async def _record_message(self, event: MessageEvent | AllRead) -> None:
         if self._message_rows is not None:
@@ -562,7 +564,7 @@ class ChannelAdapter:
             await record(self._message_rows, event)
 
     @cached_property
-    def _blocks(self) -> Blocklist:
+    def _blocklist(self) -> Blocklist:
         from channel_adapter.services.blocks import Blocklist
 
         if self.settings.database_url is None:
@@ -570,7 +572,7 @@ class ChannelAdapter:
         url = self.settings.database_url.get_secret_value()
         with needs_store(url):
             from channel_adapter.store.channel_blocks import BlockRows
-        return Blocklist(BlockRows(self._database(url)))
+        return Blocklist(BlockRows(self._open_database(url)))
 
     async def _channel_changed(self, event: ChannelEvent) -> None:
         """Correct what this process has cached, and with a database what other processes have."""
@@ -581,7 +583,7 @@ class ChannelAdapter:
     async def _drop_channel(self, channel: ChannelId) -> None:
         """Delete what the database keeps of a channel that is gone; one that was created again keeps it."""
         if self.settings.database_url is not None and not await self.backend.channels.read([channel]):
-            await self._blocks.drop(channel)
+            await self._blocklist.drop(channel)
             await self.directory.hide(channel)
             await self._contacts.set(channel, None)
             await self.invites.drop(channel)
@@ -594,7 +596,7 @@ class ChannelAdapter:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
 
 
-def _ignore(*_: int) -> None:
+def _ignore_progress(*_: int) -> None:
     """Do nothing."""
 
 
@@ -604,7 +606,7 @@ def _telemetry_of_process() -> Telemetry:
     return Telemetry.of_process()
 
 
-def _limiter(settings: Settings, clock: Clock) -> CommandLimiter:
+def _make_limiter(settings: Settings, clock: Clock) -> CommandLimiter:
     scope, shared = rate_limit_scope(settings.rate_limits), None
     if scope == "shared" and settings.database_url is not None:
         url = settings.database_url.get_secret_value()
@@ -615,7 +617,7 @@ def _limiter(settings: Settings, clock: Clock) -> CommandLimiter:
     return CommandLimiter(settings.calls_per_second, enabled=scope != "off", clock=clock, shared=shared)
 
 
-def _hosts(settings: Settings) -> HostPair:
+def _choose_hosts(settings: Settings) -> HostPair:
     if settings.base_url is not None:
         return HostPair.of_base_url(settings.base_url, settings.backup_url)
     return REGIONS[settings.region or ""]

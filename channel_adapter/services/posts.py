@@ -162,7 +162,7 @@ class Posts(PostSchedule):
         return posts
 
     def _open_pin_store(self) -> "PinStore":
-        database = self._database("pinned posts")
+        database = self._require_database("pinned posts")
         from channel_adapter.store.pins import PinStore  # noqa: PLC0415 - an extra
 
         return PinStore(database)

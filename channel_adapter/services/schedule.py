@@ -390,7 +390,7 @@ class PostSchedule(PostSender):
             )
         return self._options.database_url
 
-    def _database(self, what: str) -> "Database":
+    def _require_database(self, what: str) -> "Database":
         """Return the database, opened if necessary. Raises ConfigurationError without one; `what` needs it."""
         self._require_url(what)
         return self._get_publisher().store.database
