@@ -391,11 +391,11 @@ class _SyncInvites:
         ConfigurationError without the extra `invites`.
         """
 
-    def revoke(self, invitation: str) -> bool:
+    def revoke(self, invitation: str, *, channel: str | None = None) -> bool:
         """Revoke an invitation by its id or its code; return False if it was revoked before.
 
-        Users who have subscribed with it stay subscribed. Raises NotFoundError, and InvalidError for one to a channel
-        of the other mode.
+        Users who have subscribed with it stay subscribed. Raises NotFoundError, also for one to another channel than
+        `channel`, and InvalidError for one to a channel of the other mode.
         """
 
 class _SyncDirectory:
@@ -582,10 +582,13 @@ class _SyncPosts:
         author: str | None = None,
         silent: bool = False,
         replace: str | None = None,
+        idempotency_key: str | None = None,
     ) -> SavedDraft:
         """Store a post without a time; `replace` is the id of a draft whose place it takes.
 
-        Raises NotFoundError for a draft that does not exist, and what `publish` raises for content, author and channel.
+        Until the draft is deleted, a second call with the same `idempotency_key`, of up to 512 bytes, returns it as it
+        is then; it is not used with `replace`. Raises NotFoundError for a draft that does not exist, ConflictError for
+        a key whose draft was scheduled or published, and what `publish` raises for content, author and channel.
         """
 
     def drafts(self, channel: str | None = None) -> SyncIterator[SavedDraft]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from channel_adapter.console.i18n import message
+from channel_adapter.domain.subscription import DONE
 from channel_adapter.errors import ChannelAdapterError
 
 
@@ -45,6 +46,10 @@ _WORDS: Final = {
         message("Sending the form again is safe: nothing is published twice."),
     ),
 }
+_DONE: Final = message(
+    "It was done, as the log says; only this page failed. Look at the log before you send the form again."
+)
+_PARTLY: Final = message("It was done for some of the users. Sending the form again is safe: it is done for the rest.")
 _OTHER: Final = _Words(500, message("This failed"), message("The log has more."))
 
 
@@ -60,9 +65,14 @@ class ErrorText:
     code: int | None
 
 
-def explain(error: ChannelAdapterError, gettext: Callable[[str], str]) -> ErrorText:
-    """Return an error in the words of a language."""
+def explain(error: ChannelAdapterError, gettext: Callable[[str], str], *, is_done: bool = False) -> ErrorText:
+    """Return an error in the words of a language; `is_done`: it came after the write that the request asked for."""
     words = _WORDS.get(error.kind, _OTHER)
+    advice = words.advice
+    if is_done:
+        advice = _DONE
+    elif any(each.kind in DONE for each in error.outcomes or ()):
+        advice = _PARTLY
     return ErrorText(
-        words.status, gettext(words.heading), gettext(words.advice), error.message, error.field or "", error.code
+        words.status, gettext(words.heading), gettext(advice), error.message, error.field or "", error.code
     )

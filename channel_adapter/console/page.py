@@ -28,7 +28,7 @@ from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.insights import StoredViews
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.domain.reaction import Reactions
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, NotFoundError, UnavailableError
 from channel_adapter.store.console import ConsoleRows
 from channel_adapter.store.database import Database
 from channel_adapter.tencent.redaction import redact_text
@@ -215,6 +215,10 @@ class View:
         self.adapter = self.console.adapter
         self.problems = 0
         """Scheduled posts that failed or are late, which every page reports."""
+        self.has_written = False
+        """Whether a write of this request is done, and in the log."""
+        self.has_logged = False
+        """Whether a write of this request is in the log, done or not."""
         self._files: list[IO[bytes]] = []
 
     @property
@@ -308,6 +312,24 @@ class View:
             return {}
         return await self.adapter.insights.stored_views(refs)
 
+    async def remember(self, form: str, place: str) -> None:
+        """Keep where a form has led. A database that fails is logged only: what the form asked for is done."""
+        try:
+            await self.console.rows.remember(form, place)
+        except ChannelAdapterError as error:
+            _log.error("console.form_not_stored", error=redact_text(error.message)[:200])
+
+    async def discard_draft(self, draft_id: str) -> None:
+        """Delete a draft of the channel that was published. A database that fails is logged only, as in `remember`."""
+        try:
+            draft = await self.adapter.posts.get_draft(draft_id)
+            if draft.channel == self.adapter.backend.ids.channel(self.slug):
+                await self.adapter.posts.discard_draft(draft_id)
+        except NotFoundError:
+            pass  # it has gone already
+        except ChannelAdapterError as error:
+            _log.error("console.draft_not_deleted", draft=draft_id, error=redact_text(error.message)[:200])
+
     async def edited(self, post: Post) -> None:
         """Record that a post of the channel was edited. A database that fails is logged only: the post is changed."""
         try:
@@ -330,7 +352,7 @@ class View:
 
     def explain(self, error: ChannelAdapterError) -> explain.ErrorText:
         """Return an error of the adapter in words."""
-        return explain.explain(error, self.gettext)
+        return explain.explain(error, self.gettext, is_done=self.has_written)
 
     def render(
         self, template: str, *, status: int = 200, error: ChannelAdapterError | None = None, **values: Any
@@ -361,7 +383,17 @@ class View:
         return answer
 
     async def wrote(self, outcome: str, channel: str = "") -> None:
-        """Log a write of the operator: the event `console.write`, and a row. A database that fails is logged only."""
+        """Log a write that is done. An error behind it does not say that nothing was done."""
+        self.has_written = True
+        await self._log_write(outcome, channel)
+
+    async def refused(self, outcome: str, channel: str = "") -> None:
+        """Log a write that failed, by the kind of its error."""
+        await self._log_write(outcome, channel)
+
+    async def _log_write(self, outcome: str, channel: str) -> None:
+        """Emit the event `console.write`, and store a row. A database that fails is logged only."""
+        self.has_logged = True
         resource = self.request.match_info.route.resource
         route = (resource.name if resource is not None else None) or ""
         operator = self.operator.name if self.operator else ""

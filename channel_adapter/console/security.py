@@ -92,17 +92,19 @@ async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request
         if STARTED in request:
             return _cut_off(request, error)
-        return _answer_error(page, error)
+        return await _answer_error(page, error)
     finally:
         page.close()
 
 
-def _answer_error(page: View, error: Exception) -> web.Response:
-    """Return the page of an error. Raises it if it is a redirect."""
+async def _answer_error(page: View, error: Exception) -> web.Response:
+    """Return the page of an error, and log a write that failed. Raises it if it is a redirect."""
     if isinstance(error, web.HTTPException):
         if error.status < 400:
             raise error
         return error_page(page, error.status)
+    if page.request.method not in _SAFE and page.operator is not None and not page.has_logged:
+        await page.refused(error.kind if isinstance(error, ChannelAdapterError) else "fault")
     if isinstance(error, ChannelAdapterError):
         return page.render("error.html", error=error, title="", text="")
     _log.error("console.failure", traceback=shown_traceback(error))

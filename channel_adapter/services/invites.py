@@ -140,17 +140,18 @@ class Invites:
             return outcome
         raise failure or _to_outcome_error(outcome, invitation.channel)
 
-    async def revoke(self, invitation: str) -> bool:
+    async def revoke(self, invitation: str, *, channel: str | None = None) -> bool:
         """Revoke an invitation by its id or its code; return False if it was revoked before.
 
-        Users who have subscribed with it stay subscribed. Raises NotFoundError, and InvalidError for one to a channel
-        of the other mode.
+        Users who have subscribed with it stay subscribed. Raises NotFoundError, also for one to another channel than
+        `channel`, and InvalidError for one to a channel of the other mode.
         """
+        wanted = None if channel is None else self._backend.ids.channel(channel)
         rows, name = self._require_rows(), require_text(invitation, "invitation", empty=False)
         found = revoked = None
         if _CODE.fullmatch(name) or _ID.fullmatch(name):
             found = await rows.find(_hash_code(name) if _CODE.fullmatch(name) else name, self._clock.now())
-        if found is not None:
+        if found is not None and wanted in (None, found.invitation.channel):
             self._backend.ids.channel(found.invitation.channel)
             revoked = await rows.revoke(found.invitation.id, self._clock.now())
         if revoked is None:

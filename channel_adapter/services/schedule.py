@@ -249,13 +249,19 @@ class PostSchedule(PostSender):
         author: str | None = None,
         silent: bool = False,
         replace: str | None = None,
+        idempotency_key: str | None = None,
     ) -> SavedDraft:
         """Store a post without a time; `replace` is the id of a draft whose place it takes.
 
-        Raises NotFoundError for a draft that does not exist, and what `publish` raises for content, author and channel.
+        Until the draft is deleted, a second call with the same `idempotency_key`, of up to 512 bytes, returns it as it
+        is then; it is not used with `replace`. Raises NotFoundError for a draft that does not exist, ConflictError for
+        a key whose draft was scheduled or published, and what `publish` raises for content, author and channel.
         """
         store = await self._prepare_store()
-        row = self._make_row(await self._preview_existing(channel, content, author, silent=silent), author, at=0.0)
+        key = None if idempotency_key is None else _require_key(idempotency_key)
+        preview = await self._preview_existing(channel, content, author, silent=silent)
+        keyed = None if key is None or replace is not None else _id_of_key(preview.channel, key)
+        row = self._make_row(preview, author, at=0.0, post_id=keyed)
         if replace is not None:
             await self.get_draft(replace)
         from channel_adapter.store.schedule import DraftRow  # noqa: PLC0415 - an extra
@@ -264,7 +270,12 @@ class PostSchedule(PostSender):
             id=replace or row.id, channel=row.channel, content=row.content, author=row.author, silent=row.silent,
             created=row.created, changed=row.created,
         )  # fmt: skip
-        await store.save_draft(saved)
+        if keyed is None:
+            await store.save_draft(saved)
+        elif not await store.add_draft(saved):
+            raise ConflictError(
+                f"idempotency_key: its draft {keyed} was scheduled or published", field="idempotency_key"
+            )
         return await self.get_draft(saved.id)
 
     async def drafts(self, channel: str | None = None) -> AsyncGenerator[SavedDraft, None]:
@@ -513,6 +524,11 @@ def _require_key(text: str) -> str:
     if "\0" in key:
         raise InvalidError("idempotency_key holds a NUL character, which no database stores", field="idempotency_key")
     return key
+
+
+def _id_of_key(channel: str, key: str) -> str:
+    """Return the id of the draft with an idempotency key, which a second call stores nothing under."""
+    return hashlib.sha256(orjson.dumps(["draft", channel, key])).hexdigest()[: 2 * _ID_BYTES]
 
 
 def _is_id(text: object) -> bool:

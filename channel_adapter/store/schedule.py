@@ -368,6 +368,19 @@ class ScheduleStore:
         changed = {name: value for name, value in values.items() if name not in ("id", "created")}
         await self.database.execute(new.on_conflict_do_update(index_elements=["id"], set_=changed))
 
+    async def add_draft(self, row: DraftRow) -> bool:
+        """Store a draft unless there is one with this id; return False, and store none, if it has become a post."""
+        values = {name: getattr(row, name) for name in DraftRow.__dataclass_fields__}
+
+        def transaction(connection: Connection) -> bool:
+            connection.execute(self.database.insert(_DRAFTS).values(**values).on_conflict_do_nothing())
+            if _read_row(connection, row.id) is None:
+                return True
+            connection.execute(delete(_DRAFTS).where(_DRAFTS.c.id == row.id))
+            return False
+
+        return await self.database.write(transaction)
+
     async def draft(self, draft_id: str) -> DraftRow | None:
         """Return one draft, None if there is none with this id."""
         return await self.database.read(_get_draft, draft_id)

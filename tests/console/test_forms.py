@@ -3,8 +3,11 @@
 import asyncio
 import json
 import re
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,14 +15,19 @@ from channel_adapter import (
     ChannelAdapter,
     ChannelId,
     Image,
+    Outcome,
+    OutcomeKind,
+    Outcomes,
     PostRef,
     PostState,
     Role,
     Subscribed,
     Text,
     TextAndImage,
+    UnavailableError,
     UserId,
 )
+from channel_adapter.console.explain import explain
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.webhooks import serve
@@ -548,3 +556,138 @@ async def test_posts_are_filtered_by_text_and_state_and_paginated(browser: Brows
     assert re.findall(r'id="p(\d+)"', second.text) == ["5", "4", "3", "2", "1"]
     assert re.findall(r'id="p(\d+)"', (await browser.get(f"/c/{SLUG}?q=TIDE+07")).text) == ["7"]
     assert re.findall(r'id="p(\d+)"', (await browser.get(f"/c/{SLUG}?state=recalled")).text) == ["3"]
+
+
+def run_sql(tmp_path: Path, statement: str) -> None:
+    """Change the database of the console of `stored`."""
+    with closing(sqlite3.connect(tmp_path / "console.db")) as database, database:
+        database.execute(statement)
+
+
+def fail_writes(tmp_path: Path, kind: str, table: str) -> None:
+    """Let INSERT or DELETE of a table fail, as in an outage of the database."""
+    fails = "BEGIN SELECT RAISE(ABORT, 'out'); END"
+    run_sql(tmp_path, f"CREATE TRIGGER no_{kind}_{table} BEFORE {kind} ON {table} {fails}")
+
+
+async def logged(browser: Browser, channel: str = SLUG) -> list[str]:
+    """Return the outcomes in the log of a channel, the latest first."""
+    return re.findall(r'<td lang="en">(.*?)</td></tr>', (await browser.get(f"/log?channel={channel}")).text)
+
+
+async def test_published_post_is_reported_although_the_database_fails(
+    stored: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = stored.browser()
+    await browser.submit(COMPOSE, action="draft", format="text", text="Tide")
+    (draft,) = [each async for each in stored.adapter.posts.drafts()]
+    form = (await browser.get(f"{COMPOSE}?draft={draft.id}")).form(COMPOSE)
+    fail_writes(tmp_path, "INSERT", "console_once")
+    fail_writes(tmp_path, "DELETE", "post_draft")
+    sent = await browser.post(COMPOSE, form)
+    assert sent.place == f"/c/{SLUG}?done=published&number=1"
+    assert (await logged(browser))[0] == "published 1"
+    assert "console.form_not_stored" in caplog.text
+    assert f"console.draft_not_deleted draft={draft.id}" in caplog.text
+    assert (await browser.post(COMPOSE, form)).place == sent.place, "the service knows the form"
+    assert len([post async for post in stored.adapter.posts.history(SLUG)]) == 1
+
+
+async def test_error_behind_a_write_does_not_say_that_nothing_was_done(browser: Browser, served: Served) -> None:
+    served.stub.faults.add(Fault(command="get_group_member_info", status=502))
+    sent = await browser.post(f"{SUBSCRIBERS}/add", {"users": "reader_1\nnobody_9"})
+    assert sent.heading == "Subscribers"
+    assert "It was done, as the log says; only this page failed." in sent.text
+    assert "Nothing was done" not in sent.text
+    assert await logged(browser) == ["added 1 of 2"]
+    sent = await browser.post(f"{SUBSCRIBERS}/add", {"users": "nobody_9"})
+    assert "Nothing was done" in sent.text
+    assert await logged(browser) == ["added 0 of 1", "added 1 of 2"]
+
+
+def test_error_of_a_call_about_many_users_says_that_some_are_done() -> None:
+    error = UnavailableError("the service does not answer")
+    assert explain(error, str).advice.startswith("Nothing was done.")
+    for kind, advice in ((OutcomeKind.FAILED, "Nothing was done."), (OutcomeKind.ADDED, "It was done for some")):
+        error.outcomes = Outcomes((Outcome(UserId("reader_1"), kind),))
+        assert explain(error, str).advice.startswith(advice)
+
+
+async def test_draft_is_stored_once_however_often_the_form_is_sent(stored: Served) -> None:
+    browser = stored.browser()
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Once", "action": "draft"}
+    found = await asyncio.gather(*(browser.post(COMPOSE, form) for _ in range(3)))
+    assert {each.place for each in found} == {"/schedule?done=drafted"}
+    assert len([each async for each in stored.adapter.posts.drafts()]) == 1
+    await stored.adapter.posts.publish(SLUG, Text("Tide"))
+    form = (await browser.get(POST)).form(f"{POST}/copy")
+    found = await asyncio.gather(*(browser.post(f"{POST}/copy", form) for _ in range(3)))
+    assert len({each.place for each in found}) == 1
+    assert len([each async for each in stored.adapter.posts.drafts()]) == 2
+
+
+async def test_draft_of_another_channel_is_neither_shown_nor_replaced_nor_deleted(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.channels.create(slug="other", name="Other", owner=OWNER)
+    draft = await stored.adapter.posts.draft("other", Text("Of the other"))
+    assert (await browser.get(f"{COMPOSE}?draft={draft.id}")).status == 404
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Mine", "draft": draft.id}
+    assert (await browser.post(COMPOSE, {**form, "action": "draft"})).status == 404
+    assert (await browser.post(COMPOSE, form)).status == 303
+    assert await stored.adapter.posts.get_draft(draft.id) == draft
+
+
+async def test_log_has_writes_that_failed_and_their_channels(stored: Served, tmp_path: Path) -> None:
+    browser = stored.browser()
+    await browser.submit("/messages/replies", text="Thank you")
+    page = await browser.get("/messages/replies")
+    (delete_reply,) = re.findall(r'action="(/messages/replies/\w+/delete)"', page.text)
+    stored.stub.faults.add(Fault(status=502))
+    fail_writes(tmp_path, "DELETE", "console_reply")
+    for place in (f"/c/{SLUG}/finish", f"{THREAD}/read", delete_reply, "/webhooks/retry", "/doctor"):
+        outcomes = await logged(browser, "")
+        assert (await browser.post(place, {"all": "1"})).status == 503, place
+        assert await logged(browser, "") == ["unavailable", *outcomes], place
+    assert await logged(browser) == ["unavailable", "unavailable"]
+
+
+async def test_log_of_a_channel_has_its_scheduled_posts_and_drafts(stored: Served) -> None:
+    browser = stored.browser()
+    at = datetime.now(UTC) + timedelta(days=1)
+    post = await stored.adapter.posts.schedule(SLUG, Text("Later"), at=at)
+    draft = await stored.adapter.posts.draft(SLUG, Text("Draft"))
+    time_fields = {"at": at.strftime("%Y-%m-%dT%H:%M"), "zone": "UTC"}
+    await browser.post(f"/schedule/{post.id}/move", time_fields)
+    await browser.post(f"/schedule/{post.id}/move", {**time_fields, "at": "2001-01-01T00:00"})
+    await browser.post(f"/schedule/{post.id}/acknowledge", {})
+    await browser.post(f"/schedule/{post.id}/cancel", {})
+    await browser.post(f"/schedule/{draft.id}/publish", {"draft": "1"})
+    await browser.post(f"/schedule/{draft.id}/cancel", {"draft": "1"})
+    assert await logged(browser) == [
+        f"cancelled {draft.id}", f"published {draft.id}", f"cancelled {post.id}", f"acknowledged {post.id}", "invalid",
+        f"rescheduled {post.id}",
+    ]  # fmt: skip
+
+
+async def test_log_says_how_many_checks_fail_after_a_repair(browser: Browser, served: Served) -> None:
+    half = {
+        "Type": "Community", "GroupId": "@TGS#_half_made", "Name": "n", "Owner_Account": OWNER,
+        "ApplyJoinOption": "FreeAccess", "AppDefinedData": [{"Key": "ch_tag", "Value": "ch1"}],
+    }  # fmt: skip
+    await served.adapter.call("group_open_http_svc", "create_group", half)
+    served.stub.faults.add(Fault(command="modify_group_base_info", group="@TGS#_half_made", code=10007))
+    sent = await browser.submit("/doctor")
+    assert "half_made: every subscriber can post" in sent.text
+    served.stub.faults.replace([])
+    await browser.submit("/doctor")
+    assert await logged(browser, "") == ["repaired", "repaired; 1 checks fail"]
+
+
+async def test_invitation_of_another_channel_is_not_revoked(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.channels.create(slug="other", name="Other", owner=OWNER)
+    invitation = await stored.adapter.invites.create("other")
+    sent = await browser.post(f"/c/{SLUG}/invites/revoke", {"invitation": invitation.id})
+    assert (sent.status, await logged(browser)) == (404, ["not_found"])
+    assert [each.state async for each in stored.adapter.invites.list("other")] == ["open"]
+    assert (await browser.post("/c/other/invites/revoke", {"invitation": invitation.id})).status == 303

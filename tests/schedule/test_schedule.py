@@ -356,6 +356,23 @@ async def test_attempted_post_of_a_deleted_channel_can_be_cancelled(on_sqlite: S
         assert (await adapter.posts.unschedule(post.id)).state is ScheduleState.CANCELLED
 
 
+async def test_same_key_stores_a_draft_once(scene: Scene) -> None:
+    async with scene.adapter() as adapter:
+        calls = (adapter.posts.draft(NEWS, Text("one"), idempotency_key="form 1") for _ in range(3))
+        draft, *others = await asyncio.gather(*calls)
+        assert others == [draft, draft]
+        elsewhere = await adapter.posts.draft(TIDES, Text("one"), idempotency_key="form 1")
+        assert [each.id async for each in adapter.posts.drafts()] == [draft.id, elsewhere.id]
+        changed = await adapter.posts.draft(NEWS, Text("two"), replace=draft.id, idempotency_key="form 2")
+        assert await adapter.posts.draft(NEWS, Text("one"), idempotency_key="form 1") == changed
+        await adapter.posts.publish_draft(draft.id)
+        with pytest.raises(ConflictError, match="was scheduled or published"):
+            await adapter.posts.draft(NEWS, Text("one"), idempotency_key="form 1")
+        with pytest.raises(InvalidError, match="idempotency_key"):
+            await adapter.posts.draft(NEWS, Text("one"), idempotency_key="k" * 513)
+        assert [each.id async for each in adapter.posts.drafts()] == [elsewhere.id]
+
+
 async def test_drafts_can_be_stored_replaced_published_and_discarded(scene: Scene) -> None:
     async with scene.adapter() as adapter:
         draft = await adapter.posts.draft(NEWS, Text("one"), author=None, silent=True)

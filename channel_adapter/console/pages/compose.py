@@ -15,6 +15,7 @@ from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded
 from channel_adapter.console.pages.schedule import ZONE_COOKIE, last_zone, moment
 from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.schedule import SavedDraft
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 
 
@@ -51,7 +52,7 @@ async def show(page: View) -> web.Response:
     draft_id = page.request.query.get("draft", "")
     composed: Composed | None = Composed()
     if draft_id:
-        composed = Composed.of((await page.adapter.posts.get_draft(draft_id)).parts)
+        composed = Composed.of((await _own_draft(page, draft_id)).parts)
     if composed is None:
         raise NotFoundError(f"the composer cannot show draft {draft_id}", field="draft")
     return await _form(page, channel, Sending(composed, secrets.token_urlsafe(16), draft_id))
@@ -69,7 +70,7 @@ async def publish(page: View) -> web.Response:
             return await _send_test(page, sending)
         return await _send(page, sending, str(form.get("action", "")))
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         if isinstance(error, NotFoundError) and error.field == "channel":
             raise
         return await _form(page, None, sending, error)
@@ -81,34 +82,46 @@ async def _send(page: View, sending: "Sending", action: str) -> web.Response:
     if (place := await page.console.rows.led_to(key)) is not None:
         return web.Response(status=303, headers={"Location": place})
     posts, content, slug = page.adapter.posts, sending.composed.content(), page.slug
+    if sending.draft and action == "draft":
+        await _own_draft(page, sending.draft)
     if action == "schedule":
         post = await posts.schedule(slug, content, at=sending.time(), idempotency_key=key, silent=sending.silent)
         place, outcome = page.url("schedule", query={"done": "scheduled"}), f"scheduled {post.id}"
     elif action == "draft":
-        draft = await posts.draft(slug, content, silent=sending.silent, replace=sending.draft or None)
+        old = sending.draft or None
+        draft = await posts.draft(slug, content, silent=sending.silent, replace=old, idempotency_key=key)
         place, outcome = page.url("schedule", query={"done": "drafted"}), f"stored draft {draft.id}"
     else:
         number = str((await posts.publish(slug, content, idempotency_key=sending.once, silent=sending.silent)).ref.seq)
         place = page.url("channel", slug=slug, query={"done": "published", "number": number})
         outcome = f"published {number}"
-    await page.console.rows.remember(key, place)
-    if sending.draft and action != "draft":
-        await posts.discard_draft(sending.draft)
-    page.console.channels.forget()
     await page.wrote(outcome)
+    await page.remember(key, place)
+    if sending.draft and action != "draft":
+        await page.discard_draft(sending.draft)
+    page.console.channels.forget()
     answer = web.Response(status=303, headers={"Location": place})
     if action == "schedule":
         answer.set_cookie(ZONE_COOKIE, sending.zone, path=page.url("channels"), httponly=True, samesite="Strict")
     return answer
 
 
+async def _own_draft(page: View, draft_id: str) -> SavedDraft:
+    """Return a draft of the channel. Raises NotFoundError, also for one of another channel."""
+    draft = await page.adapter.posts.get_draft(draft_id)
+    if draft.channel != page.adapter.backend.ids.channel(page.slug):
+        raise NotFoundError(f"the channel has no draft {draft_id}", field="draft")
+    return draft
+
+
 async def _send_test(page: View, sending: "Sending") -> web.Response:
     """Send the content to one account as a one-to-one message, once for each content, and show the composer again."""
     content = sending.composed.content()
     key = hashlib.sha256(f"{sending.once}/{content!r}".encode()).hexdigest()
+    channel = await page.channel()
     await page.adapter.messages.send(page.slug, user=sending.user, content=content, idempotency_key=key)
     await page.wrote(f"sent a test to {sending.user}")
-    return await _form(page, await page.channel(), sending, tested=True)
+    return await _form(page, channel, sending, tested=True)
 
 
 async def show_preview(page: View) -> web.Response:

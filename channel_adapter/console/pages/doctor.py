@@ -21,16 +21,24 @@ NOT_SET: Final = "not set"
 
 async def show(page: View) -> web.Response:
     """Run the checks and show them."""
-    return await _show(page, repair=False)
+    try:
+        return _show(page, await page.adapter.doctor())
+    except ChannelAdapterError as error:
+        return _show(page, [], error)
 
 
 async def repair(page: View) -> web.Response:
     """Finish interrupted creations, then show the checks."""
     await page.form()
-    answer = await _show(page, repair=True)
+    try:
+        checks = await page.adapter.doctor(repair=True)
+    except ChannelAdapterError as error:
+        await page.refused(error.kind)
+        return _show(page, [], error)
+    failed = sum(not each.ok for each in checks)
     page.console.channels.forget()
-    await page.wrote("repaired")
-    return answer
+    await page.wrote(f"repaired; {failed} checks fail" if failed else "repaired")
+    return _show(page, checks)
 
 
 async def bundle(page: View) -> web.Response:
@@ -55,17 +63,12 @@ async def bundle(page: View) -> web.Response:
     )
 
 
-async def _show(page: View, *, repair: bool) -> web.Response:
-    checks: list[HealthCheckResult] = []
-    failed: ChannelAdapterError | None = None
-    try:
-        checks = await page.adapter.doctor(repair=repair)
+def _show(page: View, checks: list[HealthCheckResult], error: ChannelAdapterError | None = None) -> web.Response:
+    if error is None:
         page.console.remember_checks(checks)
-    except ChannelAdapterError as error:
-        failed = error
     return page.render(  # after the checks: their calls are counted too
         "doctor.html",
-        error=failed,
+        error=error,
         checks=checks,
         rates=page.adapter.call_rates,
         settings=list(shown_settings(page.adapter.settings.model_dump())),

@@ -63,7 +63,7 @@ async def scan(page: View) -> web.Response:
     try:
         found = await page.adapter.insights.views(page.slug)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error)
     await page.wrote(f"scanned {found.subscribers}")
     return page.redirect("insights", slug=page.slug, query={"done": "scanned", "days": str(_days(page))})

@@ -33,7 +33,7 @@ async def create(page: View) -> web.Response:
             expires=None if days is None else timedelta(days=days),
         )
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, values, error)
     await page.wrote(f"created {created.id}")
     return await _show(page, values, created=created)
@@ -44,9 +44,9 @@ async def revoke(page: View) -> web.Response:
     form = await page.form()
     name = str(form.get("invitation", ""))
     try:
-        revoked = await page.adapter.invites.revoke(name)
+        revoked = await page.adapter.invites.revoke(name, channel=page.slug)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, {"uses": "", "days": ""}, error)
     await page.wrote(f"revoked {name[:40]}" if revoked else "unchanged")
     return page.redirect("invites", slug=page.slug, query={"done": "saved" if revoked else "unchanged"})

@@ -1,6 +1,7 @@
 """One post: what is really stored, its reactions, and editing and recalling it."""
 
 import dataclasses
+import secrets
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ async def save(page: View) -> web.Response:
             return _composer(page, name, composed)
         await page.adapter.posts.edit(_ref(page), composed.content())
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return _composer(page, name, composed, error)
     await page.edited(stored)
     await page.wrote(f"edited {_ref(page).seq}")
@@ -67,7 +68,7 @@ async def recall(page: View) -> web.Response:
     try:
         await page.adapter.posts.recall(_ref(page), reason)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _confirm(page, reason, error)
     await page.wrote(f"recalled {_ref(page).seq}")
     return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "recalled"})
@@ -82,7 +83,7 @@ async def react(page: View) -> web.Response:
             raise NotFoundError("the channel has no owner", field="emoji")
         await page.adapter.reactions.react(_ref(page), owner, emoji)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error, emoji)
     await page.wrote(f"reacted to {_ref(page).seq}")
     return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "reacted"})
@@ -95,7 +96,7 @@ async def set_pin(page: View) -> web.Response:
     try:
         changed = await (posts.unpin(_ref(page)) if "unpin" in form else posts.pin(_ref(page)))
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error)
     await page.wrote(f"{'unpinned' if 'unpin' in form else 'pinned'} {_ref(page).seq}")
     query = {"done": "saved" if changed else "unchanged"}
@@ -103,13 +104,13 @@ async def set_pin(page: View) -> web.Response:
 
 
 async def copy(page: View) -> web.Response:
-    """Store the content of the post as a draft, and lead to the composer with it."""
-    await page.form()
+    """Store the content of the post as a draft, once however often the form is sent, and lead to the composer."""
+    once = str((await page.form()).get("once", "")) or None
     try:
         post = await page.adapter.posts.get(_ref(page))
-        draft = await page.adapter.posts.draft(page.slug, post.parts)
+        draft = await page.adapter.posts.draft(page.slug, post.parts, idempotency_key=once)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error)
     await page.wrote(f"stored draft {draft.id}")
     return page.redirect("compose", slug=page.slug, query={"draft": draft.id, "done": "drafted"})
@@ -122,7 +123,7 @@ async def unreact(page: View) -> web.Response:
     try:
         removed = await page.adapter.reactions.unreact(_ref(page), user, emoji or None)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error)
     await page.wrote(f"removed a reaction to {_ref(page).seq}")
     query = {"done": "removed", "number": "1"} if removed else {"done": "unchanged"}
@@ -151,7 +152,7 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
         reactors=reactors, emoji=emoji, views=views, document=_document(post),
         edited=(await page.edits([post])).get(ref.seq),
         can_edit=page.adapter.can.edit_posts and Composed.of(post.parts) is not None,
-        can_copy=Composed.of(post.parts) is not None and stores,
+        can_copy=Composed.of(post.parts) is not None and stores, once=secrets.token_urlsafe(16),
     )  # fmt: skip
 
 

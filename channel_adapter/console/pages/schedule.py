@@ -60,6 +60,7 @@ async def reschedule(page: View) -> web.Response:
     form = await page.form()
     at, zone = str(form.get("at", "")), str(form.get("zone", "")).strip()
     post_id = page.request.match_info["id"]
+    channel = await _channel_of(page, post_id)
     try:
         when = moment(at, zone)
         if "draft" in form:
@@ -67,10 +68,10 @@ async def reschedule(page: View) -> web.Response:
         else:
             await page.adapter.posts.reschedule(post_id, when)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind, channel)
         return await _show(page, error)
     page.console.forget_problems()
-    await page.wrote(f"rescheduled {post_id}")
+    await page.wrote(f"rescheduled {post_id}", channel)
     answer = page.redirect("schedule", query={"done": "scheduled"})
     answer.set_cookie(ZONE_COOKIE, zone, path=page.url("channels"), httponly=True, samesite="Strict")
     return answer
@@ -80,6 +81,7 @@ async def publish(page: View) -> web.Response:
     """Publish a scheduled post or a draft now, once."""
     form = await page.form()
     post_id = page.request.match_info["id"]
+    channel = await _channel_of(page, post_id)
     try:
         if "draft" in form:
             found = await page.adapter.posts.publish_draft(post_id)
@@ -87,11 +89,11 @@ async def publish(page: View) -> web.Response:
             found = await page.adapter.posts.publish_now(post_id)
     except ChannelAdapterError as error:
         page.console.forget_problems()  # the post may have failed for good
-        await page.wrote(error.kind)
+        await page.refused(error.kind, channel)
         return await _show(page, error)
     page.console.forget_problems()
     page.console.channels.forget()
-    await page.wrote(f"published {post_id}")
+    await page.wrote(f"published {post_id}", channel)
     number = str(found.ref.seq) if found.ref is not None else ""
     return page.redirect("schedule", query={"done": "published", "number": number} if number else {"done": "scheduled"})
 
@@ -100,16 +102,17 @@ async def cancel(page: View) -> web.Response:
     """Cancel a scheduled post, or delete a draft."""
     form = await page.form()
     post_id = page.request.match_info["id"]
+    channel = await _channel_of(page, post_id)
     try:
         if "draft" in form:
             await page.adapter.posts.discard_draft(post_id)
         else:
             await page.adapter.posts.unschedule(post_id)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind, channel)
         return await _show(page, error)
     page.console.forget_problems()
-    await page.wrote(f"cancelled {post_id}")
+    await page.wrote(f"cancelled {post_id}", channel)
     return page.redirect("schedule", query={"done": "cancelled"})
 
 
@@ -117,14 +120,26 @@ async def acknowledge(page: View) -> web.Response:
     """End the report about a post that failed, is late or was missed."""
     await page.form()
     post_id = page.request.match_info["id"]
+    channel = await _channel_of(page, post_id)
     try:
         await page.adapter.posts.acknowledge([post_id])
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind, channel)
         return await _show(page, error)
     page.console.forget_problems()
-    await page.wrote(f"acknowledged {post_id}")
+    await page.wrote(f"acknowledged {post_id}", channel)
     return page.redirect("schedule", query={"done": "acknowledged"})
+
+
+async def _channel_of(page: View, post_id: str) -> str:
+    """Return the slug of the channel of a scheduled post or draft, for the log; empty if it is not known."""
+    posts = page.adapter.posts
+    for get in (posts.get_scheduled, posts.get_draft):
+        try:
+            return page.adapter.backend.ids.slug((await get(post_id)).channel)
+        except ChannelAdapterError:
+            pass  # the write itself reports why
+    return ""
 
 
 async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Response:

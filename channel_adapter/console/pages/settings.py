@@ -36,13 +36,13 @@ async def save(page: View) -> web.Response:
     try:
         sent["avatar"] = await uploaded_avatar(page, form, sent["avatar"])
     except ChannelAdapterError as wrong:
-        await page.wrote(wrong.kind)
+        await page.refused(wrong.kind)
         return await _form(page, channel, sent, wrong)
     edited = [name for name in FIELDS if sent[name] != seen[name].strip()]
     conflicts = [name for name in edited if now[name] != seen[name] and now[name] != sent[name]]
     kept = {name: sent[name] if name in edited else now[name] for name in FIELDS}
     if conflicts:
-        await page.wrote("conflict")
+        await page.refused("conflict")
         error = ConflictError(f"changed meanwhile: {', '.join(conflicts)}", field=conflicts[0])
         return await _form(page, channel, kept, error, conflicts)
     try:
@@ -50,7 +50,7 @@ async def save(page: View) -> web.Response:
         if change:
             await page.adapter.channels.update(page.slug, **change)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _form(page, channel, kept, error)
     page.console.channels.forget()
     await page.wrote(f"changed {', '.join(sorted(change))}" if change else "unchanged")
@@ -69,7 +69,7 @@ async def set_policy(page: View) -> web.Response:
             raise InvalidError("emoji is empty; name the reactions that are allowed", field="emoji")
         await page.adapter.reactions.set_policy(page.slug, emoji if kind == PolicyKind.SOME else kind)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         channel = await page.channel()
         policy = ReactionPolicy(PolicyKind(kind) if kind in set(PolicyKind) else PolicyKind.ALL, tuple(emoji))
         return await _form(page, channel, await _values(page, channel), error, policy=policy)
@@ -90,13 +90,13 @@ async def delete(page: View) -> web.Response:
     form = await page.form()
     channel = await page.channel()
     if str(form.get("confirm", "")).strip() != channel.slug:
-        await page.wrote("not confirmed")
+        await page.refused("not confirmed")
         error = InvalidError(f"type {channel.slug} to delete the channel", field="confirm")
         return await _form(page, channel, await _values(page, channel), error)
     try:
         await page.adapter.channels.delete(page.slug)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _form(page, channel, await _values(page, channel), error)
     page.console.channels.forget()
     await page.wrote("deleted")

@@ -41,11 +41,12 @@ async def change(page: View) -> web.Response:
         else:
             raise InvalidError("choose what to do", field="action")
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error, typed)
     page.console.channels.forget()
     failed = [each for each in outcomes if each.kind not in DONE]
-    await page.wrote(f"{action} {', '.join(users)[:200]}: {len(outcomes) - len(failed)} of {len(outcomes)}")
+    log = page.refused if failed and len(failed) == len(outcomes) else page.wrote
+    await log(f"{action} {', '.join(users)[:200]}: {len(outcomes) - len(failed)} of {len(outcomes)}")
     if failed:
         answer = await _show(page, None, typed, failed)
         answer.set_status(409)
@@ -67,7 +68,7 @@ async def mark(page: View) -> web.Response:
             raise InvalidError("choose what to do", field="action")
         changed = await actions[action](page.slug)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error)
     page.console.channels.forget()
     await page.wrote(action if changed else "unchanged")

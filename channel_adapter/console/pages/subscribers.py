@@ -45,7 +45,7 @@ async def add(page: View) -> web.Response:
         users = _users(typed)
         outcomes = await page.adapter.subscriptions.subscribe(page.slug, users, import_missing="import" in form)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error, typed)
     return await _changed(page, tuple(outcomes), typed, "added")
 
@@ -57,7 +57,7 @@ async def remove(page: View) -> web.Response:
     try:
         outcomes = await page.adapter.subscriptions.unsubscribe(page.slug, _users(typed))
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error, typed)
     return await _changed(page, tuple(outcomes), typed, "removed")
 
@@ -71,7 +71,7 @@ async def set_notifications(page: View) -> web.Response:
             raise InvalidError(f"notifications must be one of {', '.join(_CHOICES)}", field="notifications")
         changed = await page.adapter.subscriptions.set_notifications(page.slug, Notifications(wanted), user=user)
     except ChannelAdapterError as error:
-        await page.wrote(error.kind)
+        await page.refused(error.kind)
         return await _show(page, error)
     await page.wrote(f"notifications {wanted} of {user}")
     query = {"done": "saved" if changed else "unchanged", "user": user}
@@ -198,7 +198,7 @@ async def _changed(page: View, outcomes: tuple[Outcome, ...], typed: str, word: 
     """Return to the list if every user is as asked, else show what failed."""
     page.console.channels.forget()
     done = sum(each.kind in DONE for each in outcomes)
-    await page.wrote(f"{word} {done} of {len(outcomes)}")
+    await (page.wrote if done else page.refused)(f"{word} {done} of {len(outcomes)}")
     if done == len(outcomes):
         return page.redirect("subscribers", slug=page.slug, query={"done": word, "number": str(done)})
     answer = await _show(page, None, typed, outcomes)
