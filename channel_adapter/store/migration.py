@@ -21,11 +21,11 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     delete,
     func,
     literal,
     select,
-    tuple_,
     update,
 )
 
@@ -235,6 +235,16 @@ class QuarantineRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasedRow:
+    """A record of the quarantine that was moved, or that the source has no more: its row is deleted."""
+
+    migration: str
+    source: str
+    what: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class OriginalRow:
     """An original of what was cut. `what` is the name of the profile field, "post" or "subscriber"."""
 
@@ -258,12 +268,17 @@ class PageRow:
     text: str
 
 
-Row = PostRow | UserRow | QuarantineRow | OriginalRow | PageRow | ChannelRow
+Row = PostRow | UserRow | QuarantineRow | ReleasedRow | OriginalRow | PageRow | ChannelRow
 
 _TABLE_OF: Final[Mapping[type, Table]] = {
-    PostRow: POSTS, UserRow: USERS, QuarantineRow: QUARANTINE, OriginalRow: ORIGINALS, PageRow: PAGES,
-    ChannelRow: CHANNELS,
+    PostRow: POSTS, UserRow: USERS, QuarantineRow: QUARANTINE, ReleasedRow: QUARANTINE, OriginalRow: ORIGINALS,
+    PageRow: PAGES, ChannelRow: CHANNELS,
 }  # fmt: skip
+
+
+_RELEASE: Final = delete(QUARANTINE).where(
+    *(QUARANTINE.c[name] == bindparam(name) for name in ("migration", "source", "what", "key"))
+)
 
 
 class MigrationStore:
@@ -286,7 +301,8 @@ class MigrationStore:
 
         def transaction(connection: Connection) -> None:
             for kind, values in by_kind.items():
-                connection.execute(self._upsert_statement(_TABLE_OF[kind]), values)
+                statement = _RELEASE if kind is ReleasedRow else self._upsert_statement(_TABLE_OF[kind])
+                connection.execute(statement, values)
 
         await self.database.write(transaction)
 
@@ -431,32 +447,29 @@ class MigrationStore:
         """Delete the pages of a channel."""
         await self.database.execute(delete(PAGES).where(PAGES.c.migration == migration, PAGES.c.source == source))
 
-    async def quarantined(self, migration: str) -> list[QuarantineRow]:
-        """Return the quarantine, in the order of channels and keys."""
+    async def quarantined(
+        self, migration: str, source: str | None = None, kinds: Sequence[str] | None = None
+    ) -> list[QuarantineRow]:
+        """Return the quarantine of a migration, of one channel, of some kinds, in the order of channels and keys."""
         columns = (QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
         wanted = select(QUARANTINE).where(QUARANTINE.c.migration == migration).order_by(*columns)
+        if source is not None:
+            wanted = wanted.where(QUARANTINE.c.source == source)
+        if kinds is not None:
+            wanted = wanted.where(QUARANTINE.c.what.in_(kinds))
         return await self.database.read(
             lambda connection: [QuarantineRow(**row._asdict()) for row in connection.execute(wanted)]
         )
+
+    async def has_quarantined(self, migration: str, source: str) -> bool:
+        """Return whether the quarantine has a record of a channel."""
+        wanted = select(QUARANTINE.c.key).where(QUARANTINE.c.migration == migration, QUARANTINE.c.source == source)
+        return await self.database.read(lambda connection: connection.execute(wanted.limit(1)).first() is not None)
 
     async def count_quarantined(self, migration: str) -> int:
         """Return the number of records in the quarantine."""
         wanted = select(func.count()).where(QUARANTINE.c.migration == migration)
         return await self.database.read(lambda connection: connection.scalar(wanted) or 0)
-
-    async def release(self, rows: Sequence[QuarantineRow]) -> None:
-        """Delete records from the quarantine."""
-        if not rows:
-            return
-        keys = tuple_(QUARANTINE.c.migration, QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
-
-        def transaction(connection: Connection) -> None:
-            for start in range(0, len(rows), _ROWS_READ):
-                some = rows[start : start + _ROWS_READ]
-                wanted = [(row.migration, row.source, row.what, row.key) for row in some]
-                connection.execute(delete(QUARANTINE).where(keys.in_(wanted)))
-
-        await self.database.write(transaction)
 
     async def originals(self, channel: str, what: str) -> dict[str, str]:
         """Return the stored originals of one kind by key."""

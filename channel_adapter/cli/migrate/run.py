@@ -97,7 +97,7 @@ async def _carry_out(
 
 def code_of(found: "Status", broken: int = 0) -> Exit:
     """Return the exit code of a state; `broken` is the number of lines of the source that the plan could not read."""
-    if found.stopped and not found.complete:
+    if found.stopped:
         return Exit.INTERRUPTED
     if any(channel.transient for channel in found.failed):
         return Exit.SERVICE
@@ -131,7 +131,7 @@ def show_status(
         run.output.line(f"what could not go is in {quarantine}, with reasons")
     for line in state_lines(cutover):
         run.output.line(line)
-    if found.stopped and not found.complete:
+    if found.stopped:
         run.output.line(f"stopped: {found.stopped}; the same command goes on from there")
 
 

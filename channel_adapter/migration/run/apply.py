@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.errors import ConflictError, InvalidError
@@ -129,7 +129,7 @@ async def apply(
     migration moves. Failures of single channels are in the result.
     """
     url = context.require_journal(plan)
-    _check_plan(context, plan)
+    check_plan(context, plan)
     async with open_journal(url) as journal:
         await _check_source(context, plan, journal)
         job = await _begin_job(context, plan, journal)
@@ -206,7 +206,8 @@ async def _in_progress(runtime: "MigrationRuntime") -> InProgress | None:
     return None
 
 
-def _check_plan(context: MigrationContext, plan: Plan) -> None:
+def check_plan(context: MigrationContext, plan: Plan) -> None:
+    """Raise InvalidError for a plan that is not ready, of another app, or for other settings."""
     check_app(plan, context.settings.sdkappid, "this")
     if not plan.ready:
         count = sum(1 for _ in plan.problems())
@@ -309,7 +310,7 @@ async def _wait_for_channels(
             on_progress(found)
             busy = any(channel.standing == "queued" for channel in found.channels)
             if not busy or (budget.exhausted and not runtime.active):
-                return found
+                return replace(found, stopped="") if found.complete else found
             if runtime.active:
                 looked = clock.monotonic()
             elif error := runtime.journal.failure or runtime.failure:

@@ -1,5 +1,7 @@
 """The first and last step of a channel: create or recognise the group; close posting, add admins, apply changes."""
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -48,7 +50,7 @@ async def _create_group(work: ChannelWork) -> bool:
     if not await work.importer.create(work.channel, owner, planned.profile, created_at=born, tag=tag):
         return False
     work.failpoint("channel.made")
-    work.row.created_at, work.tag = born, tag
+    work.row.created_at, work.tag, work.owner = born, tag, planned.owner
     work.row.profile = remembered(_as_planned(work))
     return True
 
@@ -63,7 +65,7 @@ async def _recognise_group(work: ChannelWork) -> None:
         whose = "a group that is no channel" if tag is None else f"migration {tag.migration or 'none'}"
         name = group.channel.name
         raise ConflictError(f"{work.channel} is taken by {whose}, {name!r}; plan again with --rename", field="id")
-    work.tag = tag
+    work.tag, work.owner = tag, group.channel.owner or ""
     work.closed = group.channel.complete
     if not row.created_at:
         row.profile = remembered(_as_planned(work))
@@ -87,24 +89,28 @@ async def close_channel(work: ChannelWork) -> None:
         await work.importer.close(work.channel)
         work.failpoint("closing.sent")
     before: dict[str, Any] = orjson.loads(work.row.profile or "{}")
-    await _move_profile(work, before)
+    refused = await _move_profile(work, before)
     await _move_admins(work, before)
-    work.row.profile = remembered(work.now)
+    await _release_obsolete(work, refused)
+    work.row.profile = remembered(work.now, {name: before.get(name, "") for name in refused})
     work.row.finished, work.row.standing, work.row.reason = work.round, DONE, ""
     await work.note(DONE)
     await work.journal.flush()
     work.failpoint("channel.done")
 
 
-async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
-    """Move texts that the source has changed since; changes of the target stay."""
+async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> set[str]:
+    """Move texts that the source has changed since; changes of the target stay. Return the fields that were refused."""
+    refused: set[str] = set()
     changed = [
         loss for loss in PROFILE_INCOMPATIBILITIES if before.get(loss.value, "") != getattr(work.now, loss.value)
     ]
-    if before.get("owner", work.now.owner) != work.now.owner:
+    if work.now.owner not in (before.get("owner", work.now.owner), work.owner):
         raw = {"owner": work.now.owner, "was": before["owner"]}
-        await work.quarantine(PROFILE, "owner", "the owner at the source is another one now", raw,
-                              "hand the channel over by hand")  # fmt: skip
+        reason = "the owner at the source is another one now"
+        retry = "subscribe the new owner, then `channel-adapter channels transfer`, and apply"
+        await work.quarantine(PROFILE, "owner", reason, raw, retry)
+        refused.add("owner")
     mapped = transform.map_profile(work.now, work.target)
     lost = {text.loss: text for text in mapped.lost}
     change: dict[str, str] = {}
@@ -114,6 +120,7 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
             reason = f"{loss.value} has {text.size} bytes now; {text.limit} are allowed, and the policy is refuse"
             raw = {loss.value: getattr(work.now, loss.value)}
             await work.quarantine(PROFILE, loss.value, reason, raw, "plan again with a policy for it, and apply")
+            refused.add(loss.value)
             continue
         if loss in lost and work.policies.of(loss) is Resolution.STORE:
             await work.store_original(loss.value, "", getattr(work.now, loss.value))
@@ -121,6 +128,7 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
     if change:
         wanted: dict[str, Any] = change
         await work.importer.update(work.channel, ChannelProfile(**wanted), work.tag)
+    return refused
 
 
 async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
@@ -130,6 +138,7 @@ async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
     for user in fresh:
         try:
             await work.importer.make_admin(work.channel, user)
+            await work.release(ADMIN, [user])
         except TRANSIENT:
             raise
         except ChannelAdapterError as error:
@@ -137,9 +146,22 @@ async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
             await work.quarantine(ADMIN, user, error.message, {"user": user}, retry)
 
 
-def remembered(channel: SourceChannel) -> str:
-    """Return the fields of a profile that are compared with a later one of the source, as JSON."""
-    return orjson.dumps({name: getattr(channel, name) for name in _REMEMBERED}).decode()
+async def _release_obsolete(work: ChannelWork, refused: Collection[str]) -> None:
+    """Release fields that are on the target as they are at the source, and admins that the source has no more."""
+    if not work.quarantined:
+        return
+    current = {PROFILE: refused, ADMIN: work.now.admins}
+    for row in await work.journal.store.quarantined(work.plan.migration, work.id, [*current]):
+        if row.key not in current[row.what]:
+            await work.release(row.what, [row.key])
+
+
+def remembered(channel: SourceChannel, other: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """Return the fields of a profile that are compared with a later one of the source, as JSON.
+
+    `other` are fields that the target has with other values.
+    """
+    return orjson.dumps({name: getattr(channel, name) for name in _REMEMBERED} | dict(other)).decode()
 
 
 def _as_planned(work: ChannelWork) -> SourceChannel:

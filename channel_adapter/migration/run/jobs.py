@@ -237,10 +237,11 @@ class MigrationRuntime:
                 f"the source of migration {plan.migration} has no channel {row.source} any more: plan again",
                 field="source",
             )
+        quarantined = await self.journal.store.has_quarantined(plan.migration, row.source)
         return ChannelWork(
             context=self._context, importer=self._context.importer(plan.limits.target().keys), journal=self.journal,
             plan=plan, planned=planned, source=opened.source, now=now, row=row, add_size=self._add_size,
-            pages=self._pages, round=number, failpoint=self.failpoint,
+            pages=self._pages, round=number, failpoint=self.failpoint, quarantined=quarantined,
         )  # fmt: skip
 
     def plan_of(self, job: JobRow) -> Plan:

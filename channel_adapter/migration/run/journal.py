@@ -16,7 +16,7 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.migration.sources.accounts import AccountPages, HistoryPage, PagePosition
 from channel_adapter.store.database import Database
-from channel_adapter.store.migration import ChannelRow, MigrationStore, PageRow, QuarantineRow, Row
+from channel_adapter.store.migration import ChannelRow, MigrationStore, PageRow, QuarantineRow, ReleasedRow, Row
 from channel_adapter.tencent.wire.official_accounts import OfficialHistoryMessage
 
 FLUSH_SECONDS: Final = 0.03
@@ -90,11 +90,6 @@ class Journal:
                 for _ in range(calls):
                     self._slots.release()
 
-    async def forget(self, rows: list[QuarantineRow]) -> None:
-        """Delete rows from the quarantine."""
-        await self.flush()
-        await self.store.release(rows)
-
     def _raise_failure(self) -> None:
         if self.failure is not None:
             raise self.failure
@@ -111,6 +106,8 @@ class Journal:
 def _row_key(row: Row) -> tuple[object, ...]:
     if isinstance(row, ChannelRow):
         return ("channel", *row.key)
+    if isinstance(row, QuarantineRow | ReleasedRow):  # the later one of a record is what is to be written
+        return ("quarantine", row.migration, row.source, row.what, row.key)
     named = (getattr(row, name, "") for name in ("migration", "source", "channel", "what", "key", "user_id", "number"))
     return (type(row), *named)
 

@@ -25,7 +25,7 @@ async def move_posts(work: ChannelWork) -> None:
     """Move everything behind the last post that was moved; in a delta, recall what the source has recalled since."""
     await work.note(IMPORTING_POSTS)
     there = await _find_unrecorded(work)
-    sender = PostImporter(work, SendTimes(work.row.created_at, work.row.last_time), there)
+    sender = PostImporter(work, there)
     async with aclosing(_stream_posts(work.source.posts(work.id, after=work.row.post_key))) as posts:
         async for post in posts:
             await sender.take(post)
@@ -36,6 +36,18 @@ async def move_posts(work: ChannelWork) -> None:
     await work.journal.flush()
     await work.journal.store.drop_pages(work.plan.migration, work.id)
     work.failpoint("posts.noted")
+
+
+async def retry_posts(work: ChannelWork, posts: Sequence[SourcePost]) -> None:
+    """Move posts of the quarantine, behind all others. Those that are moved leave it."""
+    sender = PostImporter(work, await _find_unrecorded(work), in_order=False)
+    for post in sorted(posts, key=lambda each: (each.time, each.number)):
+        await sender.take(post)
+    await sender.send()
+    await work.journal.flush()
+    keys = [post.key for post in posts]
+    await work.release(POST, await work.journal.store.posts(work.plan.migration, work.id, keys))
+    await work.note()
 
 
 async def _stream_posts(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
@@ -74,12 +86,13 @@ async def _find_unrecorded(work: ChannelWork) -> SentButUnrecorded:
 
 
 class PostImporter:
-    """Collect posts into calls, and record their results."""
+    """Collect posts into calls, and record their results; with `in_order` also how far the channel is."""
 
-    def __init__(self, work: ChannelWork, times: SendTimes, there: SentButUnrecorded) -> None:
+    def __init__(self, work: ChannelWork, there: SentButUnrecorded, *, in_order: bool = True) -> None:
         self._work = work
-        self._times = times
+        self._times = SendTimes(work.row.created_at, work.row.last_time)
         self._there = there
+        self._in_order = in_order
         self._batch: list[tuple[SourcePost, messages.ImportedMessage]] = []
         self._passed = ""
         """The key of the last post that was skipped since the last one in the batch."""
@@ -163,20 +176,20 @@ class PostImporter:
             await self._work.note()
 
     def _advance_position(self, key: str) -> None:
-        if key and not self._batch:
+        if key and self._in_order and not self._batch:
             self._work.row.post_key = key
             self._passed = ""
 
     async def _quarantine_left_behind(self, post: SourcePost, forbidden: Sequence[Incompatibility]) -> None:
         if forbidden:
             reason = f"it would lose {', '.join(forbidden)}, and the policy is refuse"
-            retry = "plan again with a policy for it, before later posts are moved"
+            retry = retry_command("plan again with a policy for it")
         else:
             reason, retry = "no part of it can be carried", "post it again by hand"
         await self._work.quarantine(POST, post.key, reason, raw_post(post), retry)
 
     async def _quarantine_refused(self, post: SourcePost, reason: str) -> None:
-        retry = retry_command("check that its author is an account and that no other post is in the channel since")
+        retry = retry_command("check that its author is an account of the app")
         await self._work.quarantine(POST, post.key, f"the target refused it: {reason}", raw_post(post), retry)
 
 
@@ -189,8 +202,10 @@ async def _recall_posts(work: ChannelWork) -> None:
             if post.state is SourceState.RECALLED:
                 some.append(post.key)
             if len(some) >= _LOOKED_UP:
+                await work.release(POST, some)
                 gone += await _find_moved_posts(work, some)
                 some = []
+    await work.release(POST, some)
     gone += await _find_moved_posts(work, some)
     for start in range(0, len(gone), work.importer.recalls_per_call):
         batch = gone[start : start + work.importer.recalls_per_call]

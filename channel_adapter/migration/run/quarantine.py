@@ -9,17 +9,26 @@ from typing import Final
 import orjson
 
 from channel_adapter.concurrency.files import replaced_file
-from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted, BudgetLimits, noop_progress
 from channel_adapter.migration.context import MigrationContext, needs_durable
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.run.apply import Status, StatusCallback, apply, read_status
+from channel_adapter.migration.run.apply import Status, StatusCallback, apply, check_plan, read_status
+from channel_adapter.migration.run.channel import open_channel
 from channel_adapter.migration.run.journal import open_journal
+from channel_adapter.migration.run.posts import retry_posts
 from channel_adapter.migration.run.subscribers import SubscriberImporter
-from channel_adapter.migration.run.work import ADMIN, NOTIFICATIONS, SUBSCRIBER, ChannelWork
-from channel_adapter.migration.sources.source import BrokenRecord, SourceSubscriber
-from channel_adapter.store.migration import QuarantineRow
+from channel_adapter.migration.run.work import (
+    ADMIN,
+    NOTIFICATIONS,
+    POST,
+    SUBSCRIBER,
+    ChannelWork,
+    post_from_raw,
+    subscriber_from_raw,
+)
+from channel_adapter.migration.sources.source import BrokenRecord
+from channel_adapter.store.migration import DONE, QuarantineRow
 
 _BATCH: Final = 200
 
@@ -33,17 +42,20 @@ async def retry(
 ) -> Status:
     """Continue channels that failed or were stopped, then try what is in the quarantine; return how far it is then.
 
-    What can be moved leaves the quarantine. Posts and profile fields stay there: only a new plan changes what becomes
-    of them. Raises what `apply` raises, and ConflictError when nothing of the plan was ever applied.
+    What can be moved leaves the quarantine; posts are moved behind all others. Profile fields stay there: another plan
+    changes what becomes of them. `stopped` says why records were not tried. Raises what `apply` raises, and
+    ConflictError when nothing of the plan was ever applied.
     """
+    check_plan(context, plan)
     url = context.require_journal(plan)
+    budget = Budget(context.clock, limits)
     async with open_journal(url) as journal:
         before = await read_status(journal, plan.migration)
     if not before.complete:
         before = await apply(context, plan, limits=limits, on_progress=on_progress)
+        budget.add(before.calls)
         if before.stopped:
             return before
-    budget = Budget(context.clock, limits, calls=before.calls)
     async with open_journal(url) as journal:
         with needs_durable(url):
             from channel_adapter.migration.run.jobs import MigrationRuntime  # noqa: PLC0415 - DBOS is slow to import
@@ -54,9 +66,10 @@ async def retry(
         job = await journal.store.job(plan.migration)
         try:
             for channel in await journal.store.channels(plan.migration):
-                if job is not None and by_channel[channel.source] and plan.channel(channel.source) is not None:
+                rows = by_channel[channel.source]
+                if job is not None and rows and channel.standing == DONE and plan.channel(channel.source) is not None:
                     work = await runtime.channel_work(plan, channel, job.round)
-                    await _retry_channel(work, by_channel[channel.source])
+                    await _retry_channel(work, rows)
         except BudgetExhausted:
             await journal.flush()
         finally:
@@ -67,38 +80,31 @@ async def retry(
 
 async def _retry_channel(work: ChannelWork, rows: Sequence[QuarantineRow]) -> None:
     """Try the records of one channel again."""
-    subscribers = [row for row in rows if row.what == SUBSCRIBER]
+    posts = [row for row in rows if row.what == POST]
+    if posts:
+        await open_channel(work)  # which posts are there
+        await retry_posts(work, [post_from_raw(row.raw) for row in posts])
+    subscribers = [subscriber_from_raw(row.raw) for row in rows if row.what == SUBSCRIBER]
     for start in range(0, len(subscribers), _BATCH):
-        await _retry_subscribers(work, subscribers[start : start + _BATCH])
+        await SubscriberImporter(work).retry(subscribers[start : start + _BATCH])
+        await work.note()
     for row in rows:
-        if row.what in (ADMIN, NOTIFICATIONS) and await _retry_option(work, row):
-            await work.journal.forget([row])
+        if row.what in (ADMIN, NOTIFICATIONS):
+            await _retry_option(work, row)
 
 
-async def _retry_subscribers(work: ChannelWork, rows: Sequence[QuarantineRow]) -> None:
-    subscribers = [subscriber_from_raw(row.raw) for row in rows]
-    moved = await SubscriberImporter(work).retry(subscribers)
-    await work.note()
-    await work.journal.forget([row for row in rows if row.key in moved])
-
-
-async def _retry_option(work: ChannelWork, row: QuarantineRow) -> bool:
-    """Return whether an admin or a notification option was set."""
+async def _retry_option(work: ChannelWork, row: QuarantineRow) -> None:
+    """Set an admin or a notification option; one that is refused again stays in the quarantine."""
+    if row.what == NOTIFICATIONS:
+        await SubscriberImporter(work).set_options(subscriber_from_raw(row.raw))
+        return
     try:
-        if row.what == ADMIN:
-            await work.importer.make_admin(work.channel, row.key)
-            return True
-        return await SubscriberImporter(work).set_options(subscriber_from_raw(row.raw))
+        await work.importer.make_admin(work.channel, row.key)
     except TRANSIENT:
         raise
     except ChannelAdapterError:
-        return False
-
-
-def subscriber_from_raw(text: str) -> SourceSubscriber:
-    """Return a subscriber of the quarantine."""
-    raw = orjson.loads(text)
-    return SourceSubscriber(**{**raw, "notifications": Notifications(raw["notifications"])})
+        return
+    await work.release(ADMIN, [row.key])
 
 
 REPAIR = "repair the line in the file and plan again"

@@ -66,6 +66,7 @@ async def _move_all(work: ChannelWork) -> None:
         if row.cursor == FIRST_PAGE:
             raise
         row.cursor = FIRST_PAGE  # it has expired: users that were moved before are recorded, and skipped
+        work.quarantined = True
         await work.journal.flush()
         await _move_pages(work)
 
@@ -204,6 +205,7 @@ class SubscriberImporter:
         for answer in await asyncio.gather(*(self._move_part(part, sent) for part in parts)):
             results |= answer
         there = {user for user, result in results.items() if result in THERE}
+        await work.release(SUBSCRIBER, there)
         await self._explain_failures(
             [subscriber for subscriber in subscribers if subscriber.user not in there], results
         )
@@ -300,6 +302,7 @@ class SubscriberImporter:
             return False
         work.failpoint("options.set")
         work.row.options += 1
+        await work.release(NOTIFICATIONS, [subscriber.user])
         return True
 
     @staticmethod
@@ -346,6 +349,8 @@ async def _remove_members(work: ChannelWork, rows: Sequence[UserRow]) -> None:
         await work.importer.remove_members(work.channel, [row.user_id for row in removed])
     work.row.removed += len(removed)
     work.row.subscribers -= sum(row.standing == MOVED for row in removed)
+    for what in (SUBSCRIBER, NOTIFICATIONS):
+        await work.release(what, [row.user_id for row in rows])
     await work.journal.note(
         [UserRow(row.migration, row.source, row.user_id, row.round, GONE, row.notifications) for row in rows]
     )

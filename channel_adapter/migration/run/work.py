@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,13 +12,15 @@ from channel_adapter.backends.community.importing import CommunityImporter
 from channel_adapter.backends.community.members import BatchSize
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.subscription import Notifications
 from channel_adapter.migration.context import Failpoint, MigrationContext, noop_failpoint
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
 from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.plan.transform import TargetLimits
 from channel_adapter.migration.run.journal import Journal
-from channel_adapter.migration.sources.source import Source, SourceChannel, SourcePost, SourceSubscriber
-from channel_adapter.store.migration import ChannelRow, OriginalRow, QuarantineRow
+from channel_adapter.migration.sources.source import Source, SourceChannel, SourcePost, SourceState, SourceSubscriber
+from channel_adapter.store.migration import ChannelRow, OriginalRow, QuarantineRow, ReleasedRow
+from channel_adapter.tencent.wire.msg_body import Element
 
 IMPORTING_CHANNEL, IMPORTING_POSTS, IMPORTING_SUBSCRIBERS, CLOSING = (
     "importing_channel", "importing_posts", "importing_subscribers", "closing",
@@ -54,7 +56,9 @@ class ChannelWork:
     pages: asyncio.Semaphore
     round: int
     failpoint: Failpoint = noop_failpoint
+    quarantined: bool = False  # records of an earlier run are in the quarantine
     tag: Tag | None = None
+    owner: str = ""  # of the group on the target
     closed: bool = False
     unclear: int = 0  # messages on the target that the journal does not know
 
@@ -92,6 +96,11 @@ class ChannelWork:
         text = orjson.dumps(raw).decode()
         await self.journal.note([QuarantineRow(self.plan.migration, self.id, what, key, reason, text, retry)])
 
+    async def release(self, what: str, keys: Iterable[str]) -> None:
+        """Record that nothing is left to do for records that an earlier run may have put into the quarantine."""
+        if self.quarantined:
+            await self.journal.note([ReleasedRow(self.plan.migration, self.id, what, key) for key in keys])
+
     async def store_original(self, what: str, key: str, text: str) -> None:
         """Store an original in the database."""
         await self.journal.note([OriginalRow(self.channel, what, key, text)])
@@ -110,6 +119,19 @@ def raw_post(post: SourcePost) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def post_from_raw(text: str) -> SourcePost:
+    """Return a post of the quarantine."""
+    raw = orjson.loads(text)
+    body = tuple(Element.model_validate(element) for element in raw["body"])
+    return SourcePost(**{**raw, "body": body, "state": SourceState(raw["state"])})
+
+
 def raw_subscriber(subscriber: SourceSubscriber) -> dict[str, Any]:
     """Return a subscriber as JSON."""
     return dataclasses.asdict(subscriber)
+
+
+def subscriber_from_raw(text: str) -> SourceSubscriber:
+    """Return a subscriber of the quarantine."""
+    raw = orjson.loads(text)
+    return SourceSubscriber(**{**raw, "notifications": Notifications(raw["notifications"])})
