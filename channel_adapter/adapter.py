@@ -6,7 +6,7 @@ Each area of services is imported and made when it is first used: few programs u
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -96,9 +96,9 @@ class ChannelAdapter:
         self._client = client
         self.clock = clock
         self._gateway = ApiCaller(client)
-        self._databases: list[Database] = []
+        self._closing = AsyncExitStack()  # of the parts that were made and hold connections or tasks
         self._telemetry = telemetry
-        self._recording = ExitStack()
+        self._recording = AsyncExitStack()
         self.instruments: Instruments = NO_INSTRUMENTS if telemetry is None else telemetry
         """Spans and values of the packages of this project, not for apps."""
         self.signals: Signals = Signals()
@@ -182,9 +182,9 @@ class ChannelAdapter:
             self.signals.post_published.connect(moved.mirror)
         backend, signals = self.backend, self.signals
         options = ScheduleOptions(self._database_url, self.settings.schedule.max_lateness, self.settings.total_seconds)
-        return Posts(
-            backend.posts, backend.ids, signals.post_published, signals.post_recalled, options, self.clock
-        )  # fmt: skip
+        posts = Posts(backend.posts, backend.ids, signals.post_published, signals.post_recalled, options, self.clock)
+        self._closing.push_async_callback(posts.aclose)
+        return posts
 
     @_part
     def media(self) -> Media:
@@ -245,7 +245,9 @@ class ChannelAdapter:
             cache_seconds=settings.channels.cache_seconds,
             concurrency=settings.concurrency,
         )
-        return ReactionService(self.backend, options, self._database_url, settings.sdkappid, self.clock)
+        reactions = ReactionService(self.backend, options, self._database_url, settings.sdkappid, self.clock)
+        self._closing.push_async_callback(reactions.aclose)
+        return reactions
 
     @cached_property
     def backend(self) -> Backend:
@@ -314,15 +316,20 @@ class ChannelAdapter:
         """Open the database of the settings; it is closed with the adapter."""
         from channel_adapter.store.database import Database
 
-        self._databases.append(Database.shared(url))
-        return self._databases[-1]
+        database = Database.shared(url)
+        self._closing.push_async_callback(database.close)
+        return database
 
     @cached_property
     def pipeline(self) -> EventPipeline:
         """Resolve webhooks into events and do the adapter's own work for them."""
         from channel_adapter.webhooks.dispatch import EventPipeline
 
-        return EventPipeline(self.settings, self.backend, self.signals, self._contacts, self.reactions, self.unread)
+        pipeline = EventPipeline(
+            self.settings, self.backend, self.signals, self._contacts, self.reactions, self.unread
+        )  # fmt: skip
+        self._closing.push_async_callback(pipeline.aclose)
+        return pipeline
 
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:
@@ -337,7 +344,9 @@ class ChannelAdapter:
 
         url = self.settings.database_url.get_secret_value()
         options = OfficialOptions(total_seconds=self.settings.total_seconds, concurrency=self.settings.concurrency)
-        return AccountRedirects(url, OfficialPosts(self._gateway, options, self.clock), self.clock)
+        redirects = AccountRedirects(url, OfficialPosts(self._gateway, options, self.clock), self.clock)
+        self._closing.push_async_callback(redirects.aclose)
+        return redirects
 
     @cached_property
     def events(self) -> Events:
@@ -481,22 +490,13 @@ class ChannelAdapter:
     async def aclose(self) -> None:
         """Publish the counts of reactions that are not published yet, and close the connections.
 
-        Raises RuntimeError on another event loop than the one on which the adapter was opened.
+        A part that cannot be closed, or a cancellation, does not keep the others open. Raises RuntimeError on another
+        event loop than the one on which the adapter was opened.
         """
         self._client.require_same_loop()
-        self._recording.close()
         try:
-            if "reactions" in vars(self):
-                await self.reactions.aclose()
-            if "pipeline" in vars(self):
-                await self.pipeline.aclose()
-            if "posts" in vars(self):
-                await self.posts.aclose()
-            moved = vars(self).get("posting_moved")
-            if moved is not None:
-                await moved.aclose()
-            for database in self._databases:
-                await database.close()
+            async with self._closing:
+                await self._recording.aclose()
         finally:
             await self._client.close()
 
@@ -508,7 +508,7 @@ class ChannelAdapter:
         if self._telemetry is not None:
             self._recording.enter_context(self._telemetry.values(self._measure_parts))
             refreshing = asyncio.ensure_future(self._telemetry.refresh_regularly())
-            self._recording.callback(refreshing.cancel)
+            self._recording.push_async_callback(_cancel_and_wait, refreshing)
         return self
 
     async def __aexit__(
@@ -594,6 +594,11 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+async def _cancel_and_wait(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _ignore_progress(*_: int) -> None:

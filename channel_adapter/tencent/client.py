@@ -187,8 +187,10 @@ class TencentClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._transport.close()
-        await self._limiter.close()
+        try:
+            await self._transport.close()
+        finally:
+            await self._limiter.close()
 
     @property
     def clock_skew(self) -> float | None:

@@ -111,8 +111,10 @@ class EventPipeline:
 
     async def aclose(self) -> None:
         """Close the connections to the database. The adapter calls this when it closes."""
-        await self.registry.aclose()
-        await self.invalidation.aclose()
+        try:
+            await self.registry.aclose()
+        finally:
+            await self.invalidation.aclose()
 
     def _is_wanted(self, event: e.Event) -> bool:
         if isinstance(event, e.Other) and not self._other_groups:

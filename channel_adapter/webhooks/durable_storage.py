@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Final
 
@@ -136,20 +136,27 @@ class DurableStorage:
 
     async def close(self) -> None:
         """Release the channels of this process, and close. What is not recorded by now is done again."""
-        for queue in (self._puts, self._reads):
-            await queue.stop()
-        if left := await self._marks.stop():
-            _log.error("webhooks.marks_given_up", marks=left, meaning="these steps run again at the next start")
+        async with AsyncExitStack() as closing:
+            if self._lock is not None:
+                closing.callback(self._lock.release)
+                self._lock = None
+            closing.push_async_callback(self._release_channels)
+            for queue in (self._puts, self._reads):
+                await queue.stop()
+            if left := await self._marks.stop():
+                _log.error("webhooks.marks_given_up", marks=left, meaning="these steps run again at the next start")
+
+    async def _release_channels(self) -> None:
+        """End the leases of this process, and close the database."""
         database, self._database = self._database, None
-        if database is not None:
-            try:
-                await database.write_relaxed(self._table.leave)
-            except ChannelAdapterError as error:  # they are taken over when their leases end
-                _log.warning("webhooks.leases_not_released", reason=_describe_error(error))
+        if database is None:
+            return
+        try:
+            await database.write_relaxed(self._table.leave)
+        except ChannelAdapterError as error:  # they are taken over when their leases end
+            _log.warning("webhooks.leases_not_released", reason=_describe_error(error))
+        finally:
             await database.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
 
     async def put(self, event: WebhookEvent, position: EventPosition, document: bytes, window: float) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""

@@ -336,3 +336,14 @@ async def test_method_that_runs_until_stopped_has_no_span(recorded: Recorded, tm
     async with observed(recorded, tmp_path) as (adapter, _):
         await adapter.migration.work(limits=BudgetLimits(seconds=0.1))
     assert recorded.named("migration.work") == []
+
+
+async def test_closed_adapter_leaves_no_task(recorded: Recorded, tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    async with StubServer() as server:
+        settings = Settings(sdkappid=server.sdkappid, key=server.key, base_url=server.url)
+        tasks = asyncio.all_tasks()
+        async with ChannelAdapter.open(settings, telemetry=recorded.telemetry):
+            assert asyncio.all_tasks() > tasks
+        assert asyncio.all_tasks() == tasks
+    assert asyncio.all_tasks() == before

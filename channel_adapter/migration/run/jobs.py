@@ -6,7 +6,7 @@ target what the journal may lack, and continues.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -91,9 +91,10 @@ class _OpenSources:
         return made
 
     async def _close(self, sources: list[_OpenSource]) -> None:
-        for each in sources:
-            self._open.remove(each)
-            await each.source.aclose()
+        async with AsyncExitStack() as closing:
+            for each in sources:
+                self._open.remove(each)
+                closing.push_async_callback(each.source.aclose)
 
 
 def _file_states(spec: SourceSpec) -> tuple[tuple[str, int, int], ...]:
@@ -133,9 +134,11 @@ class MigrationRuntime:
 
     async def close(self) -> None:
         """Close the sources, and stop sharing the calls per second."""
-        await self._sources.close()
-        if self._limiter is not None:
-            await self._limiter.close()
+        try:
+            await self._sources.close()
+        finally:
+            if self._limiter is not None:
+                await self._limiter.close()
 
     async def move(self, job: Job, migration: str, source: str, run: int) -> str:
         """Move one channel in one run, as the function of a job."""

@@ -275,12 +275,14 @@ class ReactionService:
     async def aclose(self) -> None:
         """Publish what can be published within 5 seconds, and close the store."""
         self._closing.set()
-        if self._starting is not None:
-            await self._starting
-        async with self._opening:
-            opened, self._opened, self._publishing = self._opened, None, False
-        if opened is not None:
-            await opened.close(FLUSH_SECONDS)
+        try:
+            if self._starting is not None:
+                await self._starting
+        finally:
+            async with self._opening:
+                opened, self._opened, self._publishing = self._opened, None, False
+            if opened is not None:
+                await opened.close(FLUSH_SECONDS)
 
     async def _publish_others(self) -> None:
         """Open the store as soon as there is one, and start its publisher."""

@@ -5,6 +5,7 @@ This module and those that it imports need SQLAlchemy.
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import date
 from typing import Any, Final, TypeVar
 
@@ -171,16 +172,14 @@ class StoredReactions:
 
     async def close(self, flush_seconds: float) -> None:
         """Publish what can be published within some seconds, and stop; the rest stays in the store."""
-        await self._commands.drain()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        try:
-            if self._publisher.started:
-                await self.flush(flush_seconds, failing=False)
-        except ChannelAdapterError:  # the database is not available: what was committed stays in it
-            return
-        finally:
-            await self._publisher.close()
-            await self._store.database.close()
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self._store.database.close)
+            closing.push_async_callback(self._publisher.close)
+            await self._commands.drain()
+            await asyncio.gather(*self._running, return_exceptions=True)
+            with suppress(ChannelAdapterError):  # the database is not available: what was committed stays in it
+                if self._publisher.started:
+                    await self.flush(flush_seconds, failing=False)
 
     async def _apply_commands(self, _: None, commands: Sequence[ReactionCommand]) -> list[bool | Exception]:
         results = await self._store.apply(commands, self._clock.now())
