@@ -193,3 +193,46 @@ async def test_limits_of_a_retry_count_once_for_channels_and_records(scene: Scen
     scene.system.server.faults.replace([])
     whole = await scene.retry(plan)
     assert (whole.complete, whole.stopped, whole.quarantined) == (True, "", 2)
+
+
+async def test_posts_that_a_reply_lacks_are_moved_by_the_next_run(scene: Scene) -> None:
+    posts = [post(number) for number in range(9)]
+    scene.write(posts)
+    plan = await scene.plan()
+    short = {"ImportMsgResult": [{"MsgSeq": 1, "MsgTime": BORN, "Result": 0}]}
+    scene.system.server.faults.replace([Fault(command="import_group_msg", extra=short)])
+    [failed] = (await scene.system.adapter.migration.apply(plan)).failed
+    assert failed.transient
+    assert failed.reason == "import_group_msg reported on 1 of 7 items: the others may have been imported"
+    scene.system.server.faults.replace([])
+    status = await scene.apply(plan)
+    assert (status.posts, status.quarantined) == (9, 0)
+    assert scene.texts == [each["text"] for each in posts]
+
+
+@pytest.mark.parametrize("code", [10002, 10006])
+async def test_post_with_a_code_of_a_passing_failure_is_moved_by_the_next_run(scene: Scene, code: int) -> None:
+    posts = [post(number) for number in range(9)]
+    scene.write(posts)
+    plan = await scene.plan()
+    scene.system.server.faults.replace([Fault(command="import_group_msg", fail_items=3, item_code=code)])
+    [failed] = (await scene.system.adapter.migration.apply(plan)).failed
+    assert failed.transient
+    scene.system.server.faults.replace([])
+    status = await scene.apply(plan)
+    assert (status.posts, status.quarantined) == (9, 0)
+    assert sorted(scene.texts) == [each["text"] for each in posts]
+
+
+async def test_users_that_a_reply_lacks_are_moved_by_the_next_run(scene: Scene) -> None:
+    users = [f"user_{number}" for number in range(5)]
+    await scene.system.adapter.accounts.add(users)
+    scene.write(users=users)
+    plan = await scene.plan()
+    short = {"MemberList": [{"Member_Account": "user_0", "Result": 1}]}
+    scene.system.server.faults.replace([Fault(command="import_group_member", extra=short)])
+    [failed] = (await scene.system.adapter.migration.apply(plan)).failed
+    assert failed.transient
+    scene.system.server.faults.replace([])
+    status = await scene.apply(plan)
+    assert (status.subscribers, status.quarantined) == (5, 0)

@@ -5,7 +5,7 @@ One method is one call, unless its docstring says otherwise, so that a caller ca
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from channel_adapter.backends.caller import Caller, item_error
 from channel_adapter.backends.community import profile
@@ -19,6 +19,8 @@ from channel_adapter.errors import (
     ConflictError,
     InvalidError,
     NotFoundError,
+    Origin,
+    OutcomeUnknownError,
     PermissionDeniedError,
     UnavailableError,
 )
@@ -39,6 +41,7 @@ from channel_adapter.tencent.catalog import (
     IMPORT_GROUP_MSG,
     MODIFY_GROUP_BASE_INFO,
     MODIFY_GROUP_MEMBER_INFO,
+    Command,
 )
 from channel_adapter.tencent.wire import groups, members, messages
 
@@ -155,7 +158,11 @@ class CommunityImporter:
     # Posts
 
     async def import_posts(self, channel: ChannelId, posts: Sequence[messages.ImportedMessage]) -> list[PostImport]:
-        """Import at most 7 posts, each later than all before. A call that is refused is repeated for each post."""
+        """Import at most 7 posts, each later than all before. A call that is refused is repeated for each post.
+
+        Raises OutcomeUnknownError where the reply lacks posts, and the error of a post that may be imported later.
+        Others may have been imported then: they are in the history.
+        """
         request = messages.ImportGroupMsgRequest(group_id=channel, msg_list=list(posts))
         try:
             results = (await self._caller.call(IMPORT_GROUP_MSG, request)).import_msg_result
@@ -163,6 +170,7 @@ class CommunityImporter:
             if len(posts) == 1:
                 return [_refused_post(error.code or codes.BAD_PARAMETER)]
             return [result for post in posts for result in await self.import_posts(channel, [post])]
+        _require_all(IMPORT_GROUP_MSG, len(results), len(posts))
         return [
             PostImport(result.msg_seq) if result.result == codes.OK else _refused_post(result.result)
             for result in results
@@ -198,10 +206,15 @@ class CommunityImporter:
     # Members
 
     async def import_members(self, channel: ChannelId, batch: Sequence[members.ImportedMember]) -> dict[str, int]:
-        """Import members with their join times; return the `Result` of each. Raises InvalidError for a refused call."""
+        """Import members with their join times; return the `Result` of each.
+
+        Raises InvalidError for a refused call, OutcomeUnknownError where the reply lacks members.
+        """
         request = members.ImportGroupMemberRequest(group_id=channel, member_list=list(batch))
         reply = await self._caller.call(IMPORT_GROUP_MEMBER, request)
-        return {item.member_account: item.result for item in reply.member_list}
+        results = {item.member_account: item.result for item in reply.member_list}
+        _require_all(IMPORT_GROUP_MEMBER, len(results), len({item.member_account for item in batch}))
+        return results
 
     async def make_admin(self, channel: ChannelId, user: str) -> None:
         """Import a user as an admin, or change the role of a member. One call or two."""
@@ -259,5 +272,16 @@ class CommunityImporter:
 
 
 def _refused_post(code: int) -> PostImport:
-    meaning = codes.look_up(IMPORT_GROUP_MSG.service, IMPORT_GROUP_MSG.name, code).meaning
-    return PostImport(0, f"{meaning} ({code})")
+    """Return the refusal of a post. Raises the error of a code after which it may be imported later."""
+    row = codes.look_up(IMPORT_GROUP_MSG.service, IMPORT_GROUP_MSG.name, code)
+    if row.repeat is not codes.Repeat.NEVER:
+        raise item_error(IMPORT_GROUP_MSG, code, "")
+    return PostImport(0, f"{row.meaning} ({code})")
+
+
+def _require_all(command: Command[Any, Any], reported: int, asked: int) -> None:
+    if reported < asked:
+        raise OutcomeUnknownError(
+            f"{command.name} reported on {reported} of {asked} items: the others may have been imported",
+            origin=Origin(command.service, command.name, None, "", attempts=1),
+        )

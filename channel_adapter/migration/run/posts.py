@@ -124,7 +124,7 @@ class PostImporter:
         results = await work.importer.import_posts(work.channel, [message for _, message in batch])
         work.failpoint("posts.sent")
         rows: list[PostRow] = []
-        for (post, message), result in zip(batch, results, strict=False):
+        for (post, message), result in zip(batch, results, strict=True):
             if result.reason:
                 await self._quarantine_refused(post, result.reason)
             else:
