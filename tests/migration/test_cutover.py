@@ -228,6 +228,25 @@ async def test_unsent_final_broadcast_is_reported_and_leaves_the_cutover_incompl
         assert broadcasts(at)[-2:] == ["one", "two"]
 
 
+async def test_account_is_not_destroyed_before_its_final_broadcast_is_sent(database: str) -> None:
+    async with applied(database) as (at, plan):
+        wish = CutoverOptions(window_seconds=0, fill=False, final_broadcast="We have moved", destroy_source=True)
+        throttled = Fault(command=SEND_OFFICIAL_ACCOUNT_MSG.name, account=worlds.TEXTS, code=20004)
+        at.server.faults.replace([throttled])
+        stopped = await at.adapter.migration.cutover(plan, wish)
+        assert [each.sent for each in stopped.final_broadcasts].count(False) == 1
+        without = await at.adapter.migration.cutover(plan, replace(wish, final_broadcast=""))
+        for done in (stopped, without):
+            assert done.posting_moved
+            assert not done.complete
+            words = f"the last broadcast of {worlds.TEXTS} is still to be sent: nothing was destroyed"
+            assert (done.stopped, done.destroyed) == (words, ())
+        assert len(at.server.world.state.official) == 2
+        at.server.faults.replace([])
+        done = await at.adapter.migration.cutover(plan, wish)
+        assert (done.stopped, set(done.destroyed)) == ("", set(TWO))
+
+
 async def test_cutover_that_exceeds_its_call_limit_redirects_nothing(database: str) -> None:
     async with applied(database) as (at, plan):
         held: list[int] = []

@@ -200,10 +200,11 @@ def _cutover_code(done: "Cutover", *, filled: bool) -> Exit:
         return code if code is not Exit.DONE else Exit.INTERRUPTED
     if done.verdict is not None and not done.verdict.clean and done.stopped:
         return Exit.PARTLY
+    if not all(each.sent for each in done.final_broadcasts):
+        return Exit.PARTLY
     if done.stopped:
         return Exit.INTERRUPTED
-    all_sent = all(each.sent for each in done.final_broadcasts)
-    return Exit.DONE if done.posting_moved and all_sent and filled and not done.group_sync.problems else Exit.PARTLY
+    return Exit.DONE if done.posting_moved and filled and not done.group_sync.problems else Exit.PARTLY
 
 
 def _show_rollback(output: "Output", done: "Rollback") -> None:

@@ -28,7 +28,15 @@ from channel_adapter.migration.sources.source import SourceKind
 from channel_adapter.migration.verify.compare import PostCutover
 from channel_adapter.migration.verify.findings import EMPTY_BASELINE, Baseline, VerificationResult
 from channel_adapter.migration.verify.verify import verify
-from channel_adapter.store.cutover import BroadcastRow, CutoverChannelRow, CutoverRow, CutoverStore, CutoverUsers
+from channel_adapter.store.cutover import (
+    FINAL_BROADCAST,
+    SENT,
+    BroadcastRow,
+    CutoverChannelRow,
+    CutoverRow,
+    CutoverStore,
+    CutoverUsers,
+)
 from channel_adapter.tencent.notify import Notifier
 
 DAY: Final = 86_400.0
@@ -415,6 +423,14 @@ class CutoverRun:
         random = random_of("farewell", self._plan.migration, account)
         return await self._redirects.final_broadcast(account, Text(self._options.final_broadcast), random)
 
+    async def _unsent_final_broadcasts(self) -> list[str]:
+        """Return the accounts whose last broadcast was begun, in this run or an earlier one, and not sent."""
+        return [
+            row.source
+            for row in await self._store.broadcasts()
+            if row.seq == FINAL_BROADCAST and row.state != SENT and row.source in self._rows
+        ]
+
     async def _synchronize_groups(self) -> None:
         """Wait until the conversation groups are synchronized, by this process or others, or this run is over."""
         url = self._context.database_url
@@ -444,8 +460,15 @@ class CutoverRun:
             self._group_sync = await read_group_sync(self._store, row)
 
     async def _destroy_source_accounts(self) -> None:
-        """Destroy the accounts, if another verification is clean; once begun, it is only continued."""
+        """Destroy the accounts, if the last broadcast of each is sent and another verification is clean.
+
+        Once begun, it is only continued.
+        """
         if not all(row.destroying for row in self._rows.values()):
+            if unsent := await self._unsent_final_broadcasts():
+                more = f" and {len(unsent) - 1} more" if len(unsent) > 1 else ""
+                self._stopped = f"the last broadcast of {unsent[0]}{more} is still to be sent: nothing was destroyed"
+                return
             self._on_progress("again", 1)
             verdict = await self._run_verification()
             if not verdict.clean:
