@@ -83,8 +83,12 @@ async def test_guard_opens_after_stall_timeout_and_stops_further_attempts(
 ) -> None:
     error = ScriptedError(AttemptStatus.UNANSWERED)
     await guard.run(ScriptedBatch(Result(0, ScriptedError(AttemptStatus.UNANSWERED))), unanswered_error)
-    clock.elapsed += STALL_TIMEOUT
-    await guard.run(ScriptedBatch(Result(0, error)), unanswered_error)
+
+    async def late(_: float | None) -> Result:
+        clock.elapsed += STALL_TIMEOUT
+        return Result(0, error)
+
+    await guard.run(late, unanswered_error)
     assert guard.tripped is error
     batch = ScriptedBatch()
     with pytest.raises(ScriptedError) as raised:
