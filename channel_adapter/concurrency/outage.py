@@ -42,7 +42,8 @@ class OutageGuard(Generic[E]):
 
     While attempts succeed they run concurrently. After one without an answer they run one at a time (half-open). When
     nothing was answered for `stall_timeout` seconds, the guard opens: `tripped` holds the last error, every later
-    `run` raises it, and no further attempt is made. Time in which nothing was attempted does not count.
+    `run` raises it, and no further attempt is made. Of the time between two attempts only the pause before a repetition
+    counts, 1 s: a caller that is slow to make the next attempt proves nothing about the service.
     """
 
     error_type: type[E]
@@ -51,6 +52,8 @@ class OutageGuard(Generic[E]):
     stall_timeout: float
     tripped: E | None = field(default=None, init=False)
     _silent_since: float | None = field(default=None, init=False)
+    _running: int = field(default=0, init=False)
+    _idle_since: float = field(default=0.0, init=False)  # while nothing is running
     _probe_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def run(
@@ -69,9 +72,14 @@ class OutageGuard(Generic[E]):
         `timeout` bounds all attempts and waits, in seconds. Raises the errors of `attempt`, `tripped` once the guard is
         open, and OutageTimeoutError.
         """
-        end = None if timeout is None else self.clock.monotonic() + timeout
-        probing = self._silent_since is not None and await self._acquire_probe(timeout)
+        now = self.clock.monotonic()
+        end = None if timeout is None else now + timeout
+        if not self._running and self._silent_since is not None:
+            self._silent_since += max(0.0, now - self._idle_since - PAUSE)
+        self._running += 1
+        probing = False
         try:
+            probing = self._silent_since is not None and await self._acquire_probe(timeout)
             attempted = await self._attempt_once(attempt, error_of, end)
             if attempted.repeated:
                 next_attempt = partial(self._attempt_once, attempt, error_of, end)
@@ -79,6 +87,8 @@ class OutageGuard(Generic[E]):
         finally:
             if probing:
                 self._probe_lock.release()
+            self._running -= 1
+            self._idle_since = self.clock.monotonic()
         if attempted.error is not None:
             raise attempted.error
         return cast("R", attempted.result)

@@ -301,6 +301,32 @@ async def test_account_that_stays_unknown_is_imported_once(refused: Fault) -> No
         assert server.log.count("multiaccount_import") == 2  # one of them in the setup
 
 
+async def test_slowly_consumed_stream_is_not_ended_as_an_outage() -> None:
+    """Between two batches that are not answered the consumer waits for ten minutes; the next ones are answered."""
+    clock = WaitlessClock()
+    async with opened() as (_, server):
+        own = settings(server, subscriptions=TENS, concurrency=1, total_seconds=30.0)
+        async with ChannelAdapter.open(own, clock=clock) as adapter:
+            channel = await channel_on(adapter)
+            server.faults.replace([Fault(command="add_group_member", status=403, times=2)])
+            found = Counter[OutcomeKind]()
+            async for outcome in adapter.subscriptions.subscribe_stream(channel, iter(USERS)):
+                found[outcome.kind] += 1
+                if outcome.kind is OutcomeKind.FAILED:
+                    clock.ahead += 600
+            assert found == {OutcomeKind.FAILED: 20, OutcomeKind.ADDED: 20}
+
+
+class WaitlessClock(HastyClock):
+    """A clock that is moved ahead, and shortens waits between attempts."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
 async def test_first_part_of_batch_stays_added_when_its_second_call_is_throttled() -> None:
     async with hasty() as (adapter, server):
         channel = await channel_on(adapter)

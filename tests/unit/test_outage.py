@@ -97,6 +97,18 @@ async def test_guard_opens_after_stall_timeout_and_stops_further_attempts(
     assert batch.timeouts == []
 
 
+async def test_time_between_attempts_does_not_open_the_guard(
+    guard: OutageGuard[ScriptedError], clock: FakeClock
+) -> None:
+    """Only the pause before a repetition counts."""
+    for _ in range(int(STALL_TIMEOUT)):
+        await guard.run(ScriptedBatch(Result(0, ScriptedError(AttemptStatus.UNANSWERED))), unanswered_error)
+        assert guard.tripped is None
+        clock.elapsed += 10 * STALL_TIMEOUT
+    await guard.run(ScriptedBatch(Result(0, ScriptedError(AttemptStatus.UNANSWERED))), unanswered_error)
+    assert guard.tripped is not None
+
+
 async def test_unsent_attempts_never_open_the_guard(guard: OutageGuard[ScriptedError], clock: FakeClock) -> None:
     batch = ScriptedBatch(*[Result(0, ScriptedError(AttemptStatus.NOT_SENT))] * 1000, Result(1))
     assert await guard.run(batch, unanswered_error) == Result(1)
