@@ -8,15 +8,15 @@ import time
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from sqlalchemy import Column, Connection, Float, MetaData, Table, Text, delete, select
+from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, delete, select
 
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.store.database import Database, Schema
+from channel_adapter.store.database import Database, Schema, is_storable
 
 LOOK_BACK_SECONDS: Final = 5.0
 KEPT_SECONDS: Final = 86_400.0
 _TIDY_SECONDS: Final = 600.0
-_MAX_LENGTH: Final = 256  # ids of the service are shorter
+_ID: Final = String(256)  # ids of the service are shorter
 _WHOLE_CHANNEL: Final = ""
 
 _metadata = MetaData()
@@ -93,4 +93,4 @@ class InvalidationTable:
 
 def _is_possible(invalidation: Invalidation) -> bool:
     ids = (invalidation.channel, invalidation.user or "")
-    return all(len(each) <= _MAX_LENGTH and "\x00" not in each for each in ids)
+    return all(is_storable(each, _ID) for each in ids)

@@ -55,7 +55,14 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from channel_adapter.config.extras import needs_store
 from channel_adapter.config.values import database_url_fault
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConfigurationError,
+    ConflictError,
+    InvalidError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,6 +82,7 @@ _READ_ONLY: Final = "channel_adapter_read_only"
 _RELAXED: Final = "channel_adapter_relaxed"
 _LOCKED_STATES: Final = frozenset({"55P03", "40P01"})  # lock timeout, deadlock
 _TOO_LONG_STATE: Final = "57014"
+_ABSENT_STATES: Final = frozenset({"42P01", "42501"})  # a table or permission, which may come back
 _FULL_STATES: Final = frozenset({"53100"})
 
 _VERSIONS: Final = Table(
@@ -115,7 +123,13 @@ class ForeignText(TypeDecorator[str]):
 
 
 _UNSTORABLE: Final = re.compile("[\x00\x1a\ud800-\udfff]")
+_NEVER_STORED: Final = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED: Final = re.compile("\x1a(0|1a|d[89a-f][0-9a-f]{2});")
+
+
+def is_storable(text: str, kind: String) -> bool:
+    """Return whether both databases can store a text in a column of this type: not too long, without NUL."""
+    return (kind.length is None or len(text) <= kind.length) and not _NEVER_STORED.search(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +208,9 @@ class Database:
         """Run a function in a transaction: committed when it returns, rolled back when it raises.
 
         A cancelled caller does not interrupt the transaction: it is committed as a whole, or never begins. Raises
-        UnavailableError if nothing was stored, OutcomeUnknownError if the commit itself failed.
+        UnavailableError if nothing was stored, OutcomeUnknownError if the commit itself failed, and for what another
+        attempt does not change InvalidError (a value that no column takes), ConflictError (a constraint) and
+        ConfigurationError (a statement that the database does not execute); nothing was stored then.
         """
         deadline = time.monotonic() + self._lock_seconds
         return await self._run_in_thread(
@@ -492,6 +508,14 @@ def _to_adapter_error(error: Exception, where: str, *, changes: bool) -> Channel
     if code == sqlite3.SQLITE_FULL or state in _FULL_STATES:
         return UnavailableError(f"the store {where} is full; nothing was stored")
     text = driver_message(error)
+    if isinstance(error, exc.DataError) or type(error) is exc.StatementError:
+        return InvalidError(f"the store {where} cannot store a value: {text}; nothing was stored")
+    if isinstance(error, exc.IntegrityError):
+        return ConflictError(f"the store {where} has rows that do not allow it: {text}; nothing was stored")
+    if isinstance(error, (exc.ProgrammingError, exc.NotSupportedError)) and state not in _ABSENT_STATES:
+        return ConfigurationError(
+            f"the store {where} does not execute a statement: {text}; nothing was stored", field="database_url"
+        )
     if changes:
         return OutcomeUnknownError(f"the store {where} failed while committing: {text}; it may have been stored")
     return UnavailableError(f"the store {where} failed: {text}; nothing was stored")

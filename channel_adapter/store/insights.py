@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
@@ -25,10 +26,10 @@ from sqlalchemy import (
 )
 
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.store.database import Database, Schema
+from channel_adapter.store.database import Database, Schema, is_storable
 
 _TABLES: Final = MetaData()
-_CHANNEL, _DAY = String(48), String(10)
+_CHANNEL, _DAY, _KEY = String(48), String(10), String(100)
 
 EVENTS: Final = Table(
     "insight_events",
@@ -36,7 +37,7 @@ EVENTS: Final = Table(
     Column("channel", _CHANNEL, primary_key=True),
     Column("day", _DAY, primary_key=True),
     Column("kind", String(10), primary_key=True),
-    Column("key", String(100), primary_key=True),
+    Column("key", _KEY, primary_key=True),
     Column("at", Double, nullable=False),
 )
 SCANS: Final = Table(
@@ -58,7 +59,7 @@ VIEWS: Final = Table(  # of the last scan in which history still had the post
     "insight_views",
     _TABLES,
     Column("channel", _CHANNEL, primary_key=True),
-    Column("seq", Integer, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
     Column("at", Double, nullable=False),
     Column("views", Integer, nullable=False),
     Column("reach", Integer, nullable=False),
@@ -115,14 +116,16 @@ class InsightRows:
         self._database = database
 
     async def record(self, events: Sequence[InsightEvent]) -> None:
-        """Store events; those that are stored already are ignored."""
+        """Store events; those that are stored already, and those with ids that cannot exist, are ignored."""
         await self._database.prepare(SCHEMA)
         new = self._database.insert(EVENTS).on_conflict_do_nothing()
         rows = [
             {"channel": each.channel, "day": each.day, "kind": each.kind, "key": each.key, "at": each.at}
             for each in sorted(events, key=lambda event: (event.day, event.kind, event.key))
+            if is_storable(each.channel, _CHANNEL) and is_storable(each.key, _KEY)
         ]
-        await self._database.execute(new, rows)
+        if rows:
+            await self._database.execute(new, rows)
 
     async def store(self, scan: ScanRows) -> None:
         """Store a scan. Views of posts that it did not find stay as an earlier one found them."""

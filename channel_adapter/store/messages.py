@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.store.database import Database, ForeignText, Schema
+from channel_adapter.store.database import Database, ForeignText, Schema, is_storable
 
 _TABLES: Final = MetaData()
 _ACCOUNT, _USER, _KEY = String(48), String(48), String(100)
@@ -134,7 +134,8 @@ class ThreadMarks:
 class MessageRows:
     """The rows of one database. Raises what Database raises; then nothing was changed.
 
-    Every change may be made again, and of two the one that is about a later time stays.
+    Every change may be made again, and of two the one that is about a later time stays. A change with an id that no
+    account or message can have is ignored.
     """
 
     def __init__(self, database: Database) -> None:
@@ -142,29 +143,36 @@ class MessageRows:
 
     async def add(self, messages: Sequence[ReportedMessage]) -> None:
         """Add messages: each the last one of its thread if it is the latest, and unread if the account receives it."""
-        await self._prepare_and_write(self._add_messages, messages)
+        possible = [message for message in messages if _is_possible(message.account, message.user, message.key)]
+        if possible:
+            await self._prepare_and_write(self._add_messages, possible)
 
     async def read(self, account: str, user: str, *, until: float, by_user: bool) -> None:
         """Record that one side has read up to a second."""
-        await self._prepare_and_write(self._record_read, [(account, user)], until, by_user)
+        if _is_possible(account, user):
+            await self._prepare_and_write(self._record_read, [(account, user)], until, by_user)
 
     async def read_keys(self, account: str, user: str, keys: Collection[str]) -> None:
         """Record that the account has read single messages."""
+        possible = [key for key in keys if _is_possible(account, user, key)]
         await self._prepare_and_write(lambda connection: connection.execute(
-            delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key.in_(keys))
+            delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key.in_(possible))
         ))  # fmt: skip
 
     async def read_all(self, reader: str, until: float) -> None:
         """Record that an account or a user has read all conversations up to a second."""
-        await self._prepare_and_write(self._read_all, reader, until)
+        if _is_possible(reader):
+            await self._prepare_and_write(self._read_all, reader, until)
 
     async def recall(self, account: str, user: str, key: str) -> None:
         """Record that a message was recalled: it has no content any more and is not unread."""
-        await self._prepare_and_write(self._record_recall, account, user, key)
+        if _is_possible(account, user, key):
+            await self._prepare_and_write(self._record_recall, account, user, key)
 
     async def edit(self, account: str, user: str, key: str, parts: str, at: float) -> None:
         """Record when a message was edited, and its content if it is the last one of its thread."""
-        await self._prepare_and_write(self._record_edit, account, user, key, parts, at)
+        if _is_possible(account, user, key):
+            await self._prepare_and_write(self._record_edit, account, user, key, parts, at)
 
     async def marks(self, account: str, user: str) -> ThreadMarks:
         """Return what is known of the messages between an account and a user."""
@@ -187,7 +195,8 @@ class MessageRows:
     async def contacts(self, accounts: Iterable[str]) -> list[tuple[str, ChannelId]]:
         """Return the channels that these accounts send messages for, by channel."""
         await self._database.prepare(SCHEMA)
-        query = select(CONTACTS.c.account, CONTACTS.c.channel).where(CONTACTS.c.account.in_(list(accounts)))
+        possible = [account for account in accounts if _is_possible(account)]
+        query = select(CONTACTS.c.account, CONTACTS.c.channel).where(CONTACTS.c.account.in_(possible))
         query = query.order_by(CONTACTS.c.channel)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [(account, ChannelId(channel)) for account, channel in rows]
@@ -298,6 +307,10 @@ class MessageRows:
         connection.execute(
             delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key == key)
         )
+
+
+def _is_possible(account: str, user: str = "", key: str = "") -> bool:
+    return is_storable(account, _ACCOUNT) and is_storable(user, _USER) and is_storable(key, _KEY)
 
 
 def _is_last_message(account: str, user: str, key: str) -> tuple[Any, ...]:

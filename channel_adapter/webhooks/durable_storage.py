@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from enum import IntEnum
 from functools import partial
 from typing import Final
 
@@ -56,6 +57,14 @@ _BEHIND_SECONDS: Final = 0.01
 _WRITE_AGAIN_SECONDS: Final = 1.0
 
 _log = get_logger("channel_adapter.webhooks")
+
+
+class _Together(IntEnum):
+    """Which marks one transaction records."""
+
+    NONE = 0  # one at a time
+    WITHOUT_HANDLERS = 1  # those without a handler, and each of the others alone
+    ALL = 2
 
 
 class StoreQueue:
@@ -268,26 +277,33 @@ class DurableStorage:
     async def _record_marks(self, _: None, marks: list[InboxMark]) -> list[MarkResult]:
         """Record marks until it succeeds: a step that has run must not run again.
 
-        A transaction that a handler has broken is undone as a whole; its handlers then run in one each.
+        A transaction that a handler has broken is undone as a whole; its handlers then run in one each. A channel with
+        a mark that the database never takes is given up, so that others need not wait for it; it is claimed again.
         """
         results: dict[int, MarkResult] = {}
         left = list(range(len(marks)))
-        alone = False
+        together = _Together.ALL
         while left:
-            part = _select_part(marks, left) if alone else left
+            part = _select_part(marks, left, together)
             try:
                 found = await self._commit_marks([marks[number] for number in part])
             except (UnavailableError, OutcomeUnknownError) as error:
-                if alone and marks[part[0]].run is not None and isinstance(error, UnavailableError):
+                if together < _Together.ALL and marks[part[0]].run is not None and isinstance(error, UnavailableError):
                     results[part[0]] = error  # others need not wait for it
-                alone = True
+                together = min(together, _Together.WITHOUT_HANDLERS)
                 if self._worth_logging():
                     _log.warning("webhooks.ledger_failed", reason=_describe_error(error))
                 await asyncio.sleep(_WRITE_AGAIN_SECONDS)
-            except Exception as error:  # noqa: BLE001 - of a handler that broke the transaction
-                if len(part) == 1:
+            except Exception as error:  # noqa: BLE001 - of a handler that broke the transaction, or of a mark
+                if len(part) > 1:
+                    together = _Together(together - 1)
+                elif marks[part[0]].run is not None:
                     results[part[0]] = error
-                alone = True
+                else:
+                    results[part[0]] = Recorded.LOST
+                    mark = marks[part[0]]
+                    _log.error("webhooks.mark_refused", channel=mark.channel, event_key=mark.key,
+                               reason=_describe_error(error))  # fmt: skip
             else:
                 results.update(zip(part, found, strict=True))
             left = [number for number in left if results.get(number, Recorded.LATER) is Recorded.LATER]
@@ -323,9 +339,12 @@ def _read_portions(
     return portions
 
 
-def _select_part(marks: Sequence[InboxMark], left: Sequence[int]) -> list[int]:
-    """Return the marks without a handler, or else one with a handler."""
-    return [number for number in left if marks[number].run is None] or [left[0]]
+def _select_part(marks: Sequence[InboxMark], left: Sequence[int], together: _Together) -> Sequence[int]:
+    """Return the marks of the next transaction, of those that are left."""
+    if together is _Together.ALL:
+        return left
+    plain = [number for number in left if marks[number].run is None]
+    return plain if plain and together is _Together.WITHOUT_HANDLERS else left[:1]
 
 
 def _to_portion(channel: str, rows: Sequence[WaitingEvent], *, complete: bool) -> Portion:

@@ -13,9 +13,15 @@ import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, create_engine, func, insert, select, tuple_
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, create_engine, func, insert, select, text, tuple_
 
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConfigurationError,
+    ConflictError,
+    InvalidError,
+    UnavailableError,
+)
 from channel_adapter.store.database import Database, ForeignText, Schema, use_write_ahead_log
 
 NUMBERS = Table("numbers", MetaData(), Column("number", Integer, unique=True))
@@ -230,6 +236,29 @@ async def test_words_of_database_message_do_not_change_its_classification(databa
 
     with pytest.raises(UnavailableError, match=r"failed: .*full_and_locked"):
         await database.write(fail)
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("INSERT INTO numbers VALUES (3000000000)", InvalidError),  # above the range of the column
+        ("INSERT INTO names VALUES ('too long')", InvalidError),
+        ("INSERT INTO names VALUES ('a'), ('a')", ConflictError),  # checked by the commit
+        ("SELECT nothing FROM numbers", ConfigurationError),
+        ("SELECT * FROM elsewhere", UnavailableError),  # tables and permissions may come back
+    ],
+)
+async def test_errors_that_repeating_does_not_change_are_not_unavailable(
+    postgres_url: str, statement: str, kind: type[ChannelAdapterError]
+) -> None:
+    async with Database(postgres_url) as database:
+        await database.prepare(SCHEMA)
+        table = text("CREATE TABLE names (name VARCHAR(3) UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+        await database.write(lambda connection: connection.execute(table))
+        with pytest.raises(ChannelAdapterError, match="nothing was stored") as raised:
+            await database.write(lambda connection: connection.exec_driver_sql(statement))
+        assert type(raised.value) is kind
+        assert await database.read(count) == 0
 
 
 async def test_full_disk_is_reported(tmp_path: Path) -> None:

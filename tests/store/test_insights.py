@@ -1,6 +1,7 @@
 """Rows of insights: each event once, last scan of a day, views of posts that history no longer has."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.store.database import Database
 from channel_adapter.store.insights import JOIN, LEAVE, InsightEvent, InsightRows, ScanRows
+from channel_adapter.tencent.limits import SEQ_HIGHEST
 
 HARBOUR, QUAY = ChannelId("@TGS#_harbour"), ChannelId("@TGS#_quay")
 DAY, NEXT = "2026-03-01", "2026-03-02"
@@ -52,3 +54,17 @@ async def test_pruned_days_and_deleted_channels_leave_no_rows(rows: InsightRows)
     gone = await rows.read(HARBOUR, DAY)
     assert (gone.events, gone.scans, gone.joins, gone.views, gone.scanned_at) == ({}, {}, {}, {}, None)
     assert (await rows.read(QUAY, DAY)).events == {(JOIN, DAY): 1, (JOIN, NEXT): 1}
+
+
+async def test_events_with_impossible_ids_are_ignored(rows: InsightRows) -> None:
+    """Webhooks without a signature may name anything."""
+    longest = InsightEvent(HARBOUR, DAY, JOIN, "u" * 100, 1.0)
+    impossible = [replace(longest, key=key) for key in ("u" * 101, "nul\x00", "half \udcff")]
+    await rows.record([longest, *impossible, InsightEvent(ChannelId("@TGS#_" + "a" * 43), DAY, JOIN, "u1 1", 1.0)])
+    await rows.record(impossible)
+    assert (await rows.read(HARBOUR, DAY)).events == {(JOIN, DAY): 1}
+
+
+async def test_highest_number_of_a_post_is_stored(rows: InsightRows) -> None:
+    await rows.store(ScanRows(HARBOUR, DAY, 10.0, 5, {}, {SEQ_HIGHEST: (2, 5)}))
+    assert (await rows.views(HARBOUR, [SEQ_HIGHEST]))[SEQ_HIGHEST][:2] == (2, 5)

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent
 from channel_adapter.store.leases import SCHEMA as LEASES
 from channel_adapter.store.leases import Leases
-from channel_adapter.store.marks import DEAD, HANDLED, WAITING, InboxMark, Recorded
+from channel_adapter.store.marks import DEAD, HANDLED, WAITING, Failure, InboxMark, Recorded
 from channel_adapter.webhooks.durable_storage import DurableStorage, StoreQueue
 from channel_adapter.webhooks.inbox import (
     DurableInbox,
@@ -228,6 +229,48 @@ async def test_failed_recording_is_logged_once(
         assert await written is Recorded.LOST
     assert caplog.text.count("webhooks.ledger_failed") == 1
     await storage.close()
+
+
+async def test_mark_that_the_database_refuses_delays_no_other_channel(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = DurableStorage(postgres_url, 60.0, SystemClock())
+    await storage.open()
+    results: dict[str, object] = {}
+    marks = [
+        InboxMark("plain", release=True),
+        InboxMark("bad", "k", failure=Failure(1, "nul \x00", dead=False)),
+        InboxMark("within", "k", "s", lambda connection: None),
+    ]
+    async with Database(postgres_url) as database:
+        table = Rows(database).of("other")
+        await database.write(table.put, [event("k", "bad")], 1.0)
+    await storage.claim([mark.channel for mark in marks], 9)
+    async with asyncio.timeout(60):
+        for mark in marks:
+            storage.record(mark, partial(results.__setitem__, mark.channel))
+        assert await storage.drain(60.0)
+    assert results == {"plain": Recorded.DONE, "bad": Recorded.LOST, "within": Recorded.DONE}
+    assert caplog.text.count("webhooks.mark_refused channel=bad") == 1
+    await storage.close()
+
+
+async def test_event_with_a_value_that_no_column_takes_becomes_a_dead_letter(postgres_url: str) -> None:
+    """It does not count as an outage, in which an event waits for an hour without using up attempts."""
+    async with Database(postgres_url) as database:
+        await database.prepare(SCHEMA)
+
+        async def plan(received: WebhookEvent) -> list[HandlerStep]:
+            table = Rows(database).of("other")
+            await database.write(table.put, [event("other", "a" * 201)], 1.0)
+            return []
+
+        async with running(postgres_url, plan) as inbox:
+            await inbox.store(followed("u"))
+            async with asyncio.timeout(60):
+                await inbox.idle()
+            (letter,) = await inbox.dead_letters()
+    assert (letter.attempts, letter.reason.partition(":")[0]) == (3, "InvalidError")
 
 
 async def test_inbox_stops_while_its_database_is_away(
