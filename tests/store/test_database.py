@@ -71,7 +71,7 @@ async def test_error_of_function_rolls_back_and_is_raised(database: Database) ->
 
 async def test_error_of_driver_contains_no_statement_and_no_value(database: Database) -> None:
     await database.write(add, 48151623)
-    with pytest.raises(UnavailableError, match="nothing was stored") as raised:
+    with pytest.raises(ConflictError, match="nothing was stored") as raised:
         await database.write(add, 42108, 48151623)
     for hidden in ("INSERT", "VALUES", "42108", "48151623"):
         assert hidden not in f"{raised.value} {raised.value!r}"
