@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 import typer
 
 from channel_adapter.cli.command import CommandGroup, Run, command, group
+from channel_adapter.cli.ending import end_signal
 from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.files import write_ready_file
 from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import why_not_bound
-from channel_adapter.cli.webhooks import end_signal
-from channel_adapter.concurrency.files import replace_file
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -105,6 +105,7 @@ async def serve(
     with needs_extra("the console", extra="console"):
         from channel_adapter.console import ConsoleOptions, application
         from channel_adapter.console import server as listen
+        from channel_adapter.console.app import has_local_work
     if trusted_role_header and not trusted_header:
         raise UsageError("--trusted-role-header needs --trusted-header", field="trusted_role_header")
     authorise, sessions = _open_sign_in(users, trusted_header, trusted_role_header, trusted_proxy)
@@ -121,13 +122,14 @@ async def serve(
     url = f"http://{shown}:{port}{root}/"
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
+        ending = await stack.enter_async_context(end_signal())
         monitored = await stack.enter_async_context(monitoring(run, metrics_host, metrics_port))
         opened = _open_adapter(run, monitored.telemetry, url if demo else None)
         adapter, playground = await stack.enter_async_context(opened)
-        ending = await stack.enter_async_context(end_signal())
         hosts = listen.host_headers([*_own_names(adapter), host, *(allowed_host or ())], port)
         console = application(adapter, authorise, options=ConsoleOptions(hosts, sessions, playground))
         await stack.enter_async_context(listen.serve(console, listening, root))
+        ending.report_lost(lambda: "an import or a sync of users was interrupted" if has_local_work(console) else "")
         if playground is not None:
             await playground.fill(f"{url}static/")
         if sessions is not None and sessions.token is not None:
@@ -202,10 +204,7 @@ def _parse_base_path(base_path: str) -> str:
 
 
 def _show_url(run: Run, url: str, ready_file: Path | None, *, open_it: bool) -> None:
-    import orjson
-
-    if ready_file is not None:
-        replace_file(ready_file, orjson.dumps({"url": url, "pid": os.getpid()}, option=orjson.OPT_APPEND_NEWLINE))
+    write_ready_file(ready_file, {"url": url, "pid": os.getpid()})
     run.output.one({"url": url}, f"Open {url}")
     run.output.flush()
     if open_it:

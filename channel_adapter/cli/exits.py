@@ -19,7 +19,7 @@ class Exit(IntEnum):
     """Exit codes of all commands."""
 
     DONE = 0
-    REFUSED = 1  # refused by the service or by a rule of ours; nothing was done
+    REFUSED = 1  # refused by the service or by a rule of ours; a difference was found; or a fault in this program
     USAGE = 2  # wrong options, a file that is not there; settings, console or plan that do not allow it
     PARTLY = 3  # some was done, the rest is reported
     INTERRUPTED = 4  # Ctrl-C; what was done before stays done

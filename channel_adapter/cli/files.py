@@ -3,7 +3,7 @@
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from channel_adapter.cli.exits import UsageError, read_option
+from channel_adapter.concurrency.files import replace_file
 
 if TYPE_CHECKING:
     from channel_adapter.mapping.user_list import UserList
@@ -22,6 +23,30 @@ STDIN = "-"
 def shown_name(name: str) -> str:
     """Return the name of a file as messages show it."""
     return "stdin" if name == STDIN else name
+
+
+def certificate_files(cert: Path | None, key_file: Path | None) -> tuple[Path, Path] | None:
+    """Return the files of --cert and --key-file, None without both. Raises UsageError for one, or a missing file."""
+    if cert is None and key_file is None:
+        return None
+    if cert is None or key_file is None:
+        raise UsageError("--cert and --key-file belong together", field="cert")
+    for path in (cert, key_file):
+        if not path.is_file():
+            raise UsageError(f"{path} cannot be read: no such file", field="cert")
+    return cert, key_file
+
+
+def write_ready_file(path: Path | None, document: Mapping[str, object]) -> None:
+    """Write one JSON line to the file of --ready-file, which its owner alone can read. Raises UsageError."""
+    if path is None:
+        return
+    import orjson  # noqa: PLC0415 - not for help and usage errors
+
+    try:
+        replace_file(path, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}", field="ready_file") from None
 
 
 @contextmanager

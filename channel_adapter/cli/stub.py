@@ -11,6 +11,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.files import certificate_files
 from channel_adapter.cli.output import Output, why_not_bound
 from channel_adapter.config.sources import STUB_KEY_VARIABLE, STUB_TOKEN_VARIABLE
 from channel_adapter.errors import ConfigurationError
@@ -102,7 +103,7 @@ async def stub(
     from pydantic import SecretStr
 
     from channel_adapter.stub.control.plane import ControlSettings
-    from channel_adapter.stub.server import TLS_NAMES, serve
+    from channel_adapter.stub.server import TLS_NAMES, ReadyFileError, StubStartError, serve
     from channel_adapter.stub.state_file import SAVE_EVERY, StateFileError
 
     played = _load_scenario(
@@ -113,7 +114,7 @@ async def stub(
     token = SecretStr(control_token) if control_token and (control_token := control_token.strip()) else None
     try:
         await serve(
-            played.settings, host=host, port=port, tls=_parse_tls_options(tls, cert, key_file),
+            played.settings, host=host, port=port, tls=certificate_files(cert, key_file) or tls,
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
             faults=played.faults, webhooks=played.webhooks,
             control=ControlSettings(token=token) if control or token else None,
@@ -122,14 +123,11 @@ async def stub(
         )  # fmt: skip
     except StateFileError as error:
         raise UsageError(str(error), field="state") from None
-    except OSError as error:
-        raise _cannot_start(error, f"{host}:{port}", ready_file) from None
-
-
-def _cannot_start(error: OSError, address: str, ready_file: Path | None) -> UsageError:
-    if ready_file is not None and error.filename is not None:  # an address has none
-        return UsageError(f"{ready_file} cannot be written: {error.strerror}", field="ready_file")
-    return UsageError(f"the stub cannot start on {address}: {why_not_bound(error)}", field="port")
+    except ReadyFileError as error:
+        raise UsageError(str(error), field="ready_file") from None
+    except StubStartError as error:
+        why = why_not_bound(error.reason)
+        raise UsageError(f"the stub cannot start on {host}:{port}: {why}", field="port") from None
 
 
 def _print_report(run: Run, wanted: list[str]) -> None:
@@ -157,15 +155,6 @@ def _load_scenario(config: str | None, name: str | None, given: dict[str, Any]) 
         return replace(scenario, settings=scenario.settings.changed(app=app_given)) if app_given else scenario
     except SettingsError as wrong:
         raise ConfigurationError(str(wrong), field="config" if name is None else "scenario") from None
-
-
-def _parse_tls_options(tls: bool, cert: Path | None, key_file: Path | None) -> bool | tuple[Path, Path]:
-    if (cert is None) != (key_file is None):
-        raise UsageError("--cert and --key-file belong together", field="cert")
-    for path in (cert, key_file):
-        if path is not None and not path.is_file():
-            raise UsageError(f"{path} cannot be read: no such file", field="cert")
-    return (cert, key_file) if cert is not None and key_file is not None else tls
 
 
 def _show_address(run: Run, server: "StubServer") -> None:

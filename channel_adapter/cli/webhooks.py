@@ -7,12 +7,10 @@ import gc
 import inspect
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -21,10 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.ending import end_signal
 from channel_adapter.cli.exits import Exit, UsageError, read_option
+from channel_adapter.cli.files import certificate_files, write_ready_file
 from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import encode, why_not_bound
-from channel_adapter.concurrency.files import replace_file
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError
 
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from channel_adapter.store.database import Database
-    from channel_adapter.store.inbox import InboxTable, ListedEvent
+    from channel_adapter.store.inbox import ListedEvent
+    from channel_adapter.webhooks.stored_inbox import StoredInbox
 
 
 app = group("webhooks")
@@ -124,15 +123,15 @@ async def tail(
 async def stats(run: Run) -> None:
     """Show what all receivers of the database counted, what waits, and how long the oldest has waited."""
     from channel_adapter.store.marks import DEAD, WAITING
+    from channel_adapter.webhooks.counters import COUNTS
 
     async with _open_inbox(run) as (database, table):
         counts, by_state, oldest = await database.read(table.stats)
     refused = {name.partition(".")[2]: n for name, n in sorted(counts.items()) if name.startswith("refused.")}
     lag = 0.0 if oldest is None else max(0.0, time.time() - oldest)
-    names = ("received", "stored", "decided", "duplicates", "handled", "failed", "dead")
     run.output.one(
         {
-            **{name: counts.get(name, 0) for name in names},
+            **{name: counts.get(name, 0) for name in COUNTS},
             "refused": refused if run.output.json else ", ".join(f"{k} {n}" for k, n in refused.items()) or "none",
             "waiting": by_state.get(WAITING, 0),
             "dead_letters": by_state.get(DEAD, 0),
@@ -149,32 +148,26 @@ def _parse_keys(keys: list[str] | None, every: bool) -> list[str] | None:
 
 
 def _report_dead_letters(run: Run, named: list[str] | None, found: list[str], word: str) -> Exit:
-    keys = sorted(found) if named is None else named
+    keys, known = sorted(found) if named is None else named, set(found)
     with run.output.items(("key", "outcome"), empty="no dead letters") as rows:
         for key in keys:
-            done = key in found
+            done = key in known
             rows.add({"key": key, "done": done}, key, word if done else "no such dead letter")
     return Exit.DONE if len(found) == len(keys) else Exit.PARTLY if found else Exit.REFUSED
 
 
 @asynccontextmanager
-async def _open_inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
+async def _open_inbox(run: Run) -> "AsyncIterator[StoredInbox]":
     """Open the database of the settings' inbox, and create nothing. Raises UsageError if no receiver has created it."""
-    from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
+    from channel_adapter.webhooks.stored_inbox import open_stored_inbox
 
     settings = run.settings()
     if settings.inbox.kind == "memory":
         raise UsageError("a memory inbox cannot be looked into from outside", field="inbox.kind")
-    with needs_durable_inbox(settings):
-        from channel_adapter.store.database import Database
-        from channel_adapter.store.inbox import InboxTable
-        from channel_adapter.store.leases import Leases
-    async with Database.shared(database_of(settings)) as database:
-        table = InboxTable(database, Leases(database, "command line", seconds=0.0))
-        is_there = not database.is_sqlite or await asyncio.to_thread(Path(database.url.database or "").is_file)
-        if not is_there or not await database.read(table.exists):
+    async with open_stored_inbox(settings, "command line") as inbox:
+        if inbox is None:
             raise UsageError("no receiver has run on this database yet", field="database_url")
-        yield database, table
+        yield inbox
 
 
 def _format_time(seconds: float) -> str:
@@ -206,7 +199,6 @@ def _print_event(run: Run, row: "ListedEvent") -> None:
 
 
 DEFAULT_PORT = 8080
-_END_SECONDS = 1.9
 
 _HANDLERS = Annotated[
     list[str] | None,
@@ -239,7 +231,8 @@ async def serve(
 
     MODULE is imported with the working directory on the path. FUNCTION gets the open adapter and registers what it
     wants with adapter.events.on and adapter.guard.on; it may be a coroutine. Several receivers may share one PostgreSQL
-    database. SIGTERM and Ctrl-C end it within two seconds; the durable inbox goes on at its next start.
+    database. SIGTERM and Ctrl-C end it within two seconds; the durable inbox goes on at its next start. With a memory
+    inbox, exit code 4 says that events may be lost.
     """
     from channel_adapter.webhooks import serve as listen
 
@@ -248,25 +241,29 @@ async def serve(
     registered = [_load_function(name) for name in handlers or ()]
     tls = _load_tls_context(cert, key_file)
     async with (
+        end_signal() as ending,
         monitoring(run, metrics_host, metrics_port) as monitored,
         run.adapter(monitored.telemetry) as adapter,
-        end_signal() as ending,
     ):
+        if adapter.settings.inbox.kind == "memory":
+            ending.report_lost(lambda: "events that had not been handled are lost: the inbox is in memory")
         _show_logs(run)
         for register in registered:
             outcome = register(adapter)
             if inspect.isawaitable(outcome):
                 await outcome
         adapter.reactions.start()
-        try:
-            async with listen(adapter, host=host, port=port, path=path, tls=tls) as (receiver, url):
-                monitored.begin(inbox=receiver.inbox.backlog)
-                _show_url(run, url, monitored.url, ready_file)
-                async with run.jobs(adapter):  # after the receiver: a process that takes over begins with events
-                    _exclude_from_collection()
-                    await ending.wait()
-        except OSError as error:
-            raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+        async with AsyncExitStack() as stack:
+            try:
+                opened = listen(adapter, host=host, port=port, path=path, tls=tls)
+                receiver, url = await stack.enter_async_context(opened)
+            except OSError as error:
+                raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+            monitored.begin(inbox=receiver.inbox.backlog)
+            _show_url(run, url, monitored.url, ready_file)
+            async with run.jobs(adapter):  # after the receiver: a process that takes over begins with events
+                _exclude_from_collection()
+                await ending.wait()
 
 
 def _exclude_from_collection() -> None:
@@ -282,42 +279,10 @@ def _show_logs(run: Run) -> None:
 
 
 def _show_url(run: Run, url: str, metrics_url: str | None, ready_file: Path | None) -> None:
-    import orjson
-
     about = {"url": url} if metrics_url is None else {"url": url, "metrics_url": metrics_url}
-    if ready_file is not None:
-        replace_file(ready_file, orjson.dumps({**about, "pid": os.getpid()}, option=orjson.OPT_APPEND_NEWLINE))
+    write_ready_file(ready_file, {**about, "pid": os.getpid()})
     run.output.one(about, f"webhooks are received at {url}; Ctrl-C ends it")
     run.output.flush()
-
-
-@asynccontextmanager
-async def end_signal() -> AsyncIterator[asyncio.Event]:
-    """Yield an event that SIGTERM and Ctrl-C set. The process ends soon after it, whatever hangs."""
-    ending = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    last = threading.Timer(_END_SECONDS, _exit_now)
-    last.daemon = True
-
-    def end() -> None:
-        if not ending.is_set():
-            ending.set()
-            last.start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    try:
-        yield ending
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
-def _exit_now() -> None:
-    """End the process although threads wait for a database that does not answer."""
-    sys.stderr.write("ended without waiting any longer; what was under way goes on at the next start\n")
-    sys.stderr.flush()
-    os._exit(0)
 
 
 def _load_function(name: str) -> Callable[[Any], Any]:
@@ -342,15 +307,14 @@ def _load_function(name: str) -> Callable[[Any], Any]:
 
 
 def _load_tls_context(cert: Path | None, key_file: Path | None) -> "ssl.SSLContext | None":
-    if (cert is None) != (key_file is None):
-        raise UsageError("--cert and --key-file belong together", field="cert")
-    if cert is None or key_file is None:
+    files = certificate_files(cert, key_file)
+    if files is None:
         return None
     import ssl
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(cert, key_file)
+        context.load_cert_chain(*files)
     except (OSError, ssl.SSLError) as wrong:
         raise UsageError(f"{cert} and {key_file} cannot be used: {wrong.strerror or wrong}", field="cert") from None
     return context

@@ -95,6 +95,11 @@ def application(
     return app
 
 
+def has_local_work(app: web.Application) -> bool:
+    """Return whether a console that has started runs an import or a sync that ends with this process."""
+    return app[CONSOLE].imports.has_local_work
+
+
 def make_directory(path: Path) -> None:
     """Create the directory of pictures if it is missing. Raises ConfigurationError."""
     try:

@@ -92,6 +92,11 @@ class SubscriberImports:
         """Whether an import continues after the end of this process."""
         return self._url is not None
 
+    @property
+    def has_local_work(self) -> bool:
+        """Whether an import that ends with this process has begun and not ended."""
+        return bool(self._here)
+
     async def resume(self) -> None:
         """Run imports that an earlier process has left. Raises UnavailableError."""
         left = await self._rows.imports(state=store.RUNNING, limit=1_000)

@@ -274,6 +274,7 @@ async def serve(
     """Run a stub until SIGTERM or SIGINT, then end immediately.
 
     `ready_file` gets one JSON line once connections are accepted; an older file is removed first. `on_ready` is called.
+    Raises StubStartError, ReadyFileError, and StateFileError for a state that cannot be loaded or saved.
     """
     if ready_file is not None:
         _delete_file(ready_file)
@@ -296,7 +297,11 @@ async def serve(
         save_every=save_every,
     )
     gc.freeze()  # modules live as long as the process: the collector need not look at them again
-    async with server:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(server)
+        except OSError as error:
+            raise StubStartError(error) from None
         if ready_file is not None:
             write_ready_file(ready_file, server)
         if on_ready is not None:
@@ -304,12 +309,30 @@ async def serve(
         await ended.wait()
 
 
+class StubStartError(Exception):
+    """Raised when a stub cannot listen, or cannot use its certificate; `reason` is the error of the system."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class ReadyFileError(Exception):
+    """Raised for a ready file that cannot be removed or written. `str()` is one sentence."""
+
+
 def _delete_file(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ReadyFileError(f"{path} cannot be removed: {error.strerror}") from None
 
 
 def write_ready_file(path: Path, server: StubServer) -> None:
-    """Write one JSON line with what a client needs, the key included; only its owner can read the file."""
+    """Write one JSON line with what a client needs, the key included; only its owner can read the file.
+
+    Raises ReadyFileError.
+    """
     ready = {
         "url": server.url,
         "sdkappid": server.sdkappid,
@@ -317,4 +340,7 @@ def write_ready_file(path: Path, server: StubServer) -> None:
         "key": server.key,
         "ca_file": None if server.ca_file is None else str(server.ca_file),
     }
-    replace_file(path, orjson.dumps(ready, option=orjson.OPT_APPEND_NEWLINE))
+    try:
+        replace_file(path, orjson.dumps(ready, option=orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise ReadyFileError(f"{path} cannot be written: {error.strerror}") from None

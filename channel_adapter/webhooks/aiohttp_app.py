@@ -203,7 +203,7 @@ async def serve(
         bound = await connections.listener.start(host, port)
         try:
             scheme = "https" if tls is not None else "http"
-            yield receiver, f"{scheme}://{host}:{bound}{path}"
+            yield receiver, f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}{path}"
         finally:
             await connections.listener.stop()
     finally:

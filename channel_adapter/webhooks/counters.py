@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 from channel_adapter.webhooks.verify import Reason
 
 RECEIVED, STORED, DECIDED = "received", "stored", "decided"
 DUPLICATES, HANDLED, FAILED, DEAD = "duplicates", "handled", "failed", "dead"
+COUNTS: Final = (RECEIVED, STORED, DECIDED, DUPLICATES, HANDLED, FAILED, DEAD)
+"""Names of counters, in the order in which they are shown."""
 _REFUSED = "refused."
 
 

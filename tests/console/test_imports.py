@@ -21,6 +21,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from channel_adapter import ChannelAdapter, ScheduleState, Text
 from channel_adapter.console import application
+from channel_adapter.console.app import has_local_work
 from channel_adapter.store.console import ConsoleRows
 from channel_adapter.store.database import Database
 from channel_adapter.stub.faults.faults import Fault
@@ -253,6 +254,27 @@ async def test_end_of_an_import_is_recorded_after_an_outage_of_the_database(
     assert "<strong>running" in (await browser.get(sent.place)).text
     run_sql(file, "DROP TRIGGER outage")
     assert counts(await ended(browser, sent.place)) == {"added": len(READERS)}
+
+
+async def test_console_knows_whether_work_ends_with_its_process(
+    stub: StubServer, adapter: ChannelAdapter, stored: Served
+) -> None:
+    app = application(adapter, authorise)
+    async with TestClient(TestServer(app)) as client:
+        browser = Browser(client, "admin")
+        assert not has_local_work(app)
+        stub.faults.add(Fault(command="add_group_member", status=502))
+        sent = await uploaded(browser, "reader_1\n")
+        await browser.submit(sent.place)
+        assert has_local_work(app)
+        stub.faults.replace([])
+        await ended(browser, sent.place)
+        assert not has_local_work(app)
+    browser = stored.browser()
+    sent = await uploaded(browser, "reader_2\n")
+    await browser.submit(sent.place)
+    assert not has_local_work(stored.client.app), "a job goes on elsewhere"
+    await ended(browser, sent.place)
 
 
 async def test_import_whose_job_cannot_start_can_be_started_again(stored: Served, tmp_path: Path) -> None:

@@ -1,12 +1,8 @@
 """Webhooks: what arrived, the dead letters, a sample to try a receiver with, and what to switch on in the console."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -16,17 +12,15 @@ from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.post import Post
 from channel_adapter.errors import ChannelAdapterError, UnavailableError
-from channel_adapter.store.database import Database
-from channel_adapter.store.inbox import InboxTable, ListedEvent
-from channel_adapter.store.leases import Leases
+from channel_adapter.store.inbox import ListedEvent
 from channel_adapter.store.marks import DEAD, WAITING
-from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
+from channel_adapter.webhooks.counters import COUNTS
 from channel_adapter.webhooks.modes import COMMANDS, REQUESTS
 from channel_adapter.webhooks.parse import published_key
+from channel_adapter.webhooks.stored_inbox import open_stored_inbox
 from channel_adapter.webhooks.trigger import Triggered, names_of_commands, trigger
 
 SHOWN: Final = 50
-_COUNTS: Final = ("received", "stored", "decided", "duplicates", "handled", "failed", "dead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ async def send_sample(page: View) -> web.Response:
 
 async def dead_letters(page: View) -> int | None:
     """Return how many events have used up their attempts; None if no receiver has run on the database."""
-    async with open_inbox(page) as inbox:
+    async with open_stored_inbox(page.adapter.settings, "console") as inbox:
         if inbox is None:
             return None
         database, table = inbox
@@ -84,7 +78,7 @@ async def report_of(page: View, post: Post) -> PostReport:
     inbox_settings, ref = page.adapter.settings.inbox, page.adapter.backend.ids.post(post.ref)
     key = published_key(page.adapter.settings.mode, replace(post, ref=ref))
     try:
-        async with open_inbox(page) as inbox:
+        async with open_stored_inbox(page.adapter.settings, "console") as inbox:
             if inbox is None:
                 return PostReport("no_receiver")
             database, table = inbox
@@ -103,7 +97,7 @@ async def report_of(page: View, post: Post) -> PostReport:
 async def _change(page: View, word: str) -> web.Response:
     form = await page.form()
     chosen = [str(key) for key in form.getall("key", [])]
-    async with open_inbox(page) as inbox:
+    async with open_stored_inbox(page.adapter.settings, "console") as inbox:
         if inbox is None:
             raise UnavailableError("no receiver has run on this database yet")
         database, table = inbox
@@ -132,13 +126,13 @@ async def _show(
     sent: Triggered | None = None,
 ) -> web.Response:
     values: dict[str, Any] = {"counts": {}, "waiting": 0, "dead": 0, "lag": 0.0, "letters": [], "commands": []}
-    async with open_inbox(page) as inbox:
+    async with open_stored_inbox(page.adapter.settings, "console") as inbox:
         if inbox is not None:
             database, table = inbox
             counts, by_state, oldest = await database.read(table.stats)
             letters = await database.read(table.rows, [DEAD], SHOWN)
             values = {
-                "counts": {name: counts.get(name, 0) for name in _COUNTS},
+                "counts": {name: counts.get(name, 0) for name in COUNTS},
                 "waiting": by_state.get(WAITING, 0),
                 "dead": by_state.get(DEAD, 0),
                 "lag": 0.0 if oldest is None else max(0.0, time.time() - oldest),
@@ -150,21 +144,6 @@ async def _show(
         event=event or "Subscribed", sent=sent, has_token=bool(page.adapter.settings.webhooks.tokens),
         callbacks=sorted({*COMMANDS.values(), *REQUESTS.values()}), **values,
     )  # fmt: skip
-
-
-@asynccontextmanager
-async def open_inbox(page: View) -> AsyncIterator[tuple[Database, InboxTable] | None]:
-    """Open the database of the inbox and create nothing; None if there is no inbox to look into."""
-    settings = page.adapter.settings
-    if settings.inbox.kind == "memory":
-        yield None
-        return
-    with needs_durable_inbox(settings):
-        place = database_of(settings)
-    async with Database.shared(place) as database:
-        table = InboxTable(database, Leases(database, "console", seconds=0.0))
-        is_there = not database.is_sqlite or await asyncio.to_thread(Path(database.url.database or "").is_file)
-        yield (database, table) if is_there and await database.read(table.exists) else None
 
 
 def _body(row: ListedEvent) -> str:
