@@ -105,13 +105,15 @@ def durable_fault(*, python: tuple[int, ...], sqlite: tuple[int, ...] | None, db
     found = tuple(int(part) for part in re.findall(r"\d+", dbos)[:2])
     if not DBOS_FROM <= found < DBOS_BELOW:
         return (
-            f"durable work needs DBOS {_text(DBOS_FROM)} or newer and older than {_text(DBOS_BELOW)}, and {dbos} is"
-            " installed: pip install 'channel-adapter[durable]'"
+            f"durable work needs DBOS {_format_version(DBOS_FROM)} or newer"
+            f" and older than {_format_version(DBOS_BELOW)}, and {dbos} is installed:"
+            " pip install 'channel-adapter[durable]'"
         )
     if sqlite is not None and python >= (3, 12) and sqlite < _SUBSECONDS:
         return (
-            f"durable work in a SQLite file needs SQLite {_text(_SUBSECONDS)} or newer on Python {_text(python[:2])},"
-            f" which has SQLite {_text(sqlite)}: use another build of Python, or PostgreSQL in database_url"
+            f"durable work in a SQLite file needs SQLite {_format_version(_SUBSECONDS)} or newer"
+            f" on Python {_format_version(python[:2])}, which has SQLite {_format_version(sqlite)}:"
+            " use another build of Python, or PostgreSQL in database_url"
         )
     return None
 
@@ -135,5 +137,5 @@ def require_durable(database_url: str) -> None:
         raise ConfigurationError(fault, field="database_url")
 
 
-def _text(version: tuple[int, ...]) -> str:
+def _format_version(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))

@@ -137,20 +137,20 @@ class Sources:
 
     def name_of(self, loc: Loc) -> str:
         """Return where the value at `loc` comes from: Python, a variable, or the file."""
-        if _holds(self.given, loc):
+        if _has_value(self.given, loc):
             return "settings given in Python"
-        if _holds(self.environment, loc):
+        if _has_value(self.environment, loc):
             return _variables_of(loc)
         return f"settings file {self.path}" if self.path is not None else NO_SOURCE
 
     def names_of(self, loc: Loc, fields: Iterable[str]) -> str:
         """Return where those of some fields of the table at `loc` come from that have been set."""
-        set_fields = [field for field in fields if _holds(self.merged(), (*loc, field))]
+        set_fields = [field for field in fields if _has_value(self.merged(), (*loc, field))]
         names = dict.fromkeys(self.name_of((*loc, field)) for field in set_fields)
         return " and ".join(names) or self.name_of(loc)
 
 
-def _holds(values: Mapping[str, Any], loc: Loc) -> bool:
+def _has_value(values: Mapping[str, Any], loc: Loc) -> bool:
     """Return whether the value at `loc`, or one in the place of its table, is among `values`."""
     below: Any = values
     for part in loc:
@@ -165,9 +165,9 @@ def _holds(values: Mapping[str, Any], loc: Loc) -> bool:
 def _variables_of(loc: Loc) -> str:
     for length in range(len(loc), 0, -1):
         variable = variable_of(loc[:length])
-        if variable in _variables():
+        if variable in _list_variables():
             return f"environment variable {variable}"
-    inside = sorted(name for name in _variables() if name.startswith(f"{variable_of(loc)}{DELIMITER}"))
+    inside = sorted(name for name in _list_variables() if name.startswith(f"{variable_of(loc)}{DELIMITER}"))
     return f"environment variable{'s' if len(inside) > 1 else ''} {', '.join(inside)}"
 
 
@@ -190,8 +190,8 @@ def explained(wrong: "ValidationError", model: "type[BaseModel]", sources: Sourc
     message = _MUST_BE.get(problem["type"], message)
     sentence = f"{name}: {message}" if name else message
     if problem["type"] == "extra_forbidden":
-        known = [each[-1] for each in _fields(model) if each[:-1] == loc[:-1]]
-        sentence = f"unknown key {name!r}; {_nearest(str(loc[-1]), known)}"
+        known = [each[-1] for each in _field_paths(model) if each[:-1] == loc[:-1]]
+        sentence = f"unknown key {name!r}; {_suggest_name(str(loc[-1]), known)}"
     elif problem["type"] == "missing":
         sentence = f"{name!r} is missing"
         if where == NO_SOURCE:
@@ -205,15 +205,15 @@ def explained(wrong: "ValidationError", model: "type[BaseModel]", sources: Sourc
 
 
 def _refuse_strays(model: "type[BaseModel]") -> None:
-    known = {variable_of(loc): loc for loc in _fields(model)}
-    open_ended = tuple(f"{variable_of(loc)}{DELIMITER}" for loc in _fields(model, "dict"))
-    for name in sorted(_variables()):
+    known = {variable_of(loc): loc for loc in _field_paths(model)}
+    open_ended = tuple(f"{variable_of(loc)}{DELIMITER}" for loc in _field_paths(model, "dict"))
+    for name in sorted(_list_variables()):
         if name not in known and name not in OTHER_VARIABLES and not name.startswith(open_ended):
-            hint = _nearest(name, [*known, *OTHER_VARIABLES[:-1]], quote="")
+            hint = _suggest_name(name, [*known, *OTHER_VARIABLES[:-1]], quote="")
             raise ConfigurationError(f"environment variable {name} is no setting; {hint}", field=None)
 
 
-def _variables() -> set[str]:
+def _list_variables() -> set[str]:
     """Return our variables in capitals, without empty ones and those of Kubernetes."""
     return {
         name.upper()
@@ -226,15 +226,15 @@ def _is_of_kubernetes(name: str, value: str) -> bool:
     return bool(_KUBERNETES.search(name)) or (name.upper().endswith("_PORT") and "://" in value)
 
 
-def _fields(model: "type[BaseModel]", kind: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _field_paths(model: "type[BaseModel]", kind: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Return the path of every field and table; with `kind`, only of those whose type begins so."""
     for name, field in model.model_fields.items():
         if str(getattr(field.annotation, "__name__", "")).startswith(kind):
             yield (*above, name)
         if hasattr(field.annotation, "model_fields"):
-            yield from _fields(field.annotation, kind, (*above, name))  # type: ignore[arg-type]  # a table
+            yield from _field_paths(field.annotation, kind, (*above, name))  # type: ignore[arg-type]  # a table
 
 
-def _nearest(name: str, known: list[str], quote: str = "'") -> str:
+def _suggest_name(name: str, known: list[str], quote: str = "'") -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {quote}{near[0]}{quote}?" if near else f"known here: {', '.join(known)}"

@@ -44,7 +44,7 @@ def rate_limit_scope(value: Any) -> Any:
     return "process" if text in _TRUE else "off" if text in _FALSE else value
 
 
-def _stripped(value: Any) -> Any:
+def _strip_secret(value: Any) -> Any:
     """Remove white space around a secret; files and variables often end with a line break."""
     if isinstance(value, SecretStr):
         return SecretStr(value.get_secret_value().strip())
@@ -81,7 +81,7 @@ if TYPE_CHECKING:
         def __set__(self, instance: object, value: RateLimitScope | bool) -> None: ...
 
 else:
-    Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
-    OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_stripped)]
+    Secret = Annotated[SecretStr, BeforeValidator(_strip_secret)]
+    OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_strip_secret)]
     Secrets = tuple[Secret, ...]
     RateLimits = Annotated[RateLimitScope, BeforeValidator(rate_limit_scope)]

@@ -91,7 +91,7 @@ def application(
     if (directory := adapter.settings.console.media_dir) is not None:
         make_directory(directory)
         app.router.add_static("/media/", directory, name=MEDIA)
-    app[ROUTES] = {app.router.add_route(row.method, row.path, _run, name=row.name): row for row in TABLE}
+    app[ROUTES] = {app.router.add_route(row.method, row.path, _run_handler, name=row.name): row for row in TABLE}
     return app
 
 
@@ -108,7 +108,7 @@ def make_directory(path: Path) -> None:
         raise ConfigurationError(f"console.media_dir: {path}: {wrong.strerror}", field="console.media_dir") from None
 
 
-async def _run(request: web.Request) -> web.StreamResponse:
+async def _run_handler(request: web.Request) -> web.StreamResponse:
     return await request.app[ROUTES][request.match_info.route].handler(request[PAGE])
 
 

@@ -81,14 +81,14 @@ def read_users(path: Path) -> dict[str, User]:
         raise ConfigurationError(f"{path} has no [[users]]", field="users")
     found: dict[str, User] = {}
     for number, row in enumerate(rows, 1):
-        user = _user(row, f"{path}, user {number}")
+        user = _parse_user(row, f"{path}, user {number}")
         if user.name in found:
             raise ConfigurationError(f"{path}: the name {user.name!r} is there twice", field="users")
         found[user.name] = user
     return found
 
 
-def _user(row: Any, where: str) -> User:
+def _parse_user(row: Any, where: str) -> User:
     keys = {"name", "role", "hash"}
     if not isinstance(row, dict) or row.keys() != keys or not all(isinstance(each, str) for each in row.values()):
         raise ConfigurationError(f"{where}: name, role and hash are needed, as texts, and nothing else", field="users")
@@ -110,13 +110,13 @@ def _user(row: Any, where: str) -> User:
     return User(row["name"], AccessRole(row["role"]), row["hash"])
 
 
-def _hash(password: str) -> str:
+def _hash_password(password: str) -> str:
     from argon2 import PasswordHasher  # noqa: PLC0415 - only used with a file of users
 
     return PasswordHasher().hash(password)
 
 
-def _verify(password_hash: str, password: str) -> bool:
+def _verify_password(password_hash: str, password: str) -> bool:
     from argon2 import PasswordHasher, exceptions  # noqa: PLC0415
 
     try:
@@ -143,7 +143,7 @@ class Sessions:
         self._begun: TTLCache[str, None] = TTLCache(_SESSIONS, _ENDED_SECONDS, timer=clock.monotonic)
         self._failures: TTLCache[tuple[str, str], int] = TTLCache(_SESSIONS, _PAUSE_SECONDS, timer=clock.monotonic)
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
-        self._decoy = _hash(secrets.token_urlsafe()) if users is not None else ""
+        self._decoy = _hash_password(secrets.token_urlsafe()) if users is not None else ""
         self.token = secrets.token_urlsafe(32) if users is None else None
         """The token of the link; None once it has been used, and with users."""
 
@@ -160,7 +160,7 @@ class Sessions:
         if self.token is None or not secrets.compare_digest(token.encode(), self.token.encode()):
             return None
         self.token = None
-        return self._begin(Operator("admin", AccessRole.ADMIN))
+        return self._begin_session(Operator("admin", AccessRole.ADMIN))
 
     async def login(self, name: str, password: str, remote: str) -> str | None:
         """Return the cookie of a new session, None for a wrong name or password. Raises TooManyFailuresError.
@@ -176,11 +176,11 @@ class Sessions:
         user = (self._users or {}).get(name)
         async with self._hashing:
             # An unknown name takes the time of a known one.
-            right = await asyncio.to_thread(_verify, user.password_hash if user else self._decoy, password)
+            right = await asyncio.to_thread(_verify_password, user.password_hash if user else self._decoy, password)
         if user is None or not right:
             return None
         self._failures[key] = max(0, self._failures.get(key, 0) - 1)
-        return self._begin(Operator(user.name, user.role))
+        return self._begin_session(Operator(user.name, user.role))
 
     def authorise(self, request: web.Request) -> Operator | None:
         """Return the operator whose session the cookie names."""
@@ -195,7 +195,7 @@ class Sessions:
         """End the session of a request."""
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
-    def _begin(self, operator: Operator) -> str:
+    def _begin_session(self, operator: Operator) -> str:
         cookie = secrets.token_urlsafe(32)
         self._sessions[cookie] = operator
         self._begun[cookie] = None

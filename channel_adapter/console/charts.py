@@ -36,15 +36,15 @@ def growth_chart(days: Sequence[DayInsights]) -> Chart:
         (round((index + 0.5) * step, 1), round(HEIGHT - _MARGIN - (number - lowest) * scale, 1))
         for index, number in known
     )
-    return Chart(points, _bars([day.posts for day in days], HEIGHT * _POSTS_SHARE), lowest, highest)
+    return Chart(points, _to_bars([day.posts for day in days], HEIGHT * _POSTS_SHARE), lowest, highest)
 
 
 def bar_chart(figures: Sequence[int]) -> Chart:
     """Return a bar for each figure that is not 0."""
-    return Chart((), _bars(figures, HEIGHT - _MARGIN), min(figures, default=0), max(figures, default=0))
+    return Chart((), _to_bars(figures, HEIGHT - _MARGIN), min(figures, default=0), max(figures, default=0))
 
 
-def _bars(figures: Sequence[int], height: float) -> tuple[tuple[float, float, float, float], ...]:
+def _to_bars(figures: Sequence[int], height: float) -> tuple[tuple[float, float, float, float], ...]:
     step = WIDTH / max(1, len(figures))
     width, scale = min(step * 0.6, _WIDEST_BAR), height / max([1, *figures])
     return tuple(

@@ -105,13 +105,13 @@ class Composed:
 
         An attachment is a part of its own behind it, or alone. Raises InvalidError with the field of the form.
         """
-        attached = self._attached()
+        attached = self._build_attachment()
         if attached is None:
-            return self._main()
+            return self._build_main_part()
         alone = self.format == TEXT and not (self.text.strip() or self.link_url or self.link_text)
-        return attached if alone else (self._main(), attached)
+        return attached if alone else (self._build_main_part(), attached)
 
-    def _attached(self) -> Video | File | None:
+    def _build_attachment(self) -> Video | File | None:
         if self.attachment not in ATTACHMENTS:
             return None
         url = require_url(self.attachment_url, "attachment_url", empty=False)
@@ -125,7 +125,7 @@ class Composed:
             )  # fmt: skip
         return Video(url, int(seconds))
 
-    def _main(self) -> Content:
+    def _build_main_part(self) -> Content:
         text = "" if self.format == IMAGE else require_text(self.text, "text", empty=False)
         picture = ""
         if self.format != TEXT:
@@ -173,14 +173,14 @@ def preview(composed: Composed, max_bytes: int) -> tuple[tuple[Content, ...], in
                 field="text", limit=max_bytes, size=size,
             )  # fmt: skip
     except InvalidError as wrong:
-        parts = _incomplete(composed)
+        parts = _preview_incomplete(composed)
         texts = [Text(part.text) for part in parts if isinstance(part, Text | Article) and part.text.strip()]
         size = body_size([each for text in texts for each in to_elements(text, 1 << 30)[0]]) if texts else 0
         return parts, size, wrong
     return parts, size, error
 
 
-def _incomplete(composed: Composed) -> tuple[Content, ...]:
+def _preview_incomplete(composed: Composed) -> tuple[Content, ...]:
     """Return what can be shown of fields that are not complete."""
     picture = composed.image_url if composed.format != TEXT and composed.image_url.startswith("http") else ""
     text = "" if composed.format == IMAGE else composed.text

@@ -46,10 +46,10 @@ def language_of(request: web.Request) -> str:
     chosen = request.cookies.get(COOKIE, "")
     if chosen in LANGUAGES:
         return chosen
-    return _accepted(request.headers.getall("Accept-Language", []))
+    return _accepted_language(request.headers.getall("Accept-Language", []))
 
 
-def _accepted(headers: Iterable[str]) -> str:
+def _accepted_language(headers: Iterable[str]) -> str:
     wanted: list[tuple[float, str]] = []
     for item in ",".join(headers).split(","):
         name, _, quality = item.partition(";")

@@ -104,12 +104,12 @@ class SubscriberImports:
             return
         states: dict[str, Any] = {}
         if self.durable:
-            jobs = await self._open()
+            jobs = await self._open_jobs()
             for each in left:  # killed between the row and the job: a key that has a job starts nothing
-                await jobs.start(_kind(), _key(each.id, each.run), [each.id])
-            states = dict(await jobs.statuses([_key(each.id, each.run) for each in left]))
+                await jobs.start(_job_kind(), _job_key(each.id, each.run), [each.id])
+            states = dict(await jobs.statuses([_job_key(each.id, each.run) for each in left]))
         for each in left:
-            state = states.get(_key(each.id, each.run))
+            state = states.get(_job_key(each.id, each.run))
             if (state is None or state.ended) and each.id not in self._here:
                 await self._rows.set_import(each.id, state=store.FAILED, message=INTERRUPTED, run=each.run)
 
@@ -132,8 +132,8 @@ class SubscriberImports:
 
         Raises InvalidError for a file in which it is not certain what the user ids are, and for one without users.
         """
-        users, unusable = await asyncio.to_thread(_read, cast("BinaryIO", source), name, column, delimiter)
-        found = _new(channel, operator, work, name=name[:200], total=len(users) + len(unusable))
+        users, unusable = await asyncio.to_thread(_read_user_file, cast("BinaryIO", source), name, column, delimiter)
+        found = _new_import(channel, operator, work, name=name[:200], total=len(users) + len(unusable))
         size = PART_SYNCS if work == store.SYNC else PART_USERS
         parts = [users[start : start + size] for start in range(0, len(users), size)]
         await self._rows.add_import(found, parts, unusable)
@@ -141,7 +141,7 @@ class SubscriberImports:
 
     async def add_sync_of_all(self, channel: str, operator: str) -> str:
         """Store a sync of all subscribers of a channel, who are listed when it begins; return its id."""
-        found = _new(channel, operator, store.SYNC, name="", total=None)
+        found = _new_import(channel, operator, store.SYNC, name="", total=None)
         await self._rows.add_import(found, [], [])
         return found.id
 
@@ -152,11 +152,11 @@ class SubscriberImports:
             raise ConflictError("the import runs already, or is done")
         if not self.durable:
             self._here.add(import_id)
-            self._run_in_background(self._run(_LocalSteps(), import_id))
+            self._run_in_background(self._run_import(_LocalSteps(), import_id))
             return
         try:
-            jobs = await self._open()
-            await jobs.start(_kind(), _key(import_id, run), [import_id])
+            jobs = await self._open_jobs()
+            await jobs.start(_job_kind(), _job_key(import_id, run), [import_id])
         except ChannelAdapterError as error:
             self._run_in_background(self._record_end(import_id, error.message))
             raise
@@ -167,30 +167,30 @@ class SubscriberImports:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _open(self) -> "Jobs":
+    async def _open_jobs(self) -> "Jobs":
         """Open the jobs, and run imports in this process from now on."""
         from channel_adapter.durable import open_jobs  # noqa: PLC0415 - DBOS is imported when it is needed
 
         async with self._opening:
             if self._jobs is None:
                 jobs = await self._stack.enter_async_context(open_jobs(self._url or ""))
-                jobs.register(_kind(), self._run_job, shared=True)
-                await self._stack.enter_async_context(jobs.run_worker([_kind()]))
+                jobs.register(_job_kind(), self._run_job, shared=True)
+                await self._stack.enter_async_context(jobs.run_worker([_job_kind()]))
                 self._jobs = jobs
             return self._jobs
 
     async def _run_job(self, job: "Job", import_id: str) -> None:
-        await self._run(job, import_id)
+        await self._run_import(job, import_id)
 
-    async def _run(self, steps: Steps, import_id: str) -> None:
+    async def _run_import(self, steps: Steps, import_id: str) -> None:
         """Work on part after part; how it ended is recorded."""
         failure = ""
         try:
-            failure = await steps.step("list", self._list, import_id)
+            failure = await steps.step("list", self._list_subscribers, import_id)
             for number in (
                 [] if failure else await self._rows.parts(import_id)
             ):  # all of them: a job repeats its steps in their order
-                failure = await steps.step(f"part {number}", self._part, import_id, number)
+                failure = await steps.step(f"part {number}", self._work_on_part, import_id, number)
                 if failure:
                     break
         except ChannelAdapterError as error:
@@ -221,7 +221,7 @@ class SubscriberImports:
                 return
             await self._adapter.clock.sleep(_seconds_to_wait(attempt))
 
-    async def _list(self, import_id: str) -> str:
+    async def _list_subscribers(self, import_id: str) -> str:
         """Store the subscribers of a sync of all in parts; return what is still wrong after 20 tries, else ""."""
         found = await self._rows.get_import(import_id)
         if found is None or found.total is not None:
@@ -242,14 +242,14 @@ class SubscriberImports:
             except _TRANSIENT as error:
                 if attempt == TRIES - 1:
                     return error.message
-                await self._wait(import_id, attempt, error.message)
+                await self._wait_for_retry(import_id, attempt, error.message)
                 pages = self._adapter.subscriptions.subscribers(found.channel, cursor=pages.cursor or "")
         if users:
             await self._rows.add_part(import_id, part + 1, users)
         await self._rows.set_total(import_id, total)
         return ""
 
-    async def _part(self, import_id: str, number: int) -> str:
+    async def _work_on_part(self, import_id: str, number: int) -> str:
         """Work on the users of a part without outcomes; return what is still wrong after 20 tries, else ""."""
         found = await self._rows.get_import(import_id)
         rows = await self._rows.part(import_id, number, is_open=True)
@@ -259,7 +259,9 @@ class SubscriberImports:
         counts: Counter[str] = Counter()
         failed: list[tuple[int, str, str, str]] = []
         for attempt in range(TRIES):
-            results, error = await (self._sync if found.work == store.SYNC else self._subscribe)(found, list(left))
+            results, error = await (self._sync_users if found.work == store.SYNC else self._subscribe_users)(
+                found, list(left)
+            )
             tries = _SYNC_TRIES if found.work == store.SYNC else TRIES
             for result in results:
                 if result.failed and (error is not None or attempt < tries - 1):
@@ -270,7 +272,7 @@ class SubscriberImports:
                     failed.append((line, result.user, result.kind, result.reason))
             if not left or (error is not None and not isinstance(error, _TRANSIENT)):
                 break
-            await self._wait(import_id, attempt, error.message if error is not None else "")
+            await self._wait_for_retry(import_id, attempt, error.message if error is not None else "")
         if left:
             await self._rows.end_part(import_id, number, counts, failed, [(line, user) for user, line in left.items()])
             return error.message if error is not None else INTERRUPTED
@@ -279,12 +281,12 @@ class SubscriberImports:
         await self._rows.end_part(import_id, number, counts, failed)
         return ""
 
-    async def _wait(self, import_id: str, attempt: int, message: str) -> None:
+    async def _wait_for_retry(self, import_id: str, attempt: int, message: str) -> None:
         """Record why it is tried again, and wait."""
         await self._rows.set_import(import_id, state=store.RUNNING, message=message)
         await self._adapter.clock.sleep(_seconds_to_wait(attempt))
 
-    async def _subscribe(
+    async def _subscribe_users(
         self, found: SubscriberImport, users: list[str]
     ) -> tuple[list[Result], ChannelAdapterError | None]:
         failure: ChannelAdapterError | None = None
@@ -299,18 +301,20 @@ class SubscriberImports:
             for each in outcomes
         ], failure
 
-    async def _sync(self, _: SubscriberImport, users: list[str]) -> tuple[list[Result], ChannelAdapterError | None]:
+    async def _sync_users(
+        self, _: SubscriberImport, users: list[str]
+    ) -> tuple[list[Result], ChannelAdapterError | None]:
         results: list[Result] = []
         try:
             async with aclosing(self._adapter.unread.sync_many_stream(users)) as synced:
                 async for each in synced:
-                    results.append(_result(each))  # noqa: PERF401 - those before an error are kept
+                    results.append(_to_result(each))  # noqa: PERF401 - those before an error are kept
         except ChannelAdapterError as error:
             return results, error
         return results, None
 
 
-def _result(synced: Synced) -> Result:
+def _to_result(synced: Synced) -> Result:
     """Return the outcome of a sync."""
     if synced.error:
         return Result(synced.user, "failed", synced.error, done=False, failed=True)
@@ -320,7 +324,7 @@ def _result(synced: Synced) -> Result:
     return Result(synced.user, "changed" if synced.changed else "unchanged", "", done=True, failed=False)
 
 
-def _new(channel: str, operator: str, work: str, *, name: str, total: int | None) -> SubscriberImport:
+def _new_import(channel: str, operator: str, work: str, *, name: str, total: int | None) -> SubscriberImport:
     return SubscriberImport(
         id=uuid4().hex, channel=channel, name=name, operator=operator, work=work, state=store.PREVIEW, total=total,
         import_missing=False, run=0, created=time.time(), started=None, ended=None, message="", counts={},
@@ -331,13 +335,13 @@ def _seconds_to_wait(attempt: int) -> float:
     return min(2.0 ** min(attempt, 10) * 0.25, _LONGEST_WAIT)
 
 
-def _kind() -> "Kind":
+def _job_kind() -> "Kind":
     from channel_adapter.durable import Kind  # noqa: PLC0415
 
     return Kind("console_import", 2)
 
 
-def _key(import_id: str, run: int) -> str:
+def _job_key(import_id: str, run: int) -> str:
     return f"console-import-{import_id}-{run}"
 
 
@@ -345,7 +349,7 @@ def _can_be_durable(url: str) -> bool:
     return is_installed("dbos") and installed_durable_fault(sqlite=url.startswith("sqlite")) is None
 
 
-def _read(
+def _read_user_file(
     source: BinaryIO, name: str, column: str, delimiter: str
 ) -> tuple[list[tuple[int, str]], list[tuple[int, str, str, str]]]:
     """Return line and user of each usable record, and what is wrong with the others. A user named twice counts once."""

@@ -139,12 +139,12 @@ class Console:
     @property
     def rows(self) -> ConsoleRows:
         """The log, published forms and imports. Raises RuntimeError before the application has started."""
-        return self._running()[0]
+        return self._require_opened()[0]
 
     @property
     def imports(self) -> SubscriberImports:
         """Imports of subscribers. Raises RuntimeError before the application has started."""
-        return self._running()[1]
+        return self._require_opened()[1]
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Open the database for the life of the application: that of the settings, else a temporary one."""
@@ -156,13 +156,13 @@ class Console:
             imports = SubscriberImports(self.adapter, rows)
             self._opened = rows, imports
             try:
-                await self._begin(rows, imports)
+                await self._prepare_database(rows, imports)
                 yield
             finally:
                 await imports.close()
                 await rows.close()
 
-    async def _begin(self, rows: ConsoleRows, imports: SubscriberImports) -> None:
+    async def _prepare_database(self, rows: ConsoleRows, imports: SubscriberImports) -> None:
         """Delete old rows and continue imports. The console starts without, if it can use the database later.
 
         Raises ConfigurationError for a database of another version.
@@ -180,7 +180,7 @@ class Console:
             if isinstance(error, UnavailableError):
                 imports.resume_later()
 
-    def _running(self) -> tuple[ConsoleRows, SubscriberImports]:
+    def _require_opened(self) -> tuple[ConsoleRows, SubscriberImports]:
         if self._opened is None:
             raise RuntimeError("the console has not started: run its application")
         return self._opened

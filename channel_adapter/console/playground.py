@@ -177,10 +177,11 @@ class Playground:
         self.faults: frozenset[str] = frozenset()
         """Names of the faults that are switched on."""
         self._actions: Mapping[str, Callable[[Phone, Mapping[str, str]], Coroutine[Any, Any, Phone]]] = {
-            "tab": self._tab, "open": self._open, "chat": self._chat, "back": self._back, "join": self._join,
-            "leave": self._leave, "mute": self._mute, "unmute": self._unmute, "react": self._react_to,
-            "recall": self._recall, "send": self._send, "online": self._online, "offline": self._offline,
-            "switch": self._switch,
+            "tab": self._switch_tab, "open": self._open_channel_view, "chat": self._open_chat_view,
+            "back": self._go_back, "join": self._join_channel, "leave": self._leave_channel, "mute": self._mute_channel,
+            "unmute": self._unmute_channel, "react": self._react_to, "recall": self._recall_post,
+            "send": self._send_message, "online": self._go_online, "offline": self._go_offline,
+            "switch": self._switch_account,
         }  # fmt: skip
 
     @property
@@ -234,9 +235,12 @@ class Playground:
         kept = list(self.server.log)
         first = self.server.log.answers.total() - len(kept)
         newest = list(enumerate(kept, first))[: -CALLS - 1 : -1]
-        return [ShownCall(at, call, datetime.fromtimestamp(call.at, UTC), self._curl(call)) for at, call in newest]
+        return [
+            ShownCall(at, call, datetime.fromtimestamp(call.at, UTC), self._to_curl_command(call))
+            for at, call in newest
+        ]
 
-    def _curl(self, call: RecordedCall) -> str:
+    def _to_curl_command(self, call: RecordedCall) -> str:
         query = f"sdkappid={self.server.sdkappid}&identifier={call.caller or ''}&usersig={REDACTED}&random=1"
         url = f"{self.server.url}/v4/{call.service}/{call.command}?{query}&contenttype=json"
         body = call.raw.decode(errors="replace")
@@ -244,9 +248,9 @@ class Playground:
 
     async def view(self, number: int) -> PhoneView:
         """Return what a phone shows. An online phone with an open channel reads what arrives."""
-        return await self._view(self.phones[number])
+        return await self._view_phone(self.phones[number])
 
-    async def _view(self, phone: Phone) -> PhoneView:
+    async def _view_phone(self, phone: Phone) -> PhoneView:
         if phone.seen is not None:
             return replace(phone.seen, error=phone.error)
         state = self.server.world.state
@@ -258,19 +262,21 @@ class Playground:
         shown = await self._open_channel(phone, opened) if opened is not None else None
         if phone.peer and state.conversations.unread(phone.user):
             self.server.world.client(phone.user).read_messages(phone.peer)
-        followed = [self._listed(group, phone.user) for group in groups if phone.user in group.members]
+        followed = [self._listed_channel(group, phone.user) for group in groups if phone.user in group.members]
         return PhoneView(
             user=phone.user, online=True, tab=phone.tab, error=phone.error,
             updates=sum(each.unread > 0 for each in followed), chats_unread=state.conversations.unread(phone.user),
             followed=tuple(followed),
-            others=tuple(self._listed(group, phone.user) for group in groups if phone.user not in group.members),
+            others=tuple(
+                self._listed_channel(group, phone.user) for group in groups if phone.user not in group.members
+            ),
             chats=tuple(chats), channel=shown,
             chat=next((chat for chat in chats if chat.peer == phone.peer), None) if phone.peer else None,
         )  # fmt: skip
 
-    def _listed(self, group: Group, user: str) -> ListedChannel:
+    def _listed_channel(self, group: Group, user: str) -> ListedChannel:
         row = group.members.find(user)
-        posts = self._history(group, 1) if row is not None else []
+        posts = self._read_history(group, 1) if row is not None else []
         return ListedChannel(
             slug=self.adapter.backend.ids.slug(ChannelId(group.group_id)), name=group.name, avatar=group.face_url,
             unread=0 if row is None else group.log.unread(group.members.read(row)),
@@ -284,7 +290,7 @@ class Playground:
             return None
         if group.log.unread(group.members.read(row)):
             self.server.world.client(phone.user).read(group.group_id)
-        posts = self._history(group, POSTS)
+        posts = self._read_history(group, POSTS)
         refs = [post.ref for post in posts if post.state is PostState.PUBLISHED]
         reactions = await self.adapter.reactions.get_many(refs, viewer=phone.user)
         read, last = phone.unread
@@ -296,13 +302,13 @@ class Playground:
             )
             for post in posts
         ]  # fmt: skip
-        listed = self._listed(group, phone.user)
+        listed = self._listed_channel(group, phone.user)
         return OpenChannel(
             slug=listed.slug, name=group.name, avatar=group.face_url, subscribers=len(group.members),
             muted=listed.muted, is_staff=group.members.role_name(row) != MEMBER, posts=tuple(reversed(shown)),
         )  # fmt: skip
 
-    def _history(self, group: Group, count: int) -> list[Post]:
+    def _read_history(self, group: Group, count: int) -> list[Post]:
         """Return the newest posts as a client app receives them, without a call of the REST API."""
         body = {"GroupId": group.group_id, "ReqMsgNumber": count, "WithRecalledMsg": 1}
         found = self.server.world.answer(catalog.GROUP_MSG_GET_SIMPLE, body, caller=self.server.admin)
@@ -323,7 +329,7 @@ class Playground:
         last = excerpt(messages[-1][1]) if messages else ""
         return ListedChat(peer, log.unread(user) if log is not None else 0, last, tuple(messages))
 
-    async def _do(self, user: str, action: str, **arguments: Any) -> None:
+    async def _act_as_user(self, user: str, action: str, **arguments: Any) -> None:
         """Act as a client app, with the webhooks that such an action has. Raises RefusedError."""
         try:
             asked = UserAction.model_validate({"user": user, "do": action, "with": arguments})
@@ -331,52 +337,52 @@ class Playground:
         except (Refusal, SettingsError) as refused:
             raise RefusedError(str(refused)) from None
 
-    def _group(self, slug: str) -> Group:
+    def _find_group(self, slug: str) -> Group:
         found = self.server.world.state.groups.get(self.adapter.backend.ids.channel(slug))
         if found is None:
             raise NotFoundError("the channel does not exist", field="channel")
         return found
 
-    async def _tab(self, phone: Phone, values: Mapping[str, str]) -> Phone:
+    async def _switch_tab(self, phone: Phone, values: Mapping[str, str]) -> Phone:
         tab = "chats" if values.get("tab") == "chats" else "updates"
         return replace(phone, tab=tab, channel="", peer="")
 
-    async def _open(self, phone: Phone, values: Mapping[str, str]) -> Phone:
-        group = self._group(values.get("channel", ""))
+    async def _open_channel_view(self, phone: Phone, values: Mapping[str, str]) -> Phone:
+        group = self._find_group(values.get("channel", ""))
         row = group.members.find(phone.user)
         read = 0 if row is None else group.members.read(row)
         return replace(
             phone, tab="updates", channel=group.group_id, peer="", unread=(read, group.log.next_seq - 1)
         )  # fmt: skip
 
-    async def _chat(self, phone: Phone, values: Mapping[str, str]) -> Phone:
+    async def _open_chat_view(self, phone: Phone, values: Mapping[str, str]) -> Phone:
         peer = values.get("peer", "")
         if self.server.world.state.account(peer) is None:
             raise NotFoundError("the account does not exist", field="peer")
         return replace(phone, tab="chats", channel="", peer=peer)
 
-    async def _back(self, phone: Phone, _: Mapping[str, str]) -> Phone:
+    async def _go_back(self, phone: Phone, _: Mapping[str, str]) -> Phone:
         return replace(phone, channel="", peer="")
 
-    async def _join(self, phone: Phone, values: Mapping[str, str]) -> Phone:
-        await self._do(phone.user, "join", group_id=self._group(values.get("channel", "")).group_id)
+    async def _join_channel(self, phone: Phone, values: Mapping[str, str]) -> Phone:
+        await self._act_as_user(phone.user, "join", group_id=self._find_group(values.get("channel", "")).group_id)
         return phone
 
-    async def _leave(self, phone: Phone, _: Mapping[str, str]) -> Phone:
-        await self._do(phone.user, "leave", group_id=phone.channel)
+    async def _leave_channel(self, phone: Phone, _: Mapping[str, str]) -> Phone:
+        await self._act_as_user(phone.user, "leave", group_id=phone.channel)
         return replace(phone, channel="")
 
-    async def _mute(self, phone: Phone, _: Mapping[str, str]) -> Phone:
-        await self._do(phone.user, "set_receive_option", group_id=phone.channel, flag=ACCEPT_NOT_NOTIFY)
+    async def _mute_channel(self, phone: Phone, _: Mapping[str, str]) -> Phone:
+        await self._act_as_user(phone.user, "set_receive_option", group_id=phone.channel, flag=ACCEPT_NOT_NOTIFY)
         return phone
 
-    async def _unmute(self, phone: Phone, _: Mapping[str, str]) -> Phone:
-        await self._do(phone.user, "set_receive_option", group_id=phone.channel, flag=ACCEPT_AND_NOTIFY)
+    async def _unmute_channel(self, phone: Phone, _: Mapping[str, str]) -> Phone:
+        await self._act_as_user(phone.user, "set_receive_option", group_id=phone.channel, flag=ACCEPT_AND_NOTIFY)
         return phone
 
     async def _react_to(self, phone: Phone, values: Mapping[str, str]) -> Phone:
         """Set a reaction, or remove it if it is set."""
-        ref, emoji = self._ref(phone, values), values.get("emoji", "").strip()
+        ref, emoji = self._post_ref(phone, values), values.get("emoji", "").strip()
         found = await self.adapter.reactions.get_many([ref], viewer=phone.user)
         if emoji in found.get(ref, Reactions(ref=ref)).mine:
             await self.adapter.reactions.unreact(ref, phone.user, emoji)
@@ -385,36 +391,36 @@ class Playground:
         self.server.world.changes += 1  # the publisher writes the count later
         return phone
 
-    async def _recall(self, phone: Phone, values: Mapping[str, str]) -> Phone:
-        await self._do(phone.user, "recall", group_id=phone.channel, seq=self._ref(phone, values).seq)
+    async def _recall_post(self, phone: Phone, values: Mapping[str, str]) -> Phone:
+        await self._act_as_user(phone.user, "recall", group_id=phone.channel, seq=self._post_ref(phone, values).seq)
         return phone
 
-    async def _send(self, phone: Phone, values: Mapping[str, str]) -> Phone:
+    async def _send_message(self, phone: Phone, values: Mapping[str, str]) -> Phone:
         text = values.get("text", "").strip()
         if not text:
             raise InvalidError("the message is empty", field="text")
-        await self._do(phone.user, "send", peer=phone.peer, body=text)
+        await self._act_as_user(phone.user, "send", peer=phone.peer, body=text)
         return phone
 
-    async def _online(self, phone: Phone, _: Mapping[str, str]) -> Phone:
-        await self._do(phone.user, "login")
+    async def _go_online(self, phone: Phone, _: Mapping[str, str]) -> Phone:
+        await self._act_as_user(phone.user, "login")
         return replace(phone, seen=None)
 
-    async def _offline(self, phone: Phone, _: Mapping[str, str]) -> Phone:
-        shown = await self._view(phone)
-        await self._do(phone.user, "logout")
+    async def _go_offline(self, phone: Phone, _: Mapping[str, str]) -> Phone:
+        shown = await self._view_phone(phone)
+        await self._act_as_user(phone.user, "logout")
         return replace(phone, seen=replace(shown, online=False))
 
-    async def _switch(self, phone: Phone, values: Mapping[str, str]) -> Phone:
+    async def _switch_account(self, phone: Phone, values: Mapping[str, str]) -> Phone:
         user = values.get("user", "").strip()
         if self.server.world.state.account(user) is None:
             raise NotFoundError("the account does not exist", field="user")
         if user in [each.user for each in self.phones]:
             raise InvalidError("another phone shows this account", field="user")
-        await self._do(user, "login")
+        await self._act_as_user(user, "login")
         return Phone(user)
 
-    def _ref(self, phone: Phone, values: Mapping[str, str]) -> PostRef:
+    def _post_ref(self, phone: Phone, values: Mapping[str, str]) -> PostRef:
         number = values.get("number", "")
         if not number.isdecimal() or not phone.channel:
             raise NotFoundError("the post does not exist", field="number")
@@ -424,7 +430,7 @@ class Playground:
         """Create three channels with posts, 200 readers and reactions. `pictures` is where the console has pictures."""
         readers = [f"reader_{number}" for number in range(1, READERS + 1)]
         await self.adapter.accounts.add([_OWNER, *readers])
-        for index, (slug, name, introduction, organization, posts) in enumerate(_channels(pictures)):
+        for index, (slug, name, introduction, organization, posts) in enumerate(_demo_channels(pictures)):
             await self.adapter.channels.create(
                 slug=slug, name=name, owner=_OWNER, introduction=introduction, organization=organization
             )
@@ -432,9 +438,9 @@ class Playground:
             await self.adapter.subscriptions.subscribe(slug, followers, assign=False)
             for content in posts:
                 post = await self.adapter.posts.publish(slug, content)
-                await self._react(post.ref, followers[: 24 - 8 * index])
+                await self._react_to_post(post.ref, followers[: 24 - 8 * index])
 
-    async def _react(self, ref: PostRef, readers: list[str]) -> None:
+    async def _react_to_post(self, ref: PostRef, readers: list[str]) -> None:
         chosen = [_EMOJI[number * number % 7 % len(_EMOJI)] for number in range(len(readers))]
         await asyncio.gather(
             *(self.adapter.reactions.react(ref, reader, emoji) for reader, emoji in zip(readers, chosen, strict=True))
@@ -479,7 +485,7 @@ async def open_playground(
                 server.webhooks.settings = CallbackSettings()
 
 
-def _channels(pictures: str) -> list[tuple[str, str, str, str, list[Content]]]:
+def _demo_channels(pictures: str) -> list[tuple[str, str, str, str, list[Content]]]:
     harbour = Image(f"{pictures}demo-harbour.png", 640, 360)
     market = Image(f"{pictures}demo-market.png", 640, 360)
     return [

@@ -88,7 +88,7 @@ async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check a request, run its page, and turn errors into pages. An error within an answer ends its connection."""
     page = View(request, None)
     try:
-        return await _check(page) or await handler(request)
+        return await _check_request(page) or await handler(request)
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request
         if STARTED in request:
             return _cut_off(request, error)
@@ -127,14 +127,14 @@ def _cut_off(request: web.Request, error: Exception) -> web.StreamResponse:
     return request[STARTED]
 
 
-async def _check(page: View) -> web.Response | None:
+async def _check_request(page: View) -> web.Response | None:
     """Return the answer to a request that goes no further; None if its page is to be run."""
     request, console = page.request, page.console
     if not _is_our_host(request, console.options.hosts):
         return error_page(page, 421)
     if request.method not in _SAFE and not _is_same_origin(request):
         return error_page(page, 403, CROSS_SITE)
-    if (begun := _redeem(page)) is not None:
+    if (begun := _redeem_token(page)) is not None:
         return begun
     page.operator = await console.operator(request)
     route = request.app[ROUTES].get(request.match_info.route)
@@ -170,7 +170,7 @@ def start_session(page: View, cookie: str, place: str) -> web.Response:
     return answer
 
 
-def _redeem(page: View) -> web.Response | None:
+def _redeem_token(page: View) -> web.Response | None:
     """Begin a session for the token in the address, which leads to the address without it."""
     request, sign_in = page.request, page.console.options.sign_in
     token = request.query.get("token")

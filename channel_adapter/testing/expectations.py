@@ -34,10 +34,13 @@ class StubAssertions:
         __tracebackhide__ = True
         found = self.calls(command, **fields)
         if times is None and not found:
-            raise AssertionError(f"{_wanted(command, fields)} was not called\n{self._report(command, fields)}")
+            raise AssertionError(
+                f"{_describe_expected(command, fields)} was not called\n{self._describe_nearest(command, fields)}"
+            )
         if times is not None and len(found) != times:
-            message = f"{_wanted(command, fields)} was called {_times(len(found))}, expected {_times(times)}"
-            raise AssertionError(message if found else f"{message}\n{self._report(command, fields)}")
+            actual, expected = _count_word(len(found)), _count_word(times)
+            message = f"{_describe_expected(command, fields)} was called {actual}, expected {expected}"
+            raise AssertionError(message if found else f"{message}\n{self._describe_nearest(command, fields)}")
         return found
 
     def assert_not_called(self, command: str, /, **fields: object) -> None:
@@ -46,49 +49,52 @@ class StubAssertions:
         found = self.calls(command, **fields)
         if found:
             answers = ", ".join("no answer" if call.code is None else str(call.code) for call in found)
-            raise AssertionError(f"{_wanted(command, fields)} was called {_times(len(found))}, answered {answers}")
+            raise AssertionError(
+                f"{_describe_expected(command, fields)} was called {_count_word(len(found))}, answered {answers}"
+            )
 
     def unexpected(self) -> list[str]:
         """Return sentences about commands that the service does not have, and fields that commands do not have."""
         commands = {f"{call.service}/{call.command}": call for call in self.server.log}
         unknown = [path for path in commands if path != "/" and find(path) is None]
         return [f"unknown command {path}" for path in unknown] + [
-            f"unknown field {field} of {path}, sent {_times(times)}"
+            f"unknown field {field} of {path}, sent {_count_word(times)}"
             for (path, field), times in self.world.unknown_fields.items()
         ]
 
-    def _report(self, command: str, fields: Mapping[str, object]) -> str:
+    def _describe_nearest(self, command: str, fields: Mapping[str, object]) -> str:
         if not len(self.server.log):
             return "the stub was not called at all"
         count = f"{len(self.server.log)} call{'s' * (len(self.server.log) > 1)}"
-        misses = [miss for miss in nearest(self.server.log, command, fields) if _differs(miss, command)]
+        misses = [miss for miss in nearest(self.server.log, command, fields) if _is_different(miss, command)]
         shown = [miss for miss in misses if is_named(miss.call, command)] or misses
         if not shown:
             return f"none of {count} came near"
-        return "\n".join([f"nearest of {count}:", *(f"  {_described(miss)}" for miss in shown)])
+        return "\n".join([f"nearest of {count}:", *(f"  {_describe_miss(miss)}" for miss in shown)])
 
 
-def _wanted(command: str, fields: Mapping[str, object]) -> str:
+def _describe_expected(command: str, fields: Mapping[str, object]) -> str:
     given = ", ".join(f"{name}={_SHORT.repr(value)}" for name, value in fields.items())
     return f"{command} with {given}" if given else command
 
 
-def _differs(miss: NearMiss, command: str) -> bool:
+def _is_different(miss: NearMiss, command: str) -> bool:
     return bool(miss.differences) or not is_named(miss.call, command)
 
 
-def _described(miss: NearMiss) -> str:
+def _describe_miss(miss: NearMiss) -> str:
     call = miss.call
     answer = "no answer" if call.code is None else f"answered {call.code}"
     wrong = [
-        f"{field} is {_shown(actual)}, expected {_SHORT.repr(expected)}" for field, expected, actual in miss.differences
+        f"{field} is {_shorten_value(actual)}, expected {_SHORT.repr(expected)}"
+        for field, expected, actual in miss.differences
     ]
     return f"{call.service}/{call.command} ({answer}){': ' if wrong else ''}{'; '.join(wrong)}"
 
 
-def _times(number: int) -> str:
+def _count_word(number: int) -> str:
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-def _shown(actual: Any) -> str:
+def _shorten_value(actual: Any) -> str:
     return "absent" if actual is None else _SHORT.repr(actual)

@@ -29,16 +29,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add three settings, each as an option and in the ini file; an option is stronger."""
     group = parser.getgroup(PREFIX, "stub of Tencent Cloud Chat (channel-adapter)")
     group.addoption(
-        _option(CONFIG), dest=CONFIG, metavar="FILE", help="TOML file with settings, faults and webhooks of the stub"
+        _option_name(CONFIG),
+        dest=CONFIG,
+        metavar="FILE",
+        help="TOML file with settings, faults and webhooks of the stub",
     )
     group.addoption(
-        _option(STRICT),
+        _option_name(STRICT),
         dest=STRICT,
         action="store_true",
         default=None,
         help="tests fail on fields and commands that the service does not have",
     )
-    group.addoption(_option(TLS), dest=TLS, action="store_true", default=None, help="the stub speaks https")
+    group.addoption(_option_name(TLS), dest=TLS, action="store_true", default=None, help="the stub speaks https")
     parser.addini(CONFIG, "TOML file with settings, faults and webhooks of the stub, relative to this file", default="")
     parser.addini(STRICT, "tests fail on fields and commands that the service does not have", "bool", default=False)
     parser.addini(TLS, "the stub speaks https", "bool", default=False)
@@ -79,7 +82,7 @@ def stub_world(
     """Return the empty state of the stub: no accounts, calls or faults of another test, and the real time."""
     from channel_adapter.testing.expectations import StubAssertions
 
-    stub_server.in_loop(lambda: _renew(stub_server, stub_scenario))
+    stub_server.in_loop(lambda: _reset_server(stub_server, stub_scenario))
     yield stub_server.world
     if stub_server.app.failures:
         pytest.fail(f"the stub failed on {stub_server.app.failures} requests; its log has the tracebacks")
@@ -96,11 +99,11 @@ def stub(stub_server: "StubServer", stub_world: "StubState") -> "StubAssertions"
     return StubAssertions(stub_server)
 
 
-def _option(name: str) -> str:
+def _option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _renew(server: "StubServer", scenario: "Scenario") -> None:
+def _reset_server(server: "StubServer", scenario: "Scenario") -> None:
     from channel_adapter.stub.callbacks.request import CallbackSettings
 
     server.faults.replace(scenario.faults)

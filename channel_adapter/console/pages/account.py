@@ -20,7 +20,7 @@ async def show(page: View) -> web.Response:
     sign_in = page.console.options.sign_in
     if sign_in is None or not sign_in.has_users:
         return error_page(page, 404)
-    return _form(page, page.request.query.get("next", ""), "", "")
+    return _render_login_form(page, page.request.query.get("next", ""), "", "")
 
 
 async def login(page: View) -> web.Response:
@@ -33,9 +33,9 @@ async def login(page: View) -> web.Response:
     try:
         cookie = await sign_in.login(name, password, page.request.remote or "")
     except TooManyFailuresError:
-        return _form(page, place, name, page.gettext("Too many wrong passwords. Wait five minutes."), 429)
+        return _render_login_form(page, place, name, page.gettext("Too many wrong passwords. Wait five minutes."), 429)
     if cookie is None:
-        return _form(page, place, name, page.gettext("Name or password is wrong."), 401)
+        return _render_login_form(page, place, name, page.gettext("Name or password is wrong."), 401)
     return start_session(page, cookie, _own_place(page, place))
 
 
@@ -58,7 +58,7 @@ async def language(page: View) -> web.Response:
     return answer
 
 
-def _form(page: View, place: str, name: str, wrong: str, status: int = 200) -> web.Response:
+def _render_login_form(page: View, place: str, name: str, wrong: str, status: int = 200) -> web.Response:
     return page.render("login.html", status=status, next=place, name=name, wrong=wrong)
 
 

@@ -39,26 +39,26 @@ async def show(page: View) -> web.Response:
     query = page.request.query
     if "overview" in query:
         await page.console.check()
-        return page.render("overview.html", overview=await _overview(page))
+        return page.render("overview.html", overview=await _read_overview(page))
     words = query.get("q", "").strip()
     order = query.get("order", "")
     order = order if order in ORDERS else ORDERS[0]
     everything = await page.console.channels.all()
     if words and len(everything) >= MOST and page.adapter.settings.database_url is not None:
         everything = await _in_directory(page, words)
-    found = sorted((each for each in everything if _matches(each, words.casefold())), key=lambda each: each.slug)
-    found.sort(key=lambda each: _rank(each, order))
+    found = sorted((each for each in everything if _matches_words(each, words.casefold())), key=lambda each: each.slug)
+    found.sort(key=lambda each: _sort_key(each, order))
     start = next((index for index, each in enumerate(found) if each.slug == query.get("from")), 0)
     shown = found[start : start + PER_PAGE]
     following = found[start + PER_PAGE].slug if len(found) > start + PER_PAGE else ""
     return page.render(
         "channels.html", channels=shown, total=len(everything), found=len(found), words=words, order=order,
-        following=following, is_first=not start, is_whole=len(everything) < MOST, overview=await _overview(page),
-        growth=await _growth(page, shown), moved=await _moved(page),
+        following=following, is_first=not start, is_whole=len(everything) < MOST, overview=await _read_overview(page),
+        growth=await _read_growth(page, shown), moved=await _read_moved_channels(page),
     )  # fmt: skip
 
 
-async def _overview(page: View) -> Overview:
+async def _read_overview(page: View) -> Overview:
     """Return what needs attention; a database that does not answer leaves its part out, and is logged."""
     dead: int | None = None
     following: tuple[tuple[ScheduledPost, str, str], ...] = ()
@@ -83,7 +83,7 @@ async def _next_posts(page: View) -> tuple[tuple[ScheduledPost, str, str], ...]:
     return tuple(found)
 
 
-async def _growth(page: View, channels: Iterable[Channel]) -> dict[ChannelId, int]:
+async def _read_growth(page: View, channels: Iterable[Channel]) -> dict[ChannelId, int]:
     """Return the change of subscribers of channels in 7 days, where insights are recorded."""
     settings = page.adapter.settings
     if settings.database_url is None or not settings.insights.record:
@@ -95,7 +95,7 @@ async def _growth(page: View, channels: Iterable[Channel]) -> dict[ChannelId, in
         return {}
 
 
-async def _moved(page: View) -> frozenset[str]:
+async def _read_moved_channels(page: View) -> frozenset[str]:
     """Return the channels to which a cutover has moved official accounts."""
     if page.adapter.posting_moved is None:
         return frozenset()
@@ -112,12 +112,12 @@ async def _in_directory(page: View, words: str) -> list[Channel]:
     return list((await page.adapter.channels.get_many([each.id for each in found])).values())
 
 
-def _matches(channel: Channel, words: str) -> bool:
+def _matches_words(channel: Channel, words: str) -> bool:
     texts = (channel.name, channel.slug, channel.introduction, channel.organization)
     return any(words in text.casefold() for text in texts)
 
 
-def _rank(channel: Channel, order: str) -> tuple[float, str]:
+def _sort_key(channel: Channel, order: str) -> tuple[float, str]:
     if order == "name":
         return (0, channel.name.casefold())
     if order == "subscribers":

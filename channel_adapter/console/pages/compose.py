@@ -55,7 +55,7 @@ async def show(page: View) -> web.Response:
         composed = Composed.of((await _own_draft(page, draft_id)).parts)
     if composed is None:
         raise NotFoundError(f"the composer cannot show draft {draft_id}", field="draft")
-    return await _form(page, channel, Sending(composed, secrets.token_urlsafe(16), draft_id))
+    return await _render_composer(page, channel, Sending(composed, secrets.token_urlsafe(16), draft_id))
 
 
 async def publish(page: View) -> web.Response:
@@ -65,18 +65,18 @@ async def publish(page: View) -> web.Response:
     try:
         sending = replace(sending, composed=await uploaded(page, form, sending.composed))
         if form.get("action") == "preview":
-            return await _form(page, await page.channel(), sending)
+            return await _render_composer(page, await page.channel(), sending)
         if form.get("action") == "test":
             return await _send_test(page, sending)
-        return await _send(page, sending, str(form.get("action", "")))
+        return await _perform_action(page, sending, str(form.get("action", "")))
     except ChannelAdapterError as error:
         await page.refused(error.kind)
         if isinstance(error, NotFoundError) and error.field == "channel":
             raise
-        return await _form(page, None, sending, error)
+        return await _render_composer(page, None, sending, error)
 
 
-async def _send(page: View, sending: "Sending", action: str) -> web.Response:
+async def _perform_action(page: View, sending: "Sending", action: str) -> web.Response:
     """Do what a button says, unless the same form has done it before."""
     key = hashlib.sha256(f"{page.slug}/{sending.once}".encode()).hexdigest()
     if (place := await page.console.rows.led_to(key)) is not None:
@@ -121,18 +121,18 @@ async def _send_test(page: View, sending: "Sending") -> web.Response:
     channel = await page.channel()
     await page.adapter.messages.send(page.slug, user=sending.user, content=content, idempotency_key=key)
     await page.wrote(f"sent a test to {sending.user}")
-    return await _form(page, channel, sending, tested=True)
+    return await _render_composer(page, channel, sending, tested=True)
 
 
 async def show_preview(page: View) -> web.Response:
     """Return the phone frame for what the form holds, for a part of the page."""
     form = await page.form()
     return page.render(
-        "preview.html", **_previewed(page, Composed.read(form)), channel_name=str(form.get("channel_name", ""))
+        "preview.html", **_preview_fields(page, Composed.read(form)), channel_name=str(form.get("channel_name", ""))
     )
 
 
-async def _form(
+async def _render_composer(
     page: View,
     channel: Channel | None,
     sending: "Sending",
@@ -145,11 +145,11 @@ async def _form(
     return page.render(
         "compose.html", error=error, action=page.url("compose", slug=page.slug), channel_name=name,
         composed=sending.composed, sending=sending, zone=sending.zone or last_zone(page), formats=FORMATS,
-        stores=page.adapter.settings.database_url is not None, tested=tested, **_previewed(page, sending.composed),
+        stores=page.adapter.settings.database_url is not None, tested=tested, **_preview_fields(page, sending.composed),
     )  # fmt: skip
 
 
-def _previewed(page: View, composed: Composed) -> dict[str, Any]:
+def _preview_fields(page: View, composed: Composed) -> dict[str, Any]:
     limit = page.adapter.settings.posts.max_bytes
     parts, size, wrong = preview(composed, limit)
     return {

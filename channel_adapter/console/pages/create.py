@@ -16,7 +16,9 @@ FIELDS: Final = ("name", "slug", "introduction", "owner", "avatar", "organizatio
 async def show(page: View) -> web.Response:
     """Show an empty form."""
     values = dict.fromkeys(FIELDS, "")
-    return _form(page, {**values, "owner": page.adapter.settings.admin, "once": secrets.token_urlsafe(16)})
+    return _render_create_form(
+        page, {**values, "owner": page.adapter.settings.admin, "once": secrets.token_urlsafe(16)}
+    )
 
 
 async def create(page: View) -> web.Response:
@@ -34,13 +36,13 @@ async def create(page: View) -> web.Response:
         )  # fmt: skip
     except ChannelAdapterError as error:
         await page.refused(error.kind, values["slug"])
-        return _form(page, values, error)
+        return _render_create_form(page, values, error)
     page.console.channels.forget()
     await page.wrote("created", channel.slug)
     return page.redirect("channel", slug=channel.slug, query={"done": "created"})
 
 
-def _form(page: View, values: dict[str, str], error: ChannelAdapterError | None = None) -> web.Response:
+def _render_create_form(page: View, values: dict[str, str], error: ChannelAdapterError | None = None) -> web.Response:
     own = page.adapter.settings.channels
     return page.render(
         "create.html",

@@ -22,9 +22,9 @@ NOT_SET: Final = "not set"
 async def show(page: View) -> web.Response:
     """Run the checks and show them."""
     try:
-        return _show(page, await page.adapter.doctor())
+        return _render_doctor(page, await page.adapter.doctor())
     except ChannelAdapterError as error:
-        return _show(page, [], error)
+        return _render_doctor(page, [], error)
 
 
 async def repair(page: View) -> web.Response:
@@ -34,11 +34,11 @@ async def repair(page: View) -> web.Response:
         checks = await page.adapter.doctor(repair=True)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return _show(page, [], error)
+        return _render_doctor(page, [], error)
     failed = sum(not each.ok for each in checks)
     page.console.channels.forget()
     await page.wrote(f"repaired; {failed} checks fail" if failed else "repaired")
-    return _show(page, checks)
+    return _render_doctor(page, checks)
 
 
 async def bundle(page: View) -> web.Response:
@@ -63,7 +63,9 @@ async def bundle(page: View) -> web.Response:
     )
 
 
-def _show(page: View, checks: list[HealthCheckResult], error: ChannelAdapterError | None = None) -> web.Response:
+def _render_doctor(
+    page: View, checks: list[HealthCheckResult], error: ChannelAdapterError | None = None
+) -> web.Response:
     if error is None:
         page.console.remember_checks(checks)
     return page.render(  # after the checks: their calls are counted too

@@ -21,12 +21,12 @@ _EVENT_SECONDS: Final = 0.5
 
 async def show_form(page: View) -> web.Response:
     """Show the form for a file."""
-    return await _form(page)
+    return await _render_import_form(page)
 
 
 async def upload(page: View) -> web.Response:
     """Check and store a file; nothing is imported yet."""
-    return await read_file(page, store.SUBSCRIBE, _form)
+    return await read_file(page, store.SUBSCRIBE, _render_import_form)
 
 
 async def read_file(
@@ -51,18 +51,18 @@ async def read_file(
 
 async def show(page: View) -> web.Response:
     """Show the preview of an import, its progress, or its result."""
-    channel, found = await page.channel(), await _found(page)
+    channel, found = await page.channel(), await _find_import(page)
     first = await page.console.rows.part(found.id, 1) if found.state == store.PREVIEW else []
     broken = await page.console.rows.failures(found.id, 0) or []
     return page.render(
         "import.html", channel_name=channel.name, first=first[:PREVIEW_ROWS], broken=broken[:PREVIEW_ROWS],
-        broken_total=len(broken), durable=page.console.imports.durable, **_progress(found),
+        broken_total=len(broken), durable=page.console.imports.durable, **_progress_fields(found),
     )  # fmt: skip
 
 
 async def start(page: View) -> web.Response:
     """Start the import or the sync, or continue one that failed."""
-    form, found = await page.form(), await _found(page)
+    form, found = await page.form(), await _find_import(page)
     try:
         await page.console.imports.start(found.id, import_missing="import_missing" in form)
     except ChannelAdapterError as error:
@@ -74,31 +74,31 @@ async def start(page: View) -> web.Response:
 
 async def show_progress(page: View) -> web.Response:
     """Return the progress, for a part of the page."""
-    return page.render("import_progress.html", **_progress(await _found(page)))
+    return page.render("import_progress.html", **_progress_fields(await _find_import(page)))
 
 
 async def events(page: View) -> web.StreamResponse:
     """Send the progress as server-sent events until the import ends."""
-    return await page.send_events(_events(page, await _found(page)))
+    return await page.send_events(_progress_events(page, await _find_import(page)))
 
 
-async def _events(page: View, found: SubscriberImport) -> AsyncIterator[tuple[str, str]]:
+async def _progress_events(page: View, found: SubscriberImport) -> AsyncIterator[tuple[str, str]]:
     sent = ""
     while True:
-        text = page.text("import_progress.html", **_progress(found))
+        text = page.text("import_progress.html", **_progress_fields(found))
         if text != sent:
             yield "message", text
             sent = text
         if found.state != store.RUNNING:
             break
         await asyncio.sleep(_EVENT_SECONDS)
-        found = await _found(page)
+        found = await _find_import(page)
     yield "end", ""
 
 
 async def download(page: View) -> web.StreamResponse:
     """Send what failed, with the reason of each line."""
-    found = await _found(page)
+    found = await _find_import(page)
     answer = csv_answer(f"{page.slug}-{found.work}-failed.csv")
     await answer.prepare(page.request)
     await answer.write(csv_text([["line", "user", "outcome", "reason"]]).encode())
@@ -110,7 +110,7 @@ async def download(page: View) -> web.StreamResponse:
     return answer
 
 
-def _progress(found: SubscriberImport) -> dict[str, Any]:
+def _progress_fields(found: SubscriberImport) -> dict[str, Any]:
     """Return what the progress shows: users a second and seconds left, from the parts so far."""
     unusable = sum(number for kind, number in found.counts.items() if kind in ("unusable", "repeated"))
     done, total = found.done - unusable, (found.total or 0) - unusable
@@ -122,7 +122,7 @@ def _progress(found: SubscriberImport) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _found(page: View) -> SubscriberImport:
+async def _find_import(page: View) -> SubscriberImport:
     channel = page.adapter.backend.ids.channel(page.slug)
     found = await page.console.rows.get_import(page.request.match_info["id"])
     if found is None or found.channel != channel:
@@ -130,7 +130,7 @@ async def _found(page: View) -> SubscriberImport:
     return found
 
 
-async def _form(
+async def _render_import_form(
     page: View, values: dict[str, str] | None = None, error: ChannelAdapterError | None = None
 ) -> web.Response:
     channel = await page.channel()

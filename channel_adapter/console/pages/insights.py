@@ -54,7 +54,7 @@ class PublicationHour:
 
 async def show(page: View) -> web.Response:
     """Show the figures of a number of days."""
-    return await _show(page)
+    return await _render_insights(page)
 
 
 async def scan(page: View) -> web.Response:
@@ -64,14 +64,14 @@ async def scan(page: View) -> web.Response:
         found = await page.adapter.insights.views(page.slug)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error)
+        return await _render_insights(page, error)
     await page.wrote(f"scanned {found.subscribers}")
-    return page.redirect("insights", slug=page.slug, query={"done": "scanned", "days": str(_days(page))})
+    return page.redirect("insights", slug=page.slug, query={"done": "scanned", "days": str(_read_days(page))})
 
 
 async def download_csv(page: View) -> web.Response:
     """Send the figures of each day as CSV."""
-    found = await _read(page)
+    found = await _read_insights(page)
     rows = [["day", "subscribers", "joins", "leaves", "posts"]]
     for day in found.days:
         figures = (day.subscribers, day.joins, day.leaves, day.posts)
@@ -83,20 +83,20 @@ async def download_csv(page: View) -> web.Response:
 async def download_json(page: View) -> web.Response:
     """Send all figures as JSON."""
     name = f'attachment; filename="{page.slug}-insights.json"'
-    body = orjson.dumps(asdict(await _read(page)), option=orjson.OPT_INDENT_2)
+    body = orjson.dumps(asdict(await _read_insights(page)), option=orjson.OPT_INDENT_2)
     return web.Response(body=body, content_type="application/json", headers={"Content-Disposition": name})
 
 
-async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Response:
+async def _render_insights(page: View, error: ChannelAdapterError | None = None) -> web.Response:
     channel = await page.channel()
     found: ChannelInsights | None = None
     if page.adapter.settings.database_url is not None:
         try:
-            found = await _read(page)
+            found = await _read_insights(page)
         except ChannelAdapterError as wrong:
             error = error or wrong
     return page.render(
-        "insights.html", error=error, channel_name=channel.name, found=found, days=_days(page), ranges=RANGES,
+        "insights.html", error=error, channel_name=channel.name, found=found, days=_read_days(page), ranges=RANGES,
         chart=growth_chart(found.days) if found is not None else None,
         hours=publication_hours(found.posts) if found is not None else [],
         can_scan=page.adapter.can.views, definitions=DEFINITIONS,
@@ -104,12 +104,12 @@ async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Res
     )  # fmt: skip
 
 
-async def _read(page: View) -> ChannelInsights:
-    since = (datetime.now(UTC) - timedelta(days=_days(page) - 1)).date()
+async def _read_insights(page: View) -> ChannelInsights:
+    since = (datetime.now(UTC) - timedelta(days=_read_days(page) - 1)).date()
     return await page.adapter.insights.channel(page.slug, since)
 
 
-def _days(page: View) -> int:
+def _read_days(page: View) -> int:
     text = page.request.query.get("days", "")
     return int(text) if text in [str(each) for each in RANGES] else 30
 

@@ -18,7 +18,7 @@ _MOST_DAYS: Final = 3_650
 
 async def show(page: View) -> web.Response:
     """Show the invitations of the channel."""
-    return await _show(page, {"uses": "", "days": ""})
+    return await _render_invites(page, {"uses": "", "days": ""})
 
 
 async def create(page: View) -> web.Response:
@@ -26,17 +26,17 @@ async def create(page: View) -> web.Response:
     form = await page.form()
     values = {name: str(form.get(name, "")).strip() for name in ("uses", "days")}
     try:
-        days = _number(values["days"], "days", _MOST_DAYS)
+        days = _parse_number(values["days"], "days", _MOST_DAYS)
         created = await page.adapter.invites.create(
             page.slug,
-            max_uses=_number(values["uses"], "uses"),
+            max_uses=_parse_number(values["uses"], "uses"),
             expires=None if days is None else timedelta(days=days),
         )
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, values, error)
+        return await _render_invites(page, values, error)
     await page.wrote(f"created {created.id}")
-    return await _show(page, values, created=created)
+    return await _render_invites(page, values, created=created)
 
 
 async def revoke(page: View) -> web.Response:
@@ -47,12 +47,12 @@ async def revoke(page: View) -> web.Response:
         revoked = await page.adapter.invites.revoke(name, channel=page.slug)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, {"uses": "", "days": ""}, error)
+        return await _render_invites(page, {"uses": "", "days": ""}, error)
     await page.wrote(f"revoked {name[:40]}" if revoked else "unchanged")
     return page.redirect("invites", slug=page.slug, query={"done": "saved" if revoked else "unchanged"})
 
 
-async def _show(
+async def _render_invites(
     page: View, values: dict[str, str], error: ChannelAdapterError | None = None, created: Invitation | None = None
 ) -> web.Response:
     channel = await page.channel()
@@ -73,7 +73,7 @@ async def _show(
     )  # fmt: skip
 
 
-def _number(text: str, field: str, highest: int = 1_000_000_000) -> int | None:
+def _parse_number(text: str, field: str, highest: int = 1_000_000_000) -> int | None:
     """Return a number of the form; None if it is empty. Raises InvalidError."""
     if not text:
         return None

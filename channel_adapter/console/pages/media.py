@@ -21,7 +21,7 @@ async def add(page: View) -> web.Response:
     """Store a picture and return its address; the page shows it in its form."""
     form = await page.form(UPLOAD_BYTES)
     try:
-        image = await _store(page, form, "image")
+        image = await _store_file(page, form, "image")
         if image is None:
             raise InvalidError("no file was chosen", field="image")
     except ChannelAdapterError as error:
@@ -35,17 +35,17 @@ async def add(page: View) -> web.Response:
 
 async def uploaded(page: View, form: Mapping[str, Any], composed: Composed) -> Composed:
     """Return the fields of the composer with the picture of its form, which is stored; the same without one."""
-    image = await _store(page, form, "image")
+    image = await _store_file(page, form, "image")
     return composed if image is None else composed.with_picture(image)
 
 
 async def uploaded_avatar(page: View, form: Mapping[str, Any], address: str) -> str:
     """Return the address of the avatar of a form, which is stored; without one the address that was written."""
-    image = await _store(page, form, "avatar_file")
+    image = await _store_file(page, form, "avatar_file")
     return address if image is None else image.url
 
 
-async def _store(page: View, form: Mapping[str, Any], name: str) -> Image | None:
+async def _store_file(page: View, form: Mapping[str, Any], name: str) -> Image | None:
     """Store the file of a field. Raises InvalidError with the name of the field."""
     file = form.get(name)
     if not isinstance(file, web.FileField) or not file.filename:

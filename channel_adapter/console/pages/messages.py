@@ -76,7 +76,7 @@ async def look_up(page: View) -> web.Response:
 
 async def show_thread(page: View) -> web.Response:
     """Show the messages of a channel with a user, the latest last."""
-    return await _thread(page, Composed(format="text"), secrets.token_urlsafe(16))
+    return await _render_thread(page, Composed(format="text"), secrets.token_urlsafe(16))
 
 
 async def reply(page: View) -> web.Response:
@@ -85,23 +85,23 @@ async def reply(page: View) -> web.Response:
     composed, once = Composed.read(form), str(form.get("once", "")) or secrets.token_urlsafe(16)
     user = page.request.match_info["user"]
     if "reply" in form:
-        return await _insert(page, composed, once, str(form["reply"]))
+        return await _insert_reply(page, composed, once, str(form["reply"]))
     try:
         content = composed.content()
         await page.adapter.messages.send(page.slug, user=user, content=content, idempotency_key=once)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _thread(page, composed, once, error)
+        return await _render_thread(page, composed, once, error)
     await page.wrote(f"sent to {user}")
     return page.redirect("thread", slug=page.slug, user=user, query={"done": "sent"})
 
 
-async def _insert(page: View, composed: Composed, once: str, reply: str) -> web.Response:
+async def _insert_reply(page: View, composed: Composed, once: str, reply: str) -> web.Response:
     """Show the form with a canned reply behind what was written; nothing is sent."""
     texts = [each.text for each in await page.console.rows.replies() if each.id == reply]
     text = "\n".join([*([composed.text] if composed.text.strip() else []), *texts])
     chosen = TEXT if composed.format == IMAGE else composed.format
-    return await _thread(page, replace(composed, text=text, format=chosen), once, inserted=True)
+    return await _render_thread(page, replace(composed, text=text, format=chosen), once, inserted=True)
 
 
 async def mark_read(page: View) -> web.Response:
@@ -123,12 +123,12 @@ async def recall(page: View) -> web.Response:
         )
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _thread(page, Composed(format="text"), secrets.token_urlsafe(16), error)
+        return await _render_thread(page, Composed(format="text"), secrets.token_urlsafe(16), error)
     await page.wrote(f"recalled a message to {user}")
     return page.redirect("thread", slug=page.slug, user=user, query={"done": "saved"})
 
 
-async def _thread(
+async def _render_thread(
     page: View, composed: Composed, once: str, error: ChannelAdapterError | None = None, *, inserted: bool = False
 ) -> web.Response:
     channel, user = await page.channel(), page.request.match_info["user"]

@@ -23,16 +23,16 @@ REACTORS: Final = 200
 
 async def show(page: View) -> web.Response:
     """Show the post as readers see it, read back from the service."""
-    return await _show(page)
+    return await _render_post(page)
 
 
 async def edit(page: View) -> web.Response:
     """Show the composer with the content of the post."""
-    post = await page.adapter.posts.get(_ref(page))
+    post = await page.adapter.posts.get(_post_ref(page))
     composed = Composed.of(post.parts)
     if composed is None:
         return page.render("post_fixed.html", post=post, channel_name=(await page.channel()).name)
-    return _composer(page, (await page.channel()).name, composed)
+    return _render_edit_form(page, (await page.channel()).name, composed)
 
 
 async def save(page: View) -> web.Response:
@@ -42,36 +42,36 @@ async def save(page: View) -> web.Response:
     name = str(form.get("channel_name", page.slug))
     try:
         composed = await uploaded(page, form, composed)
-        stored = await page.adapter.posts.get(_ref(page))
+        stored = await page.adapter.posts.get(_post_ref(page))
         before = Composed.of(stored.parts)
         if before is not None and before.image_url == composed.image_url:
             composed = dataclasses.replace(composed, sizes=before.sizes, thumbnail_url=before.thumbnail_url)
         if form.get("action") == "preview":
-            return _composer(page, name, composed)
-        await page.adapter.posts.edit(_ref(page), composed.content())
+            return _render_edit_form(page, name, composed)
+        await page.adapter.posts.edit(_post_ref(page), composed.content())
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return _composer(page, name, composed, error)
+        return _render_edit_form(page, name, composed, error)
     await page.edited(stored)
-    await page.wrote(f"edited {_ref(page).seq}")
-    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "edited"})
+    await page.wrote(f"edited {_post_ref(page).seq}")
+    return page.redirect("post", slug=page.slug, number=str(_post_ref(page).seq), query={"done": "edited"})
 
 
 async def confirm(page: View) -> web.Response:
     """Show the post and the question whether to recall it."""
-    return await _confirm(page)
+    return await _render_recall_form(page)
 
 
 async def recall(page: View) -> web.Response:
     """Recall the post for every reader."""
     reason = str((await page.form()).get("reason", "")).strip()
     try:
-        await page.adapter.posts.recall(_ref(page), reason)
+        await page.adapter.posts.recall(_post_ref(page), reason)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _confirm(page, reason, error)
-    await page.wrote(f"recalled {_ref(page).seq}")
-    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "recalled"})
+        return await _render_recall_form(page, reason, error)
+    await page.wrote(f"recalled {_post_ref(page).seq}")
+    return page.redirect("post", slug=page.slug, number=str(_post_ref(page).seq), query={"done": "recalled"})
 
 
 async def react(page: View) -> web.Response:
@@ -81,12 +81,12 @@ async def react(page: View) -> web.Response:
         owner = (await page.channel()).owner
         if owner is None:
             raise NotFoundError("the channel has no owner", field="emoji")
-        await page.adapter.reactions.react(_ref(page), owner, emoji)
+        await page.adapter.reactions.react(_post_ref(page), owner, emoji)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error, emoji)
-    await page.wrote(f"reacted to {_ref(page).seq}")
-    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "reacted"})
+        return await _render_post(page, error, emoji)
+    await page.wrote(f"reacted to {_post_ref(page).seq}")
+    return page.redirect("post", slug=page.slug, number=str(_post_ref(page).seq), query={"done": "reacted"})
 
 
 async def set_pin(page: View) -> web.Response:
@@ -94,24 +94,24 @@ async def set_pin(page: View) -> web.Response:
     form = await page.form()
     posts = page.adapter.posts
     try:
-        changed = await (posts.unpin(_ref(page)) if "unpin" in form else posts.pin(_ref(page)))
+        changed = await (posts.unpin(_post_ref(page)) if "unpin" in form else posts.pin(_post_ref(page)))
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error)
-    await page.wrote(f"{'unpinned' if 'unpin' in form else 'pinned'} {_ref(page).seq}")
+        return await _render_post(page, error)
+    await page.wrote(f"{'unpinned' if 'unpin' in form else 'pinned'} {_post_ref(page).seq}")
     query = {"done": "saved" if changed else "unchanged"}
-    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query=query)
+    return page.redirect("post", slug=page.slug, number=str(_post_ref(page).seq), query=query)
 
 
 async def copy(page: View) -> web.Response:
     """Store the content of the post as a draft, once however often the form is sent, and lead to the composer."""
     once = str((await page.form()).get("once", "")) or None
     try:
-        post = await page.adapter.posts.get(_ref(page))
+        post = await page.adapter.posts.get(_post_ref(page))
         draft = await page.adapter.posts.draft(page.slug, post.parts, idempotency_key=once)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error)
+        return await _render_post(page, error)
     await page.wrote(f"stored draft {draft.id}")
     return page.redirect("compose", slug=page.slug, query={"draft": draft.id, "done": "drafted"})
 
@@ -121,17 +121,17 @@ async def unreact(page: View) -> web.Response:
     form = await page.form()
     user, emoji = str(form.get("user", "")), str(form.get("emoji", ""))
     try:
-        removed = await page.adapter.reactions.unreact(_ref(page), user, emoji or None)
+        removed = await page.adapter.reactions.unreact(_post_ref(page), user, emoji or None)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error)
-    await page.wrote(f"removed a reaction to {_ref(page).seq}")
+        return await _render_post(page, error)
+    await page.wrote(f"removed a reaction to {_post_ref(page).seq}")
     query = {"done": "removed", "number": "1"} if removed else {"done": "unchanged"}
-    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query=query)
+    return page.redirect("post", slug=page.slug, number=str(_post_ref(page).seq), query=query)
 
 
-async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str = "") -> web.Response:
-    ref = _ref(page)
+async def _render_post(page: View, error: ChannelAdapterError | None = None, emoji: str = "") -> web.Response:
+    ref = _post_ref(page)
     channel, post = await page.channel(), await page.adapter.posts.get(ref)
     found = await page.reactions([ref]) if post.state is PostState.PUBLISHED else {}
     reactions = found.get(ref)
@@ -149,7 +149,7 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
         chart=bar_chart([number for _, number in days]), report=await report_of(page, post),
         hours=page.adapter.settings.inbox.remember_hours,
         channel=channel, channel_name=channel.name, post=post, reactions=reactions,
-        reactors=reactors, emoji=emoji, views=views, document=_document(post),
+        reactors=reactors, emoji=emoji, views=views, document=_to_json(post),
         edited=(await page.edits([post])).get(ref.seq),
         can_edit=page.adapter.can.edit_posts and Composed.of(post.parts) is not None,
         can_copy=Composed.of(post.parts) is not None and stores, once=secrets.token_urlsafe(16),
@@ -158,7 +158,7 @@ async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str
 
 async def _reaction_days(page: View, post: Post) -> list[tuple[date, int]]:
     """Return how many reactions were set on each day of UTC, from the first day to the last one."""
-    found = await page.adapter.reactions.by_day(_ref(page))
+    found = await page.adapter.reactions.by_day(_post_ref(page))
     if not found:
         return []
     first = min([*found, *([post.published_at.date()] if post.published_at else [])])
@@ -166,12 +166,12 @@ async def _reaction_days(page: View, post: Post) -> list[tuple[date, int]]:
     return [(day, found.get(day, 0)) for day in days]
 
 
-async def _confirm(page: View, reason: str = "", error: ChannelAdapterError | None = None) -> web.Response:
-    channel, post = await page.channel(), await page.adapter.posts.get(_ref(page))
+async def _render_recall_form(page: View, reason: str = "", error: ChannelAdapterError | None = None) -> web.Response:
+    channel, post = await page.channel(), await page.adapter.posts.get(_post_ref(page))
     return page.render("recall.html", error=error, channel=channel, channel_name=channel.name, post=post, reason=reason)
 
 
-def _composer(
+def _render_edit_form(
     page: View, channel_name: str, composed: Composed, error: ChannelAdapterError | None = None
 ) -> web.Response:
     limit = page.adapter.settings.posts.max_bytes
@@ -179,16 +179,16 @@ def _composer(
     return page.render(
         "edit.html", error=error, channel_name=channel_name, composed=composed, formats=FORMATS, parts=parts, size=size,
         limit=limit, now=datetime.now(UTC), wrong=page.explain(wrong) if wrong is not None else None, sending=None,
-        number=_ref(page).seq, action=page.request.path,
+        number=_post_ref(page).seq, action=page.request.path,
     )  # fmt: skip
 
 
-def _ref(page: View) -> PostRef:
+def _post_ref(page: View) -> PostRef:
     """Return the post of the address. Raises NotFoundError for what is no number."""
     return PostRef.parse(f"{page.slug}/{page.request.match_info['number']}")
 
 
-def _document(post: Post) -> str:
+def _to_json(post: Post) -> str:
     found: dict[str, Any] = dataclasses.asdict(post)
     return orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str).decode()
 

@@ -43,19 +43,19 @@ async def show(page: View) -> web.Response:
     """Show 20 posts that match the search."""
     query = page.request.query
     if "chips" in query:
-        return await _chips(page, query["chips"])
+        return await _render_chips(page, query["chips"])
     words, state = query.get("q", "").strip(), query.get("state", "")
     below = query.get("before", "")
     before = int(below) or None if below.isdecimal() and len(below) < 19 else None
     channel = await page.channel()
     stores = page.adapter.settings.database_url is not None
     if stores and state in WAITING:
-        lines = [each for each in await _waiting(page, state) if words.casefold() in each.excerpt.casefold()]
+        lines = [each for each in await _list_waiting(page, state) if words.casefold() in each.excerpt.casefold()]
         return page.render(
             "posts.html", channel=channel, rows=[], lines=lines, pinned=[], words=words, state=state, states=_STATES,
             following=None, is_first=True, stores=stores, zone=last_zone(page),
         )  # fmt: skip
-    found, following = await _search(page, words.casefold(), state, before)
+    found, following = await _search_history(page, words.casefold(), state, before)
     refs = [post.ref for post in found if post.state is PostState.PUBLISHED]
     reactions, views, edits = await page.reactions(refs), await page.views(refs), await page.edits(found)
     rows = [
@@ -73,7 +73,7 @@ async def show(page: View) -> web.Response:
     )  # fmt: skip
 
 
-async def _waiting(page: View, state: str) -> list[ScheduleLine]:
+async def _list_waiting(page: View, state: str) -> list[ScheduleLine]:
     """Return the scheduled posts of the channel, those that failed or were missed, or its drafts."""
     if state == DRAFT:
         return await draft_lines(page, page.slug)
@@ -82,7 +82,7 @@ async def _waiting(page: View, state: str) -> list[ScheduleLine]:
     return [each for each in found if each.post is not None and each.post.state in wanted]
 
 
-async def _chips(page: View, numbers: str) -> web.Response:
+async def _render_chips(page: View, numbers: str) -> web.Response:
     """Return the reactions of some posts, which replace those on the page."""
     seqs = [int(each) for each in numbers.split(",")[:PER_PAGE] if each.isdecimal() and len(each) < 19]
     channel = page.adapter.backend.ids.channel(page.slug)
@@ -90,7 +90,7 @@ async def _chips(page: View, numbers: str) -> web.Response:
     return page.render("chips.html", found=found)
 
 
-async def _search(page: View, words: str, state: str, before: int | None) -> tuple[list[Post], int | None]:
+async def _search_history(page: View, words: str, state: str, before: int | None) -> tuple[list[Post], int | None]:
     """Return the posts of one page, and the number below which the next begins; None at the end."""
     found: list[Post] = []
     scanned = 0

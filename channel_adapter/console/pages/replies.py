@@ -17,7 +17,7 @@ BYTES: Final = 2_000
 
 async def show(page: View) -> web.Response:
     """Show the replies, and a form for another one."""
-    return await _show(page)
+    return await _render_replies(page)
 
 
 async def add(page: View) -> web.Response:
@@ -31,7 +31,7 @@ async def add(page: View) -> web.Response:
             raise LimitReachedError(f"there are {MOST} canned replies; delete one first", limit=MOST)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, typed, error)
+        return await _render_replies(page, typed, error)
     await page.wrote("added a canned reply")
     return page.redirect("replies", query={"done": "saved"})
 
@@ -44,7 +44,7 @@ async def delete(page: View) -> web.Response:
     return page.redirect("replies", query={"done": "saved" if deleted else "unchanged"})
 
 
-async def _show(page: View, typed: str = "", error: ChannelAdapterError | None = None) -> web.Response:
+async def _render_replies(page: View, typed: str = "", error: ChannelAdapterError | None = None) -> web.Response:
     return page.render(
         "replies.html", error=error, replies=await page.console.rows.replies(), typed=typed,
         stores=page.adapter.settings.database_url is not None,

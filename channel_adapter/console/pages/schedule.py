@@ -52,7 +52,7 @@ def last_zone(page: View) -> str:
 
 async def show(page: View) -> web.Response:
     """Show what is scheduled by its times, what has a problem, and drafts."""
-    return await _show(page)
+    return await _render_schedule(page)
 
 
 async def reschedule(page: View) -> web.Response:
@@ -69,7 +69,7 @@ async def reschedule(page: View) -> web.Response:
             await page.adapter.posts.reschedule(post_id, when)
     except ChannelAdapterError as error:
         await page.refused(error.kind, channel)
-        return await _show(page, error)
+        return await _render_schedule(page, error)
     page.console.forget_problems()
     await page.wrote(f"rescheduled {post_id}", channel)
     answer = page.redirect("schedule", query={"done": "scheduled"})
@@ -90,7 +90,7 @@ async def publish(page: View) -> web.Response:
     except ChannelAdapterError as error:
         page.console.forget_problems()  # the post may have failed for good
         await page.refused(error.kind, channel)
-        return await _show(page, error)
+        return await _render_schedule(page, error)
     page.console.forget_problems()
     page.console.channels.forget()
     await page.wrote(f"published {post_id}", channel)
@@ -110,7 +110,7 @@ async def cancel(page: View) -> web.Response:
             await page.adapter.posts.unschedule(post_id)
     except ChannelAdapterError as error:
         await page.refused(error.kind, channel)
-        return await _show(page, error)
+        return await _render_schedule(page, error)
     page.console.forget_problems()
     await page.wrote(f"cancelled {post_id}", channel)
     return page.redirect("schedule", query={"done": "cancelled"})
@@ -125,7 +125,7 @@ async def acknowledge(page: View) -> web.Response:
         await page.adapter.posts.acknowledge([post_id])
     except ChannelAdapterError as error:
         await page.refused(error.kind, channel)
-        return await _show(page, error)
+        return await _render_schedule(page, error)
     page.console.forget_problems()
     await page.wrote(f"acknowledged {post_id}", channel)
     return page.redirect("schedule", query={"done": "acknowledged"})
@@ -142,7 +142,7 @@ async def _channel_of(page: View, post_id: str) -> str:
     return ""
 
 
-async def _show(page: View, error: ChannelAdapterError | None = None) -> web.Response:
+async def _render_schedule(page: View, error: ChannelAdapterError | None = None) -> web.Response:
     posts, ended = page.adapter.posts, "ended" in page.request.query
     if page.adapter.settings.database_url is None:
         return page.render("schedule.html", error=error, stores=False)
@@ -165,7 +165,7 @@ async def scheduled_lines(
     found: list[ScheduleLine] = []
     async with aclosing(page.adapter.posts.scheduled(channel, ended=ended)) as posts:
         async for post in posts:
-            found.append(_scheduled(page, post, zone))
+            found.append(_scheduled_line(page, post, zone))
             if len(found) == most:
                 break
     return found
@@ -211,7 +211,7 @@ async def show_week(page: View) -> web.Response:
     return page.render("week.html", stores=True, days=days, before=before.isoformat(), after=after.isoformat())
 
 
-def _scheduled(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
+def _scheduled_line(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
     try:
         local = post.at.astimezone(to_zone(zone))
     except InvalidError:

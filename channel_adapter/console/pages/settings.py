@@ -23,35 +23,35 @@ FIELDS: Final = (*(each.name for each in fields(ChannelProfile)), CONTACT, CATEG
 async def show(page: View) -> web.Response:
     """Show the settings as they are now."""
     channel = await page.channel()
-    return await _form(page, channel, await _values(page, channel))
+    return await _render_settings_form(page, channel, await _form_values(page, channel))
 
 
 async def save(page: View) -> web.Response:
     """Change the fields that were edited; a field that another operator changed meanwhile is shown instead."""
     form = await page.form(UPLOAD_BYTES)
     channel = await page.channel()
-    now = await _values(page, channel)
+    now = await _form_values(page, channel)
     sent = {name: str(form.get(name, now[name])).replace("\r\n", "\n").strip() for name in FIELDS}
     seen = {name: str(form.get(f"seen_{name}", now[name])).replace("\r\n", "\n") for name in FIELDS}
     try:
         sent["avatar"] = await uploaded_avatar(page, form, sent["avatar"])
     except ChannelAdapterError as wrong:
         await page.refused(wrong.kind)
-        return await _form(page, channel, sent, wrong)
+        return await _render_settings_form(page, channel, sent, wrong)
     edited = [name for name in FIELDS if sent[name] != seen[name].strip()]
     conflicts = [name for name in edited if now[name] != seen[name] and now[name] != sent[name]]
     kept = {name: sent[name] if name in edited else now[name] for name in FIELDS}
     if conflicts:
         await page.refused("conflict")
         error = ConflictError(f"changed meanwhile: {', '.join(conflicts)}", field=conflicts[0])
-        return await _form(page, channel, kept, error, conflicts)
+        return await _render_settings_form(page, channel, kept, error, conflicts)
     try:
-        change = {name: _typed(name, sent[name]) for name in edited if sent[name] != now[name]}
+        change = {name: _parse_field(name, sent[name]) for name in edited if sent[name] != now[name]}
         if change:
             await page.adapter.channels.update(page.slug, **change)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _form(page, channel, kept, error)
+        return await _render_settings_form(page, channel, kept, error)
     page.console.channels.forget()
     await page.wrote(f"changed {', '.join(sorted(change))}" if change else "unchanged")
     return page.redirect("settings", slug=page.slug, query={"done": "saved" if change else "unchanged"})
@@ -72,7 +72,7 @@ async def set_policy(page: View) -> web.Response:
         await page.refused(error.kind)
         channel = await page.channel()
         policy = ReactionPolicy(PolicyKind(kind) if kind in set(PolicyKind) else PolicyKind.ALL, tuple(emoji))
-        return await _form(page, channel, await _values(page, channel), error, policy=policy)
+        return await _render_settings_form(page, channel, await _form_values(page, channel), error, policy=policy)
     await page.wrote(f"policy {kind}")
     return page.redirect("settings", slug=page.slug, query={"done": "saved"})
 
@@ -92,18 +92,18 @@ async def delete(page: View) -> web.Response:
     if str(form.get("confirm", "")).strip() != channel.slug:
         await page.refused("not confirmed")
         error = InvalidError(f"type {channel.slug} to delete the channel", field="confirm")
-        return await _form(page, channel, await _values(page, channel), error)
+        return await _render_settings_form(page, channel, await _form_values(page, channel), error)
     try:
         await page.adapter.channels.delete(page.slug)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _form(page, channel, await _values(page, channel), error)
+        return await _render_settings_form(page, channel, await _form_values(page, channel), error)
     page.console.channels.forget()
     await page.wrote("deleted")
     return page.redirect("channels", query={"done": "deleted"})
 
 
-async def _form(
+async def _render_settings_form(
     page: View,
     channel: Channel,
     values: dict[str, str],
@@ -120,7 +120,7 @@ async def _form(
         error = error or wrong
     policy = policy or await page.adapter.reactions.policy(page.slug)
     return page.render(
-        "settings.html", error=error, channel=channel, values=values, seen=await _values(page, channel),
+        "settings.html", error=error, channel=channel, values=values, seen=await _form_values(page, channel),
         staff=staff, pinned=[(post, excerpt(post.parts)) for post in await page.pinned()],
         conflicts=conflicts or [], kinds=list(PolicyKind),
         policy=policy, usual=USUAL, typed_emoji=[each for each in policy.emoji if each not in USUAL],
@@ -129,7 +129,7 @@ async def _form(
     )  # fmt: skip
 
 
-async def _values(page: View, channel: Channel) -> dict[str, str]:
+async def _form_values(page: View, channel: Channel) -> dict[str, str]:
     found = {name: getattr(channel, name) for name in FIELDS if name != CATEGORIES}
     if page.adapter.settings.database_url is not None:
         entry = await page.adapter.directory.get(channel.id)
@@ -137,7 +137,7 @@ async def _values(page: View, channel: Channel) -> dict[str, str]:
     return {name: "" if (value := found.get(name)) is None else str(value) for name in FIELDS}
 
 
-def _typed(name: str, value: str) -> Any:
+def _parse_field(name: str, value: str) -> Any:
     if name == CATEGORIES:
         return [line.strip() for line in value.splitlines() if line.strip()]
     if name != "max_subscribers":

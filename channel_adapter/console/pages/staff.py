@@ -16,7 +16,7 @@ SHOWN: Final = 200
 
 async def show(page: View) -> web.Response:
     """Show owner, administrators and blocked users."""
-    return await _show(page)
+    return await _render_staff(page)
 
 
 async def change(page: View) -> web.Response:
@@ -42,13 +42,13 @@ async def change(page: View) -> web.Response:
             raise InvalidError("choose what to do", field="action")
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error, typed)
+        return await _render_staff(page, error, typed)
     page.console.channels.forget()
     failed = [each for each in outcomes if each.kind not in DONE]
     log = page.refused if failed and len(failed) == len(outcomes) else page.wrote
     await log(f"{action} {', '.join(users)[:200]}: {len(outcomes) - len(failed)} of {len(outcomes)}")
     if failed:
-        answer = await _show(page, None, typed, failed)
+        answer = await _render_staff(page, None, typed, failed)
         answer.set_status(409)
         return answer
     return page.redirect("staff", slug=page.slug, query={"done": "saved"})
@@ -69,14 +69,14 @@ async def mark(page: View) -> web.Response:
         changed = await actions[action](page.slug)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error)
+        return await _render_staff(page, error)
     page.console.channels.forget()
     await page.wrote(action if changed else "unchanged")
     back = "settings" if form.get("back") == "settings" else "staff"
     return page.redirect(back, slug=page.slug, query={"done": "saved" if changed else "unchanged"})
 
 
-async def _show(
+async def _render_staff(
     page: View, error: ChannelAdapterError | None = None, typed: str = "", failed: Iterable[Outcome] = ()
 ) -> web.Response:
     channel = await page.channel()

@@ -34,7 +34,7 @@ class SubscriptionFacts:
 
 async def show(page: View) -> web.Response:
     """Show a page of subscribers, or one account."""
-    return await _show(page)
+    return await _render_subscribers(page)
 
 
 async def add(page: View) -> web.Response:
@@ -42,12 +42,12 @@ async def add(page: View) -> web.Response:
     form = await page.form()
     typed = str(form.get("users", ""))
     try:
-        users = _users(typed)
+        users = _parse_users(typed)
         outcomes = await page.adapter.subscriptions.subscribe(page.slug, users, import_missing="import" in form)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error, typed)
-    return await _changed(page, tuple(outcomes), typed, "added")
+        return await _render_subscribers(page, error, typed)
+    return await _respond_to_outcomes(page, tuple(outcomes), typed, "added")
 
 
 async def remove(page: View) -> web.Response:
@@ -55,11 +55,11 @@ async def remove(page: View) -> web.Response:
     form = await page.form()
     typed = str(form.get("users", ""))
     try:
-        outcomes = await page.adapter.subscriptions.unsubscribe(page.slug, _users(typed))
+        outcomes = await page.adapter.subscriptions.unsubscribe(page.slug, _parse_users(typed))
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error, typed)
-    return await _changed(page, tuple(outcomes), typed, "removed")
+        return await _render_subscribers(page, error, typed)
+    return await _respond_to_outcomes(page, tuple(outcomes), typed, "removed")
 
 
 async def set_notifications(page: View) -> web.Response:
@@ -72,7 +72,7 @@ async def set_notifications(page: View) -> web.Response:
         changed = await page.adapter.subscriptions.set_notifications(page.slug, Notifications(wanted), user=user)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error)
+        return await _render_subscribers(page, error)
     await page.wrote(f"notifications {wanted} of {user}")
     query = {"done": "saved" if changed else "unchanged", "user": user}
     return page.redirect("subscribers", slug=page.slug, query=query)
@@ -87,14 +87,14 @@ async def download(page: View) -> web.StreamResponse:
     async for each in pages:
         rows.append([each.user, each.role, each.since.isoformat() if each.since else "", each.notifications])
         if len(rows) >= PER_PAGE:
-            first = await _send(page, answer, rows, first=first)
+            first = await _send_rows(page, answer, rows, first=first)
             rows = []
-    await _send(page, answer, rows, first=first)
+    await _send_rows(page, answer, rows, first=first)
     await answer.write_eof()
     return answer
 
 
-async def _send(page: View, answer: web.StreamResponse, rows: list[list[str]], *, first: bool) -> bool:
+async def _send_rows(page: View, answer: web.StreamResponse, rows: list[list[str]], *, first: bool) -> bool:
     if first:  # an error before the first page is a page of its own
         await answer.prepare(page.request)
     await answer.write(csv_text(rows).encode())
@@ -116,7 +116,7 @@ def csv_text(rows: list[list[str]]) -> str:
     return out.getvalue()
 
 
-async def _show(
+async def _render_subscribers(
     page: View, error: ChannelAdapterError | None = None, typed: str = "", outcomes: tuple[Outcome, ...] = ()
 ) -> web.Response:
     query = page.request.query
@@ -137,11 +137,11 @@ async def _show(
         if isinstance(failed, NotFoundError):
             raise
         error = error or failed
-    days = await _growth(page) if error is None and page.here == page.url("subscribers", slug=page.slug) else ()
+    days = await _read_growth(page) if error is None and page.here == page.url("subscribers", slug=page.slug) else ()
     imports = await page.console.rows.imports(channel=channel.id) if page.may(AccessRole.ADMIN) else []
     return page.render(
         "subscribers.html", error=error, channel=channel, channel_name=channel.name, subscribers=shown,
-        membership=await _membership(page, looked_up) if found is not None else None,
+        membership=await _read_subscription(page, looked_up) if found is not None else None,
         following=following, is_first="cursor" not in query, looked_up=looked_up, found=found, typed=typed,
         outcomes=[each for each in outcomes if each.kind not in DONE], choices=_CHOICES, imports=imports,
         can=page.adapter.can, stores=page.adapter.settings.database_url is not None,
@@ -149,7 +149,7 @@ async def _show(
     )  # fmt: skip
 
 
-async def _growth(page: View) -> tuple[DayInsights, ...]:
+async def _read_growth(page: View) -> tuple[DayInsights, ...]:
     """Return the figures of the last days; none without a database, or if they cannot be read, which is logged."""
     if page.adapter.settings.database_url is None:
         return ()
@@ -174,7 +174,7 @@ async def _look_up(page: View, user: str) -> Notifications | None:
         return None
 
 
-async def _membership(page: View, user: str) -> SubscriptionFacts:
+async def _read_subscription(page: View, user: str) -> SubscriptionFacts:
     """Return what the service knows of a subscriber; what it does not answer stays out, and is logged."""
     channel = page.adapter.backend.ids.channel(page.slug)
     found = SubscriptionFacts()
@@ -194,19 +194,19 @@ async def _membership(page: View, user: str) -> SubscriptionFacts:
     return found
 
 
-async def _changed(page: View, outcomes: tuple[Outcome, ...], typed: str, word: str) -> web.Response:
+async def _respond_to_outcomes(page: View, outcomes: tuple[Outcome, ...], typed: str, word: str) -> web.Response:
     """Return to the list if every user is as asked, else show what failed."""
     page.console.channels.forget()
     done = sum(each.kind in DONE for each in outcomes)
     await (page.wrote if done else page.refused)(f"{word} {done} of {len(outcomes)}")
     if done == len(outcomes):
         return page.redirect("subscribers", slug=page.slug, query={"done": word, "number": str(done)})
-    answer = await _show(page, None, typed, outcomes)
+    answer = await _render_subscribers(page, None, typed, outcomes)
     answer.set_status(409)
     return answer
 
 
-def _users(typed: str) -> list[str]:
+def _parse_users(typed: str) -> list[str]:
     users = list(dict.fromkeys(line.strip() for line in typed.replace(",", "\n").splitlines() if line.strip()))
     if not users:
         raise InvalidError("users is empty; write one user id on each line", field="users")

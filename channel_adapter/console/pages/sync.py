@@ -11,7 +11,7 @@ from channel_adapter.store import console as store
 
 async def show(page: View) -> web.Response:
     """Show the forms for all subscribers and for a file."""
-    return await _form(page)
+    return await _render_sync_form(page)
 
 
 async def start(page: View) -> web.Response:
@@ -24,17 +24,17 @@ async def start(page: View) -> web.Response:
         await page.console.imports.start(found, import_missing=False)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _form(page, error=error)
+        return await _render_sync_form(page, error=error)
     await page.wrote("sync started")
     return page.redirect("subscriber_import", slug=page.slug, id=found)
 
 
 async def upload(page: View) -> web.Response:
     """Check and store a file of users; nothing is synced yet."""
-    return await read_file(page, store.SYNC, _form)
+    return await read_file(page, store.SYNC, _render_sync_form)
 
 
-async def _form(
+async def _render_sync_form(
     page: View, values: dict[str, str] | None = None, error: ChannelAdapterError | None = None
 ) -> web.Response:
     channel = await page.channel()

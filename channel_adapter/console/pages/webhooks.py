@@ -36,17 +36,17 @@ class PostReport:
 
 async def show(page: View) -> web.Response:
     """Show counts and dead letters."""
-    return await _show(page)
+    return await _render_webhooks(page)
 
 
 async def retry(page: View) -> web.Response:
     """Give dead letters new attempts: the chosen ones, those of one command, or all."""
-    return await _change(page, "retried")
+    return await _change_dead_letters(page, "retried")
 
 
 async def drop(page: View) -> web.Response:
     """Drop dead letters."""
-    return await _change(page, "dropped")
+    return await _change_dead_letters(page, "dropped")
 
 
 async def send_sample(page: View) -> web.Response:
@@ -59,9 +59,9 @@ async def send_sample(page: View) -> web.Response:
         sent = await trigger(url, event, sdkappid=settings.sdkappid, token=tokens[0] if tokens else None)
     except ChannelAdapterError as error:
         await page.refused(error.kind)
-        return await _show(page, error, url=url, event=event)
+        return await _render_webhooks(page, error, url=url, event=event)
     await page.wrote(f"sample of {sent.command}")
-    return await _show(page, url=url, event=event, sent=sent)
+    return await _render_webhooks(page, url=url, event=event, sent=sent)
 
 
 async def dead_letters(page: View) -> int | None:
@@ -94,7 +94,7 @@ async def report_of(page: View, post: Post) -> PostReport:
     return PostReport("absent" if is_known else "forgotten")
 
 
-async def _change(page: View, word: str) -> web.Response:
+async def _change_dead_letters(page: View, word: str) -> web.Response:
     form = await page.form()
     chosen = [str(key) for key in form.getall("key", [])]
     async with open_stored_inbox(page.adapter.settings, "console") as inbox:
@@ -117,7 +117,7 @@ async def _change(page: View, word: str) -> web.Response:
     return page.redirect("webhooks", query={"done": word, "number": str(number)})
 
 
-async def _show(
+async def _render_webhooks(
     page: View,
     error: ChannelAdapterError | None = None,
     *,
@@ -136,7 +136,7 @@ async def _show(
                 "waiting": by_state.get(WAITING, 0),
                 "dead": by_state.get(DEAD, 0),
                 "lag": 0.0 if oldest is None else max(0.0, time.time() - oldest),
-                "letters": [(row, datetime.fromtimestamp(row.received, UTC), _body(row)) for row in letters],
+                "letters": [(row, datetime.fromtimestamp(row.received, UTC), _format_body(row)) for row in letters],
                 "commands": sorted({row.command for row in letters}),
             }
     return page.render(
@@ -146,7 +146,7 @@ async def _show(
     )  # fmt: skip
 
 
-def _body(row: ListedEvent) -> str:
+def _format_body(row: ListedEvent) -> str:
     if not row.body:
         return ""
     return orjson.dumps(orjson.loads(row.body)["body"], option=orjson.OPT_INDENT_2).decode()
