@@ -2,7 +2,10 @@
 
 import gc
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +19,11 @@ pytest_plugins = ["tests.postgres"]
 # The tests start hundreds of processes: the first one compiles the package for all.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Databases of tests wait for the disk, unless temporary files are in memory.
+MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes the names
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 6 * 2**30:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 # Collected tests live until the end: the garbage collector can skip them.
 gc.disable()
