@@ -12,6 +12,7 @@ The traps of this command family, each handled in one place below:
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
@@ -21,6 +22,7 @@ from cachetools import LRUCache
 from channel_adapter.backends.caller import Caller, item_error, naming_account
 from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.outage import AttemptStatus
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
 from channel_adapter.domain.channel import IdKind, IdStatus
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import MEMBERSHIP_READS, REPEAT_HINT, AssignmentStatus, GroupAssignment
@@ -275,17 +277,18 @@ class ConversationGroups:
         return snapshot
 
     async def _read_snapshot(self, user: UserId) -> ConversationGroupsSnapshot:
-        snapshot, start = ConversationGroupsSnapshot(), 0
-        while True:
-            page = await self._caller.call(
-                GET_CONTACT_GROUP, wire.GetContactGroupRequest(from_account=user, start_index=start)
-            )
-            snapshot.add(page)
-            if page.complete_flag or not page.next_start_index:
-                return snapshot
-            if page.next_start_index <= start:
-                raise UnavailableError(f"{GET_CONTACT_GROUP.name}: page {start} names {page.next_start_index} as next")
-            start = page.next_start_index
+        async def fetch(start: int) -> Page[wire.GetContactGroupReply, int]:
+            request = wire.GetContactGroupRequest(from_account=user, start_index=start)
+            page = await self._caller.call(GET_CONTACT_GROUP, request)
+            return Page([page], None if page.complete_flag else page.next_start_index or None)
+
+        snapshot = ConversationGroupsSnapshot()
+        guard: CursorLoopGuard[int] = CursorLoopGuard(GET_CONTACT_GROUP.name, UnavailableError)
+        async with aclosing(read_pages(fetch, 0, guard)) as pages:
+            async for found in pages:
+                for page in found:
+                    snapshot.add(page)
+        return snapshot
 
     async def _add_conversations(
         self, user: UserId, name: str, wanted: Sequence[Conversation], *, exists: bool

@@ -7,7 +7,7 @@ from typing import Literal
 
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.batching import map_concurrently
-from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
+from channel_adapter.concurrency.paging import CursorLoopGuard, Pages
 from channel_adapter.concurrency.signals import Signal
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -197,13 +197,8 @@ class Subscriptions:
         """
         wanted = self._ids.channel(channel)
         self._ids.from_cursor(cursor)
-        cursors: CursorLoopGuard[str] = CursorLoopGuard("subscribers", UnavailableError)
-
-        async def fetch(start: str) -> Page[Subscriber, str]:
-            page = await self._members.page(wanted, start)
-            return page if page.next is None else Page(page.items, cursors.advance(start, page.next))
-
-        return Pages(fetch, cursor)
+        guard: CursorLoopGuard[str] = CursorLoopGuard("subscribers", UnavailableError)
+        return Pages(partial(self._members.page, wanted), cursor, guard)
 
     async def count(self, channel: str) -> int:
         """Return how many users follow the channel, without its owner. Raises NotFoundError."""

@@ -21,9 +21,13 @@ from channel_adapter.config.settings import ChannelSettings
 from channel_adapter.stub.faults.faults import Fault
 from tests.faults.conftest import OK, PRIMARY, FakeClock, Script, ScriptedResponse
 from tests.faults.test_adapter_trouble import USERS, Calls, channel_on, opened, settings
+from tests.faults.test_broadcasts import TIDES
+from tests.faults.test_broadcasts import opened as official
+from tests.faults.test_broadcasts import stub as official_stub
 from tests.faults.test_lost_answers import HastyClock
 
 MANY = [f"person_{number}" for number in range(250)]
+STRANGERS = [f"stranger_{number}" for number in range(40)]
 
 
 async def filled(adapter: ChannelAdapter) -> str:
@@ -253,3 +257,27 @@ async def test_joined_list_that_becomes_shorter_each_time_raises_unavailable(clo
             with pytest.raises(UnavailableError, match="changed while it was read; list them again"):
                 assert [mine async for mine in adapter.channels.subscribed("ann")]
     assert service.offsets == [0, 200] * 3
+
+
+async def test_cycle_in_lists_of_official_accounts_raises_unavailable() -> None:
+    async with official_stub() as server, official(server) as adapter:
+        await adapter.accounts.add([*MANY, *STRANGERS])
+        assert (await adapter.subscriptions.subscribe("tides", MANY)).complete
+        body = {"Official_Account": TIDES, "Limit": 200, "Next": ""}
+        second = (await adapter.call("official_account_open_http_svc", "get_subscriber_info", body))["Next"]
+        server.faults.replace(
+            [
+                Fault(command="get_subscriber_info", extra={"Next": second}),
+                Fault(command="get_subscribed_official_account_list", extra={"Next": 0, "CompleteFlag": 0}),
+            ]
+        )
+        async with asyncio.timeout(10):
+            with pytest.raises(UnavailableError, match="get_subscriber_info: the list came back to"):
+                await adapter.subscriptions.is_subscribed("tides", STRANGERS)
+            with pytest.raises(UnavailableError, match="subscribers: the list came back to"):
+                assert [row async for row in adapter.subscriptions.subscribers("tides")]
+            with pytest.raises(UnavailableError, match="get_subscribed_official_account_list: the list came back to 0"):
+                assert [mine async for mine in adapter.channels.subscribed(MANY[0])]
+        server.faults.replace([])
+        found = await adapter.subscriptions.is_subscribed("tides", [*STRANGERS, MANY[-1]])
+        assert [user for user, inside in found.items() if inside] == [MANY[-1]]

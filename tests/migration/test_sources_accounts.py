@@ -1,5 +1,6 @@
 """Official accounts as a source, against the stub: profiles, ordered posts, users, and a failing source."""
 
+import asyncio
 import io
 
 import pytest
@@ -10,7 +11,7 @@ from channel_adapter.mapping.user_list import UserList, read_users
 from channel_adapter.migration.sources import accounts as history
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
 from channel_adapter.migration.sources.discover import from_callbacks, from_list, from_users
-from channel_adapter.migration.sources.source import SourcePost, SourceState, channels_by_id
+from channel_adapter.migration.sources.source import SourcePost, SourceState, channels_by_id, every_subscriber
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.message_log import StoredMessage, pack
 from tests.migration import worlds
@@ -149,6 +150,15 @@ async def test_empty_list_that_contradicts_its_count_raises_unavailable() -> Non
         at.server.faults.replace([Fault(command="get_subscriber_info", extra=empty)])
         with pytest.raises(UnavailableError, match="counts 30 subscribers and lists none"):
             await source(at).subscribers(worlds.FULL)
+
+
+async def test_cycle_in_the_list_of_subscribers_raises_unavailable() -> None:
+    async with system(Size(450, 3), ids=(worlds.FULL,)) as at:
+        second = (await source(at).subscribers(worlds.FULL)).next
+        at.server.faults.replace([Fault(command="get_subscriber_info", extra={"Next": second})])
+        async with asyncio.timeout(10):
+            with pytest.raises(UnavailableError, match="subscribers: the list came back to"):
+                assert [page async for page in every_subscriber(source(at), worlds.FULL)]
 
 
 async def test_disabled_official_accounts_raise_configuration_error() -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 from cachetools import LRUCache
 
 from channel_adapter.backends.caller import Caller
 from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.paging import Page, read_pages
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post
 from channel_adapter.mapping.content import is_post, to_post
@@ -19,6 +22,7 @@ from channel_adapter.tencent.catalog import GROUP_MSG_GET_SIMPLE
 from channel_adapter.tencent.wire import messages
 
 PAGE = limits.HISTORY_PER_CALL
+_NEWEST: Final = -1
 
 
 class History:
@@ -78,22 +82,11 @@ class History:
     async def _read_newest_first(
         self, channel: ChannelId, top: int | None, lowest: int
     ) -> AsyncGenerator[messages.HistoryMessage, None]:
-        """Yield messages from `top` (None: the newest) down to `lowest`.
-
-        The end is an empty page, or one without a lower number; `IsFinished` is about the page.
-        """
-        while top is None or top >= lowest:
-            number = PAGE if top is None else min(PAGE, top - lowest + 1)
-            page = await self._read_page(channel, top, number)
-            fresh = [
-                message for message in page if lowest <= message.msg_seq and (top is None or message.msg_seq <= top)
-            ]
-            if not fresh:
-                return
-            fresh.sort(key=lambda message: -message.msg_seq)
-            for message in fresh:
-                yield message
-            top = fresh[-1].msg_seq - 1
+        """Yield messages from `top` (None: the newest) down to `lowest`."""
+        async with aclosing(pages_downwards(partial(self._read_page, channel), top, lowest)) as pages:
+            async for page in pages:
+                for message in page:
+                    yield message
 
     async def _read_oldest_first(
         self, channel: ChannelId, newest: int
@@ -142,6 +135,28 @@ class History:
             group_id=channel, req_msg_number=number, req_msg_seq=top, with_recalled_msg=1
         )
         return (await self._caller.call(GROUP_MSG_GET_SIMPLE, request, deadline=deadline)).rsp_msg_list
+
+
+async def pages_downwards(
+    read: Callable[[int | None, int], Awaitable[Sequence[messages.HistoryMessage]]], top: int | None, lowest: int = 1
+) -> AsyncGenerator[Sequence[messages.HistoryMessage], None]:
+    """Yield pages of messages from `top` (None: the newest) down to `lowest`, which is 1 or more, newest first.
+
+    `read` returns a page from a number downwards of at most so many messages. The end is an empty page, or one without
+    a lower number; `IsFinished` is about the page.
+    """
+
+    async def fetch(start: int) -> Page[messages.HistoryMessage, int]:
+        newest = start == _NEWEST
+        page = await read(None if newest else start, PAGE if newest else min(PAGE, start - lowest + 1))
+        fresh = [message for message in page if lowest <= message.msg_seq and (newest or message.msg_seq <= start)]
+        fresh.sort(key=lambda message: -message.msg_seq)
+        return Page(fresh, fresh[-1].msg_seq - 1 if fresh and fresh[-1].msg_seq > lowest else None)
+
+    if top is None or top >= lowest:
+        async with aclosing(read_pages(fetch, _NEWEST if top is None else top)) as pages:
+            async for page in pages:
+                yield page
 
 
 CHANNELS = 10_000

@@ -5,10 +5,12 @@ One method is one call, unless its docstring says otherwise, so that a caller ca
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from channel_adapter.backends.caller import Caller, item_error
 from channel_adapter.backends.community import profile
+from channel_adapter.backends.community.history import pages_downwards
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
 from channel_adapter.domain.channel import Channel, ChannelProfile
@@ -186,16 +188,9 @@ class CommunityImporter:
         )
         return (await self._caller.call(GROUP_MSG_GET_SIMPLE, request)).rsp_msg_list
 
-    async def raw_pages(self, channel: ChannelId) -> AsyncGenerator[list[messages.HistoryMessage], None]:
+    def raw_pages(self, channel: ChannelId) -> AsyncGenerator[Sequence[messages.HistoryMessage], None]:
         """Yield all that history keeps of a group, newest first, 20 a call, system messages included."""
-        top: int | None = None
-        while top is None or top > 0:
-            page = await self.raw_page(channel, top, limits.HISTORY_PER_CALL)
-            fresh = [message for message in page if top is None or message.msg_seq <= top]
-            if not fresh:
-                return
-            yield fresh
-            top = min(message.msg_seq for message in fresh) - 1
+        return pages_downwards(partial(self.raw_page, channel), None)
 
     async def recall(self, channel: ChannelId, numbers: Sequence[int], reason: str) -> None:
         """Recall at most 10 posts."""

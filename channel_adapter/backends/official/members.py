@@ -1,6 +1,6 @@
 """Subscribers of official accounts: add, remove, list, and the accounts that a user follows."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +10,7 @@ from channel_adapter.backends.caller import Caller, interrupted
 from channel_adapter.backends.official.channels import NOT_FOUND_CODES, OfficialChannels, no_such_channel, to_channel
 from channel_adapter.backends.protocols import SUSPENDED_REASON
 from channel_adapter.concurrency.batching import map_concurrently
-from channel_adapter.concurrency.paging import Page
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -123,16 +123,33 @@ class OfficialMembers:
         """
         if len(users) <= _FEW:
             return await self._by_their_lists(channel, users, read=not users)
-        missing = dict.fromkeys(users)
-        page = await self._read_subscriber_page(channel, "")
-        following = self._discard_found(missing, page)
-        pages_left = -(-(page.subscriber_num - len(page.subscriber_list)) // limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
-        if following and missing and len(missing) <= pages_left:
+        first = await self._read_subscriber_page(channel, "")
+        missing = _without(dict.fromkeys(users), first.subscriber_list)
+        following = _following(first)
+        pages_left = -(-(first.subscriber_num - len(first.subscriber_list)) // limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
+        if following is not None and missing and len(missing) <= pages_left:
             return dict.fromkeys(users, True) | await self._by_their_lists(channel, list(missing), read=True)
-        while following and missing:
-            page = await self._read_subscriber_page(channel, following)
-            following = self._discard_found(missing, page)
+        if following is not None and missing:
+            missing = await self._find_missing(channel, missing, following)
         return {user: user not in missing for user in users}
+
+    async def _find_missing(
+        self, channel: ChannelId, users: Mapping[UserId, None], position: str
+    ) -> Mapping[UserId, None]:
+        """Return the users who are not in the list of subscribers from a position on, read until all are found."""
+
+        async def fetch(position: str) -> Page[wire.SubscriberRow, str]:
+            reply = await self._read_subscriber_page(channel, position)
+            return Page(reply.subscriber_list, _following(reply))
+
+        missing = users
+        guard: CursorLoopGuard[str] = CursorLoopGuard(GET_SUBSCRIBER_INFO.name, UnavailableError)
+        async with aclosing(read_pages(fetch, position, guard)) as pages:
+            async for rows in pages:
+                missing = _without(missing, rows)
+                if not missing:
+                    break
+        return missing
 
     async def subscribed_to(self, user: UserId, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
         """Return which of these accounts a user follows, 200 a call; none for a user who is not known."""
@@ -175,8 +192,7 @@ class OfficialMembers:
             raise UnavailableError(
                 f"{account} counts {reply.subscriber_num} subscribers and lists none", field="subscribers"
             )
-        following = reply.next if reply.next and reply.next != position and reply.subscriber_list else None
-        return Page([_to_subscriber(item) for item in reply.subscriber_list], following)
+        return Page([_to_subscriber(item) for item in reply.subscriber_list], _following(reply))
 
     async def read_positions(self, channel: ChannelId, cursor: str) -> Page[ReadPosition, str]:
         """Raise UnsupportedError: subscribers have no read positions."""
@@ -229,12 +245,12 @@ class OfficialMembers:
         async with aclosing(self.followed(user)) as followed:
             return list(dict.fromkeys([channel async for channel in followed]))
 
-    async def _read_subscription_pages(
+    def _read_subscription_pages(
         self, user: UserId, profile: Sequence[str], own: Sequence[str]
-    ) -> AsyncGenerator[list[wire.SubscribedOfficialAccount], None]:
+    ) -> AsyncGenerator[Sequence[wire.SubscribedOfficialAccount], None]:
         """Yield pages of the accounts of a user with some fields. Raises NotFoundError for an unknown user."""
-        offset: int | None = 0
-        while offset is not None:
+
+        async def fetch(offset: int) -> Page[wire.SubscribedOfficialAccount, int]:
             request = wire.GetSubscribedOfficialAccountListRequest(
                 subscriber_account=user, limit=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE, offset=offset,
                 response_filter=wire.SubscribedResponseFilter(
@@ -248,9 +264,11 @@ class OfficialMembers:
                     message = f"user {user!r} is not an account of the app; add it first"
                     raise NotFoundError(message, field="user", origin=error.origin) from error
                 raise
-            yield reply.official_account_info_list
             more = not reply.complete_flag and reply.official_account_info_list
-            offset = reply.next if more and reply.next is not None and reply.next > offset else None
+            return Page(reply.official_account_info_list, reply.next if more else None)
+
+        guard: CursorLoopGuard[int] = CursorLoopGuard(GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST.name, UnavailableError)
+        return read_pages(fetch, 0, guard)
 
     async def _read_subscriber_page(self, channel: ChannelId, position: str) -> wire.GetSubscriberInfoReply:
         request = wire.GetSubscriberInfoRequest(
@@ -263,13 +281,6 @@ class OfficialMembers:
                 raise no_such_channel(channel, error) from error
             raise
 
-    @staticmethod
-    def _discard_found(missing: dict[UserId, None], page: wire.GetSubscriberInfoReply) -> str:
-        """Remove the subscribers of a page from `missing`, and return the position of the next page, "" at the end."""
-        for row in page.subscriber_list:
-            missing.pop(UserId(row.subscriber_account), None)
-        return page.next if page.subscriber_list else ""
-
     async def _by_their_lists(self, channel: ChannelId, users: Sequence[UserId], *, read: bool) -> dict[UserId, bool]:
         """Read the lists of the users. `read`: the channel is known to exist; else that is checked if no user is in."""
 
@@ -280,6 +291,17 @@ class OfficialMembers:
         if not read and not any(inside.values()):
             await self._channels.get(channel)
         return inside
+
+
+def _following(reply: wire.GetSubscriberInfoReply) -> str | None:
+    """Return the position of the next page of subscribers; None after the last."""
+    return reply.next if reply.next and reply.subscriber_list else None
+
+
+def _without(users: Mapping[UserId, None], rows: Sequence[wire.SubscriberRow]) -> Mapping[UserId, None]:
+    """Return the users who are not among some subscribers."""
+    found = {row.subscriber_account for row in rows}
+    return {user: None for user in users if user not in found}
 
 
 @dataclass(slots=True)

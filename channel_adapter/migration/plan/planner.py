@@ -34,6 +34,7 @@ from channel_adapter.migration.sources.source import (
     SourceChannel,
     SourceKind,
     SourceSpec,
+    subscriber_guard,
 )
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.notify import Notifier
@@ -151,12 +152,13 @@ class Planner:
         """Count all subscribers of a channel, read a page at a time."""
         tally = SubscriberTally()
         cursor: str | None = FIRST_PAGE
+        guard = subscriber_guard()
         while cursor is not None:
             page = await source.subscribers(channel.id, cursor)
             for subscriber in page.subscribers:
                 tally.add(subscriber)
             self._on_progress("subscribers", len(page.subscribers))
-            cursor = page.next
+            cursor = None if page.next is None else guard.advance(cursor, page.next)
         return tally
 
 

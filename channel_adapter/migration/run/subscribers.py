@@ -24,7 +24,7 @@ from channel_adapter.migration.run.work import (
     raw_subscriber,
     retry_command,
 )
-from channel_adapter.migration.sources.source import FIRST_PAGE, SourceSubscriber, SubscriberPage
+from channel_adapter.migration.sources.source import FIRST_PAGE, SourceSubscriber, SubscriberPage, subscriber_guard
 from channel_adapter.store.migration import ALREADY, GONE, MOVED, REFUSED, SENT, UserRow
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.wire import members
@@ -89,11 +89,12 @@ async def _move_pages(work: ChannelWork) -> None:
 
 async def _read_pages(work: ChannelWork, slots: "PageSlots") -> AsyncGenerator[SubscriberPage, None]:
     cursor: str | None = work.row.cursor
+    guard = subscriber_guard()
     while cursor is not None:
         await slots.acquire()
         page = await work.source.subscribers(work.id, cursor)
         yield page
-        cursor = page.next
+        cursor = None if page.next is None else guard.advance(cursor, page.next)
 
 
 class PageSlots:

@@ -10,8 +10,9 @@ from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from channel_adapter.concurrency.paging import CursorLoopGuard
 from channel_adapter.domain.subscription import Notifications
-from channel_adapter.errors import InvalidError
+from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.tencent.wire.msg_body import Element
 
 
@@ -159,16 +160,21 @@ async def channels_by_id(source: Source) -> dict[str, SourceChannel]:
 
 async def every_subscriber(source: Source, channel: str) -> AsyncGenerator[tuple[SourceSubscriber, ...], None]:
     """Yield all pages of subscribers. When a cursor expires, start again: then some appear twice."""
-    cursor, begun_anew = FIRST_PAGE, False
+    cursor, begun_anew, guard = FIRST_PAGE, False, subscriber_guard()
     while True:
         try:
             page = await source.subscribers(channel, cursor)
         except InvalidError:
             if cursor == FIRST_PAGE or begun_anew:
                 raise
-            cursor, begun_anew = FIRST_PAGE, True
+            cursor, begun_anew, guard = FIRST_PAGE, True, subscriber_guard()
             continue
         yield page.subscribers
         if page.next is None:
             return
-        cursor = page.next
+        cursor = guard.advance(cursor, page.next)
+
+
+def subscriber_guard() -> CursorLoopGuard[str]:
+    """Return a guard of the list of subscribers of one channel, which raises UnavailableError."""
+    return CursorLoopGuard("subscribers", UnavailableError)
