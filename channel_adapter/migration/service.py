@@ -11,7 +11,7 @@ from channel_adapter.config.extras import require_durable
 from channel_adapter.config.settings import Settings
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetLimits, ProgressCallback, noop_progress
-from channel_adapter.migration.context import Failpoint, MigrationContext, noop_failpoint
+from channel_adapter.migration.context import Failpoint, MigrationContext, needs_durable, noop_failpoint
 from channel_adapter.migration.cutover import cutover as cutting
 from channel_adapter.migration.cutover.cutover import Cutover, CutoverOptions, CutoverState
 from channel_adapter.migration.plan.document import Plan
@@ -29,6 +29,7 @@ from channel_adapter.migration.verify.verify import FindingCallback, noop_findin
 from channel_adapter.services.unread.service import UnreadService
 from channel_adapter.store.cutover import CutoverStore
 from channel_adapter.store.database import Database
+from channel_adapter.store.migration import MigrationStore
 
 _LOOK_SECONDS: Final = 10.0
 
@@ -178,6 +179,16 @@ class Migration:
     def journal_url(self, database: str | None = None) -> str:
         """Return the database of the journal. Raises ConfigurationError when none is set."""
         return self._context.with_journal(database).require_journal()
+
+    async def has_journal(self, migration: str, database: str | None = None) -> bool:
+        """Return whether a database has the journal of a migration. Creates nothing. Raises UnavailableError."""
+        url = self.journal_url(database)
+        with needs_durable(url):
+            opened = Database.shared(url)
+        try:
+            return await MigrationStore(opened).has_job(migration)
+        finally:
+            await opened.close()
 
     async def verify(
         self,

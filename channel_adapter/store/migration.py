@@ -350,6 +350,10 @@ class MigrationStore:
 
         return await self.database.read(transaction)
 
+    async def has_job(self, migration: str) -> bool:
+        """Return whether there is a job of a migration; create no tables, and no file."""
+        return await self.database.has_table(JOBS) and await self.job(migration) is not None
+
     async def jobs(self) -> list[JobRow]:
         """Return all jobs, the oldest first."""
 

@@ -16,11 +16,11 @@ from channel_adapter.cli.migrate.options import (
     MAX_DURATION,
     PLAN,
     SECONDS_OF,
+    PlanFiles,
     accepted_in,
     app,
-    beside,
     bounds_of,
-    journal_url,
+    find_journal,
     stopping,
 )
 from channel_adapter.cli.migrate.progress import CheckProgress
@@ -94,8 +94,8 @@ async def cutover(
         accept_differences=accept_differences,
     )  # fmt: skip
     run.output.describe_progress(lambda: "the same command goes on from there")
-    database = beside(file, database)
     async with run.adapter() as adapter:
+        database = await find_journal(adapter, PlanFiles(file), plan, database)
         with CheckProgress(plan, adapter.settings, run.output, "cutover") as progress:
             try:
                 done = await adapter.migration.cutover(
@@ -131,7 +131,7 @@ async def rollback(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     async with run.adapter() as adapter:
-        url = journal_url(adapter, file, beside(file, database))
+        url = await find_journal(adapter, PlanFiles(file), plan, database)
         run.output.describe_progress(lambda: "what was removed is gone; the same command goes on")
         progress = CheckProgress(plan, adapter.settings, run.output, "rollback")
         with progress, stopping(run) as stopped:

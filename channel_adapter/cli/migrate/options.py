@@ -5,6 +5,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,12 @@ import typer
 
 from channel_adapter.cli.command import Run, group
 from channel_adapter.cli.exits import UsageError
+from channel_adapter.errors import ConflictError
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.migration.budget import BudgetLimits
+    from channel_adapter.migration.plan.document import Plan
     from channel_adapter.migration.verify.findings import Baseline
 
 app = group("migrate")
@@ -27,8 +30,8 @@ DATABASE = Annotated[
     typer.Option(
         "--database",
         metavar="URL",
-        help="Where the journal is; else database_url of the settings, else beside the plan. A URL with a password"
-        " belongs into the settings or the environment.",
+        help="Where the journal is; else where the migration is, else database_url of the settings, else"
+        " PLAN.journal.db. A URL with a password belongs into the settings or the environment.",
     ),
 ]
 MAX_CALLS = Annotated[int | None, typer.Option("--max-calls", min=1, help="Stop after so many calls: exit code 4.")]
@@ -45,19 +48,77 @@ EXPLAINED = Annotated[
 ]
 
 
-def journal_url(adapter: "ChannelAdapter", file: Path, database: str | None) -> str:
-    """Return the URL of the journal of a plan: as given, as set, or a file beside the plan."""
-    if database is not None:
-        return database
+@dataclass(frozen=True, slots=True)
+class PlanFiles:
+    """The files of a migration, beside its plan."""
+
+    plan: Path
+
+    @property
+    def journal(self) -> Path:
+        """The journal where neither option nor settings name a database."""
+        return self.plan.with_suffix(".journal.db")
+
+    @property
+    def journal_url(self) -> str:
+        return f"sqlite:///{self.journal}"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.plan.with_suffix(".quarantine.jsonl")
+
+    @property
+    def findings(self) -> Path:
+        """Every finding of the last verification."""
+        return self.plan.with_suffix(".verify.jsonl")
+
+    @property
+    def counts(self) -> Path:
+        """The counts of the last verification, which the report reads."""
+        return self.plan.with_suffix(".verify.json")
+
+    @property
+    def report(self) -> Path:
+        return self.plan.with_suffix(".report.md")
+
+    def require_other(self, *outputs: Path) -> None:
+        """Raise UsageError for an output that would replace the plan or what other commands need."""
+        taken = (self.plan, self.journal, self.quarantine, self.counts)
+        for output in outputs:
+            if output.resolve() in {each.resolve() for each in taken}:
+                raise UsageError(f"--out would replace {output}, which the migration needs: name another", field="out")
+
+
+async def find_journal(adapter: "ChannelAdapter", files: PlanFiles, plan: "Plan", database: str | None) -> str:
+    """Return the URL of the journal of a plan: as given; else where the migration is; else as set, or beside the plan.
+
+    Raises ConflictError for a migration in two journals, and for one that is in another journal than the given one.
+    """
     held = adapter.settings.database_url
-    if held is not None:
-        return held.get_secret_value()
-    return f"sqlite:///{journal_beside(file)}"
+    own = held.get_secret_value() if held is not None else None
+    names = {files.journal_url: str(files.journal)} | ({own: "database_url of the settings"} if own else {})
+    others = {_location(url): url for url in names if database is None or _location(url) != _location(database)}
+    if database is not None and await adapter.migration.has_journal(plan.migration, database):
+        return database
+    holding = [url for url in others.values() if await adapter.migration.has_journal(plan.migration, url)]
+    if database is not None and holding:
+        raise ConflictError(
+            f"the journal of migration {plan.migration} is in {names[holding[0]]}, and not in the database that"
+            " --database names: leave the option out",
+            field="database",
+        )
+    if len(holding) > 1:
+        raise ConflictError(
+            f"migration {plan.migration} has two journals, in {' and in '.join(names[url] for url in holding)}:"
+            " name the one to continue with --database, or move the file away",
+            field="database",
+        )
+    return database or next(iter(holding), None) or own or files.journal_url
 
 
-def journal_beside(file: Path) -> Path:
-    """Return the file of the journal of a plan where neither option nor settings name a database."""
-    return file.with_suffix(".journal.db")
+def _location(url: str) -> str | Path:
+    prefix = "sqlite:///"
+    return Path(url.removeprefix(prefix)).resolve() if url.startswith(prefix) else url
 
 
 def bounds_of(max_calls: int | None, max_duration: str | None) -> "BudgetLimits":
@@ -91,9 +152,3 @@ def stopping(run: Run) -> Iterator[list[str]]:
     except BudgetExhausted as end:
         stopped.append(str(end))
         run.output.error("interrupted", f"stopped: {end}; run it again")
-
-
-def beside(file: Path, database: str | None) -> str | None:
-    """Return the journal that apply left beside the plan where no database is given; else as it is given."""
-    beside = file.with_suffix(".journal.db")
-    return f"sqlite:///{beside}" if database is None and beside.is_file() else database

@@ -12,7 +12,7 @@ import typer
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.files import opened_seekable, read_text, shown_name, users_in
-from channel_adapter.cli.migrate.options import app
+from channel_adapter.cli.migrate.options import PlanFiles, app
 from channel_adapter.cli.output import Output, counted
 from channel_adapter.tencent import limits
 
@@ -87,7 +87,7 @@ async def plan(
             made = await adapter.migration.plan(
                 source, options, before=before, on_progress=lambda _, count: progress.advance(count)
             )
-        quarantine = out.with_suffix(".quarantine.jsonl")
+        quarantine = PlanFiles(out).quarantine
         broken = quarantine if await write_broken(quarantine, source.broken()) else None
         write_plan(out, made)
     _print_plan(run.output, made, out, broken)

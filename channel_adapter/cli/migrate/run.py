@@ -13,10 +13,10 @@ from channel_adapter.cli.migrate.options import (
     MAX_CALLS,
     MAX_DURATION,
     PLAN,
+    PlanFiles,
     app,
     bounds_of,
-    journal_beside,
-    journal_url,
+    find_journal,
 )
 from channel_adapter.cli.migrate.progress import MigrationProgress
 from channel_adapter.cli.output import counted
@@ -61,7 +61,7 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
 
     plan = read_plan(file)
     async with run.adapter() as adapter:
-        url = journal_url(adapter, file, database)
+        url = await find_journal(adapter, PlanFiles(file), plan, database)
         found = await adapter.migration.status(plan.migration, database=url)
         cutover = await adapter.migration.cutover_state(plan)
     show_status(run, found, plan, None, cutover)
@@ -78,20 +78,19 @@ async def _carry_out(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     async with run.adapter() as adapter:
-        url = journal_url(adapter, file, database)
-        beside = journal_beside(file)
-        remark = f"the journal is {beside}; keep it beside the plan until the migration is over"
+        files = PlanFiles(file)
+        url = await find_journal(adapter, files, plan, database)
+        remark = f"the journal is {files.journal}; keep it beside the plan until the migration is over"
         progress = MigrationProgress(
-            plan, adapter.settings, run.output, first=remark if url == f"sqlite:///{beside}" else ""
+            plan, adapter.settings, run.output, first=remark if url == files.journal_url else ""
         )
         run.output.describe_progress(progress.so_far)
         with progress:
             begin = adapter.migration.apply if verb == "apply" else adapter.migration.retry
             found = await begin(plan, database=url, limits=bounds, on_progress=progress.update)
-        quarantine = file.with_suffix(".quarantine.jsonl")
         async with open_journal(url) as journal:
-            left = write_quarantine(quarantine, await journal.store.quarantined(plan.migration))
-    show_status(run, found, plan, quarantine if left else None)
+            left = write_quarantine(files.quarantine, await journal.store.quarantined(plan.migration))
+    show_status(run, found, plan, files.quarantine if left else None)
     return code_of(found, plan.broken_count)
 
 

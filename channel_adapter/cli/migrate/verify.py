@@ -9,18 +9,18 @@ import orjson
 import typer
 
 from channel_adapter.cli.command import Run, command
-from channel_adapter.cli.exits import Exit
+from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.migrate.options import (
     DATABASE,
     EXPLAINED,
     MAX_CALLS,
     MAX_DURATION,
     PLAN,
+    PlanFiles,
     accepted_in,
     app,
-    beside,
     bounds_of,
-    journal_url,
+    find_journal,
     stopping,
 )
 from channel_adapter.cli.migrate.progress import CheckProgress
@@ -47,25 +47,27 @@ async def verify(
     """Read source and target again, and mark every profile field, post and subscriber. Changes nothing.
 
     `=` same, `-` missing here, `+` extra here, `*` differs, `!` unreadable: one a line in PLAN.verify.jsonl, the counts
-    in PLAN.verify.json. Exit code 0: all is the same, or as the plan's policies want it, or in a file that --explained
-    names. 3: something is not.
+    in PLAN.verify.json. A run that is stopped leaves both as they were. Exit code 0: all is the same, or as the plan's
+    policies want it, or in a file that --explained names. 3: something is not.
     """
     from channel_adapter.concurrency.files import replace_file, replaced_file
     from channel_adapter.migration.plan.document import read_plan
 
     plan = read_plan(file)
-    lines = out or file.with_suffix(".verify.jsonl")
+    files = PlanFiles(file)
+    lines = out or files.findings
+    files.require_other(lines)
     bounds, accepted = bounds_of(max_calls, max_duration), accepted_in(explained)
     async with run.adapter() as adapter:
         progress = CheckProgress(plan, adapter.settings, run.output, "verified")
-        with replaced_file(lines) as findings, progress, stopping(run) as stopped:
+        with stopping(run) as stopped, replaced_file(lines) as findings, progress:
             verdict = await adapter.migration.verify(
                 plan, accepted=accepted, limits=bounds, on_progress=progress.add,
                 on_finding=lambda finding: _write_line(findings, finding.to_json()),
             )  # fmt: skip
     if stopped:
         return Exit.INTERRUPTED
-    replace_file(lines.with_suffix(".json"), orjson.dumps(verdict.to_json(), option=orjson.OPT_INDENT_2))
+    replace_file(files.counts, orjson.dumps(verdict.to_json(), option=orjson.OPT_INDENT_2))
     _show_verdict(run.output, verdict, lines)
     return Exit.DONE if verdict.clean else Exit.PARTLY
 
@@ -118,15 +120,19 @@ async def report(
     from channel_adapter.migration.plan.document import read_plan
 
     plan = read_plan(file)
-    verified = file.with_suffix(".verify.json")
-    verdict = orjson.loads(verified.read_bytes()) if verified.is_file() else None
-    markdown = out or file.with_suffix(".report.md")
+    files = PlanFiles(file)
+    verdict = orjson.loads(files.counts.read_bytes()) if files.counts.is_file() else None
+    markdown = out or files.report
+    document_file = markdown.with_suffix(".json")
+    if markdown == document_file:
+        raise UsageError(f"--out names the Markdown; the JSON is written beside it; got {out}", field="out")
+    files.require_other(markdown, document_file)
     async with run.adapter() as adapter:
-        url = journal_url(adapter, file, beside(file, database))
+        url = await find_journal(adapter, files, plan, database)
         made = await adapter.migration.report(plan, database=url, verdict=verdict)
     replace_file(markdown, made.to_markdown())
-    replace_file(markdown.with_suffix(".json"), made.to_json())
-    run.output.one(made.document, f"{markdown} and {markdown.with_suffix('.json').name}: migration {plan.migration}")
+    replace_file(document_file, made.to_json())
+    run.output.one(made.document, f"{markdown} and {document_file.name}: migration {plan.migration}")
     document = made.document
     clean = document["verification"] is not None and document["verification"]["clean"]
     return Exit.DONE if document["complete"] and clean and not document["quarantine"] else Exit.PARTLY
