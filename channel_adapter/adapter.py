@@ -110,7 +110,8 @@ class ChannelAdapter:
         self.signals.channel_deleted.connect(self._drop_channel)
         if settings.insights.record:
             self.signals.channel_event.connect(lambda event: self.insights.record(event))  # noqa: PLW0108
-        self.signals.channel_changed.connect(self._channel_changed)
+        self.signals.channel_changed.connect(self._observe_change)  # first: it needs no database
+        self.signals.channel_changed.connect(self._publish_change)
         self.signals.rate_alarm.connect(self._reduce_rate)
 
     @_part
@@ -574,9 +575,12 @@ class ChannelAdapter:
             from channel_adapter.store.channel_blocks import BlockRows
         return Blocklist(BlockRows(self._open_database(url)))
 
-    async def _channel_changed(self, event: ChannelEvent) -> None:
-        """Correct what this process has cached, and with a database what other processes have."""
+    async def _observe_change(self, event: ChannelEvent) -> None:
+        """Correct what this process has cached."""
         self.backend.observe(event)
+
+    async def _publish_change(self, event: ChannelEvent) -> None:
+        """Correct with a database what other processes have cached."""
         if self.settings.database_url is not None:
             await self.pipeline.publish(event)
 

@@ -8,6 +8,7 @@ results = await post_published.emit(PostPublished(channel, ref))
 """
 
 from collections.abc import Awaitable, Callable
+from itertools import product
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -39,15 +40,16 @@ class Signal(Generic[T, R]):
         if fn in self._listeners:
             self._listeners.remove(fn)
 
-    async def emit(self, value: T) -> list[R]:
+    async def emit(self, *values: T) -> list[R]:
         """Await every connected function, one after the other, and return their results in the order of connection.
 
-        An exception of one function does not keep the others from being called. After the last one the first
-        exception is raised; the texts of further ones are attached to it as notes.
+        Of several values each function gets all before the next function gets the first. An exception does not keep
+        the other functions from being called, nor with the other values. After the last call the first exception is
+        raised; the texts of further ones are attached to it as notes.
         """
         results: list[R] = []
         failure: Exception | None = None
-        for fn in tuple(self._listeners):
+        for fn, value in product(tuple(self._listeners), values):
             try:
                 results.append(await fn(value))
             except Exception as error:  # noqa: BLE001 - raised after the other functions were called

@@ -9,7 +9,7 @@ from typing import Final
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.domain import events as e
 from channel_adapter.domain.channel import SUSPENDED, VERIFIED, Channel
-from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import (
     BlockedUser,
     Outcome,
@@ -79,7 +79,7 @@ class ChannelStaff:
         """
         wanted, user = self._ids.channel(channel), ids.user_id(new_owner, "new_owner")
         old_owner = await self._members.transfer(wanted, user)
-        await self._signal_change(e.OwnerChanged(channel=wanted, old_owner=old_owner, new_owner=user))
+        await self._signal_changes(wanted, [e.OwnerChanged(channel=wanted, old_owner=old_owner, new_owner=user)])
         return await self._channels.get(wanted)
 
     async def block(self, channel: str, users: Iterable[str]) -> Outcomes:
@@ -151,9 +151,12 @@ class ChannelStaff:
         wanted = self._ids.channel(channel)
 
         async def then(outcomes: Sequence[Outcome], ended: bool) -> Sequence[Outcome]:
-            for outcome in outcomes:
-                if outcome.kind is OutcomeKind.CHANGED:
-                    await self._signal_change(e.RoleChanged(channel=wanted, user=UserId(outcome.user), role=role))
+            changes = (
+                e.RoleChanged(channel=wanted, user=UserId(outcome.user), role=role)
+                for outcome in outcomes
+                if outcome.kind is OutcomeKind.CHANGED
+            )
+            await self._signal_changes(wanted, changes)
             return outcomes
 
         return await collect(
@@ -173,19 +176,19 @@ class ChannelStaff:
         if (name in await self._channels.attributes(id_)) is wanted:
             return False
         await self._channels.set_attributes(id_, {name: "1" if wanted else None})
-        await self._signal_change(e.ChannelChanged(channel=id_))
+        await self._signal_changes(id_, [e.ChannelChanged(channel=id_)])
         if name == VERIFIED:
             await self._directory.record(await self._channels.get(id_))
         return True
 
-    async def _signal_change(self, event: e.ChannelEvent) -> None:
-        """Signal a change that was made. Raises an error that says so if other processes cannot be notified of it."""
+    async def _signal_changes(self, channel: ChannelId, events: Iterable[e.ChannelEvent]) -> None:
+        """Signal changes that were made. Raises an error that says so if other processes cannot be notified of one."""
         at = datetime.fromtimestamp(self._bulk.clock.now(), UTC)
         try:
-            await self._signals.channel_changed.emit(replace(event, at=at, own=True))
+            await self._signals.channel_changed.emit(*(replace(event, at=at, own=True) for event in events))
         except (OutcomeUnknownError, UnavailableError) as error:
             raise type(error)(
-                f"channel {event.channel} is changed, and other processes learn of it late, within"
+                f"channel {channel} is changed, and other processes learn of it late, within"
                 f" channels.cache_seconds: {error.message}"
             ) from error
 

@@ -236,8 +236,7 @@ class Subscriptions:
         done = [outcome.channel for outcome in outcomes if outcome.done]
         assignments = await self._assigner.follow_one(account, done, assign, subscribed=subscribed)
         if not subscribed:
-            for channel in done:
-                await self._left.emit(UsersLeft(channel, (account,)))
+            await self._left.emit(*(UsersLeft(channel, (account,)) for channel in done))
         return tuple(replace(outcome, assignment=assignments.get(outcome.channel)) for outcome in outcomes)
 
 

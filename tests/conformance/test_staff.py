@@ -246,3 +246,29 @@ async def test_failed_removal_of_blocked_user_is_reported(tmp_path: Path) -> Non
             assert [row.user async for row in channels.blocked("harbor_news")] == [ANN]
             assert [each.kind for each in await channels.block("harbor_news", [ANN])] == [OutcomeKind.ADDED]
             assert await adapter.subscriptions.is_subscribed("harbor_news", [ANN]) == {ANN: False}
+
+
+async def test_roles_of_all_demoted_users_end_here_while_the_database_is_away(tmp_path: Path) -> None:
+    file, users = tmp_path / "app.db", [ANN, BEN, EVE]
+    stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
+    async with StubServer(stub) as server:
+        settings = settings_for(server).model_copy(update={"database_url": SecretStr(f"sqlite:///{file}")})
+        async with ChannelAdapter.open(settings) as adapter:
+            channels = adapter.channels
+            assert (await adapter.accounts.add([OWNER, *users])).complete
+            await channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
+            await adapter.subscriptions.subscribe("harbor_news", users, assign=False)
+            assert (await channels.promote("harbor_news", users)).complete
+            for user in users:
+                assert (await adapter.posts.preview("harbor_news", Text("Fog"), author=user)).author == user
+            file.rename(tmp_path / "gone.db")
+            with pytest.raises(
+                (OutcomeUnknownError, UnavailableError), match="other processes learn of it late"
+            ) as late:
+                await channels.demote("harbor_news", users)
+            (tmp_path / "gone.db").rename(file)
+            assert late.value.outcomes is not None
+            assert late.value.outcomes.counts == {OutcomeKind.CHANGED: 3}
+            for user in users:
+                with pytest.raises(PermissionDeniedError):
+                    await adapter.posts.preview("harbor_news", Text("Fog"), author=user)

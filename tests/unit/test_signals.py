@@ -73,3 +73,24 @@ async def test_function_connected_during_emit_is_called_by_the_next_emit() -> No
     assert await signal.emit(5) == [5]
     disconnect()
     assert await signal.emit(5) == [10]
+
+
+async def test_every_function_gets_all_values_before_the_next_function() -> None:
+    signal: Signal[int, int] = Signal("number")
+    called: list[tuple[str, int]] = []
+
+    async def first(value: int) -> int:
+        called.append(("first", value))
+        return value
+
+    async def second(value: int) -> int:
+        called.append(("second", value))
+        raise LookupError(value)
+
+    signal.connect(first)
+    signal.connect(second)
+    with pytest.raises(LookupError) as raised:
+        await signal.emit(1, 2)
+    assert called == [("first", 1), ("first", 2), ("second", 1), ("second", 2)]
+    assert raised.value.args == (1,)
+    assert await signal.emit() == []
