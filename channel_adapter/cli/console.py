@@ -118,8 +118,7 @@ async def serve(
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
     port = listening.getsockname()[1]
-    shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - not bound to
-    url = f"http://{shown}:{port}{root}/"
+    url = _shown_url(host, port, root)
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
         ending = await stack.enter_async_context(end_signal())
@@ -201,6 +200,11 @@ def _parse_base_path(base_path: str) -> str:
     if path and not path.startswith("/"):
         raise UsageError("--base-path begins with /", field="base_path")
     return path
+
+
+def _shown_url(host: str, port: int, root: str) -> str:
+    shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - not bound to
+    return f"http://{shown}:{port}{root}/"
 
 
 def _show_url(run: Run, url: str, ready_file: Path | None, *, open_it: bool) -> None:

@@ -1,7 +1,5 @@
 """`insights`: show, views, export."""
 
-import csv
-import io
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.output import cell, counted, to_datetime
+from channel_adapter.mapping.csv_text import csv_text
 
 app = group("insights")
 
@@ -123,13 +122,9 @@ def sparkline(values: Sequence[int | None]) -> list[str]:
 
 
 def _format_csv(columns: Sequence[str], rows: Sequence[Any]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    for row in rows:
-        values = [getattr(row, column) for column in columns]
-        writer.writerow(["" if value is None else cell(value) for value in values])
-    return text.getvalue()
+    found = [[getattr(row, column) for column in columns] for row in rows]
+    texts = [["" if value is None else cell(value) for value in row] for row in found]
+    return csv_text([columns, *texts], verbatim=[columns.index("ref")] if "ref" in columns else ())
 
 
 def _parse_since(text: str | None) -> Any:

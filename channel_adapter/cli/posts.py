@@ -433,9 +433,9 @@ async def pin(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
     """Pin a post, for the app to show first; a channel has 10 pins. Pins are kept in database_url."""
     async with run.adapter() as adapter:
         ref = await _post_ref(adapter, channel, seq)
-        pinned = await adapter.posts.pin(ref)
-    sentence = f"number {seq} of {ref.channel} is pinned" + ("" if pinned else " already")
-    run.output.one({"ref": ref, "pinned": True}, sentence)
+        changed = await adapter.posts.pin(ref)
+    sentence = f"number {seq} of {ref.channel} is pinned" + ("" if changed else " already")
+    run.output.one({"ref": ref, "pinned": True, "changed": changed}, sentence)
 
 
 @command(app, "posts", "unpin", example="channel-adapter posts unpin harbor_news 12")

@@ -2,7 +2,8 @@
 
 # ruff: noqa: PLC0415 - the stub is imported when it runs, not for its help
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -99,12 +100,13 @@ async def stub(
     """
     reports = {"commands": commands, "divergences": divergences, "coverage": coverage}
     if wanted := [name for name, asked in reports.items() if asked]:
-        return _print_report(run, wanted)
+        _print_report(run, wanted)
+        return
     from pydantic import SecretStr
 
     from channel_adapter.stub.control.plane import ControlSettings
-    from channel_adapter.stub.server import TLS_NAMES, ReadyFileError, StubStartError, serve
-    from channel_adapter.stub.state_file import SAVE_EVERY, StateFileError
+    from channel_adapter.stub.server import TLS_NAMES, serve
+    from channel_adapter.stub.state_file import SAVE_EVERY
 
     played = _load_scenario(
         run.config,
@@ -112,7 +114,7 @@ async def stub(
         {"sdkappid": sdkappid, "key": key and key.strip(), "admin": admin, "group_fields": group_field},
     )
     token = SecretStr(control_token) if control_token and (control_token := control_token.strip()) else None
-    try:
+    with _refusals(f"{host}:{port}"):
         await serve(
             played.settings, host=host, port=port, tls=certificate_files(cert, key_file) or tls,
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
@@ -121,13 +123,22 @@ async def stub(
             state=state, save_every=SAVE_EVERY if save_every is None else save_every,
             on_ready=lambda server: _show_address(run, server),
         )  # fmt: skip
+
+
+@contextmanager
+def _refusals(address: str) -> Iterator[None]:
+    """Raise UsageError for what a stub cannot use: its state, its address, its ready file."""
+    from channel_adapter.stub.server import ReadyFileError, StubStartError
+    from channel_adapter.stub.state_file import StateFileError
+
+    try:
+        yield
     except StateFileError as error:
         raise UsageError(str(error), field="state") from None
     except ReadyFileError as error:
         raise UsageError(str(error), field="ready_file") from None
     except StubStartError as error:
-        why = why_not_bound(error.reason)
-        raise UsageError(f"the stub cannot start on {host}:{port}: {why}", field="port") from None
+        raise UsageError(f"the stub cannot start on {address}: {why_not_bound(error.reason)}", field="port") from None
 
 
 def _print_report(run: Run, wanted: list[str]) -> None:

@@ -100,7 +100,7 @@ async def unmute(run: Run, channel: ChannelArgument, user: _USER) -> None:
 async def _set_notifications(run: Run, channel: str, user: str, wanted: Notifications) -> None:
     async with run.adapter() as adapter:
         changed = await adapter.subscriptions.set_notifications(channel, wanted, user=user)
-    document = {"user": user, "channel": channel, "notifications": wanted, "changed": changed}
+    document = {"user": user, "channel": run.channel_id(channel), "notifications": wanted, "changed": changed}
     run.output.one(document, f"notifications: {wanted}{'' if changed else ', as before'}")
 
 

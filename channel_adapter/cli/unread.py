@@ -281,15 +281,17 @@ class SyncAll:
 
     async def follow(self, syncs: "ConcurrentMap[str, Synced]") -> None:
         """Run the job to its end; whatever stops it, the report is a whole document."""
+        complete = False
         try:
             async for done in syncs:
                 self._count_user(done)
+            complete = True
         finally:
             await syncs.aclose()
             if self._report is not None:
                 self._report.close(
                     {"users": self._done, "changed": self._changed, "added": self._added, "removed": self._removed,
-                     "cursor": syncs.cursor}
+                     "cursor": syncs.cursor, "complete": complete}
                 )  # fmt: skip
 
     def sentence(self) -> str:

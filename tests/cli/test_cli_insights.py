@@ -1,5 +1,6 @@
 """`insights`: tables, JSON and CSV."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,18 @@ def test_views_and_growth_are_shown_and_exported(shell: Shell, tmp_path: Path) -
     posts = tmp_path / "posts.csv"
     shell("insights", "export", "figures", "--posts", "--out", str(posts))
     assert posts.read_text(encoding="utf-8").splitlines()[1].startswith("@TGS#_figures/1,")
+
+
+def test_exported_text_is_no_formula_of_a_spreadsheet(shell: Shell, tmp_path: Path) -> None:
+    shell("channels", "create", "--slug", "formulas", "--name", "Formulas", "--owner", OWNER)
+    for text in ("=1+1", "@SUM(A1)", "Tide"):
+        shell("posts", "publish", "formulas", text)
+    out = tmp_path / "posts.csv"
+    shell("insights", "export", "formulas", "--posts", "--out", str(out))
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["excerpt"] for row in rows) == ["'=1+1", "'@SUM(A1)", "Tide"]
+    assert {row["ref"].rpartition("/")[0] for row in rows} == {"@TGS#_formulas"}
 
 
 def test_insights_without_database_name_missing_setting(cli: Shell) -> None:

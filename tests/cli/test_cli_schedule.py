@@ -112,6 +112,8 @@ def test_drafts_are_published_and_posts_are_pinned(stored: Shell, new_channel: C
     assert stored("posts", "pin", news, "1").out == f"number 1 of @TGS#_{news} is pinned\n"
     assert stored("posts", "pin", news, "1").out == f"number 1 of @TGS#_{news} is pinned already\n"
     assert [post["ref"]["seq"] for post in stored("posts", "pinned", news, "--json").json] == [1]
+    again = stored("posts", "pin", news, "1", "--json").json
+    assert (again["pinned"], again["changed"]) == (True, False)
     assert stored("posts", "unpin", news, "1").out == f"number 1 of @TGS#_{news} is unpinned\n"
     assert stored("posts", "pinned", news).err == "no post is pinned\n"
 

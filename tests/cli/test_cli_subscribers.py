@@ -135,3 +135,12 @@ def test_import_accepts_delimiter_and_column_options(cli: Shell, new_channel: Ca
         assert (done.out, done.err) == ("1 line read: 1 added\n", "")
     listed = cli("subscribers", "list", news, "--json").json
     assert [row["user"] for row in listed] == ["reader_1", "reader_2", "reader_3", "reader_4"]
+
+
+def test_notifications_name_the_channel_by_its_id(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    cli("subscribers", "add", news, "reader_1")
+    for words, wanted in ((("notifications", news, "reader_1", "off"), "off"), (("mute", news, "reader_1"), "muted")):
+        assert cli("subscribers", *words, "--json").json == {
+            "user": "reader_1", "channel": f"@TGS#_{news}", "notifications": wanted, "changed": True,
+        }  # fmt: skip

@@ -1,7 +1,10 @@
 """`unread`, and the notifications and conversation groups of `subscribers`."""
 
+import json
 from collections.abc import Callable
 
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from tests.cli.shell import SECONDS, Shell, checked
 
 
@@ -166,3 +169,17 @@ def test_concurrent_processes_assign_groups_of_the_same_users(cli: Shell, new_ch
     for user in users:
         (group,) = cli("unread", "groups", user, "--json").json
         assert set(group["channels"]) == {f"@TGS#_{channel}" for channel in channels}
+
+
+def test_sync_all_that_breaks_off_is_not_complete(cli: Shell) -> None:
+    users = [f"reader_{number}" for number in range(1, 51)]
+    stub = StubServer()
+    with stub.run_in_thread():
+        own = {"BASE_URL": stub.url, "KEY": stub.key, "ADMIN": stub.admin, "SDKAPPID": str(stub.sdkappid)}
+        shell = cli.having(**{f"CHANNEL_ADAPTER_{name}": value for name, value in own.items()})
+        accounts = {"AccountList": [{"UserID": user} for user in users]}
+        shell("call", "im_open_login_svc", "multiaccount_import", json.dumps(accounts))
+        stub.in_loop(lambda: stub.faults.replace([Fault(account="reader_40", code=70003)]))
+        stopped = shell("unread", "sync-all", cli.file("users.csv", "\n".join(users)), "--json", code=1)
+    assert stopped.json["complete"] is False
+    assert stopped.json["users"] < len(users)

@@ -8,8 +8,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.csv_file import CsvFile
 from channel_adapter.console.page import PageRoute, View
-from channel_adapter.console.pages.subscribers import csv_answer, csv_text
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 from channel_adapter.store import console as store
 from channel_adapter.store.console import SubscriberImport
@@ -99,15 +99,13 @@ async def _progress_events(page: View, found: SubscriberImport) -> AsyncIterator
 async def download(page: View) -> web.StreamResponse:
     """Send what failed, with the reason of each line."""
     found = await _find_import(page)
-    answer = csv_answer(f"{page.slug}-{found.work}-failed.csv")
-    await answer.prepare(page.request)
-    await answer.write(csv_text([["line", "user", "outcome", "reason"]]).encode())
+    file = CsvFile(page, f"{page.slug}-{found.work}-failed.csv")
+    await file.write([["line", "user", "outcome", "reason"]])
     number = 0
     while (rows := await page.console.rows.failures(found.id, number)) is not None:
-        await answer.write(csv_text([[str(cell) for cell in row] for row in rows]).encode())
+        await file.write([[str(cell) for cell in row] for row in rows])
         number += 1
-    await answer.write_eof()
-    return answer
+    return await file.end()
 
 
 def _progress_fields(found: SubscriberImport) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.charts import growth_chart
+from channel_adapter.console.csv_file import CsvFile
 from channel_adapter.console.i18n import message
 from channel_adapter.console.page import PageRoute, View
-from channel_adapter.console.pages.subscribers import csv_text
 from channel_adapter.domain.insights import ChannelInsights, PostInsights
 from channel_adapter.errors import ChannelAdapterError
 
@@ -69,15 +69,16 @@ async def scan(page: View) -> web.Response:
     return page.redirect("insights", slug=page.slug, query={"done": "scanned", "days": str(_read_days(page))})
 
 
-async def download_csv(page: View) -> web.Response:
+async def download_csv(page: View) -> web.StreamResponse:
     """Send the figures of each day as CSV."""
     found = await _read_insights(page)
     rows = [["day", "subscribers", "joins", "leaves", "posts"]]
     for day in found.days:
         figures = (day.subscribers, day.joins, day.leaves, day.posts)
         rows.append([day.day.isoformat(), *("" if each is None else str(each) for each in figures)])
-    name = f'attachment; filename="{page.slug}-insights.csv"'
-    return web.Response(text=csv_text(rows), content_type="text/csv", headers={"Content-Disposition": name})
+    file = CsvFile(page, f"{page.slug}-insights.csv")
+    await file.write(rows)
+    return await file.end()
 
 
 async def download_json(page: View) -> web.Response:

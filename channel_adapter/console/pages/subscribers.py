@@ -1,7 +1,5 @@
 """Subscribers of a channel: the list, one account, adding and removing, notifications, and a file of all."""
 
-import csv
-import io
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +9,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.charts import growth_chart
+from channel_adapter.console.csv_file import CsvFile
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.insights import DayInsights
 from channel_adapter.domain.subscription import DONE, Notifications, Outcome, Role, Subscriber
@@ -80,40 +79,15 @@ async def set_notifications(page: View) -> web.Response:
 
 async def download(page: View) -> web.StreamResponse:
     """Send all subscribers as CSV while they are read."""
-    pages = page.adapter.subscriptions.subscribers(page.slug)
-    first = True
-    answer = csv_answer(f"{page.slug}-subscribers.csv")
+    file = CsvFile(page, f"{page.slug}-subscribers.csv")
     rows = [["user", "role", "since", "notifications"]]
-    async for each in pages:
+    async for each in page.adapter.subscriptions.subscribers(page.slug):
         rows.append([each.user, each.role, each.since.isoformat() if each.since else "", each.notifications])
         if len(rows) >= PER_PAGE:
-            first = await _send_rows(page, answer, rows, first=first)
+            await file.write(rows)
             rows = []
-    await _send_rows(page, answer, rows, first=first)
-    await answer.write_eof()
-    return answer
-
-
-async def _send_rows(page: View, answer: web.StreamResponse, rows: list[list[str]], *, first: bool) -> bool:
-    if first:  # an error before the first page is a page of its own
-        await answer.prepare(page.request)
-    await answer.write(csv_text(rows).encode())
-    return False
-
-
-def csv_answer(name: str) -> web.StreamResponse:
-    """Return the answer of a CSV file, to be prepared."""
-    answer = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
-    answer.content_type, answer.charset = "text/csv", "utf-8"
-    return answer
-
-
-def csv_text(rows: list[list[str]]) -> str:
-    """Return rows as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
-    out = io.StringIO()
-    csv.writer(out).writerows([[f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in row]
-                               for row in rows])  # fmt: skip
-    return out.getvalue()
+    await file.write(rows)
+    return await file.end()
 
 
 async def _render_subscribers(
