@@ -108,7 +108,7 @@ def test_sync_all_syncs_all_users_of_a_file(cli: Shell, new_channel: Callable[[]
     assert "not" in reason
     assert done == {
         "problems": [{"line": 8, "reason": "user has 33 bytes; 32 are allowed"}],
-        "users": 11, "changed": 10, "added": 10, "removed": 0, "cursor": 11,
+        "users": 11, "changed": 10, "added": 10, "removed": 0, "cursor": 11, "complete": True,
     }  # fmt: skip
     headed = cli.file("headed.csv", "who,age\n" + "\n".join(f"{user},5" for user in users))
     assert "--no-header" in cli("unread", "sync-all", headed, code=2).err
