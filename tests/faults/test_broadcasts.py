@@ -325,3 +325,18 @@ async def test_database_failure_after_a_post_keeps_the_post_published(tmp_path: 
         assert post.ref.seq == 2
         with pytest.raises(UnavailableError):
             await adapter.posts.get(post.ref)  # its key cannot be looked up
+
+
+async def test_history_is_read_and_posts_are_recalled_while_keys_cannot_be_kept(tmp_path: Path) -> None:
+    """History has the keys, too: a database without them costs calls."""
+    async with stub() as server, opened(server, f"sqlite:///{tmp_path / 'app.db'}") as adapter:
+        for number in range(3):
+            await adapter.posts.publish("tides", Text(f"{number}"))
+        with sqlite3.connect(tmp_path / "app.db") as connection:
+            connection.execute("DROP TABLE broadcast_keys")
+        assert await texts(adapter) == [Text(f"{number}") for number in range(3)]
+        second = PostRef(TIDES, 2)
+        assert [post.ref.seq async for post in adapter.posts.history("tides", before=second)] == [1]
+        assert (await adapter.posts.get(second)).content == Text("1")
+        await adapter.posts.recall(second)
+        assert (await adapter.posts.get(second)).state is PostState.RECALLED

@@ -140,7 +140,7 @@ class OfficialPosts:
             raise OutcomeUnknownError(
                 f"{SEND_OFFICIAL_ACCOUNT_MSG.name}: the service reports success and no number of the post"
             )
-        await self._store_post_key(channel, PostKey(seq, sent.key, request.random))
+        await self._store_post_keys(channel, [PostKey(seq, sent.key, request.random)])
         return Post(
             ref=PostRef(channel, seq, sent.key),
             author=None,
@@ -312,12 +312,20 @@ class OfficialPosts:
             except ChannelAdapterError as error:  # the error of the post matters more; the hour ends by itself
                 _log.warning("posts.budget_not_released", channel=channel, error=error.kind)
 
-    async def _store_post_key(self, channel: ChannelId, key: PostKey) -> None:
-        """Keep the key of a post that was sent. Without it history is read for the key."""
+    async def _store_post_keys(self, channel: ChannelId, keys: Sequence[PostKey]) -> None:
+        """Keep the keys of posts that were sent or read. Without them history is read for a key."""
         try:
-            await self._keys.add(channel, [key])
+            await self._keys.add(channel, keys)
         except ChannelAdapterError as error:
-            _log.warning("posts.key_not_kept", channel=channel, seq=key.seq, error=error.kind)
+            _log.warning("posts.keys_not_kept", channel=channel, posts=len(keys), error=error.kind)
+
+    async def _read_post_key(self, channel: ChannelId, seq: int) -> PostKey | None:
+        """Return the key of a post; None if it is not known, or cannot be read: history has it, too."""
+        try:
+            return await self._keys.get(channel, seq)
+        except ChannelAdapterError as error:
+            _log.warning("posts.key_not_read", channel=channel, seq=seq, error=error.kind)
+            return None
 
     async def _send_or_find(self, channel: ChannelId, request: wire.SendOfficialAccountMsgRequest) -> SentBroadcast:
         """Send; after an ambiguous failure, look for the post in history."""
@@ -373,10 +381,7 @@ class OfficialPosts:
         Raises OutcomeUnknownError if it was sent under another one: the service drops a post with the content of one
         that is less than 5 minutes old.
         """
-        try:
-            known = await self._keys.get(channel, broadcast_number(key))
-        except ChannelAdapterError:  # the post was sent all the same
-            known = None
+        known = await self._read_post_key(channel, broadcast_number(key))
         if known is None or known.key != key:
             return False
         if known.dedupe not in (None, dedupe):
@@ -390,7 +395,7 @@ class OfficialPosts:
         """Return the key of a post that its reference has or that is known, without a call."""
         if ref.key and broadcast_number(ref.key) == ref.seq:
             return ref.key
-        known = await self._keys.get(ref.channel, ref.seq)
+        known = await self._read_post_key(ref.channel, ref.seq)
         return known.key if known is not None else None
 
     async def _read_newest_first(
@@ -412,7 +417,7 @@ class OfficialPosts:
                 named = _to_missing_channel_error(channel, error)
                 raise named from (error if named is not error else error.__cause__)
             keys = [PostKey(each.msg_seq, each.msg_key, each.msg_random) for each in page.messages]
-            await self._keys.add(channel, keys)
+            await self._store_post_keys(channel, keys)
             for message in page.messages:
                 if lowest is None or message.msg_seq < lowest:
                     lowest = message.msg_seq
