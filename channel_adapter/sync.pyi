@@ -1196,6 +1196,9 @@ class _SyncMigration:
         Raises InvalidError when none of them follows an official account.
         """
 
+    def has_journal(self, migration: str, database: str | None = None) -> bool:
+        """Return whether a database has the journal of a migration. Creates nothing. Raises UnavailableError."""
+
     def journal_url(self, database: str | None = None) -> str:
         """Return the database of the journal. Raises ConfigurationError when none is set."""
 
