@@ -1,20 +1,18 @@
 """`invites`: create, accept, revoke, list."""
 
-import re
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.durations import DURATIONS, match_duration
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.config.extras import is_installed
 
 app = group("invites")
-
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @command(
@@ -28,7 +26,7 @@ async def create(
     channel: ChannelArgument,
     max_uses: Annotated[int | None, typer.Option(min=1, help="Users who may subscribe with it; without: any.")] = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="TIME", help="2026-12-24T18:00+01:00, or 30m, 12h, 7d, 2w; without: never.")
+        str | None, typer.Option(metavar="TIME", help=f"2026-12-24T18:00+01:00, or {DURATIONS}; without: never.")
     ] = None,
     qr: Annotated[Path | None, typer.Option(metavar="FILE", help="Write its QR code into an SVG file.")] = None,
 ) -> Exit:
@@ -92,10 +90,10 @@ async def list_invitations(
 
 def _parse_expiry(text: str) -> datetime | timedelta:
     """Parse --expires. Raises UsageError."""
-    if found := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if (seconds := match_duration(text)) is not None:
+        return timedelta(seconds=seconds)
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        message = f"--expires must be a time like 2026-12-24T18:00+01:00, or 30m, 12h, 7d, 2w; got {text!r}"
+        message = f"--expires must be a time like 2026-12-24T18:00+01:00, or {DURATIONS}; got {text!r}"
         raise UsageError(message, field="expires") from None

@@ -68,8 +68,10 @@ class Migration:
             searched=found.searched,
             broken=found.broken,
         )
-        yield source
-        await source.aclose()
+        try:
+            yield source
+        finally:
+            await source.aclose()
 
     async def discover_from_users(self, listed: Iterable[ListedUser | UnusableLine], name: str) -> Discovered:
         """Return the official accounts that the users of a list follow; `name` is that of the list, for messages.

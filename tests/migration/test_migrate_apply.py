@@ -62,6 +62,25 @@ def test_quarantine_file_exists_until_retry_succeeds(cli: Shell, served: StubSer
     assert not (cli.directory / "plan.quarantine.jsonl").exists()
 
 
+def test_retry_that_is_stopped_among_records_ends_with_4(cli: Shell, served: StubServer) -> None:
+    served.in_loop(lambda: served.faults.replace([Fault(command="import_group_member", fail_items=5)]))
+    cli("migrate", "apply", "plan.json", code=3)
+    served.in_loop(lambda: served.faults.replace([]))
+    stopped = cli("migrate", "retry", "plan.json", "--max-calls", "1", code=4)
+    assert "stopped: its 1 calls are used up; the same command goes on from there" in stopped.out
+    cli("migrate", "retry", "plan.json")
+
+
+def test_edited_quarantine_file_does_not_end_an_apply(cli: Shell, served: StubServer) -> None:
+    served.in_loop(lambda: served.faults.replace([Fault(command="import_group_member", fail_items=1)]))
+    cli("migrate", "apply", "plan.json", code=3)
+    file = cli.directory / "plan.quarantine.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(["", '{"edited": ', "[1]", *lines, "  "]))
+    cli("migrate", "apply", "plan.json", code=3)
+    assert file.read_text().splitlines() == ['{"edited": ', "[1]", *lines]
+
+
 def test_refused_plan_leaves_no_journal(cli: Shell) -> None:
     (cli.directory / "exported").mkdir()
     cli.file("exported/channels.csv", f"id,name,created_at\nharbour,{'x' * 101},1760000000\n")

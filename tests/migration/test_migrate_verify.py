@@ -119,6 +119,10 @@ def test_rollback_reports_a_missing_source_and_removes_nothing(cli: Shell, serve
     ("options", "code", "words"),
     [
         (("cutover", "plan.json", "--window", "soon"), 2, "--window must be like"),
+        (("cutover", "plan.json", "--window", ""), 2, "--window must be like"),
+        (("cutover", "plan.json", "--window", "d"), 2, "--window must be like 90s, 30m, 2h, 7d or 2w, or 0; got 'd'"),
+        (("cutover", "plan.json", "--max-duration", "0"), 2, "--max-duration must be like"),
+        (("cutover", "plan.json", "--max-duration", "999999999w"), 2, "--max-duration must be like"),
         (("cutover", "plan.json", "--destroy-source"), 1, "or cut over without a window; nothing was changed"),
         (("verify", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),
         (("rollback", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from channel_adapter.cli.command import Run, command
-from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.durations import DURATIONS, parse_duration
+from channel_adapter.cli.exits import Exit
 from channel_adapter.cli.migrate.options import (
     DATABASE,
     EXPLAINED,
     MAX_CALLS,
     MAX_DURATION,
     PLAN,
-    SECONDS_OF,
     PlanFiles,
     accepted_in,
     app,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from channel_adapter.migration.cutover.cutover import Cutover
     from channel_adapter.migration.rollback import Rollback
 
-SECONDS_A_DAY: Final = 86_400
 CLEARING: Final = ("to_clear", "cleared")
 
 
@@ -54,7 +53,9 @@ async def cutover(
     file: PLAN,
     window: Annotated[
         str,
-        typer.Option("--window", metavar="TIME", help="How long posts are broadcast at the source too: 7d, 12h, 0."),
+        typer.Option(
+            "--window", metavar="TIME", help=f"How long posts are broadcast at the source too: {DURATIONS}, or 0."
+        ),
     ] = "7d",
     on_broadcast: Annotated[
         OnBroadcast, typer.Option("--on-broadcast", help="What the guard does with broadcasts of a moved account.")
@@ -89,9 +90,9 @@ async def cutover(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     options = CutoverOptions(
-        window_seconds=_parse_seconds(window), guard=on_broadcast.value, final_broadcast=farewell, fill=not no_fill,
-        wait=not no_wait, destroy_source=destroy_source, accepted=accepted_in(explained),
-        accept_differences=accept_differences,
+        window_seconds=parse_duration(window, "window", zero=True), guard=on_broadcast.value,
+        final_broadcast=farewell, fill=not no_fill, wait=not no_wait, destroy_source=destroy_source,
+        accepted=accepted_in(explained), accept_differences=accept_differences,
     )  # fmt: skip
     run.output.describe_progress(lambda: "the same command goes on from there")
     async with run.adapter() as adapter:
@@ -143,15 +144,6 @@ async def rollback(
         return Exit.INTERRUPTED
     _show_rollback(run.output, done)
     return Exit.DONE if not yes or done.complete else Exit.PARTLY
-
-
-def _parse_seconds(text: str) -> float:
-    """Return the seconds of `7d`, `12h`, `30m` or `0`. Raises UsageError."""
-    units = {**SECONDS_OF, "d": SECONDS_A_DAY}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "")
-    if not number.isdecimal():
-        raise UsageError(f"--window must be like 7d, 12h, 30m or 0; got {text!r}", field="window")
-    return float(int(number) * units[unit])
 
 
 def _show_cutover(output: "Output", done: "Cutover") -> None:

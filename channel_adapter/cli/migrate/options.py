@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 - help must not wait for the client to be imported
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from channel_adapter.cli.command import Run, group
+from channel_adapter.cli.durations import DURATIONS, parse_duration
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.errors import ConflictError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 app = group("migrate")
 
-SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3_600}
 PLAN = Annotated[Path, typer.Argument(metavar="PLAN.json")]
 DATABASE = Annotated[
     str | None,
@@ -36,7 +35,7 @@ DATABASE = Annotated[
 ]
 MAX_CALLS = Annotated[int | None, typer.Option("--max-calls", min=1, help="Stop after so many calls: exit code 4.")]
 MAX_DURATION = Annotated[
-    str | None, typer.Option("--max-duration", metavar="TIME", help="Stop after 90s, 30m or 2h: exit code 4.")
+    str | None, typer.Option("--max-duration", metavar="TIME", help=f"Stop after {DURATIONS}: exit code 4.")
 ]
 EXPLAINED = Annotated[
     list[Path] | None,
@@ -125,12 +124,7 @@ def bounds_of(max_calls: int | None, max_duration: str | None) -> "BudgetLimits"
     """Return the bounds of a run. Raises UsageError."""
     from channel_adapter.migration.budget import BudgetLimits
 
-    seconds: float | None = None
-    if max_duration is not None:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", max_duration)
-        if found is None or not float(found[1]):
-            raise UsageError(f"--max-duration must be like 90s, 30m or 2h; got {max_duration!r}", field="max_duration")
-        seconds = float(found[1]) * SECONDS_OF[found[2]]
+    seconds = None if max_duration is None else parse_duration(max_duration, "max-duration")
     return BudgetLimits(calls=max_calls, seconds=seconds)
 
 

@@ -129,7 +129,7 @@ def write_quarantine(path: Path, rows: Iterable[QuarantineRow]) -> int:
     A line names channel, kind, key, reason, the record itself, and how to try again. Raises OSError.
     """
     current = path.read_bytes().splitlines() if path.exists() else []
-    broken = [line for line in current if "what" not in orjson.loads(line)]
+    broken = [line for line in current if line.strip() and not _is_row(line)]
     count = 0
     with replaced_file(path) as file:
         for line in broken:
@@ -145,6 +145,15 @@ def write_quarantine(path: Path, rows: Iterable[QuarantineRow]) -> int:
     if not count:
         _delete_file(path)
     return count
+
+
+def _is_row(line: bytes) -> bool:
+    """Return whether a line of the file came from the journal, which has its record. Others stay as they are."""
+    try:
+        entry = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(entry, dict) and "what" in entry
 
 
 def _delete_file(path: Path) -> None:

@@ -55,6 +55,7 @@ POST_ID_BYTES: Final = 500
 """A longer id does not fit into the index of the journal."""
 MILLISECONDS_FROM: Final = 100_000_000_000
 """Times from here on are in milliseconds: no second of this millennium has such a number."""
+_COUNT_HIGHEST: Final = 2**31 - 1
 
 
 _UNIX_SECONDS: Final = re.compile(r"([0-9]{1,18})(?:\.[0-9]*)?(?: [+-][0-9]{4})?")
@@ -182,6 +183,8 @@ def _parse_number(values: Mapping[str, Any], name: str, *, lowest: int) -> int |
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
         raise InvalidError(f"{name}: {value!r} is no number from {lowest} on", field=name)
+    if value > _COUNT_HIGHEST:
+        raise InvalidError(f"{name}: {value!r} is larger than {_COUNT_HIGHEST}", field=name)
     return value
 
 
