@@ -103,7 +103,7 @@ def test_broken_source_lines_are_counted_by_apply_and_status(cli: Shell) -> None
 def test_refused_command_has_its_message_and_exit_code(cli: Shell) -> None:
     assert "the database knows no migration" in cli("migrate", "status", "plan.json", code=1).err
     assert (
-        "--max-duration must be like 90s, 30m or 2h; got 'soon'"
+        "--max-duration must be like 90s, 30m, 2h, 7d or 2w; got 'soon'"
         in cli("migrate", "apply", "plan.json", "--max-duration", "soon", code=2).err
     )
     assert "sqlite" in cli("migrate", "apply", "plan.json", "--database", "mysql://x/y", code=2).err
