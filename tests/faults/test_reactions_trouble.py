@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import event
 
 from channel_adapter import (
+    ChannelAdapter,
     ChannelId,
     ConfigurationError,
     DisplayMode,
     HealthCheckResult,
     LimitReachedError,
     NotFoundError,
+    OutcomeUnknownError,
     PostRef,
     ReactionChange,
     Settings,
@@ -461,3 +463,21 @@ async def test_first_failure_of_get_many_without_store_ends_the_other_reads() ->
         assert server.log.count("group_get_key_values") <= 5
         server.faults.replace(())
         assert list(await adapter.reactions.get_many(refs)) == refs
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_probe_whose_creation_has_no_answer_leaves_no_group(system: System, file: Path, *, applied: bool) -> None:
+    async with system.adapter() as patient, system.adapter(total_seconds=0.5, call_seconds=0.2) as adapter:
+        before = await groups_of(patient)
+        system.server.faults.replace([Fault(command="create_group", drop=True, applied=applied)])
+        with pytest.raises(OutcomeUnknownError):
+            await adapter.reactions.probe()
+        system.server.faults.replace(())
+        assert await groups_of(patient) == before
+        assert (await adapter.reactions.probe()).mode is DisplayMode.EXTENSIONS
+
+
+async def groups_of(adapter: ChannelAdapter) -> set[str]:
+    """Return the ids of all groups of the app."""
+    reply = await adapter.call("group_open_http_svc", "get_appid_group_list", {"Limit": 1_000})
+    return {item["GroupId"] for item in reply["GroupIdList"]}

@@ -2,10 +2,11 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from channel_adapter.backends.caller import Caller, item_error
+from channel_adapter.backends.caller import Caller, item_error, possibly_applied
 from channel_adapter.backends.community.history import History
 from channel_adapter.backends.options import BackendOptions
 from channel_adapter.concurrency.clock import Clock
@@ -228,7 +229,14 @@ class CommunityReactions:
             support_topic=0,
             apply_join_option=groups.DISABLE_APPLY,
         )
-        await self._caller.call(CREATE_GROUP, request)
+        destroy = groups.DestroyGroupRequest(group_id=group)
+        try:
+            await self._caller.call(CREATE_GROUP, request)
+        except ChannelAdapterError as error:
+            if possibly_applied(error):
+                with suppress(ChannelAdapterError):  # there may be no group
+                    await self._caller.call(DESTROY_GROUP, destroy)
+            raise
         try:
             sent = await self._caller.call(SEND_GROUP_MSG, _probe_message(group))
             ref = PostRef(group, sent.msg_seq or 1)
@@ -242,7 +250,7 @@ class CommunityReactions:
             except ChannelAdapterError as error:
                 return error.message
         finally:
-            await self._caller.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=group))
+            await self._caller.call(DESTROY_GROUP, destroy)
         return next((f"code {each.error_code}" for each in results if each.error_code), "")
 
 
