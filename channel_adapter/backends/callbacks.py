@@ -158,7 +158,9 @@ def rate_alarm(model: RequestOverLimit, context: CallbackContext) -> e.Event:
     )
 
 
-def _new_message(model: c2c.C2CAfterSendMsg, common: dict[str, Any], context: CallbackContext) -> e.Event | None:
+def _to_message_received_event(
+    model: c2c.C2CAfterSendMsg, common: dict[str, Any], context: CallbackContext
+) -> e.Event | None:
     if model.send_msg_result:  # it was not sent
         return context.other()
     if not model.msg_key:
@@ -173,7 +175,7 @@ def _new_message(model: c2c.C2CAfterSendMsg, common: dict[str, Any], context: Ca
     )
 
 
-def _thread_read(model: c2c.AfterMsgReport, common: dict[str, Any], context: CallbackContext) -> e.Event:
+def _to_thread_read_event(model: c2c.AfterMsgReport, common: dict[str, Any], context: CallbackContext) -> e.Event:
     until = to_datetime(model.last_read_time) or context.at
     return e.MessageRead(**common, direction=Direction.RECEIVED, until=until)
 
@@ -185,13 +187,15 @@ def _to_message_read_event(
     return e.MessageRead(**common, direction=Direction.RECEIVED, keys=keys) if keys else None
 
 
-def _message_recalled(
+def _to_message_recalled_event(
     model: c2c.AfterC2CMsgWithDraw, common: dict[str, Any], context: CallbackContext
 ) -> e.Event | None:
     return e.MessageRecalled(**common, direction=Direction.RECEIVED, key=model.msg_key) if model.msg_key else None
 
 
-def _message_edited(model: c2c.AfterModifyC2CMsg, common: dict[str, Any], context: CallbackContext) -> e.Event | None:
+def _to_message_edited_event(
+    model: c2c.AfterModifyC2CMsg, common: dict[str, Any], context: CallbackContext
+) -> e.Event | None:
     if not model.msg_key:
         return None
     return e.MessageEdited(
@@ -206,11 +210,11 @@ def _message_edited(model: c2c.AfterModifyC2CMsg, common: dict[str, Any], contex
 _MESSAGE_EVENTS: Final[
     dict[type[envelope.Callback], Callable[[Any, dict[str, Any], CallbackContext], e.Event | None]]
 ] = {
-    c2c.C2CAfterSendMsg: _new_message,
-    c2c.AfterMsgReport: _thread_read,
+    c2c.C2CAfterSendMsg: _to_message_received_event,
+    c2c.AfterMsgReport: _to_thread_read_event,
     c2c.AfterMsgReadReceipt: _to_message_read_event,
-    c2c.AfterC2CMsgWithDraw: _message_recalled,
-    c2c.AfterModifyC2CMsg: _message_edited,
+    c2c.AfterC2CMsgWithDraw: _to_message_recalled_event,
+    c2c.AfterModifyC2CMsg: _to_message_edited_event,
 }
 
 MESSAGE_COMMANDS: Final[Mapping[type[e.Event], str]] = {

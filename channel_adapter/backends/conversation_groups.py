@@ -315,7 +315,7 @@ class ConversationGroups:
                 exists, rest = True, rest[size:]
         if not failures:
             return failures
-        return await self._without_repeats(user, name, failures, inside=True, unsure=len(rest) > 1)
+        return await self._drop_repeated_failures(user, name, failures, inside=True, unsure=len(rest) > 1)
 
     async def _remove_conversations(self, user: UserId, name: str, unwanted: Sequence[Conversation]) -> Failures:
         """Take conversations out; without the group there is nothing to do."""
@@ -331,9 +331,9 @@ class ConversationGroups:
             failures |= failures_in(reply.update_group_result.contact_result_item)
         if not failures:
             return failures
-        return await self._without_repeats(user, name, failures, inside=False, unsure=True)
+        return await self._drop_repeated_failures(user, name, failures, inside=False, unsure=True)
 
-    async def _without_repeats(
+    async def _drop_repeated_failures(
         self, user: UserId, name: str, failures: Failures, *, inside: bool, unsure: bool
     ) -> Failures:
         """Return the failures without conversations that are where they should be.

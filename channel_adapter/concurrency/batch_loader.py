@@ -111,7 +111,7 @@ class BatchLoader(Generic[K, T, R]):
         queues, self._queues = list(self._queues.values()), {}
         for queue in queues:
             items, queue.items = queue.items, []
-            self._end(items, [BatchCancelledError("stopped before its batch began")] * len(items))
+            self._end_batch(items, [BatchCancelledError("stopped before its batch began")] * len(items))
         return left
 
     def _running_workers(self) -> list[asyncio.Task[None]]:
@@ -130,14 +130,14 @@ class BatchLoader(Generic[K, T, R]):
             queue.running = len(batch)
             results: Sequence[R | Exception] = [BatchCancelledError("the batch was cancelled")] * len(batch)
             try:
-                results = await self._process(key, [item for item, _ in batch])
+                results = await self._load_batch(key, [item for item, _ in batch])
             finally:
                 queue.running = 0
-                self._end(batch, results)
+                self._end_batch(batch, results)
         if not self._spacing:
             del self._queues[key]
 
-    async def _process(self, key: K, items: list[T]) -> Sequence[R | Exception]:
+    async def _load_batch(self, key: K, items: list[T]) -> Sequence[R | Exception]:
         """Return one result per item, whatever `batch_fn` does, unless this task is cancelled."""
         try:
             results = await self._batch_fn(key, items)
@@ -152,7 +152,7 @@ class BatchLoader(Generic[K, T, R]):
             return [ValueError(f"{len(results)} results for {len(items)} items")] * len(items)
         return results
 
-    def _end(self, batch: Sequence[_Item[T, R]], results: Sequence[R | Exception]) -> None:
+    def _end_batch(self, batch: Sequence[_Item[T, R]], results: Sequence[R | Exception]) -> None:
         for (_, done), result in zip(batch, results, strict=True):
             done(result)
         if self._batch_ended is not None and not self._batch_ended.done():

@@ -192,7 +192,7 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:
-                self._accept_failed(listening, error)
+                self._retry_accepting(listening, error)
                 return
             if len(self._open) >= self._max_connections:
                 self._log_throttled("connection_limit", limit=self._max_connections)
@@ -201,15 +201,15 @@ class Listener:
                     continue
             self._start_handshake(accepted)
 
-    def _accept_failed(self, listening: socket.socket, error: OSError) -> None:
+    def _retry_accepting(self, listening: socket.socket, error: OSError) -> None:
         """Free one connection, as descriptors or memory are used up, and try again in a moment."""
         self._log_throttled("accept_failed", error=errno.errorcode.get(error.errno or 0, type(error).__name__))
         self._make_room()
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
-        loop.call_later(_RETRY_SECONDS, self._accept_again, listening)
+        loop.call_later(_RETRY_SECONDS, self._resume_accepting, listening)
 
-    def _accept_again(self, listening: socket.socket) -> None:
+    def _resume_accepting(self, listening: socket.socket) -> None:
         if listening in self._sockets:
             asyncio.get_running_loop().add_reader(listening, self._accept_connections, listening)
 
@@ -239,7 +239,7 @@ class Listener:
         self.head_expected(connection)
         self._accepted[connection] = accepted
         self._handshakes[connection] = task = asyncio.ensure_future(self._shake_hands(connection))
-        task.add_done_callback(lambda _: self._hands_shaken(connection))
+        task.add_done_callback(lambda _: self._end_handshake(connection))
 
     async def _shake_hands(self, connection: RequestHandler) -> None:
         try:
@@ -253,7 +253,7 @@ class Listener:
             self.closed(connection)
             self._log_throttled("handshake_failed", error=type(error).__name__)
 
-    def _hands_shaken(self, connection: RequestHandler) -> None:
+    def _end_handshake(self, connection: RequestHandler) -> None:
         del self._handshakes[connection]
         unused = self._accepted.pop(connection, None)  # the task was cancelled before it began
         if unused is not None:

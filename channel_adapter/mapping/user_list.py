@@ -63,7 +63,7 @@ class UserList:
             yield (
                 UnusableLine(row.line, row.reason, row.raw)
                 if isinstance(row, BrokenRow)
-                else _user_in(row, self._layout)
+                else _to_listed_user(row, self._layout)
             )
 
 
@@ -170,7 +170,7 @@ def _require_certain(row: Row | BrokenRow, name: str, layout: _Layout, *, detect
             )
 
 
-def _user_in(row: Row, layout: _Layout) -> ListedUser | UnusableLine:
+def _to_listed_user(row: Row, layout: _Layout) -> ListedUser | UnusableLine:
     if "\0" in row.raw:
         return UnusableLine(row.line, "holds a NUL character; is it UTF-16?", row.raw)
     columns = _format_columns(row.fields)

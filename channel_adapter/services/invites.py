@@ -72,7 +72,7 @@ class Invites:
         self._link_template = link_template
         self._max_wait = max_wait
         self._clock = clock
-        self._reserving: BatchLoader[str, UserId, Reserved] = BatchLoader(self._reserve_uses, max_items=_PER_BATCH)
+        self._reserving: BatchLoader[str, UserId, Reserved] = BatchLoader(self._reserve_batch, max_items=_PER_BATCH)
         self._finding: SingleFlight[str, KeptInvitation] = SingleFlight(self._find_invitation)
         self._checking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._check_subscribed, max_items=_PER_BATCH)
 
@@ -240,7 +240,7 @@ class Invites:
             return Outcome(user, OutcomeKind.ADDED), None
         return outcome, failure
 
-    async def _reserve_uses(self, invitation: str, users: Sequence[UserId]) -> "Sequence[Reserved]":
+    async def _reserve_batch(self, invitation: str, users: Sequence[UserId]) -> "Sequence[Reserved]":
         seconds = max(_RESERVE_SECONDS, 4 * self._max_wait)
         return await self._require_rows().reserve(invitation, users, seconds, self._clock.now())
 

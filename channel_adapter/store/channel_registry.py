@@ -137,7 +137,7 @@ class ChannelRows:
         )
         for channel in gone:
             _remove_from_search(connection, channel)
-        if texts := [_text_row(channel, fields) for channel, fields in known.items() if channel not in gone]:
+        if texts := [_search_row(channel, fields) for channel, fields in known.items() if channel not in gone]:
             insert = self._database.insert(_TEXTS)
             changed = {name: insert.excluded[name] for name in ("name", "text", "verified", *_PAIRS)}
             connection.execute(insert.on_conflict_do_update(index_elements=["channel"], set_=changed), texts)
@@ -210,7 +210,7 @@ class ChannelRows:
         await self._prepare_schemas()
 
         async def fetch(after: str) -> Page[tuple[ChannelId, str], str]:
-            rows = await self._database.read(_page_after, after)
+            rows = await self._database.read(_read_page_after, after)
             return Page(rows, rows[-1][0] if len(rows) == _PER_PAGE else None)
 
         async for rows in read_pages(fetch, ""):
@@ -239,7 +239,7 @@ class ChannelRows:
         await self._database.close()
 
 
-def _page_after(connection: Connection, channel: str) -> list[tuple[ChannelId, str]]:
+def _read_page_after(connection: Connection, channel: str) -> list[tuple[ChannelId, str]]:
     page = select(_CHANNELS.c.channel, _CHANNELS.c.fields).where(
         _CHANNELS.c.channel > channel, _CHANNELS.c.deleted.is_(False)
     )
@@ -271,7 +271,7 @@ def _value_of(fields: ObservedFields, name: str) -> Any:
     return fields.get(name, (None, 0.0))[0]
 
 
-def _text_row(channel: ChannelId, fields: ObservedFields) -> dict[str, Any]:
+def _search_row(channel: ChannelId, fields: ObservedFields) -> dict[str, Any]:
     """Return the row by which a channel is searched; its slug is what stands behind the first `_` of the id."""
     start, mark, slug = channel.partition("_")
     lines = (_value_of(fields, "name") or "", slug, _value_of(fields, "introduction") or "")

@@ -89,7 +89,7 @@ class ClientReactionMerge:
 
     async def known(self, ref: PostRef) -> dict[UserId, KeyRow]:
         """Return what is known of the keys of users on a message."""
-        return await self._store.database.read(_key_rows, ref, None)
+        return await self._store.database.read(_read_key_rows, ref, None)
 
     async def events(self, ref: PostRef, changes: Sequence[FilteredChange], *, cleared: int, now: float) -> int:
         """Merge the changes of an event; return how many reactions changed. A clearing takes no reaction back."""
@@ -103,7 +103,7 @@ class ClientReactionMerge:
             return 0
         if cleared > touched.cleared:
             _record_clearing(connection, ref, cleared)
-        rows = _key_rows(connection, ref, {each.change.user for each in changes})
+        rows = _read_key_rows(connection, ref, {each.change.user for each in changes})
         after, effects = dict(rows), dict[UserId, tuple[FilteredChange, Effect]]()
         for each in sorted(changes, key=lambda item: item.change.seq):
             user = each.change.user
@@ -126,7 +126,7 @@ class ClientReactionMerge:
     ) -> tuple[int, int]:
         if self._store.touch(connection, [ref], now)[ref].dropped:
             return 0, 0
-        rows = _key_rows(connection, ref, None)
+        rows = _read_key_rows(connection, ref, None)
         after, effects = dict(rows), dict[UserId, tuple[FilteredChange, Effect]]()
         carried = seen.carried
         present = {each.change.user: each for each in seen.users}
@@ -218,7 +218,7 @@ def _record_clearing(connection: Connection, ref: PostRef, cleared: int) -> None
     connection.execute(update(POSTS).where(at(POSTS, ref)).values(cleared=cleared))
 
 
-def _key_rows(connection: Connection, ref: PostRef, users: Collection[UserId] | None) -> dict[UserId, KeyRow]:
+def _read_key_rows(connection: Connection, ref: PostRef, users: Collection[UserId] | None) -> dict[UserId, KeyRow]:
     query = select(KEYS).where(at(KEYS, ref))
     if users is not None:
         query = query.where(KEYS.c.user_id.in_(list(users)))

@@ -221,7 +221,7 @@ class InboxTable:
         """
         names = {LEASE_PREFIX + mark.channel for mark in marks}
         ours = self._leases.held(connection, sorted(names))
-        done = self._steps_done(connection, [mark.key for mark in marks if mark.run is not None])
+        done = self._lock_done_steps(connection, [mark.key for mark in marks if mark.run is not None])
         end = time.monotonic() + TRANSACTION_SECONDS
         began = False
         results: list[MarkResult] = []
@@ -325,7 +325,7 @@ class InboxTable:
         lag = 0.0 if oldest is None else max(0.0, here - oldest)
         return InboxBacklog(int(number), int(connection.scalar(dead) or 0), lag)
 
-    def _steps_done(self, connection: Connection, keys: Sequence[str]) -> dict[str, set[str]]:
+    def _lock_done_steps(self, connection: Connection, keys: Sequence[str]) -> dict[str, set[str]]:
         """Lock waiting events and return the steps that have run, by key."""
         if not keys:
             return {}

@@ -190,8 +190,8 @@ def _read_figures(connection: Connection, channel: ChannelId, first_day: str) ->
     views = select(VIEWS.c.seq, VIEWS.c.views, VIEWS.c.reach).where(VIEWS.c.channel == channel)
     return StoredFigures(
         {(kind, day): count for kind, day, count in connection.execute(counts.group_by(EVENTS.c.kind, EVENTS.c.day))},
-        _by_day(connection, SCANS.c.day, SCANS.c.subscribers, _since_day(SCANS, channel, first_day)),
-        _by_day(connection, JOINS.c.day, JOINS.c.joins, _since_day(JOINS, channel, first_day)),
+        _read_by_day(connection, SCANS.c.day, SCANS.c.subscribers, _since_day(SCANS, channel, first_day)),
+        _read_by_day(connection, JOINS.c.day, JOINS.c.joins, _since_day(JOINS, channel, first_day)),
         {seq: (seen, reach) for seq, seen, reach in connection.execute(views)},
         connection.scalar(select(func.max(SCANS.c.at)).where(SCANS.c.channel == channel)),
         connection.scalar(select(func.min(EVENTS.c.at)).where(EVENTS.c.channel == channel)),
@@ -204,7 +204,7 @@ def _since_day(table: Table, channel: ChannelId, first_day: str) -> list[ColumnE
     return [table.c.channel == channel, table.c.day >= first_day]
 
 
-def _by_day(
+def _read_by_day(
     connection: Connection, day: Column[str], figure: Column[int], conditions: list[ColumnElement[bool]]
 ) -> dict[str, int]:
     return {str(each): int(number) for each, number in connection.execute(select(day, figure).where(*conditions))}

@@ -113,7 +113,7 @@ class SharedRateLimits:
                 }  # fmt: skip
                 wait = await table.reserve(values)
         except (UnavailableError, OutcomeUnknownError, TimeoutError) as error:
-            self._went_away(error)
+            self._record_away(error)
             return None
         if self._away:
             self._away, self._ask_at = False, float("-inf")
@@ -161,7 +161,7 @@ class SharedRateLimits:
         counted = connection.scalar(select(func.count()).select_from(LEASES).where(ours, LEASES.c.until > now))
         return max(1, counted or 0)
 
-    def _went_away(self, error: Exception) -> None:
+    def _record_away(self, error: Exception) -> None:
         self._failed_at = self._clock.monotonic()
         self._ask_at = self._failed_at + RETRY_SECONDS
         if not self._away:

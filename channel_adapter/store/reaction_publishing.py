@@ -178,7 +178,7 @@ class PublishingStore:
 
     async def display(self) -> DisplayStatus:
         """Return the display mode that is stored for the app."""
-        return (await self._database.read(self._stored_display))[1]
+        return (await self._database.read(self._read_display))[1]
 
     async def set_display(
         self, status: DisplayStatus, here: float, *, setting: DisplayMode | None, retry_posts: bool = False
@@ -196,7 +196,7 @@ class PublishingStore:
 
         After a change to the automatic setting the mode is unknown.
         """
-        stored, _ = await self._database.read(self._stored_display)
+        stored, _ = await self._database.read(self._read_display)
         if stored != (setting or _AUTO):
             await self._database.write(self._apply_setting, setting, here)
 
@@ -214,7 +214,7 @@ class PublishingStore:
         lease = Leases(self._database, owner, seconds=self._lease_seconds)
         refs = [PostRef(ChannelId(row.channel), row.post) for row in rows]
         acquired = lease.acquire(connection, [lease_of(ref) for ref in refs], here)
-        app = self._stored_display(connection)[1].mode
+        app = self._read_display(connection)[1].mode
         mine = {ref: row for ref, row in zip(refs, rows, strict=True) if lease_of(ref) in acquired}
         modes = {ref: DisplayMode.STORE if row.store_only else app for ref, row in mine.items()}
         plans = self._plan_writes(connection, {ref: (modes[ref], row.in_custom_data) for ref, row in mine.items()})
@@ -229,7 +229,7 @@ class PublishingStore:
         if not lease.acquire(connection, [lease_of(ref)], here):
             return None
         row = connection.execute(select(POSTS).where(at(POSTS, ref))).one()
-        mode = DisplayMode.STORE if row.store_only else self._stored_display(connection)[1].mode
+        mode = DisplayMode.STORE if row.store_only else self._read_display(connection)[1].mode
         return Claim(ref, owner, row.version, mode, row.failures, PublishingPlan(complete=False))
 
     def _finish_claims(self, connection: Connection, results: Sequence[ClaimResult], here: float) -> list[bool]:
@@ -254,7 +254,7 @@ class PublishingStore:
         return kept
 
     def _apply_setting(self, connection: Connection, setting: DisplayMode | None, here: float) -> None:
-        stored, _ = self._stored_display(connection)
+        stored, _ = self._read_display(connection)
         if stored != (setting or _AUTO):
             reason = f"reactions.display = {setting}" if setting else ""
             status = DisplayStatus(setting, reason, datetime.fromtimestamp(here, UTC) if setting else None)
@@ -268,7 +268,7 @@ class PublishingStore:
         setting: DisplayMode | None,
         retry_posts: bool,
     ) -> None:
-        before = self._stored_display(connection)[1].mode
+        before = self._read_display(connection)[1].mode
         everywhere = (before or DisplayMode.EXTENSIONS) is not (status.mode or DisplayMode.EXTENSIONS)
         if everywhere or retry_posts:
             self._write_again(connection, here, everywhere=everywhere)
@@ -283,7 +283,7 @@ class PublishingStore:
         upsert = self._database.insert(FACTS).values(name=self._fact, value=value)
         connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
-    def _stored_display(self, connection: Connection) -> tuple[str | None, DisplayStatus]:
+    def _read_display(self, connection: Connection) -> tuple[str | None, DisplayStatus]:
         """Return the setting with which the display mode was stored, None if none is, and the mode."""
         text = connection.scalar(select(FACTS.c.value).where(FACTS.c.name == self._fact))
         if text is None:

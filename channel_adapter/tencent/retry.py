@@ -134,7 +134,7 @@ def failure_class(command: Command[Any, Any], outcome: AttemptOutcome[Any]) -> F
             return FailureClass.THROTTLED if http_status == TOO_MANY_REQUESTS else StopReason.PERMANENT
         case Ambiguous(_, http_status):
             transient = http_status is None or http_status in TRANSIENT_STATUSES
-            return _if_repeatable(command) if transient else StopReason.PERMANENT
+            return _class_if_repeatable(command) if transient else StopReason.PERMANENT
         case ApiError():
             return _class_of_error(command, outcome)
 
@@ -146,12 +146,12 @@ def _class_of_error(command: Command[Any, Any], error: ApiError) -> FailureClass
         case codes.Repeat.NEW_SIGNATURE:
             return FailureClass.SIGNATURE
         case codes.Repeat.IF_REPEATABLE:
-            return _if_repeatable(command)
+            return _class_if_repeatable(command)
         case codes.Repeat.NEVER | codes.Repeat.LATER:
             return StopReason.PERMANENT
 
 
-def _if_repeatable(command: Command[Any, Any]) -> FailureClass | StopReason:
+def _class_if_repeatable(command: Command[Any, Any]) -> FailureClass | StopReason:
     return StopReason.UNSAFE if command.idempotency is Idempotency.UNSAFE else FailureClass.AMBIGUOUS
 
 

@@ -189,7 +189,7 @@ class EventResolver:
             task = self._lookups.get(channel)
             if task is None:
                 task = self._lookups[channel] = asyncio.ensure_future(self._look_up(channel))
-                task.add_done_callback(lambda done: self._looked_up(channel, done))
+                task.add_done_callback(lambda done: self._end_look_up(channel, done))
             cached = await asyncio.shield(task)
         return cached
 
@@ -201,7 +201,7 @@ class EventResolver:
         latest = 0.0 if isinstance(event, e.ChannelCreated) else LATE_SECONDS
         return event.at is None or (event.at - known.deleted_at).total_seconds() <= latest
 
-    def _looked_up(self, channel: ChannelId, task: "asyncio.Task[bool]") -> None:
+    def _end_look_up(self, channel: ChannelId, task: "asyncio.Task[bool]") -> None:
         del self._lookups[channel]
         if not task.cancelled():
             task.exception()  # retrieved, even if every caller was cancelled

@@ -137,7 +137,7 @@ class DurableStorage:
         owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._table = InboxTable(database, Leases(database, owner, seconds=self.lease_seconds))
         if database.is_sqlite:
-            self._lock = _lock_of(database)
+            self._lock = _acquire_lock(database)
         await database.prepare(LEASES)
         await database.prepare(SCHEMA)
         if database.is_sqlite:
@@ -364,7 +364,7 @@ def _to_webhook_event(document: str) -> WebhookEvent:
     return WebhookEvent(**orjson.loads(document))
 
 
-def _lock_of(database: Database) -> FileLock:
+def _acquire_lock(database: Database) -> FileLock:
     """Acquire the lock file of the one receiver of a SQLite file. Raises ConfigurationError."""
     lock = FileLock(f"{database.url.database}.receiver.lock", mode=0o600)
     try:

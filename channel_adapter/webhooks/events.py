@@ -229,7 +229,7 @@ def _require_events(kinds: tuple[type[Event], ...]) -> None:
 
 
 def _to_step(handler: _Handler, event: Event, webhook: WebhookEvent) -> HandlerStep:
-    call = _call_within if handler.transaction else _call_handler
+    call = _call_in_transaction if handler.transaction else _call_handler
     return HandlerStep(handler.name, functools.partial(call, handler, event, webhook), handler.transaction)
 
 
@@ -243,7 +243,7 @@ async def _call_handler(handler: _Handler, event: Event, webhook: WebhookEvent, 
         _current.reset(token)
 
 
-def _call_within(handler: _Handler, event: Event, webhook: WebhookEvent, connection: Any) -> Any:
+def _call_in_transaction(handler: _Handler, event: Event, webhook: WebhookEvent, connection: Any) -> Any:
     token = _current.set(webhook)
     try:
         return handler.function(event, connection)

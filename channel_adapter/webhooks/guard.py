@@ -168,11 +168,11 @@ class Guard:
         return so_far if policy == "allow" else REFUSED
 
     async def _decide_answer(self, pending: _PendingAnswer) -> None:
-        self._set_answer(pending, self._by_settings(pending.request))
-        response, request = await self._by_policy(pending)
+        self._set_answer(pending, self._decide_by_settings(pending.request))
+        response, request = await self._decide_by_policy(pending)
         self._set_answer(pending, response)
         if request is not None and not isinstance(response, hooks.Refuse):
-            await self._by_hooks(pending, request, response)
+            await self._decide_by_hooks(pending, request, response)
 
     def _set_answer(self, pending: _PendingAnswer, response: hooks.HookResponse) -> None:
         """Raise InvalidError for a response that this request cannot have; the previous answer stays then."""
@@ -181,7 +181,7 @@ class Guard:
             _log.warning("webhooks.guard_code_not_sent", question=type(pending.request).__name__, code=response.code)
         pending.answer = GuardAnswer.from_reply(reply)
 
-    def _by_settings(self, request: hooks.HookRequest) -> hooks.HookResponse:
+    def _decide_by_settings(self, request: hooks.HookRequest) -> hooks.HookResponse:
         """Return the response as far as it follows from the settings alone, which no failure may change."""
         match request:
             case hooks.SubscribeRequest():
@@ -193,7 +193,7 @@ class Guard:
             case _:
                 return hooks.Allow()
 
-    async def _by_policy(self, pending: _PendingAnswer) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
+    async def _decide_by_policy(self, pending: _PendingAnswer) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         """Return the response of the policies, and the request for the hooks; None if they are not called."""
         request = pending.request
         match request:
@@ -201,7 +201,7 @@ class Guard:
                 blocked = await self._blocks.among(channel, users)
                 return self._refuse_users(request, self._kept_out(request).union(blocked))
             case hooks.HookRequest(other_mode=True):
-                return self._by_settings(request), request
+                return self._decide_by_settings(request), request
             case hooks.MessageDraft():
                 return hooks.Allow(), await self._resolver.with_contact(request)
             case hooks.PostDraft(channel=channel, author=author):
@@ -213,7 +213,7 @@ class Guard:
                     return hooks.Allow(), None
                 return self._refuse_users(request, await self._find_unwelcome(pending, request))
             case _:
-                return self._by_settings(request), request
+                return self._decide_by_settings(request), request
 
     async def _may_post(self, channel: ChannelId, author: UserId | None) -> hooks.HookResponse:
         if await self._is_suspended(channel):
@@ -272,7 +272,7 @@ class Guard:
         refused = tuple(user for user in request.users if user in unwelcome)
         return hooks.RefuseSome(refused), replace(request, users=left)
 
-    async def _by_hooks(
+    async def _decide_by_hooks(
         self, pending: _PendingAnswer, request: hooks.HookRequest, response: hooks.HookResponse
     ) -> None:
         """Call each hook with what the previous ones have left of the request, until one refuses or drops."""

@@ -81,7 +81,7 @@ class LostPosts:
         for channel, keys in due.items():
             # a post that arrived while history was read for another channel is no longer expected
             missing = {key: self._expected.pop(key) for key in keys if key in self._expected}
-            lost += await self._lost_of(channel, missing)
+            lost += await self._find_lost(channel, missing)
         return lost
 
     async def watch(self, store: Callable[[WebhookEvent], Awaitable[object]]) -> None:
@@ -91,7 +91,7 @@ class LostPosts:
             for webhook in await self.overdue():
                 await store(webhook)
 
-    async def _lost_of(self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]) -> list[WebhookEvent]:
+    async def _find_lost(self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]) -> list[WebhookEvent]:
         """Return those that history does not have. If it cannot be read, they are expected again."""
         try:
             lost = await self._search_history(channel, missing)

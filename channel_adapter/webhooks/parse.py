@@ -60,7 +60,7 @@ def parse(query: Mapping[str, str], body: bytes, *, now: float) -> WebhookEvent:
     Unknown commands and fields are kept. Raises RequestRefused for a body that is no JSON object, nested more than 32
     levels, without a command, or with another command than the URL.
     """
-    content = _read_json(body)
+    content = _parse_object(body)
     command = content.get(BODY_COMMAND)
     if not isinstance(command, str) or not 0 < len(command.encode()) <= COMMAND_BYTES or not command.isprintable():
         raise RequestRefused(Reason.COMMAND, f"the body has no {BODY_COMMAND} of 1 to {COMMAND_BYTES} printable bytes")
@@ -98,7 +98,7 @@ def published_key(mode: Mode, post: Post) -> str | None:
 _SECRET: Final = frozenset({"sign"})
 
 
-def _read_json(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         content = _load_json(body)
     except orjson.JSONDecodeError:

@@ -101,9 +101,9 @@ class History:
             window = [message async for message in self._read_newest_first(channel, top, lowest)]
             for message in reversed(window):
                 yield message
-            lowest = top + 1 if window else await self._first_above(channel, top, newest)
+            lowest = top + 1 if window else await self._find_first_above(channel, top, newest)
 
-    async def _first_above(self, channel: ChannelId, floor: int, newest: int) -> int | None:
+    async def _find_first_above(self, channel: ChannelId, floor: int, newest: int) -> int | None:
         """Return the number of the first message above `floor`, found by halving; None if there is none."""
         lowest, highest = floor + 1, await self._find_highest_number(channel, newest)
         if highest < lowest:

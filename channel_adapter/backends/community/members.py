@@ -260,7 +260,7 @@ class CommunityMembers:
     async def read_positions(self, channel: ChannelId, cursor: str) -> Page[ReadPosition, str]:
         """Return the join times and read positions of one page of members without the owner, 100 a call."""
         await self._cache.require(channel)
-        found, following = await self._raw_page(channel, cursor, ("Role", "JoinTime", "MsgSeq"))
+        found, following = await self._read_raw_page(channel, cursor, ("Role", "JoinTime", "MsgSeq"))
         positions = [
             ReadPosition(to_datetime(each.join_time), each.msg_seq or 0) for each in found if each.role != members.OWNER
         ]
@@ -344,7 +344,7 @@ class CommunityMembers:
         )
         request = partial(communities_request, user, wanted)
         try:
-            async with aclosing(self._pages.each(request, partial(self._channels_among, user))) as pages:
+            async with aclosing(self._pages.each(request, partial(self._to_subscriptions, user))) as pages:
                 async for found in pages:
                     for mine in found:
                         if mine.channel.id not in seen:
@@ -361,10 +361,10 @@ class CommunityMembers:
 
         An empty page is the end of the whole list, and may be a page of other roles in a list of some roles.
         """
-        found, following = await self._raw_page(channel, cursor, SUBSCRIBER_FIELDS, roles)
+        found, following = await self._read_raw_page(channel, cursor, SUBSCRIBER_FIELDS, roles)
         return Page([to_subscriber(member) for member in found], following)
 
-    async def _raw_page(
+    async def _read_raw_page(
         self, channel: ChannelId, cursor: str, fields: Sequence[str], roles: Sequence[str] = ()
     ) -> tuple[list[members.Member], str | None]:
         """Return the rows of one page with these fields, and the cursor of the next one."""
@@ -390,7 +390,7 @@ class CommunityMembers:
             return Outcome(user, *_UNCHANGEABLE.get(still, (OutcomeKind.REFUSED, error.message)))
         return Outcome(user, OutcomeKind.CHANGED)
 
-    async def _channels_among(self, user: UserId, page: list[groups.JoinedRow]) -> list[Subscription]:
+    async def _to_subscriptions(self, user: UserId, page: list[groups.JoinedRow]) -> list[Subscription]:
         found = {ChannelId(item.group_id): item for item in page}
         tagged = await self._cache.fields(list(found))
         keys = self._cache.keys
@@ -457,7 +457,7 @@ class _Addition:
                 self.size.too_many(len(users))
                 await self.add(users)
             case codes.NO_SUCH_ACCOUNT:
-                await self._without_unknown(users, error)
+                await self._add_existing(users, error)
             case codes.GROUP_FULL | codes.MEMBERS_OVER_PLAN:
                 await self._fill_channel(users)
             case codes.USER_IN_TOO_MANY_GROUPS if len(users) > 1:
@@ -474,7 +474,7 @@ class _Addition:
         await self.add(users[:middle])
         await self.add(users[middle:])
 
-    async def _without_unknown(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
+    async def _add_existing(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
         """Add the accounts that exist: 10019 names none, so they are checked, and imported if that is wanted."""
         self.called = users
         known = await self.accounts.check(users)

@@ -209,7 +209,7 @@ def _custom_fields(profile: ChannelProfile, keys: FieldKeys) -> list[tuple[str, 
     if profile.organization is not None:
         pairs += _organization_pairs(profile.organization, keys)
     if profile.custom_data is not None:
-        pairs += _custom_data(profile.custom_data, keys)
+        pairs += _custom_data_pairs(profile.custom_data, keys)
     return pairs
 
 
@@ -227,7 +227,7 @@ def _organization_pairs(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
     return [(keys.organization, text)]
 
 
-def _custom_data(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
+def _custom_data_pairs(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
     require_text(text, "custom_data", CUSTOM_DATA_BYTES)
     pieces = split_text(text, limits.GROUP_FIELD_VALUE_BYTES)
     declared = len(keys.custom_data)
@@ -275,18 +275,18 @@ def explained(error: ChannelAdapterError, sent_keys: Sequence[str], profile: Cha
     or so the pages suggest [7]; if not, all that were sent are listed.
     """
     if error.code == codes.MEMBERS_OVER_PLAN and profile.max_subscribers is not None:
-        return _over_plan(error, profile.max_subscribers)
+        return _to_over_plan_error(error, profile.max_subscribers)
     if error.code != codes.BAD_PARAMETER or error.origin is None:
         return error
     for key in _names_within(sent_keys, error.origin.text):
         return ConfigurationError(f"custom group field {key!r} {_CONSOLE}", field=key, origin=error.origin)
-    over = _over_legacy(profile)
+    over = _sizes_over_legacy(profile)
     for name in _names_within(_FIELDS, error.origin.text):
         field = _FIELDS[name]
         if field == _MAX and profile.max_subscribers is not None:
-            return _over_plan(error, profile.max_subscribers)
+            return _to_over_plan_error(error, profile.max_subscribers)
         if field in over:
-            message = f"{error.message}; {_too_long(field, over[field])}; {_LEGACY_HINT}"
+            message = f"{error.message}; {_describe_too_long(field, over[field])}; {_LEGACY_HINT}"
             return InvalidError(message, field=field, limit=_LEGACY[field], size=over[field], origin=error.origin)
         return InvalidError(error.message, field=field, origin=error.origin)
     hints = []
@@ -294,21 +294,21 @@ def explained(error: ChannelAdapterError, sent_keys: Sequence[str], profile: Cha
         which = "the custom group field" if len(sent_keys) == 1 else "one of the custom group fields"
         hints.append(f"perhaps {which} {', '.join(sent_keys)} {_CONSOLE}")
     if over:
-        hints.append(f"perhaps {', '.join(_too_long(*each) for each in over.items())}; {_LEGACY_HINT}")
+        hints.append(f"perhaps {', '.join(_describe_too_long(*each) for each in over.items())}; {_LEGACY_HINT}")
     return InvalidError("; ".join([error.message, *hints]), origin=error.origin) if hints else error
 
 
-def _over_legacy(profile: ChannelProfile) -> dict[str, int]:
+def _sizes_over_legacy(profile: ChannelProfile) -> dict[str, int]:
     """Return the sizes of the texts that the older limits do not allow."""
     sizes = {field: byte_size(getattr(profile, field) or "") for field in _LEGACY}
     return {field: size for field, size in sizes.items() if size > _LEGACY[field]}
 
 
-def _too_long(field: str, size: int) -> str:
+def _describe_too_long(field: str, size: int) -> str:
     return f"{field} has {size} bytes, over the older limit of {_LEGACY[field]}"
 
 
-def _over_plan(error: ChannelAdapterError, number: int) -> LimitReachedError:
+def _to_over_plan_error(error: ChannelAdapterError, number: int) -> LimitReachedError:
     return LimitReachedError(
         f"{_MAX}: the service does not take {number:,}; the app's plan has fewer",
         field=_MAX,

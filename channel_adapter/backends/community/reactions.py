@@ -141,7 +141,7 @@ class CommunityReactions:
         return CarrierResult(
             CarrierStatus.FULL if refused else CarrierStatus.WRITTEN,
             {user: versions.get(user_key(user), 0) for user in change.remove_users},
-            _refused_users([*change.set_users, *change.remove_users], refused),
+            _to_user_errors([*change.set_users, *change.remove_users], refused),
         )
 
     async def write_custom_data(
@@ -174,7 +174,7 @@ class CommunityReactions:
         Returns the mode, or DisplayMode.STORE with the reason of the refusal. Raises UnavailableError, ThrottledError
         and other errors that are no refusal.
         """
-        refusal = "" if mode is DisplayMode.STORE else await self._refusal_of(mode)
+        refusal = "" if mode is DisplayMode.STORE else await self._probe_refusal(mode)
         checked_at = datetime.fromtimestamp(self._clock.now(), UTC)
         if refusal:
             return DisplayStatus(DisplayMode.STORE, refusal, checked_at)
@@ -219,7 +219,7 @@ class CommunityReactions:
         request = messages.ModifyGroupMsgRequest(group_id=ref.channel, msg_seq=ref.seq, cloud_custom_data=data)
         await self._caller.call(MODIFY_GROUP_MSG, request, deadline=deadline)
 
-    async def _refusal_of(self, mode: DisplayMode) -> str:
+    async def _probe_refusal(self, mode: DisplayMode) -> str:
         """Return why a message of a new group refuses a mode; empty if it accepts it."""
         group = COMMUNITY_IDS.from_slug(_PROBE_SLUG + secrets.token_hex(4))
         request = groups.CreateGroupRequest(
@@ -238,7 +238,7 @@ class CommunityReactions:
                     await self._caller.call(DESTROY_GROUP, destroy)
             raise
         try:
-            sent = await self._caller.call(SEND_GROUP_MSG, _probe_message(group))
+            sent = await self._caller.call(SEND_GROUP_MSG, _make_probe_request(group))
             ref = PostRef(group, sent.msg_seq or 1)
             try:
                 if mode is DisplayMode.CUSTOM_DATA:
@@ -259,7 +259,7 @@ def _split_for_calls(pairs: Sequence[extensions.Extension]) -> list[Sequence[ext
     return [pairs[start : start + size] for start in range(0, len(pairs), size)]
 
 
-def _probe_message(group: str) -> messages.SendGroupMsgRequest:
+def _make_probe_request(group: str) -> messages.SendGroupMsgRequest:
     return messages.SendGroupMsgRequest(
         group_id=group,
         random=secrets.randbits(32),
@@ -269,7 +269,7 @@ def _probe_message(group: str) -> messages.SendGroupMsgRequest:
     )
 
 
-def _refused_users(users: Sequence[UserId], refused: Mapping[str, int]) -> dict[UserId, ChannelAdapterError]:
+def _to_user_errors(users: Sequence[UserId], refused: Mapping[str, int]) -> dict[UserId, ChannelAdapterError]:
     return {
         user: item_error(GROUP_SET_KEY_VALUES, refused[user_key(user)], "")
         for user in users

@@ -101,13 +101,13 @@ class CommunityUnread:
         NotFoundError for an unknown account.
         """
         with naming_account(user):
-            rows = await self._counted_rows(user)
+            rows = await self._list_all_counted(user)
             if exact:
                 rows = await map_concurrently(rows, self._count_exactly, limit=self._concurrency)
         unmuted = [row for row in rows if row.notifications is Notifications.ALL]
         return Unread(
             user=user,
-            channels=tuple(self._channel_unread(row, explain=explain) for row in rows if row.is_channel),
+            channels=tuple(self._to_channel_unread(row, explain=explain) for row in rows if row.is_channel),
             badge=sum(row.count or 0 for row in unmuted if row.is_channel),
             chats=sum(row.count or 0 for row in unmuted if not row.is_channel),
         )
@@ -125,7 +125,7 @@ class CommunityUnread:
         if up_to is None:
             await self._set_unread(user, channel, 0)
             return 0
-        seq = await self._post_at(channel, up_to) if isinstance(up_to, datetime) else up_to.seq
+        seq = await self._find_post_at(channel, up_to) if isinstance(up_to, datetime) else up_to.seq
         last = await self._read_last_seq(channel)
         number = unread_number(last, seq)
         for _ in range(_MARK_ATTEMPTS if (member.msg_seq or 0) < seq else 0):
@@ -162,7 +162,7 @@ class CommunityUnread:
         """Do not count a post from now on: another process has recalled it."""
         self._silent.add(ref.channel, ref.seq)
 
-    async def _counted_rows(self, user: UserId) -> list[_Row]:
+    async def _list_all_counted(self, user: UserId) -> list[_Row]:
         """Return the groups of a user in the order of the lists."""
         lists = await map_concurrently(
             COUNTED_TYPES, lambda kind: self._list_counted(user, kind), limit=len(COUNTED_TYPES)
@@ -186,7 +186,7 @@ class CommunityUnread:
         fallback = self._fallback
         while True:
             try:
-                rows = await self._list_with(user, kind, fallback)
+                rows = await self._list_with_fields(user, kind, fallback)
             except ChannelAdapterError as error:
                 if error.code != codes.BAD_PARAMETER or fallback + 1 == len(SELF_FIELDS):
                     raise
@@ -195,7 +195,7 @@ class CommunityUnread:
                 self._fallback = max(self._fallback, fallback)
                 return rows
 
-    async def _list_with(self, user: UserId, kind: str, fallback: int) -> list[_Row]:
+    async def _list_with_fields(self, user: UserId, kind: str, fallback: int) -> list[_Row]:
         def ask(start: int, size: int) -> groups.GetJoinedGroupListRequest:
             return joined_request(user, start, size, kind, fallback)
 
@@ -224,7 +224,7 @@ class CommunityUnread:
         try:
             member = await self._membership.find(user, row.id)
             if next_seq is None:
-                next_seq = await self._next_seq(row.id)
+                next_seq = await self._read_next_seq(row.id)
         except NotFoundError:  # deleted since the list was read
             member = None
         number = unread_count(next_seq, member, self._silent.get(row.id)) or 0
@@ -243,7 +243,7 @@ class CommunityUnread:
             return row
         return replace(row, count=unread_count(row.next_seq, row.own, self._silent.get(row.id)))
 
-    def _channel_unread(self, row: _Row, *, explain: bool) -> ChannelUnread:
+    def _to_channel_unread(self, row: _Row, *, explain: bool) -> ChannelUnread:
         inputs = explanation(row.next_seq, row.own, self._silent.get(row.id)) if explain and row.own else None
         return ChannelUnread(
             channel=row.id,
@@ -264,7 +264,7 @@ class CommunityUnread:
             return False, error
         return True, None
 
-    async def _post_at(self, channel: ChannelId, time: datetime) -> int:
+    async def _find_post_at(self, channel: ChannelId, time: datetime) -> int:
         """Return the number of the newest post at a time, 0 for none.
 
         A time is in the future if it is after now and after the newest post: the service's clock may be ahead.
@@ -276,7 +276,7 @@ class CommunityUnread:
                 raise InvalidError(f"up_to is {time}, which is in the future", field="up_to")
         return await self._history.number_at(channel, seconds)
 
-    async def _next_seq(self, channel: ChannelId) -> int | None:
+    async def _read_next_seq(self, channel: ChannelId) -> int | None:
         """Return the number that the channel's next post will have."""
         request = groups.GetGroupInfoRequest(
             group_id_list=[channel], response_filter=groups.GroupResponseFilter(group_base_info_filter=["NextMsgSeq"])
@@ -284,7 +284,7 @@ class CommunityUnread:
         return (await self._caller.call(GET_GROUP_INFO, request)).group_info[0].next_msg_seq
 
     async def _read_last_seq(self, channel: ChannelId) -> int:
-        return (await self._next_seq(channel) or 1) - 1
+        return (await self._read_next_seq(channel) or 1) - 1
 
     async def _set_unread(self, user: UserId, channel: ChannelId, number: int) -> None:
         request = groups.SetUnreadMsgNumRequest(group_id=channel, member_account=user, unread_msg_num=number)
@@ -324,7 +324,7 @@ def unread_count(
     read = own.msg_seq
     if next_seq is None or read is None:
         return None
-    return max(0, next_seq - 1 - read - len(_left_out(silent, read, next_seq - 1)))
+    return max(0, next_seq - 1 - read - len(_silent_between(silent, read, next_seq - 1)))
 
 
 def explanation(next_seq: int | None, own: members.Own | members.Member, silent: Sequence[int] = ()) -> Explanation:
@@ -333,11 +333,11 @@ def explanation(next_seq: int | None, own: members.Own | members.Member, silent:
     source = CountSource.POSITIONS if isinstance(own, members.Own) else CountSource.MEMBER
     if isinstance(own, members.Own) and own.unread_msg_num is not None:
         return Explanation(CountSource.SERVER, last, own.msg_seq)
-    left_out = _left_out(silent, own.msg_seq, last) if last is not None and own.msg_seq is not None else ()
+    left_out = _silent_between(silent, own.msg_seq, last) if last is not None and own.msg_seq is not None else ()
     return Explanation(source, last, own.msg_seq, left_out)
 
 
-def _left_out(silent: Sequence[int], read: int, last: int) -> tuple[int, ...]:
+def _silent_between(silent: Sequence[int], read: int, last: int) -> tuple[int, ...]:
     return tuple(seq for seq in silent if read < seq <= last) if silent else ()
 
 

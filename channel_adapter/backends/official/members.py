@@ -112,7 +112,7 @@ class OfficialMembers:
                 elif result == wire.RESULT_FAILED and not known[user]:  # an account that does not exist follows nothing
                     outcomes.append(Outcome(user, OutcomeKind.ALREADY))
                 else:
-                    outcomes.append(Outcome(user, OutcomeKind.FAILED, _not_named(result)))
+                    outcomes.append(Outcome(user, OutcomeKind.FAILED, _describe_result(result)))
         return BatchResult(tuple(outcomes))
 
     async def subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
@@ -122,13 +122,13 @@ class OfficialMembers:
         subscribers, 200 a call, until all of them are found. One call of the second way decides which is shorter.
         """
         if len(users) <= _FEW:
-            return await self._by_their_lists(channel, users, read=not users)
+            return await self._read_users_lists(channel, users, read=not users)
         first = await self._read_subscriber_page(channel, "")
-        missing = _without(dict.fromkeys(users), first.subscriber_list)
-        following = _following(first)
+        missing = _without_found(dict.fromkeys(users), first.subscriber_list)
+        following = _next_position(first)
         pages_left = -(-(first.subscriber_num - len(first.subscriber_list)) // limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
         if following is not None and missing and len(missing) <= pages_left:
-            return dict.fromkeys(users, True) | await self._by_their_lists(channel, list(missing), read=True)
+            return dict.fromkeys(users, True) | await self._read_users_lists(channel, list(missing), read=True)
         if following is not None and missing:
             missing = await self._find_missing(channel, missing, following)
         return {user: user not in missing for user in users}
@@ -140,13 +140,13 @@ class OfficialMembers:
 
         async def fetch(position: str) -> Page[wire.SubscriberRow, str]:
             reply = await self._read_subscriber_page(channel, position)
-            return Page(reply.subscriber_list, _following(reply))
+            return Page(reply.subscriber_list, _next_position(reply))
 
         missing = users
         guard: CursorLoopGuard[str] = CursorLoopGuard(GET_SUBSCRIBER_INFO.name, UnavailableError)
         async with aclosing(read_pages(fetch, position, guard)) as pages:
             async for rows in pages:
-                missing = _without(missing, rows)
+                missing = _without_found(missing, rows)
                 if not missing:
                     break
         return missing
@@ -192,7 +192,7 @@ class OfficialMembers:
             raise UnavailableError(
                 f"{account} counts {reply.subscriber_num} subscribers and lists none", field="subscribers"
             )
-        return Page([_to_subscriber(item) for item in reply.subscriber_list], _following(reply))
+        return Page([_to_subscriber(item) for item in reply.subscriber_list], _next_position(reply))
 
     async def read_positions(self, channel: ChannelId, cursor: str) -> Page[ReadPosition, str]:
         """Raise UnsupportedError: subscribers have no read positions."""
@@ -281,7 +281,7 @@ class OfficialMembers:
                 raise no_such_channel(channel, error) from error
             raise
 
-    async def _by_their_lists(self, channel: ChannelId, users: Sequence[UserId], *, read: bool) -> dict[UserId, bool]:
+    async def _read_users_lists(self, channel: ChannelId, users: Sequence[UserId], *, read: bool) -> dict[UserId, bool]:
         """Read the lists of the users. `read`: the channel is known to exist; else that is checked if no user is in."""
 
         async def follows(user: UserId) -> tuple[UserId, bool]:
@@ -293,12 +293,12 @@ class OfficialMembers:
         return inside
 
 
-def _following(reply: wire.GetSubscriberInfoReply) -> str | None:
+def _next_position(reply: wire.GetSubscriberInfoReply) -> str | None:
     """Return the position of the next page of subscribers; None after the last."""
     return reply.next if reply.next and reply.subscriber_list else None
 
 
-def _without(users: Mapping[UserId, None], rows: Sequence[wire.SubscriberRow]) -> Mapping[UserId, None]:
+def _without_found(users: Mapping[UserId, None], rows: Sequence[wire.SubscriberRow]) -> Mapping[UserId, None]:
     """Return the users who are not among some subscribers."""
     found = {row.subscriber_account for row in rows}
     return {user: None for user in users if user not in found}
@@ -355,7 +355,7 @@ class _SubscriberAddition:
             elif result == wire.RESULT_FAILED:
                 failed.append(user)
             else:
-                self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, _not_named(result))
+                self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, _describe_result(result))
         if failed:
             await self._explain_not_added(failed)
 
@@ -410,7 +410,7 @@ def _to_interrupted_result(
     return interrupted(outcomes, in_call, rest, error)
 
 
-def _not_named(result: int | None) -> str:
+def _describe_result(result: int | None) -> str:
     if result is None:
         return UNNAMED
     if result == wire.RESULT_FAILED:

@@ -123,7 +123,7 @@ class OfficialPosts:
         if (wait := await self._reserve_hourly_post(channel)) is not None:
             known = await self.find(channel, draft.dedupe) if draft.dedupe is not None else None
             if known is None:
-                raise _too_many(channel, self._options.posts_per_hour, wait)
+                raise _too_many_posts(channel, self._options.posts_per_hour, wait)
             return known
         used = True
         try:
@@ -254,7 +254,7 @@ class OfficialPosts:
             for item in results:
                 if item.msg_key in by_key:
                     ref = by_key[item.msg_key]
-                    outcomes[ref] = await self._recall_error(ref, item.msg_key, item.ret_code, reason)
+                    outcomes[ref] = await self._to_recall_error(ref, item.msg_key, item.ret_code, reason)
         return outcomes
 
     async def raw_page(self, account: ChannelId, below: str | None, *, deadline: float | None = None) -> RawPage:
@@ -274,7 +274,7 @@ class OfficialPosts:
         keys: dict[PostRef, str] = {}
         missing: dict[int, PostRef] = {}
         for ref in refs:
-            if (known := await self._known_key(ref)) is not None:
+            if (known := await self._find_known_key(ref)) is not None:
                 keys[ref] = known
             else:
                 missing[ref.seq] = ref
@@ -391,7 +391,7 @@ class OfficialPosts:
             )
         return True
 
-    async def _known_key(self, ref: PostRef) -> str | None:
+    async def _find_known_key(self, ref: PostRef) -> str | None:
         """Return the key of a post that its reference has or that is known, without a call."""
         if ref.key and broadcast_number(ref.key) == ref.seq:
             return ref.key
@@ -402,7 +402,7 @@ class OfficialPosts:
         self, channel: ChannelId, before: PostRef | None, deadline: float | None = None
     ) -> AsyncGenerator[wire.OfficialHistoryMessage, None]:
         """Yield messages below `before`, each once, from the newest down; a page may repeat the last message."""
-        below = None if before is None else await self._known_key(before)
+        below = None if before is None else await self._find_known_key(before)
         lowest = before.seq if before is not None else None
         bottom: int | None = None  # of the pages that were read
         while True:
@@ -429,7 +429,7 @@ class OfficialPosts:
                 return
             below = following
 
-    async def _recall_error(self, ref: PostRef, key: str, code: int, reason: str) -> ChannelAdapterError | None:
+    async def _to_recall_error(self, ref: PostRef, key: str, code: int, reason: str) -> ChannelAdapterError | None:
         """Return the error of one post; None if it is recalled, perhaps by an earlier attempt whose reply was lost.
 
         A key may be that of a channel that was deleted and created again: then the post has another one.
@@ -462,7 +462,7 @@ def _no_such_post(ref: PostRef) -> NotFoundError:
     return NotFoundError(f"channel {ref.channel} has no post {ref.seq}", field="seq")
 
 
-def _too_many(channel: ChannelId, per_hour: int, wait: float) -> ThrottledError:
+def _too_many_posts(channel: ChannelId, per_hour: int, wait: float) -> ThrottledError:
     return ThrottledError(
         f"channel {channel} has had {per_hour} posts within an hour, which is all that the service accepts; the next"
         f" one in {duration(wait)}",

@@ -74,7 +74,7 @@ class OfficialUnread:
         in the future, NotFoundError for a user who does not follow the account.
         """
         await self._members.require(user, channel)
-        await self._set_read(user, channel, await self._time_of(channel, up_to))
+        await self._set_read(user, channel, await self._to_read_time(channel, up_to))
         return (await self._read_counts(user, [channel])).get(channel, 0)
 
     async def mark_all_read(self, user: UserId) -> tuple[ChannelId, ...]:
@@ -104,7 +104,7 @@ class OfficialUnread:
     def exclude(self, ref: PostRef) -> None:
         """Do nothing: the service takes a recalled post out of the count by itself."""
 
-    async def _time_of(self, channel: ChannelId, up_to: PostRef | datetime | None) -> int | None:
+    async def _to_read_time(self, channel: ChannelId, up_to: PostRef | datetime | None) -> int | None:
         """Return the time up to which is read, in Unix seconds; None is now."""
         if up_to is None:
             return None
