@@ -936,9 +936,6 @@ class _SyncUnreadService:
         Raises InvalidError for a longer text, NotFoundError if the user is not in the channel.
         """
 
-    def recalled(self, ref: PostRef) -> None:
-        """Do not count a post from now on: a webhook reported that another process has recalled it."""
-
     def remove(self, user: str, name: str | None = None) -> bool:
         """Delete a user's group, that of channels if no `name` is given; return False if there is none.
 

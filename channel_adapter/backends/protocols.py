@@ -293,10 +293,6 @@ class UnreadBackend(Protocol):
         """
         ...
 
-    def exclude(self, ref: PostRef) -> None:
-        """Do not count a post from now on: another process has recalled it."""
-        ...
-
 
 class GroupingBackend(Protocol):
     """Conversation groups and marks of users."""

@@ -62,7 +62,7 @@ _METHODS: Final[dict[Verdict, dict[str, str]]] = {
         " react reactors reconcile set_policy start unpublished unreact",
         "subscriptions": "count follow is_subscribed subscribe subscribe_stream subscribers unfollow unsubscribe"
         " unsubscribe_stream",
-        "unread": "assign catch_up fold get get_many groups hide mark_all_read mark_read marks note recalled remove"
+        "unread": "assign catch_up fold get get_many groups hide mark_all_read mark_read marks note remove"
         " rename star sync sync_many sync_many_stream unassign unassign_left",
     },
     "unsupported": {

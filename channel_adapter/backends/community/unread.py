@@ -158,10 +158,6 @@ class CommunityUnread:
                     raise error
         return tuple(channel for channel, (marked, _) in zip(unread, results, strict=True) if marked)
 
-    def exclude(self, ref: PostRef) -> None:
-        """Do not count a post from now on: another process has recalled it."""
-        self._silent.add(ref.channel, ref.seq)
-
     async def _list_all_counted(self, user: UserId) -> list[_Row]:
         """Return the groups of a user in the order of the lists."""
         lists = await map_concurrently(

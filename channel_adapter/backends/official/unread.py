@@ -101,9 +101,6 @@ class OfficialUnread:
                 raise error
         return tuple(channel for channel, _ in marked)
 
-    def exclude(self, ref: PostRef) -> None:
-        """Do nothing: the service takes a recalled post out of the count by itself."""
-
     async def _to_read_time(self, channel: ChannelId, up_to: PostRef | datetime | None) -> int | None:
         """Return the time up to which is read, in Unix seconds; None is now."""
         if up_to is None:

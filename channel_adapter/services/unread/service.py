@@ -121,10 +121,6 @@ class UnreadService:
                 moved.append(each.channel)
         return tuple(moved)
 
-    def recalled(self, ref: PostRef) -> None:
-        """Do not count a post from now on: a webhook reported that another process has recalled it."""
-        self._unread.exclude(self._ids.post(ref))
-
     def groups(self, user: str, *, cursor: int = 0) -> Pages[ConversationGroup, int]:
         """Return an async iterator over a user's conversation groups with what is in them, from number `cursor` on.
 
