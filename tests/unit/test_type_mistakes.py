@@ -135,7 +135,6 @@ async def jobs(adapter: ChannelAdapter, kinds: Any) -> None:
         (lambda a: jobs(a, "schedule"), "kinds", "kinds must be a list of kinds of jobs; got one string"),
         (lambda a: a.export_channel("news", ""), "folder", "folder must be the path of a folder, in UTF-8; got ''"),
         (lambda a: a.export_channel("news", 5), "folder", "folder must be the path of a folder, in UTF-8; got 5"),
-        (lambda a: reading(a.unread.recalled, POST), "ref", "ref must be a PostRef; got a Post; pass its ref"),
         (lambda a: reading(a.unread.get_many, None), "users", "users must be a list of ids; got None"),
         (lambda a: reading(a.unread.groups, None), "user", "must be a string"),
         (lambda a: drawn(a.posts.history("news", before=0)), "before", "must be a positive integer; got 0"),
