@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -19,9 +18,9 @@ from dbos import DBOS
 
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ConfigurationError, UnavailableError
+from tests import forked
 from tests.durable.worker import serving
 
-ROOT = Path(__file__).parents[2]
 OTHER, THIRD = Kind("test-other"), Kind("test-third")
 
 
@@ -53,8 +52,8 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def worker(url: str, file: Path, role: str, count: int = 0) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "tests.durable.worker", url, file, role, str(count)], cwd=ROOT)
+def worker(url: str, file: Path, role: str, count: int = 0) -> Iterator["forked.Forked | subprocess.Popen[bytes]"]:
+    process = forked.start(["python", "-m", "tests.durable.worker", url, file, role, str(count)])
     try:
         yield process
     finally:

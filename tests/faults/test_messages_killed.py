@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-import sys
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,9 @@ from channel_adapter.domain.mode import Mode
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
+from tests import forked
 from tests.faults.test_messages_lost import BATCH, SEND, settings
 
-PROGRAM = Path(sys.executable).with_name("channel-adapter")
 READERS = [f"reader_{number}" for number in range(6)]
 SECONDS = 60
 
@@ -30,7 +30,7 @@ class System:
     adapter: ChannelAdapter
     directory: Path
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
+    def start(self, *words: str) -> "forked.Forked | subprocess.Popen[bytes]":
         """Start the command in a separate process."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CHANNEL_ADAPTER_")}
         own = {
@@ -40,24 +40,22 @@ class System:
         if self.adapter.settings.database_url is not None:
             own["DATABASE_URL"] = self.adapter.settings.database_url.get_secret_value()
         environment = clean | {f"CHANNEL_ADAPTER_{name}": value for name, value in own.items()}
-        return await asyncio.create_subprocess_exec(
-            PROGRAM, *words, env=environment, cwd=self.directory, stdout=asyncio.subprocess.DEVNULL
-        )
+        return forked.start(["channel-adapter", *words], env=environment, cwd=self.directory)
 
     async def kill_in_call(self, fault: Fault, *words: str) -> None:
         """Start a command, and kill it while the call delayed by the fault is unanswered."""
         self.server.faults.replace([fault])
-        process = await self.start(*words)
+        process = self.start(*words)
         async with asyncio.timeout(SECONDS):
             while not any(report["struck"] for report in self.server.faults.report()):
-                assert process.returncode is None
+                assert process.poll() is None
                 await asyncio.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-        assert await process.wait() == -signal.SIGKILL
+        assert process.wait(SECONDS) == -signal.SIGKILL
         self.server.faults.replace(())
 
     async def run(self, *words: str) -> int:
-        return await (await self.start(*words)).wait()
+        return await asyncio.to_thread(self.start(*words).wait)
 
     async def counts(self, text: str) -> list[int]:
         """Return the number of messages with this text for each reader."""

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from channel_adapter.stub.server import StubServer
+from tests import forked
 from tests.readme.test_readme import SCRIPTS, blocks, free_port, settings_of
 
 DJANGO = """
@@ -75,7 +76,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def command(folder: Path, *words: str) -> None:
-    program = SCRIPTS / "channel-adapter"
+    program = forked.programs() / "channel-adapter"
     subprocess.run([program, *words], check=True, env=environment(folder), capture_output=True, cwd=folder)
 
 
@@ -150,7 +151,7 @@ def test_stub_image_serves_client_with_documented_variables(tmp_path: Path) -> N
             key = own["CHANNEL_ADAPTER_STUB_KEY"]
             app = {"SDKAPPID": "1400000001", "KEY": key, "BASE_URL": url, "ADMIN": "administrator"}
             client = os.environ | {f"CHANNEL_ADAPTER_{name}": value for name, value in app.items()}
-            program = SCRIPTS / "channel-adapter"
+            program = forked.programs() / "channel-adapter"
             subprocess.run([program, "accounts", "add", "editor_7"], env=client, check=True, capture_output=True)
             token = {"Authorization": f"Bearer {own['CHANNEL_ADAPTER_STUB_CONTROL_TOKEN']}"}
             assert requests.post(f"{url}/_stub/reset", headers=token, timeout=30).status_code == 200

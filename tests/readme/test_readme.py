@@ -18,7 +18,7 @@ from channel_adapter import Settings, SyncChannelAdapter, Text
 from channel_adapter.cli.main import COMMANDS, main
 from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.server import StubServer
-from tests.readme.forked_commands import program
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "channel_adapter"
@@ -137,7 +137,8 @@ SEEN = (
 def test_python_examples_run(code: str, seen: str, stub: StubServer, tmp_path: Path) -> None:
     (tmp_path / "adapter.toml").write_text(settings_of(stub), encoding="utf-8")
     (tmp_path / "example.py").write_text(code, encoding="utf-8")
-    result = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    words = [str(forked.programs() / "python"), "example.py"]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert seen in result.stdout
 
@@ -180,7 +181,8 @@ def test_web_application_publishes_and_receives_webhooks(stub: StubServer, tmp_p
     }
 
     def command(*words: str) -> None:
-        subprocess.run([SCRIPTS / "channel-adapter", *words], check=True, env=environment, capture_output=True)
+        program = forked.programs() / "channel-adapter"
+        subprocess.run([program, *words], check=True, env=environment, capture_output=True)
 
     command("accounts", "add", "editor_7")
     command("channels", "create", "--slug", "harbor_news", "--name", "News", "--owner", "editor_7")
@@ -217,27 +219,14 @@ def harbour_news(stub: StubServer) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield a path for shells on which `channel-adapter` starts quickly."""
-    installed = f"{SCRIPTS}:{os.environ['PATH']}"
-    if not hasattr(os, "pidfd_open"):
-        yield installed
-        return
-    folder = tmp_path_factory.mktemp("programs")
-    address = folder / "socket"
-    with subprocess.Popen([sys.executable, "-m", "tests.readme.forked_commands", address], cwd=ROOT) as server:
-        while not address.exists():
-            assert server.poll() is None
-            time.sleep(0.02)
-        yield f"{program(folder, address)}:{installed}"
-        server.terminate()
-
-
 @pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
-def test_shell_blocks_run(block: str, programs: str, stub: StubServer, tmp_path: Path) -> None:
+def test_shell_blocks_run(block: str, stub: StubServer, tmp_path: Path) -> None:
     """Run a block unchanged in a shell; a server that it leaves running is ended with the shell."""
-    environment = os.environ | {"PATH": programs, "PYTHONPATH": str(tmp_path)}
+    programs = tmp_path / "programs"  # without Python: some lines run modules of other packages
+    programs.mkdir()
+    (programs / "channel-adapter").symlink_to(forked.programs() / "channel-adapter")
+    path = f"{programs}:{SCRIPTS}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(tmp_path)}
     for module in blocks("python"):
         if name := re.match(r"# (\w+\.py)\n", module):
             (tmp_path / name[1]).write_text(module, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Receivers in separate processes: the installed command, with settings in a file."""
+"""Receivers in separate processes: the command, with settings in a file."""
 
 import json
 import subprocess
@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tests import forked
 from tests.webhooks.effects import TABLE
 from tests.webhooks.sender import APP, TOKEN
 
@@ -36,7 +37,7 @@ def write_settings(folder: Path, url: str, webhooks: Any = None, **inbox: object
 class Process:
     """A running receiver: its process and URL."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", url: str) -> None:
+    def __init__(self, process: "forked.Forked | subprocess.Popen[bytes]", url: str) -> None:
         self.process = process
         self.url = url
 
@@ -58,12 +59,16 @@ def start(
     """Start `webhooks serve` and wait until it listens. `open_files` is its soft limit of descriptors."""
     ready = settings.with_name(f"ready-{time.monotonic_ns()}.json")
     words = ["webhooks", "serve", "--port", str(port), "--handlers", handlers, "--ready-file", str(ready)]
-    limited = [] if open_files is None else ["sh", "-c", f'ulimit -S -n {open_files} && exec "$0" "$@"']
+    words += ["--config", str(settings)]
+    process: forked.Forked | subprocess.Popen[bytes]
     with stderr.open("wb") if stderr is not None else nullcontext() as errors:
-        process = subprocess.Popen(
-            [*limited, COMMAND, *words, "--config", settings], cwd=ROOT, env={**environ, **more},
-            stdout=subprocess.DEVNULL, stderr=errors,
-        )  # fmt: skip
+        if open_files is None:
+            process = forked.start(["channel-adapter", *words], env={**environ, **more}, stderr=errors)
+        else:
+            limited: list[str | Path] = ["sh", "-c", f'ulimit -S -n {open_files} && exec "$0" "$@"', COMMAND, *words]
+            process = subprocess.Popen(
+                limited, cwd=ROOT, env={**environ, **more}, stdout=subprocess.DEVNULL, stderr=errors
+            )
     end = time.monotonic() + 90
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > end:
