@@ -10,18 +10,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowStatus
 from sqlalchemy import Connection, Engine
 
+from channel_adapter.concurrency.clock import SystemClock
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.durable.database import JobDatabase
 from channel_adapter.durable.executor import Executor
-from channel_adapter.durable.logs import log, redirect_logs
+from channel_adapter.durable.logs import log_failure, redirect_logs
 from channel_adapter.durable.worker import APPLICATION, EVERY_SECONDS, POLL_SECONDS, VERSION, WORKFLOW, Function, Worker
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError
+from channel_adapter.errors import ConfigurationError, ConflictError
 from channel_adapter.store.database import Database
-from channel_adapter.tencent.redaction import redact_text
 
 _WAIT_SECONDS: Final = 0.2
 
@@ -297,13 +299,15 @@ class Jobs:
 
     async def _restart_when_lost(self, worker: Worker) -> None:
         await worker.lost.wait()
-        while self._serving:
-            try:
+        restarted = asyncio.Event()
+
+        async def restart() -> None:
+            if self._serving:
                 await self._adjust_to_users()
-                break
-            except ChannelAdapterError as error:  # a database that was lost comes back
-                log.warning("durable.restart_failed", error=redact_text(error.message)[:200])
-                await asyncio.sleep(EVERY_SECONDS)
+            restarted.set()
+
+        await repeat(restart, EVERY_SECONDS, SystemClock(), partial(log_failure, "durable.restart_failed"),
+                     until=restarted)  # fmt: skip
 
 
 def _to_state(row: WorkflowStatus) -> State:

@@ -18,6 +18,11 @@ class _ToStructlog(logging.Handler):
         log.log(level, "durable.dbos", message=message)
 
 
+def log_failure(event: str, error: Exception) -> None:
+    """Log that something failed which is tried again."""
+    log.warning(event, error=redact_text(f"{type(error).__name__}: {error}")[:200])
+
+
 def redirect_logs() -> None:
     """Send records of the logger `dbos` to the logger `channel_adapter.durable`."""
     logger = logging.getLogger("dbos")

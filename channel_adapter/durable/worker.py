@@ -8,17 +8,19 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 from dbos import DBOS, DBOSClient, DBOSConfig
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from channel_adapter.concurrency.clock import SystemClock
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.durable.database import JobDatabase
 from channel_adapter.durable.executor import Executor
-from channel_adapter.durable.logs import log
+from channel_adapter.durable.logs import log, log_failure
 from channel_adapter.errors import ConfigurationError, UnavailableError
-from channel_adapter.tencent.redaction import redact_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,8 +106,12 @@ class Worker:
             DBOS(config=config)
             DBOS.listen_queues(sorted(self.functions))
             DBOS.launch()  # in the thread of the event loop, which is where DBOS then runs coroutines
+        log_chore = partial(log_failure, "durable.chore_failed")
         self._chores = [
-            asyncio.ensure_future(self._repeat_chore(chore)) for chore in (self._renew_lease, self.take_over)
+            asyncio.ensure_future(
+                repeat(chore, EVERY_SECONDS, SystemClock(), log_chore, first=EVERY_SECONDS, until=self.lost)
+            )
+            for chore in (self._renew_lease, self._take_over_regularly)
         ]
         await self.take_over()
 
@@ -198,13 +204,8 @@ class Worker:
         else:
             self._renewed.set()
 
-    async def _repeat_chore(self, chore: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        while not self.lost.is_set():
-            await asyncio.sleep(EVERY_SECONDS)
-            try:
-                await chore()
-            except Exception as error:  # noqa: BLE001 - a database that was lost comes back
-                log.warning("durable.chore_failed", error=redact_text(str(error))[:200])
+    async def _take_over_regularly(self) -> None:
+        await self.take_over()
 
 
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_RECOVERIES)

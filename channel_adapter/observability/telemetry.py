@@ -16,8 +16,10 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.concurrency.instruments import AttributeValue, ValueReader
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.observability.operations import TracedPart
 from channel_adapter.tencent.client import Attempt
@@ -198,9 +200,7 @@ class AppTelemetry:
 
     async def refresh_regularly(self) -> None:
         """Read the values of this adapter every 15 seconds, until cancelled."""
-        while True:
-            await self.telemetry.refresh(self)
-            await asyncio.sleep(REFRESH_SECONDS)
+        await repeat(partial(self.telemetry.refresh, self), REFRESH_SECONDS, SystemClock(), _log_failure)
 
     def traced(self, name: str, part: T) -> T:
         """Return a part of the adapter each of whose public methods is a span `name.method`."""
@@ -216,6 +216,10 @@ class AppTelemetry:
             observer(attempt)
 
         return record
+
+
+def _log_failure(error: Exception) -> None:
+    _log.error("observability.refresh_failed", error=redact_text(f"{type(error).__name__}: {error}"))
 
 
 def mark_failed(span: Span, error: BaseException) -> None:

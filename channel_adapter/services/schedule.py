@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace as replaced
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from channel_adapter.concurrency.clock import Clock, duration
+from channel_adapter.concurrency.clock import Clock, SystemClock, duration
 from channel_adapter.concurrency.paging import Page, read_pages
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.extras import is_installed, needs_store, require_durable
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -45,7 +47,7 @@ from channel_adapter.services.scheduled_publisher import (
     PostSender,
     ScheduledPublisher,
     ScheduleOptions,
-    log,
+    log_failure,
     post_key,
     published_values,
 )
@@ -359,7 +361,12 @@ class PostSchedule(PostSender):
         """
         url = self._require_url()
         require_durable(url)
-        worker = asyncio.ensure_future(self._publish_due(url))
+        worker = asyncio.ensure_future(
+            repeat(
+                partial(self._publish_if_used, url), _AGAIN_SECONDS, SystemClock(),
+                partial(log_failure, "schedule.worker_failed"),
+            )
+        )  # fmt: skip
         self._here += 1
         try:
             yield
@@ -368,21 +375,12 @@ class PostSchedule(PostSender):
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 
-    async def _publish_due(self, url: str) -> None:
-        """Wait for scheduled posts, then publish them; begin again after a failure."""
-        while True:
-            wait = _AGAIN_SECONDS
-            try:
-                if await self._is_used():
-                    jobs = await asyncio.to_thread(import_module, _JOBS)  # DBOS is slow to import
-                    await jobs.serve(await self._prepare_publisher(), url)
-            except ChannelAdapterError as error:
-                log.warning("schedule.worker_failed", reason=error.message[:200])
-            except Exception:  # noqa: BLE001 - a fault of one look must not end the others
-                log.exception("schedule.worker_failed")
-            else:
-                wait = _LOOK_SECONDS
-            await asyncio.sleep(wait)
+    async def _publish_if_used(self, url: str) -> float:
+        """Publish scheduled posts until cancelled, if there was ever one; return the seconds until the next look."""
+        if await self._is_used():
+            jobs = await asyncio.to_thread(import_module, _JOBS)  # DBOS is slow to import
+            await jobs.serve(await self._prepare_publisher(), url)
+        return _LOOK_SECONDS
 
     async def _is_used(self) -> bool:
         """Return whether the database has ever held a scheduled post or a draft. Creates nothing."""

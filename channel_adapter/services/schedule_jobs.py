@@ -5,12 +5,15 @@ first post is due, so that starting it costs no delay. Imported by processes tha
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
+from channel_adapter.concurrency.clock import SystemClock
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.services.failpoints import failpoint
-from channel_adapter.services.scheduled_publisher import ScheduledPublisher, log
+from channel_adapter.services.scheduled_publisher import ScheduledPublisher, log, log_failure
 
 LEAD_SECONDS: Final = 3.0
 """How long before its time a post gets a job: more than a look, a poll and a start take."""
@@ -51,6 +54,11 @@ class ScheduleJobs:
                 log.warning("schedule.store_failed", channel=channel, reason=error.message[:200])
                 await asyncio.sleep(_AGAIN_SECONDS)
 
+    async def look(self) -> None:
+        """Start the jobs that are due, and delete old posts. Raises UnavailableError."""
+        await self.start_due()
+        await self.tidy(asyncio.get_running_loop().time())
+
     async def start_due(self) -> None:
         """Start a job for every channel that needs one and has none. Raises UnavailableError."""
         lanes = await self._store.due_lanes(LEAD_SECONDS, self._publisher.now)
@@ -78,13 +86,7 @@ async def serve(publisher: ScheduledPublisher, url: str) -> None:
         schedule = ScheduleJobs(publisher, jobs)
         jobs.register(schedule.kind, schedule.publish_due, shared=True)
         async with jobs.run_worker([schedule.kind]):
-            while True:
-                try:
-                    await schedule.start_due()
-                    await schedule.tidy(asyncio.get_running_loop().time())
-                except ChannelAdapterError as error:  # a database that was lost comes back
-                    log.warning("schedule.look_failed", reason=error.message[:200])
-                await asyncio.sleep(LOOK_SECONDS)
+            await repeat(schedule.look, LOOK_SECONDS, SystemClock(), partial(log_failure, "schedule.look_failed"))
 
 
 def _job_key(channel: str, run: int) -> str:

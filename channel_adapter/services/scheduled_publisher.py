@@ -209,3 +209,11 @@ def published_values(post: Post) -> dict[str, object]:
 def post_key(post_id: str, key: str | None) -> str:
     """Return the idempotency key under which a scheduled post is published."""
     return f"scheduled:{post_id}" if key is None else key
+
+
+def log_failure(event: str, error: Exception) -> None:
+    """Log what kept a look for due posts from succeeding; with a traceback, unless it is an error of ours."""
+    if isinstance(error, ChannelAdapterError):
+        log.warning(event, reason=error.message[:200])
+    else:
+        log.exception(event)

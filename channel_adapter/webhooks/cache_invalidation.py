@@ -3,16 +3,17 @@
 The receiver that handles an event writes what is out of date into the database; all others read it twice a second.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.tencent.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -43,14 +44,16 @@ class CacheInvalidationBus:
 
     async def listen(self) -> None:
         """Drop from the caches what other processes publish, until cancelled. Failures are logged and tried again."""
-        while self._table is not None:
-            try:
-                for channel, user in await self._table.published():
-                    self._forget(channel, None if user is None else [user])
-            except ChannelAdapterError as error:
-                if self._worth_logging():
-                    _log.warning("webhooks.changes_not_heard", reason=redact_text(error.message)[:300])
-            await asyncio.sleep(LOOK_SECONDS)
+        if self._table is not None:
+            await repeat(partial(self._forget_published, self._table), LOOK_SECONDS, SystemClock(), self._log_failure)
+
+    async def _forget_published(self, table: "InvalidationTable") -> None:
+        for channel, user in await table.published():
+            self._forget(channel, None if user is None else [user])
+
+    def _log_failure(self, error: Exception) -> None:
+        if self._worth_logging():
+            _log.warning("webhooks.changes_not_heard", reason=redact_text(f"{type(error).__name__}: {error}")[:300])
 
     async def aclose(self) -> None:
         """Close the connections to the database, if there are any."""

@@ -12,11 +12,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.store.marks import Failure, InboxBacklog, InboxMark, MarkResult, Recorded
@@ -58,6 +60,7 @@ _FIRST_PORTION, _MAX_PORTION = 64, 1_000
 _LANE_SECONDS: Final = 0.005  # of a lane, before other tasks of the event loop
 _SLICE_SECONDS: Final = 0.25  # after which a channel is released to another process that has stored events of it
 _YIELD_SECONDS: Final = 0.2
+_AGAIN_SECONDS: Final = 0.2  # after a failure of a background task
 _TRY_AGAIN_SECONDS: Final = 0.05  # to claim a channel that another process works on
 _TRIES: Final = 20  # then it is found when it is free
 _RECONCILE_SECONDS: Final = 0.5
@@ -397,7 +400,8 @@ class EventInbox:
 
     def _start_task(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
         """Run a chore repeatedly, with the pause that it returns; if the task ends, report it and start it again."""
-        task = asyncio.create_task(self._repeat_chore(name, chore), name=name)
+        log = partial(self._log_failure, name)
+        task = asyncio.create_task(repeat(chore, _AGAIN_SECONDS, SystemClock(), log), name=name)
         self._background[name] = task
 
         def ended(done: "asyncio.Task[None]") -> None:
@@ -410,15 +414,9 @@ class EventInbox:
 
         task.add_done_callback(ended)
 
-    async def _repeat_chore(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
-        while True:
-            try:
-                pause = await chore()
-            except Exception as error:  # noqa: BLE001 - after any error the inbox continues
-                pause = 0.2
-                if self._worth_logging(name):
-                    _log.warning("webhooks.inbox_task_failed", task=name, reason=_describe_error(error))
-            await asyncio.sleep(pause)
+    def _log_failure(self, name: str, error: Exception) -> None:
+        if self._worth_logging(name):
+            _log.warning("webhooks.inbox_task_failed", task=name, reason=_describe_error(error))
 
     async def _start_lanes(self) -> float:
         """Wait until a channel is to be looked at, and begin the lanes of those that can be claimed."""

@@ -5,18 +5,22 @@ after-webhook. So announced posts are remembered; if the after-webhook does not 
 receiver may have got it; what is not there either is lost.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from channel_adapter.backends.callbacks import PendingPost
 from channel_adapter.backends.protocols import PostBackend
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
+from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.modes import CallbackTables
 from channel_adapter.webhooks.parse import WebhookEvent
 
@@ -49,6 +53,8 @@ class LostPosts:
         self._clock = clock
         self._seconds = seconds
         self._expected: OrderedDict[PendingPost, _ExpectedPost] = OrderedDict()
+        self._unstored: deque[WebhookEvent] = deque(maxlen=MAX_EXPECTED)
+        self._worth_logging = LogThrottle(clock.monotonic)
 
     def __len__(self) -> int:
         return len(self._expected)
@@ -85,11 +91,28 @@ class LostPosts:
         return lost
 
     async def watch(self, store: Callable[[WebhookEvent], Awaitable[object]]) -> None:
-        """Pass what is lost to `store`, until cancelled. Return immediately if the settings turn this off."""
-        while self._seconds:
-            await self._clock.sleep(self._seconds / 2)
-            for webhook in await self.overdue():
+        """Pass what is lost to `store`, until cancelled. Return immediately if the settings turn this off.
+
+        What `store` raises an exception for is passed to it again later.
+        """
+        if self._seconds:
+            pause = self._seconds / 2
+            await repeat(partial(self._store_lost, store), pause, self._clock, self._log_failure, first=pause)
+
+    async def _store_lost(self, store: Callable[[WebhookEvent], Awaitable[object]]) -> None:
+        self._unstored += await self.overdue()
+        for _ in range(len(self._unstored)):
+            webhook = self._unstored.popleft()
+            try:
                 await store(webhook)
+            except BaseException:
+                self._unstored.append(webhook)
+                raise
+
+    def _log_failure(self, error: Exception) -> None:
+        if self._worth_logging(type(error).__name__):
+            reason = redact_text(f"{type(error).__name__}: {error}")[:300]
+            _log.error("webhooks.lost_post_not_stored", posts=len(self._unstored), reason=reason)
 
     async def _find_lost(self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]) -> list[WebhookEvent]:
         """Return those that history does not have. If it cannot be read, they are expected again."""

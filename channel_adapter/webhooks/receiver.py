@@ -13,9 +13,10 @@ from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
 from channel_adapter.backends.protocols import Backend
-from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.settings import Settings
 from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
@@ -101,11 +102,13 @@ class Receiver:
             _log.warning("webhooks.unsigned", meaning="no token is set: every request that names the app is accepted")
         await self.inbox.start(self._events.plan)
         chores = [
-            asyncio.ensure_future(self._log_stats_regularly()),
+            asyncio.ensure_future(
+                repeat(self._log_stats_once, _LOG_SECONDS, SystemClock(), self.report_failure, first=_LOG_SECONDS)
+            ),
             asyncio.ensure_future(self._events.listen_for_invalidations()),
         ]
         if self.settings.lost_after_seconds:
-            chores.append(asyncio.ensure_future(self._lost_posts.watch(self._store_lost)))
+            chores.append(asyncio.ensure_future(self._lost_posts.watch(self.inbox.store)))
         try:
             with self._events.instruments.values(self._measure_inbox):
                 yield
@@ -232,16 +235,8 @@ class Receiver:
                          so_far=self.counters.refused[reason.value])  # fmt: skip
         return _failure_response(reason.status, reason.value, allow="POST" if reason is Reason.METHOD else None)
 
-    async def _store_lost(self, webhook: WebhookEvent) -> None:
-        try:
-            await self.inbox.store(webhook)
-        except NotStoredError as error:
-            _log.error("webhooks.lost_post_not_stored", command=webhook.command, reason=str(error))
-
-    async def _log_stats_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(_LOG_SECONDS)
-            self._log_stats()
+    async def _log_stats_once(self) -> None:
+        self._log_stats()
 
     def _log_stats(self) -> None:
         counts = self.counters.snapshot()

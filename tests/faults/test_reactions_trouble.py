@@ -92,6 +92,32 @@ async def test_full_store_raises_unavailable_and_counts_nothing(system: System) 
         assert (await adapter.reactions.get(system.ref)).total == 1
 
 
+async def test_counts_are_published_after_a_fault_of_the_publisher(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not only after an error of the database: nothing else would start the publisher again."""
+    faults = [LookupError("a fault of the program")] * 2
+
+    def fail(*_: object) -> None:
+        if faults:
+            raise faults.pop()
+
+    async with system.adapter() as adapter:
+        await adapter.reactions.react(system.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        stored = await adapter.reactions._require_store()
+        engine = stored._store.database.engine
+        event.listen(engine, "before_cursor_execute", fail)
+        async with asyncio.timeout(60):
+            while faults:  # noqa: ASYNC110 - the publisher looks once a second
+                await asyncio.sleep(0.01)
+        event.remove(engine, "before_cursor_execute", fail)
+        await adapter.reactions.react(system.ref, TWO, "👍")
+        assert await adapter.reactions.flush(30.0)
+        assert system.shown() == {"👍": 2}
+    assert caplog.text.count("reactions.publisher_failed") == 2
+
+
 async def test_missing_store_raises_unavailable(system: System, file: Path) -> None:
     with pytest.raises(UnavailableError, match="nothing was stored"):
         async with system.adapter(database_url=f"sqlite:///{file.parent / 'nowhere' / 'reactions.db'}") as adapter:

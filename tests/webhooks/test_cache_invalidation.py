@@ -132,23 +132,25 @@ async def test_late_invalidation_is_read_and_old_ones_are_deleted(url: str) -> N
 class Away:
     """Invalidations that cannot be read at first."""
 
-    def __init__(self) -> None:
+    def __init__(self, failure: Exception) -> None:
         self.asked = 0
+        self.failure = failure
 
     async def published(self) -> list[Invalidation]:
         self.asked += 1
         if self.asked == 1:
-            raise UnavailableError("no database")
+            raise self.failure
         return [Invalidation(LIGHTHOUSE)] if self.asked == 2 else []
 
 
+@pytest.mark.parametrize("failure", [UnavailableError("no database"), LookupError("a fault")])
 async def test_invalidations_are_read_again_after_a_failure(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    failure: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.cache_invalidation.LOOK_SECONDS", 0.001)
     async with open_scenario() as scenario:
         await lighthouse(scenario)
-        directory, changes = community(scenario.adapter).channel_cache, Away()
+        directory, changes = community(scenario.adapter).channel_cache, Away(failure)
         assert await scenario.adapter.pipeline.resolver.is_channel(LIGHTHOUSE)
         bus = CacheInvalidationBus(changes, scenario.adapter.backend.forget)  # type: ignore[arg-type]
         listening = asyncio.ensure_future(bus.listen())

@@ -15,6 +15,7 @@ from channel_adapter.webhooks.channel_registry import ChannelRegistry
 from channel_adapter.webhooks.dispatch import EventResolver
 from channel_adapter.webhooks.lost_posts import MAX_EXPECTED, LostPosts
 from channel_adapter.webhooks.parse import WebhookEvent, make_event
+from channel_adapter.webhooks.storage import NotStoredError
 from tests.backends import community
 from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, Scenario, lighthouse, open_scenario
 
@@ -124,6 +125,30 @@ async def test_unreadable_history_is_read_again(scenario: Scenario, lost: LostPo
     scenario.stub.faults.replace([])
     clock.passed = 120.0
     assert len(await lost.overdue()) == 1
+
+
+async def test_lost_post_that_cannot_be_stored_is_stored_later(scenario: Scenario, clock: FakeClock) -> None:
+    """The database is away in the moment in which the post becomes overdue."""
+    lost = LostPosts(scenario.adapter.pipeline.callbacks, scenario.adapter.backend.posts, clock, seconds=0.01)
+    failures = [NotStoredError("no database"), LookupError("a fault"), NotStoredError("no database")]
+    stored: list[int] = []
+    done = asyncio.Event()
+
+    async def store(webhook: WebhookEvent) -> None:
+        if failures:
+            raise failures.pop()
+        stored.append(webhook.body["Random"])
+        if len(stored) == 2:
+            done.set()
+
+    for number in (31, 32):
+        lost.expect(message(BEFORE, number))
+    clock.passed = 60.0
+    watching = asyncio.ensure_future(lost.watch(store))
+    await asyncio.wait_for(done.wait(), 60)
+    assert sorted(stored) == [31, 32]
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 async def test_uncheckable_posts_are_not_expected(lost: LostPosts, clock: FakeClock, scenario: Scenario) -> None:

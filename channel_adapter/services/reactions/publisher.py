@@ -16,6 +16,7 @@ import structlog
 from channel_adapter.backends.protocols import ReactionCarrier
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock, wait_or_set
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import (
@@ -232,7 +233,7 @@ class Publisher:
         self._writes: dict[PostRef, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._removed_at = clock.monotonic()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def started(self) -> bool:
@@ -247,31 +248,28 @@ class Publisher:
     def wake(self) -> None:
         """Report that something changed; the first call starts the task."""
         self._woken.set()
-        if self._task is None and not self._stopping:
-            self._task = asyncio.ensure_future(self._publish_until_stopped())
+        if self._task is None and not self._stopping.is_set():
+            self._task = asyncio.ensure_future(
+                repeat(self._publish_changes, _POLL_INTERVAL, self._clock, _log_failure, until=self._stopping)
+            )
 
     async def close(self) -> None:
         """Wait for the writes that are running, and stop."""
-        self._stopping = True
+        self._stopping.set()
         self._woken.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await asyncio.gather(*self._writes.values(), return_exceptions=True)
 
-    async def _publish_until_stopped(self) -> None:
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                pause = await self._claim_and_write()
-                await self._remove_unchanged()
-            except ChannelAdapterError as error:
-                _log.warning("reactions.store_failed", reason=error.message)
-                pause = _POLL_INTERVAL
-            if not self._stopping:
-                await wait_or_set(self._clock, pause, self._woken)
-            if not self._stopping:
-                await self._clock.sleep(_CLAIM_INTERVAL)
+    async def _publish_changes(self) -> float:
+        """Publish what has changed, and wait for the next change; return the seconds until the next claim."""
+        self._woken.clear()
+        pause = await self._claim_and_write()
+        await self._remove_unchanged()
+        if not self._stopping.is_set():
+            await wait_or_set(self._clock, pause, self._woken)
+        return _CLAIM_INTERVAL
 
     async def _claim_and_write(self) -> float:
         """Claim as many posts as may be written; return the seconds until the next claim."""
@@ -304,9 +302,18 @@ class Publisher:
         now = self._clock.monotonic()
         if self._keep_seconds is None or now - self._removed_at < _REMOVAL_INTERVAL:
             return
-        while await self._claims.remove_unchanged(self._clock.now() - self._keep_seconds) and not self._stopping:
+        while (
+            await self._claims.remove_unchanged(self._clock.now() - self._keep_seconds) and not self._stopping.is_set()
+        ):
             await self._clock.sleep(_CLAIM_INTERVAL)  # writers of other processes go on in between
         self._removed_at = now
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, ChannelAdapterError):
+        _log.warning("reactions.store_failed", reason=error.message)
+    else:
+        _log.exception("reactions.publisher_failed")
 
 
 def _pause_after_failure(claim: Claim) -> float:

@@ -11,7 +11,8 @@ import structlog
 
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.batching import map_concurrently
-from channel_adapter.concurrency.clock import Clock, wait_or_set
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.extras import is_installed, needs_store
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.post import PostRef
@@ -72,7 +73,7 @@ class ReactionService:
         self._opening = asyncio.Lock()
         self._opened: StoredReactions | None = None
         self._publishing = False
-        self._closing = asyncio.Event()
+        self._looked = asyncio.Event()  # nothing is to be published for other processes, or it is
         self._starting: asyncio.Task[None] | None = None
 
     async def react(self, ref: PostRef, user: str, emoji: str) -> bool:
@@ -231,7 +232,12 @@ class ReactionService:
         until there are some. Does nothing in direct mode.
         """
         if self._database_url is not None and self._starting is None:
-            self._starting = asyncio.ensure_future(self._publish_others())
+            self._starting = asyncio.ensure_future(
+                repeat(
+                    self._publish_others, _CHECK_INTERVAL, self._clock, _log_failure, first=_FIRST_CHECK,
+                    until=self._looked,
+                )
+            )  # fmt: skip
 
     async def unpublished(self) -> int:
         """Return how many posts have counts that are not published yet, of all processes; 0 in direct mode.
@@ -274,7 +280,7 @@ class ReactionService:
 
     async def aclose(self) -> None:
         """Publish what can be published within 5 seconds, and close the store."""
-        self._closing.set()
+        self._looked.set()
         try:
             if self._starting is not None:
                 await self._starting
@@ -285,23 +291,17 @@ class ReactionService:
                 await opened.close(FLUSH_SECONDS)
 
     async def _publish_others(self) -> None:
-        """Open the store as soon as there is one, and start its publisher."""
-        pause = _FIRST_CHECK
-        while True:
-            await wait_or_set(self._clock, pause, self._closing)
-            if self._closing.is_set():
-                return
-            pause = _CHECK_INTERVAL
-            try:
-                if (stored := await self._open_existing_store()) is not None:
-                    self._publishing = True
-                    stored.start()
-                    return
-            except ConfigurationError as error:
-                _log.warning("reactions.store_refused", reason=error.message)
-                return
-            except ChannelAdapterError as error:
-                _log.warning("reactions.store_failed", reason=error.message)
+        """Open the store if there is one, and start its publisher."""
+        try:
+            stored = await self._open_existing_store()
+        except ConfigurationError as error:
+            _log.warning("reactions.store_refused", reason=error.message)
+            self._looked.set()
+            return
+        if stored is not None:
+            self._publishing = True
+            stored.start()
+            self._looked.set()
 
     async def _open_reactions(self) -> "StoredReactions | DirectReactions":
         return self._direct_reactions() if self._database_url is None else await self._require_store()
@@ -350,3 +350,10 @@ class ReactionService:
 
 def _needs_database(reason: str) -> ConfigurationError:
     return ConfigurationError(f"{reason}: set database_url, for example sqlite:///reactions.db", field="database_url")
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, ChannelAdapterError):
+        _log.warning("reactions.store_failed", reason=error.message)
+    else:
+        _log.exception("reactions.store_failed")
