@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.extras import require_durable
 from channel_adapter.config.settings import Settings
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
@@ -32,6 +33,8 @@ from channel_adapter.store.database import Database
 from channel_adapter.store.migration import MigrationStore
 
 _LOOK_SECONDS: Final = 10.0
+
+_log = get_logger("channel_adapter.migration")
 
 
 class Migration:
@@ -168,7 +171,7 @@ class Migration:
 
     async def _sync_groups(self, url: str) -> None:
         while True:
-            with suppress(*TRANSIENT):  # the next look comes soon
+            try:
                 async with Database.shared(url) as database:
                     waiting = await CutoverStore(database).unfilled_if_any()
                 if waiting:
@@ -176,6 +179,10 @@ class Migration:
 
                     async with run_group_sync(self._context, url, Budget(self._context.clock)):
                         await asyncio.Event().wait()
+            except TRANSIENT:
+                pass  # the next look comes soon
+            except Exception:  # noqa: BLE001 - a fault of one look must not end the others
+                _log.exception("migration.group_sync_failed")
             await asyncio.sleep(_LOOK_SECONDS)
 
     def journal_url(self, database: str | None = None) -> str:

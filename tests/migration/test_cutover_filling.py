@@ -8,20 +8,26 @@ import pytest
 
 from channel_adapter import ChannelAdapter
 from channel_adapter.concurrency.clock import SystemClock
+from channel_adapter.errors import ConfigurationError, PermissionDeniedError
+from channel_adapter.migration import service
 from channel_adapter.migration.budget import TRANSIENT, Budget
 from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.cutover import groups as filling
 from channel_adapter.migration.cutover.cutover import CutoverOptions, GroupSyncProgress, open_redirects
 from channel_adapter.migration.cutover.groups import GroupSyncJob
 from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.rollback import RollbackStatus
 from channel_adapter.migration.service import Migration
-from channel_adapter.store.cutover import CutoverUsers
+from channel_adapter.migration.sources.discover import Discovered
+from channel_adapter.store.cutover import CutoverRow, CutoverStore, CutoverUsers
 from channel_adapter.stub.faults.faults import Fault
-from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
+from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, GET_GROUP_MEMBER_INFO, UPDATE_CONTACT_GROUP
 from tests.migration import worlds
-from tests.migration.conftest import System, settings_for
+from tests.migration.conftest import System, settings_for, system
 from tests.migration.test_cutover import applied, posting_moved
+from tests.migration.worlds import Size
 
 WAIT = CutoverOptions(window_seconds=0)
 LEAVE = CutoverOptions(window_seconds=0, wait=False)
@@ -242,3 +248,76 @@ async def test_rollback_without_a_filling_reads_no_conversation_groups(database:
         done = await at.adapter.migration.rollback(plan, remove=True)
         assert done.complete
         assert not any("contact_group" in name for name, _ in at.server.log.answers)
+
+
+async def two_plans(at: System) -> tuple[Plan, Plan]:
+    """Move two accounts by migrations of their own."""
+    plans: list[Plan] = []
+    for account in (worlds.TEXTS, worlds.BUSY):
+        async with at.adapter.migration.accounts_source(Discovered((account,))) as source:
+            plan = await at.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
+            assert (await at.adapter.migration.apply(plan)).complete
+        await posting_moved(at, plan, 0)
+        plans.append(plan)
+    return plans[0], plans[1]
+
+
+async def test_failure_of_another_cutover_does_not_end_this_one(database: str) -> None:
+    async with system(Size(30, 12), ids=(worlds.TEXTS, worlds.BUSY), database_url=database) as at:
+        failing, plan = await two_plans(at)
+        await at.adapter.migration.cutover(failing, LEAVE)
+        group = failing.channels[0].target.id
+        at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, group=group, code=10007)])
+        done = await at.adapter.migration.cutover(plan, WAIT)
+        assert (done.stopped, done.group_sync.done) == ("", True)
+        with pytest.raises(PermissionDeniedError):
+            await at.adapter.migration.cutover(failing, WAIT)
+        at.server.faults.replace([])
+        done = await at.adapter.migration.cutover(failing, WAIT)
+        assert (done.stopped, done.group_sync.done) == ("", True)
+
+
+async def test_cutover_beside_the_jobs_of_the_same_process_leaves_both_running(
+    database: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_LOOK_SECONDS", 0.2)
+    async with system(Size(30, 12), ids=(worlds.TEXTS, worlds.BUSY), database_url=database) as at:
+        first, second = await two_plans(at)
+        async with at.adapter.run_jobs({"jobs"}):
+            done = await at.adapter.migration.cutover(first, WAIT)
+            assert (done.stopped, done.group_sync.done) == ("", True)
+            await at.adapter.migration.cutover(second, LEAVE)
+
+            async def filled() -> bool:
+                return (await filling_now(at, second)).done
+
+            await until(filled)
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+async def test_fault_of_a_look_is_logged_and_does_not_end_the_jobs(
+    database: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(filling, "LOOK_SECONDS", 0.1)
+    unfilled, looks = CutoverStore.unfilled_if_any, 0
+
+    async def every_second_look_fails(store: CutoverStore) -> list[CutoverRow]:
+        nonlocal looks
+        looks += 1
+        if looks % 2:
+            raise ConfigurationError("another version of the tables")
+        return await unfilled(store)
+
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        monkeypatch.setattr(CutoverStore, "unfilled_if_any", every_second_look_fails)
+        async with at.adapter.run_jobs({"jobs"}):
+            await at.adapter.migration.cutover(plan, LEAVE)
+
+            async def filled() -> bool:
+                return (await filling_now(at, plan)).done
+
+            await until(filled)
+    assert "migration.group_sync_failed" in caplog.text
+    assert "migration.group_sync_not_queued" in caplog.text

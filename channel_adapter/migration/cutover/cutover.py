@@ -46,6 +46,10 @@ HELD_SECONDS: Final = 3_600.0
 ROUNDS: Final = 3
 """Deltas that are tried while subscribers of the source come and go."""
 _ACCOUNTS_AT_ONCE: Final = 8
+_RESTARTS: Final = 3
+"""Jobs of conversation groups that may end early, one after the other and without progress, before a cutover ends."""
+_RESTART_LOOKS: Final = 50
+"""Looks between two restarts of a job that has ended early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +443,7 @@ class CutoverRun:
         with needs_durable(url):
             from channel_adapter.migration.cutover.groups import run_group_sync  # noqa: PLC0415 - DBOS is slow
         async with run_group_sync(self._context, url, self._budget) as queue:
+            restarts, look = 0, 0
             while queue is not None:
                 before = self._group_sync
                 await self._read_group_sync()
@@ -447,9 +452,13 @@ class CutoverRun:
                 self._on_progress("filled", now.filled - before.filled)
                 if now.done or self._budget.exhausted:
                     break
-                if queue.sync.failure is not None:
-                    raise queue.sync.failure
-                await queue.queue()
+                if failure := queue.sync.failures.get(self._plan.migration):
+                    raise failure
+                restarts = 0 if now.filled > before.filled else restarts
+                restarts += self._plan.migration in await queue.queue(again=look % _RESTART_LOOKS == 0)
+                if restarts > _RESTARTS:  # by another function of this process, or another process
+                    break
+                look += 1
                 await asyncio.sleep(LOOK_EVERY)
         if not self._group_sync.done:
             self._stopped = self._budget.reason or self._group_sync.last_error or "stopped"

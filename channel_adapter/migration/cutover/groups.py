@@ -13,6 +13,7 @@ from typing import Final
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from channel_adapter.backends.community.importing import CommunityImporter
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
@@ -30,11 +31,14 @@ LOOK_SECONDS: Final = 10.0
 """How often a worker looks for new cutovers."""
 END_SECONDS: Final = 1.0
 
+_log = get_logger("channel_adapter.migration")
+
 
 class GroupSyncJob:
     """Synchronize conversation groups for one cutover after the other, in this process.
 
-    With `keep_retrying` it never gives up while the service may answer again. `failure` is what ended the last run.
+    With `keep_retrying` it never gives up while the service may answer again. `failures` are what
+    ended the last run of each migration.
     """
 
     def __init__(
@@ -44,7 +48,7 @@ class GroupSyncJob:
         self.budget = budget
         self.idle = asyncio.Event()
         self.idle.set()
-        self.failure: ChannelAdapterError | None = None
+        self.failures: dict[str, Exception] = {}
         self._context = context
         self._keep_retrying = keep_retrying
         self._task: asyncio.Future[str] | None = None
@@ -55,6 +59,7 @@ class GroupSyncJob:
     async def run(self, migration: str) -> str:
         """Synchronize until no user is left; else return, and record, why it ended before that."""
         self.idle.clear()
+        self.failures.pop(migration, None)
         try:
             reason = await self._run_until_end(migration)
             row = await self.store.cutover(migration)
@@ -83,8 +88,12 @@ class GroupSyncJob:
                 raise
             return self.budget.reason
         except ChannelAdapterError as error:
-            self.failure = error
+            self.failures[migration] = error
             return error.message
+        except Exception as fault:  # noqa: BLE001 - the job ends, and its cutover reports it
+            self.failures[migration] = fault
+            _log.exception("migration.group_sync_failed", migration=migration)
+            return f"an error in this program: {type(fault).__name__}"
 
     async def _retry_sync(self, migration: str) -> str:
         self._failures, self._position = 0, -1
@@ -159,39 +168,48 @@ class GroupSyncQueue:
         self._jobs = jobs
         self._store = sync.store
 
-    async def queue(self, *, again: bool = True) -> None:
-        """Start a job for every cutover that waits and has none; with `again`, also where a job ended early."""
-        for row in await self._store.unfilled_if_any():
-            await self._queue_job(row, again=again)
+    async def queue(self, *, again: bool = True) -> set[str]:
+        """Start a job for every cutover that waits and has none; with `again`, also where a job ended early.
+
+        Return the migrations whose job had ended early.
+        """
+        return {row.migration for row in await self._store.unfilled_if_any() if await self._queue_job(row, again=again)}
 
     async def keep_queueing(self) -> None:
         """Start jobs for cutovers of other processes, for as long as the task runs."""
         again = True
         while True:
-            with suppress(*TRANSIENT):  # the next look comes soon
+            try:
                 await self.queue(again=again)
                 again = False
+            except TRANSIENT:
+                pass  # the next look comes soon
+            except Exception:  # noqa: BLE001 - a fault of one look must not end the others
+                _log.exception("migration.group_sync_not_queued")
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _queue_job(self, row: CutoverRow, *, again: bool) -> None:
+    async def _queue_job(self, row: CutoverRow, *, again: bool) -> bool:
+        ended = False
         state = await self._jobs.status(_job_key(row))
         while state is not None:
             if not (state.ended and again):
-                return
+                return False
+            ended = True
             await self._store.change(row.migration, fill_run=row.fill_run + 1)
             row = replace(row, fill_run=row.fill_run + 1)
             state = await self._jobs.status(_job_key(row))
         # Two processes that come here at the same time start one job.
         await self._jobs.start(GROUP_SYNC, _job_key(row), [row.migration])
+        return ended
 
 
 def register(jobs: Jobs, sync: GroupSyncJob) -> None:
-    """Set what synchronizes. Raises ConfigurationError if something in this process does so already."""
+    """Set what synchronizes, unless something in this process does so already: then from when that ends."""
 
     async def run(job: Job, migration: str) -> str:
         return await job.step("fill", sync.run, migration)
 
-    jobs.register(GROUP_SYNC, run)
+    jobs.register(GROUP_SYNC, run, shared=True)
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from typing import Final
 import orjson
 
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
 from channel_adapter.migration.sources.accounts import AccountPages, HistoryPage, PagePosition
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore, PageRow, QuarantineRow, ReleasedRow, Row
@@ -22,6 +23,8 @@ from channel_adapter.tencent.wire.official_accounts import OfficialHistoryMessag
 FLUSH_SECONDS: Final = 0.03
 _LOCK_SECONDS: Final = 15.0  # no caller waits for an answer, so a busy disk may take longer
 _MAX_WAITING: Final = 20_000
+_log = get_logger("channel_adapter.migration")
+
 UNRECORDED_CALLS: Final = 32
 """Calls with subscribers that may be in progress or unrecorded: the most that a kill costs."""
 
@@ -101,6 +104,10 @@ class Journal:
                 await self.flush()
             except ChannelAdapterError as trouble:
                 self.failure = trouble
+            except Exception as fault:  # noqa: BLE001 - work that waits for its notes gets the failure
+                if self.failure is None:
+                    _log.exception("migration.journal_not_written")
+                self.failure = UnavailableError(f"the journal cannot be written: {type(fault).__name__}")
 
 
 def _row_key(row: Row) -> tuple[object, ...]:
