@@ -566,7 +566,7 @@ def run_sql(tmp_path: Path, statement: str) -> None:
 
 def fail_writes(tmp_path: Path, kind: str, table: str) -> None:
     """Let INSERT or DELETE of a table fail, as in an outage of the database."""
-    fails = "BEGIN SELECT RAISE(ABORT, 'out'); END"
+    fails = "BEGIN SELECT abs(-9223372036854775807 - 1 + 0 * random()); END"  # integer overflow
     run_sql(tmp_path, f"CREATE TRIGGER no_{kind}_{table} BEFORE {kind} ON {table} {fails}")
 
 

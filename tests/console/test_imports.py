@@ -32,6 +32,8 @@ from tests.console.conftest import FIELDS, READERS, Answer, Browser, Served, aut
 PROGRAM = Path(sys.executable).with_name("channel-adapter")
 UPLOAD, SYNC = "/c/harbor_news/imports", "/c/harbor_news/sync"
 SECONDS = 60
+FAILS = "BEGIN SELECT abs(-9223372036854775807 - 1 + 0 * random()); END"
+"""Body of a trigger that lets a statement fail as in an outage of the database: by an integer overflow."""
 
 
 async def uploaded(browser: Browser, text: str, name: str = "users.csv", place: str = UPLOAD, **fields: str) -> Answer:
@@ -243,8 +245,7 @@ async def test_end_of_an_import_is_recorded_after_an_outage_of_the_database(
     sent = await uploaded(browser, "\n".join(READERS))
     run_sql(
         file,
-        "CREATE TRIGGER outage BEFORE UPDATE ON console_import WHEN NEW.state <> 'running' "
-        "BEGIN SELECT RAISE(ABORT, 'outage'); END",
+        "CREATE TRIGGER outage BEFORE UPDATE ON console_import WHEN NEW.state <> 'running' " + FAILS,
     )
     await browser.submit(sent.place)
     deadline = time.monotonic() + SECONDS
@@ -299,7 +300,7 @@ async def test_console_that_starts_without_its_database_continues_imports_later(
         await Browser(client, "admin").submit(sent.place)
     stub.faults.replace([])
     run_sql(file, "INSERT INTO console_write (at, operator, route, channel, outcome) VALUES (0, '', '', '', '')")
-    run_sql(file, "CREATE TRIGGER outage BEFORE DELETE ON console_write BEGIN SELECT RAISE(ABORT, 'outage'); END")
+    run_sql(file, "CREATE TRIGGER outage BEFORE DELETE ON console_write " + FAILS)
     async with ChannelAdapter.open(settings) as own, TestClient(TestServer(application(own, authorise))) as client:
         assert "console.database_not_ready" in caplog.text
         assert counts(await ended(Browser(client, "admin"), sent.place)) == {"added": 1}
