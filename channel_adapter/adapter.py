@@ -19,6 +19,7 @@ from channel_adapter.config.settings import Settings
 from channel_adapter.config.values import rate_limit_scope
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError, UnsupportedError
+from channel_adapter.quoting import shown_value
 from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, CommandUsage, Route, TencentClient, Timeouts, Transport
@@ -458,7 +459,7 @@ class ChannelAdapter:
         from channel_adapter.mapping.text import require_list
 
         if unknown := [kind for kind in require_list(kinds, "kinds", "kinds of jobs") if kind not in JOB_KINDS]:
-            raise ConfigurationError(f"jobs: there is no kind {unknown[0]!r}; known: {', '.join(JOB_KINDS)}")
+            raise ConfigurationError(f"jobs: there is no kind {shown_value(unknown[0])}; known: {', '.join(JOB_KINDS)}")
         if self._database_url is None:
             raise ConfigurationError("jobs need a database: set database_url", field="database_url")
         async with AsyncExitStack() as stack:

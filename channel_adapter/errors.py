@@ -14,7 +14,8 @@
     ├── UnavailableError      the service or the network failed; nothing was done
     └── OutcomeUnknownError   the service or the network failed; it may have been done
 
-`str(error)` is one sentence for a user. No error contains a key, a signature or a URL with one.
+`str(error)` is one sentence for a user. No error contains a key, a signature or a URL with one. Values from outside
+are quoted by `channel_adapter.quoting`, so that no message grows with its input.
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from channel_adapter.domain.batch import BatchResult
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, Origin
+from channel_adapter.quoting import shown_text
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import COMMANDS, Command, Idempotency
 from channel_adapter.tencent.client import CallFailed, TencentClient
@@ -89,7 +90,9 @@ class ApiCaller:
         except CallFailed as failed:
             raise _to_adapter_error(failed) from failed
         except (TypeError, ValueError) as wrong:
-            raise InvalidError(f"{service}/{command} cannot be called: {wrong}", field="body") from None
+            raise InvalidError(
+                f"{shown_text(f'{service}/{command}')} cannot be called: {shown_text(wrong)}", field="body"
+            ) from None
 
 
 def item_error(command: Command[Any, Any], code: int, text: str) -> ChannelAdapterError:

@@ -26,6 +26,7 @@ from channel_adapter.config.extras import missing_extra
 from channel_adapter.config.sources import CONFIG_VARIABLE
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping.text import printable
+from channel_adapter.quoting import shown_text, shown_value
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -202,7 +203,7 @@ def _report_error(run: Run, error: Exception) -> Exit:
         run.output.error("usage", error.message, field=error.field)
         return for_error(error)
     if isinstance(error, OSError):
-        name = f"{error.filename}: " if error.filename else ""
+        name = f"{shown_text(error.filename)}: " if error.filename else ""
         run.output.error("usage", f"{name}{error.strerror or error}")
         return Exit.USAGE
     if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error, database_url=run.database_url())):
@@ -278,7 +279,7 @@ class CommandGroup(TyperGroup):
         if not args[0].startswith("-") and args[0] not in known and not ctx.resilient_parsing:
             near = get_close_matches(args[0], known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+            ctx.fail(f"there is no command {shown_value(args[0])}; {hint}")
         return super().resolve_command(ctx, args)
 
 

@@ -22,6 +22,7 @@ from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.files import write_ready_file
 from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import why_not_bound
+from channel_adapter.quoting import shown_text
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -110,13 +111,13 @@ async def serve(
         raise UsageError("--trusted-role-header needs --trusted-header", field="trusted_role_header")
     authorise, sessions = _open_sign_in(users, trusted_header, trusted_role_header, trusted_proxy)
     if not listen.is_loopback(host) and users is None and trusted_header is None:
-        raise UsageError(f"{host} serves other machines: that needs --users or --trusted-header", field="host")
+        raise UsageError(f"{shown_text(host)} serves other machines: add --users or --trusted-header", field="host")
     root = _parse_base_path(base_path)
     logging.getLogger("channel_adapter.console").setLevel(logging.INFO)
     try:
         listening = listen.listening_socket(host, port)
-    except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"cannot listen on {shown_text(host)}:{port}: {why_not_bound(error)}", field="port") from None
     port = listening.getsockname()[1]
     url = _shown_url(host, port, root)
     async with AsyncExitStack() as stack:

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from channel_adapter.cli.exits import UsageError
+from channel_adapter.quoting import shown_value
 
 _SECONDS_OF: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhdw]?)")
@@ -24,5 +25,5 @@ def parse_duration(text: str, option: str, *, zero: bool = False) -> float:
     seconds = match_duration(text)
     if seconds is None or not (seconds or zero):
         examples = f"{DURATIONS}, or 0" if zero else DURATIONS
-        raise UsageError(f"--{option} must be like {examples}; got {text!r}", field=option.replace("-", "_"))
+        raise UsageError(f"--{option} must be like {examples}; got {shown_value(text)}", field=option.replace("-", "_"))
     return seconds

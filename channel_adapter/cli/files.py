@@ -13,6 +13,7 @@ import typer
 
 from channel_adapter.cli.exits import UsageError, read_option
 from channel_adapter.concurrency.files import replace_file
+from channel_adapter.quoting import shown_text
 
 if TYPE_CHECKING:
     from channel_adapter.mapping.user_list import UserList
@@ -33,7 +34,7 @@ def certificate_files(cert: Path | None, key_file: Path | None) -> tuple[Path, P
         raise UsageError("--cert and --key-file belong together", field="cert")
     for path in (cert, key_file):
         if not path.is_file():
-            raise UsageError(f"{path} cannot be read: no such file", field="cert")
+            raise UsageError(f"{shown_text(path)} cannot be read: no such file", field="cert")
     return cert, key_file
 
 
@@ -46,7 +47,9 @@ def write_ready_file(path: Path | None, document: Mapping[str, object]) -> None:
     try:
         replace_file(path, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}", field="ready_file") from None
+        raise UsageError(
+            f"{shown_text(path)} cannot be written: {error.strerror or error}", field="ready_file"
+        ) from None
 
 
 @contextmanager
@@ -69,7 +72,9 @@ def read_all(source: BinaryIO) -> bytes:
 def opened(name: str) -> Iterator[BinaryIO]:
     """Open a file for bytes, or stdin for `-`. Raises UsageError when it cannot be read."""
     if "://" in name:
-        raise UsageError(f"{name} is an address; fetch it first and give the file, or - for stdin", field="file")
+        raise UsageError(
+            f"{shown_text(name)} is an address; fetch it first and give the file, or - for stdin", field="file"
+        )
     if name == STDIN:
         # A stream of its own, and never closed: a thread may wait in it for ever, and closing waits for the thread.
         yield open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
@@ -77,7 +82,7 @@ def opened(name: str) -> Iterator[BinaryIO]:
     try:
         source = Path(name).open("rb")  # noqa: SIM115
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}", field="file") from None
+        raise UsageError(f"{shown_text(name)} cannot be read: {error.strerror}", field="file") from None
     with source:
         yield source
 

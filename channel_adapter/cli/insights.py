@@ -12,6 +12,7 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.output import cell, counted, to_datetime
 from channel_adapter.mapping.csv_text import csv_text
+from channel_adapter.quoting import shown_text
 
 app = group("insights")
 
@@ -107,7 +108,7 @@ async def export(
     except OSError as error:
         with suppress(OSError):  # half a file would look like a whole one
             out.unlink(missing_ok=True)
-        raise UsageError(f"{out} cannot be written: {error.strerror}", field="out") from None
+        raise UsageError(f"{shown_text(out)} cannot be written: {error.strerror}", field="out") from None
     run.output.one({"file": str(out), "rows": len(rows)}, f"{counted(len(rows), 'row')} in {out}")
 
 

@@ -11,6 +11,7 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.durations import DURATIONS, match_duration
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.config.extras import is_installed
+from channel_adapter.quoting import shown_value
 
 app = group("invites")
 
@@ -95,5 +96,5 @@ def _parse_expiry(text: str) -> datetime | timedelta:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        message = f"--expires must be a time like 2026-12-24T18:00+01:00, or {DURATIONS}; got {text!r}"
+        message = f"--expires must be a time like 2026-12-24T18:00+01:00, or {DURATIONS}; got {shown_value(text)}"
         raise UsageError(message, field="expires") from None

@@ -13,6 +13,7 @@ import channel_adapter
 from channel_adapter.cli.command import CONFIG, DEBUG, JSON, VERBOSE, CommandGroup, remember
 from channel_adapter.cli.exits import Exit
 from channel_adapter.cli.output import Output
+from channel_adapter.quoting import VALUE_CHARACTERS, shown_value
 
 PROGRAM: Final = "channel-adapter"
 
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = build(make_app()).main(args or ["--help"], prog_name=PROGRAM, standalone_mode=False)
         code = _to_exit_code(result, nothing_asked=not args)
     except BadUsage as error:
-        code = _report_usage_error(error, json="--json" in args)
+        code = _report_usage_error(error, args)
     except (KeyboardInterrupt, SystemExit):  # typer ends so when the reader of its help has gone away
         code = Exit.INTERRUPTED
     except OSError as error:  # commands report their own; this is help or --version on a full disk
@@ -150,12 +151,23 @@ def _to_exit_code(result: object, *, nothing_asked: bool) -> Exit:
     return Exit(result) if isinstance(result, int) and result in set(Exit) else Exit.INTERRUPTED
 
 
-def _report_usage_error(error: Exception, *, json: bool) -> Exit:
+def _report_usage_error(error: Exception, args: Sequence[str]) -> Exit:
     context = getattr(error, "ctx", None)
     text = str(getattr(error, "format_message", error.__str__)()).rstrip(".").replace(": Value error, ", ": ")
+    text = _with_short_values(text, args)
     where = context.command_path if context else PROGRAM
-    Output(json=json).error("usage", f"{text[:1].lower()}{text[1:]}. See '{where} --help'")
+    Output(json="--json" in args).error("usage", f"{text[:1].lower()}{text[1:]}. See '{where} --help'")
     return Exit.USAGE
+
+
+def _with_short_values(text: str, args: Sequence[str]) -> str:
+    """Return the text of a usage error, which click writes, with long arguments shown as in other errors."""
+    for arg in args:
+        for value in (arg, *arg.split("=", 1)):
+            if len(value) > VALUE_CHARACTERS:
+                shown = shown_value(value)
+                text = text.replace(repr(value), shown).replace(f"'{value}'", shown).replace(value, shown)
+    return text
 
 
 def _open_closed_streams() -> None:

@@ -14,6 +14,7 @@ from channel_adapter.cli.command import Run
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.output import why_not_bound
 from channel_adapter.config.extras import needs_extra
+from channel_adapter.quoting import shown_text
 
 if TYPE_CHECKING:
     from channel_adapter.observability.endpoint import Check, Health
@@ -73,8 +74,8 @@ async def monitoring(run: Run, host: str, port: int | None) -> AsyncIterator[Mon
         telemetry = stack.enter_context(prometheus_telemetry())
         try:
             url = await stack.enter_async_context(serve_metrics(telemetry, health, host=host, port=port))
-        except OSError as error:
-            message = f"cannot listen on {host}:{port}: {why_not_bound(error)}"
+        except (OSError, UnicodeError) as error:
+            message = f"cannot listen on {shown_text(host)}:{port}: {why_not_bound(error)}"
             raise UsageError(message, field="metrics_port") from None
         run.output.note(f"metrics are at {url}/metrics")
         yield Monitoring(telemetry, health, url)

@@ -29,6 +29,7 @@ from channel_adapter.cli.progress import SECONDS_BETWEEN_LINES, Bars, Lines, Pro
 from channel_adapter.domain.subscription import AssignmentStatus, ChannelOutcome, Outcome, OutcomeKind
 from channel_adapter.errors import ChannelAdapterError, ThrottledError
 from channel_adapter.mapping.text import printable, printable_json
+from channel_adapter.quoting import shown_value
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -36,8 +37,13 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
-def why_not_bound(error: OSError) -> str:
-    """Return why an address cannot be listened on, without the address, which asyncio adds to the system's text."""
+def why_not_bound(error: OSError | UnicodeError) -> str:
+    """Return why an address cannot be listened on, without the address, which asyncio adds to the system's text.
+
+    UnicodeError is Python's for a name of a host that is too long or has an empty part.
+    """
+    if isinstance(error, UnicodeError):
+        return "that is no name of a host"
     found = error.errno
     return os.strerror(found) if found is not None and found > 0 else error.strerror or str(error)
 
@@ -48,7 +54,7 @@ def to_datetime(text: str, option: str, example: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         field = option.lstrip("-").replace("-", "_")
-        raise UsageError(f"{option} must be {example}; got {text!r}", field=field) from None
+        raise UsageError(f"{option} must be {example}; got {shown_value(text)}", field=field) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

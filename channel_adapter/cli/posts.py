@@ -21,6 +21,7 @@ from channel_adapter.domain.schedule import ScheduledPost, ScheduleState
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.times import to_zone
+from channel_adapter.quoting import shown_text, shown_value
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -194,7 +195,9 @@ async def import_feed(
     if base_url and not base_url.startswith(("http://", "https://")):
         from channel_adapter.tencent.redaction import shown_url  # noqa: PLC0415 - for this alone
 
-        raise UsageError(f"--base-url must be an http or https address; got {shown_url(base_url)!r}", field="base_url")
+        raise UsageError(
+            f"--base-url must be an http or https address; got {shown_value(shown_url(base_url))}", field="base_url"
+        )
     with opened(file) as source:
         data = read_all(source)
     name = "stdin" if file == STDIN else file
@@ -424,7 +427,9 @@ async def discard_draft(run: Run, draft_id: _DRAFT) -> None:
     """Delete a draft; one that is gone already is no error."""
     async with run.adapter() as adapter:
         discarded = await adapter.posts.discard_draft(draft_id)
-    sentence = f"draft {draft_id} is deleted" if discarded else f"draft {draft_id} was gone already"
+    sentence = (
+        f"draft {shown_text(draft_id)} is deleted" if discarded else f"draft {shown_text(draft_id)} was gone already"
+    )
     run.output.one({"id": draft_id, "discarded": discarded}, sentence)
 
 
@@ -477,18 +482,23 @@ def _parse_time(at: str, zone: str | None) -> datetime:
     try:
         found = datetime.fromisoformat(at)
     except ValueError:
-        raise UsageError(f"--at must be a time like 2026-12-24T18:00+01:00; got {at!r}", field="at") from None
+        raise UsageError(
+            f"--at must be a time like 2026-12-24T18:00+01:00; got {shown_value(at)}", field="at"
+        ) from None
     if found.tzinfo is not None:
         return found
     if zone is None:
         raise UsageError(
-            f"--at {at} has no time zone: add Z or an offset like +01:00, or name one with --zone Europe/Berlin",
+            f"--at {shown_text(at)} has no time zone: add Z or an offset like +01:00, or name one with"
+            " --zone Europe/Berlin",
             field="at",
         )
     try:
         return found.replace(tzinfo=to_zone(zone))
     except InvalidError:
-        raise UsageError(f"--zone {zone} is not a time zone that this machine knows", field="zone") from None
+        raise UsageError(
+            f"--zone {shown_text(zone)} is not a time zone that this machine knows", field="zone"
+        ) from None
 
 
 def _parse_content(
@@ -589,7 +599,7 @@ def _parse_location(location: str, description: str) -> p.Location:
         latitude, longitude = (float(part) for part in location.split(","))
     except ValueError:
         raise UsageError(
-            f"--location must be LATITUDE,LONGITUDE in degrees; got {location!r}", field="location"
+            f"--location must be LATITUDE,LONGITUDE in degrees; got {shown_value(location)}", field="location"
         ) from None
     return p.Location(latitude, longitude, description)
 

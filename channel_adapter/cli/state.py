@@ -16,6 +16,7 @@ from channel_adapter.cli.stub import DEFAULT_PORT
 from channel_adapter.concurrency.files import replace_file
 from channel_adapter.config.sources import STUB_TOKEN_VARIABLE
 from channel_adapter.errors import PermissionDeniedError, RefusedError, UnavailableError
+from channel_adapter.quoting import shown_text
 
 app = group("state")
 
@@ -141,7 +142,7 @@ async def _send_request(
     try:
         trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
     except OSError as error:
-        raise UsageError(f"{ca_file} cannot be read: {error.strerror or error}", field="ca_file") from None
+        raise UsageError(f"{shown_text(ca_file)} cannot be read: {error.strerror or error}", field="ca_file") from None
     headers = {"Authorization": f"Bearer {token.strip()}"} if token else {}
     try:
         async with (
@@ -151,7 +152,7 @@ async def _send_request(
             ) as response,
         ):
             return _parse_reply(url, response.status, await response.read())
-    except aiohttp.InvalidURL:
+    except (aiohttp.InvalidURL, UnicodeError):  # the latter: a name of a host that is too long
         raise UsageError(f"{_redact_url(url)} is not an address", field="url") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise UnavailableError(f"the stub at {_redact_url(url)} cannot be reached: {type(error).__name__}") from None
@@ -161,7 +162,7 @@ def _redact_url(url: str) -> str:
     """Return the address without a password."""
     from channel_adapter.tencent.redaction import shown_url
 
-    return shown_url(url)
+    return shown_text(shown_url(url))
 
 
 def _parse_reply(url: str, status: int, raw: bytes) -> Any:
@@ -175,7 +176,7 @@ def _parse_reply(url: str, status: int, raw: bytes) -> Any:
         return answer
     error = answer.get("error") if isinstance(answer, dict) else None
     refused = PermissionDeniedError if status in (401, 403) else RefusedError
-    raise refused(f"{_redact_url(url)}: {error or f'HTTP {status}'}")
+    raise refused(f"{_redact_url(url)}: {shown_text(error or f'HTTP {status}')}")
 
 
 def _to_one_line(value: Any) -> Any:

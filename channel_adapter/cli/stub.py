@@ -16,6 +16,7 @@ from channel_adapter.cli.files import certificate_files
 from channel_adapter.cli.output import Output, why_not_bound
 from channel_adapter.config.sources import STUB_KEY_VARIABLE, STUB_TOKEN_VARIABLE
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.quoting import shown_text
 from channel_adapter.stub.shipped import scenario_names
 
 if TYPE_CHECKING:
@@ -138,7 +139,9 @@ def _refusals(address: str) -> Iterator[None]:
     except ReadyFileError as error:
         raise UsageError(str(error), field="ready_file") from None
     except StubStartError as error:
-        raise UsageError(f"the stub cannot start on {address}: {why_not_bound(error.reason)}", field="port") from None
+        raise UsageError(
+            f"the stub cannot start on {shown_text(address)}: {why_not_bound(error.reason)}", field="port"
+        ) from None
 
 
 def _print_report(run: Run, wanted: list[str]) -> None:

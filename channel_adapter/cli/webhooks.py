@@ -26,6 +26,7 @@ from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import encode, why_not_bound
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.quoting import shown_text, shown_value
 
 if TYPE_CHECKING:
     import ssl
@@ -257,8 +258,9 @@ async def serve(
             try:
                 opened = listen(adapter, host=host, port=port, path=path, tls=tls)
                 receiver, url = await stack.enter_async_context(opened)
-            except OSError as error:
-                raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+            except (OSError, UnicodeError) as error:
+                message = f"cannot listen on {shown_text(host)}:{port}: {why_not_bound(error)}"
+                raise UsageError(message, field="port") from None
             monitored.begin(inbox=receiver.inbox.backlog)
             _show_url(run, url, monitored.url, ready_file)
             async with run.jobs(adapter):  # after the receiver: a process that takes over begins with events
@@ -289,7 +291,7 @@ def _load_function(name: str) -> Callable[[Any], Any]:
     """Return the function that `module:function` names. Raises UsageError when it does not exist."""
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
-        raise UsageError(f"{name!r} is not MODULE:FUNCTION", field="handlers")
+        raise UsageError(f"{shown_value(name)} is not MODULE:FUNCTION", field="handlers")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -298,11 +300,11 @@ def _load_function(name: str) -> Callable[[Any], Any]:
     except ModuleNotFoundError as missing:
         if missing.name is None or not (module_name == missing.name or module_name.startswith(f"{missing.name}.")):
             raise  # something that the module itself wants
-        raise UsageError(f"there is no module {module_name!r} here: {here}", field="handlers") from None
+        raise UsageError(f"there is no module {shown_value(module_name)} here: {here}", field="handlers") from None
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise UsageError(f"{module_name} has no function {attribute!r}", field="handlers")
+        raise UsageError(f"{shown_text(module_name)} has no function {shown_value(attribute)}", field="handlers")
     return found  # type: ignore[no-any-return]
 
 
@@ -316,7 +318,9 @@ def _load_tls_context(cert: Path | None, key_file: Path | None) -> "ssl.SSLConte
     try:
         context.load_cert_chain(*files)
     except (OSError, ssl.SSLError) as wrong:
-        raise UsageError(f"{cert} and {key_file} cannot be used: {wrong.strerror or wrong}", field="cert") from None
+        raise UsageError(
+            f"{shown_text(cert)} and {shown_text(key_file)} cannot be used: {wrong.strerror or wrong}", field="cert"
+        ) from None
     return context
 
 

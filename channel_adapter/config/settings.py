@@ -27,6 +27,7 @@ from channel_adapter.domain.reaction import DisplayMode
 from channel_adapter.errors import ConfigurationError, InvalidError
 from channel_adapter.mapping.ids import SCHEMES, IdScheme
 from channel_adapter.mapping.text import require_text
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
@@ -337,10 +338,11 @@ def _check_key(key: str) -> None:
     """Raise ValueError for a custom group field key that no app can declare [docS 1502, doc 34419]."""
     if not (key.isascii() and key.replace("_", "a").isalnum() and len(key) <= limits.GROUP_FIELD_KEY_BYTES):
         raise ValueError(
-            f"custom group field key {key!r}: letters, digits and _ only, {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
+            f"custom group field key {shown_value(key)}: letters, digits and _ only,"
+            f" {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
         )
     if key[:1].isdigit():
-        raise ValueError(f"custom group field key {key!r} begins with a digit, which the console refuses")
+        raise ValueError(f"custom group field key {shown_value(key)} begins with a digit, which the console refuses")
 
 
 class Settings(SettingsTable):
@@ -438,7 +440,7 @@ class Settings(SettingsTable):
     @classmethod
     def _is_a_region(cls, region: str | None) -> str | None:
         if region is not None and region not in REGIONS:
-            raise ValueError(f"must be one of {', '.join(REGIONS)}; got {region!r}")
+            raise ValueError(f"must be one of {', '.join(REGIONS)}; got {shown_value(region)}")
         return region
 
     @field_validator("key")
@@ -457,7 +459,9 @@ class Settings(SettingsTable):
             known = [row.path for row in COMMANDS.values()]
             for path in sorted(ceilings.keys() - set(known)):
                 near = difflib.get_close_matches(path, known, n=1)
-                raise ValueError(f"there is no command {path!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+                raise ValueError(
+                    f"there is no command {shown_value(path)}" + (f"; did you mean {near[0]!r}?" if near else "")
+                )
         return ceilings
 
     @field_validator("guard")
@@ -491,7 +495,9 @@ class Settings(SettingsTable):
         Raises ConfigurationError, which names the file or variable, the key that is wrong, and the nearest that exists.
         """
         if path is not None and not isinstance(path, str | Path):
-            raise ConfigurationError(f"config must be the path of a settings file; got {path!r}", field="config")
+            raise ConfigurationError(
+                f"config must be the path of a settings file; got {shown_value(path)}", field="config"
+            )
         file = Path(path) if path is not None else None
         sources = Sources(read_file(file) if file is not None else {}, read_environment(cls), given, file)
         _refuse_two_servers(sources)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.quoting import shown_text, shown_value
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -64,11 +65,15 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigurationError(f"there is no settings file {path}", field="config") from None
+        raise ConfigurationError(f"there is no settings file {shown_text(path)}", field="config") from None
     except OSError as trouble:
-        raise ConfigurationError(f"settings file {path} cannot be read: {trouble.strerror}", field="config") from None
+        raise ConfigurationError(
+            f"settings file {shown_text(path)} cannot be read: {trouble.strerror}", field="config"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as trouble:
-        raise ConfigurationError(f"settings file {path} is not TOML: {trouble}", field="config") from None
+        raise ConfigurationError(
+            f"settings file {shown_text(path)} is not TOML: {shown_text(trouble)}", field="config"
+        ) from None
     if isinstance(table.get("ca_file"), str):
         table["ca_file"] = path.parent / table["ca_file"]
     if isinstance(console := table.get("console"), dict) and isinstance(console.get("media_dir"), str):
@@ -166,9 +171,9 @@ def _variables_of(loc: Loc) -> str:
     for length in range(len(loc), 0, -1):
         variable = variable_of(loc[:length])
         if variable in _list_variables():
-            return f"environment variable {variable}"
+            return f"environment variable {shown_text(variable)}"
     inside = sorted(name for name in _list_variables() if name.startswith(f"{variable_of(loc)}{DELIMITER}"))
-    return f"environment variable{'s' if len(inside) > 1 else ''} {', '.join(inside)}"
+    return f"environment variable{'s' if len(inside) > 1 else ''} {shown_text(', '.join(inside))}"
 
 
 def variable_of(loc: Loc) -> str:
@@ -188,12 +193,12 @@ def explained(wrong: "ValidationError", model: "type[BaseModel]", sources: Sourc
     where = sources.names_of(loc, fields) if sources else ""
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
     message = _MUST_BE.get(problem["type"], message)
-    sentence = f"{name}: {message}" if name else message
+    sentence = f"{shown_text(name)}: {message}" if name else message
     if problem["type"] == "extra_forbidden":
         known = [each[-1] for each in _field_paths(model) if each[:-1] == loc[:-1]]
-        sentence = f"unknown key {name!r}; {_suggest_name(str(loc[-1]), known)}"
+        sentence = f"unknown key {shown_value(name)}; {_suggest_name(str(loc[-1]), known)}"
     elif problem["type"] == "missing":
-        sentence = f"{name!r} is missing"
+        sentence = f"{shown_value(name)} is missing"
         if where == NO_SOURCE:
             where = "no settings file"
             sentence += f"; give it in adapter.toml, in --config FILE, or as {variable_of(loc)}"
@@ -210,7 +215,7 @@ def _refuse_strays(model: "type[BaseModel]") -> None:
     for name in sorted(_list_variables()):
         if name not in known and name not in OTHER_VARIABLES and not name.startswith(open_ended):
             hint = _suggest_name(name, [*known, *OTHER_VARIABLES[:-1]], quote="")
-            raise ConfigurationError(f"environment variable {name} is no setting; {hint}", field=None)
+            raise ConfigurationError(f"environment variable {shown_text(name)} is no setting; {hint}", field=None)
 
 
 def _list_variables() -> set[str]:

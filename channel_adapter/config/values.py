@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
+from channel_adapter.tencent.regions import is_host_name
+
 RateLimitScope = Literal["process", "shared", "off"]
 _TRUE: Final = frozenset({"true", "t", "1", "yes", "y", "on"})  # as pydantic reads them
 _FALSE: Final = frozenset({"false", "f", "0", "no", "n", "off"})
@@ -33,6 +35,8 @@ def proxy_fault(url: str) -> str | None:
         return "has a broken host or port"
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         return "must look like http://host:port or http://user:password@host:port"
+    if not is_host_name(parts.hostname):
+        return "has a host name that is too long or has an empty part"
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         return "must be without path, query and fragment; write a / in a password as %2F"
     return None

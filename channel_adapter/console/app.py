@@ -36,6 +36,7 @@ from channel_adapter.console.pages import (
 )
 from channel_adapter.console.security import MEDIA, PAGE, ROUTES, add_headers, protect
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.quoting import shown_text
 
 HERE: Final = Path(__file__).parent
 TABLE: Final[tuple[PageRoute, ...]] = (
@@ -105,7 +106,9 @@ def make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as wrong:
-        raise ConfigurationError(f"console.media_dir: {path}: {wrong.strerror}", field="console.media_dir") from None
+        raise ConfigurationError(
+            f"console.media_dir: {shown_text(path)}: {wrong.strerror}", field="console.media_dir"
+        ) from None
 
 
 async def _run_handler(request: web.Request) -> web.StreamResponse:

@@ -18,6 +18,7 @@ from cachetools import TTLCache
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.quoting import shown_text, shown_value
 
 SESSION_SECONDS: Final = 12 * 3600
 COOKIE: Final = "channel_adapter_console"
@@ -75,7 +76,7 @@ def read_users(path: Path) -> dict[str, User]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
         reason = wrong.strerror if isinstance(wrong, OSError) else str(wrong)
-        raise ConfigurationError(f"{path}: {reason}", field="users") from None
+        raise ConfigurationError(f"{shown_text(path)}: {shown_text(reason)}", field="users") from None
     rows = document.get("users")
     if not isinstance(rows, list) or not rows:
         raise ConfigurationError(f"{path} has no [[users]]", field="users")
@@ -83,7 +84,7 @@ def read_users(path: Path) -> dict[str, User]:
     for number, row in enumerate(rows, 1):
         user = _parse_user(row, f"{path}, user {number}")
         if user.name in found:
-            raise ConfigurationError(f"{path}: the name {user.name!r} is there twice", field="users")
+            raise ConfigurationError(f"{path}: the name {shown_value(user.name)} is there twice", field="users")
         found[user.name] = user
     return found
 
@@ -216,7 +217,7 @@ class TrustedHeader:
         try:
             self._proxies = [ipaddress.ip_network(each) for each in proxies]
         except ValueError as wrong:
-            raise ConfigurationError(f"--trusted-proxy: {wrong}", field="trusted_proxy") from None
+            raise ConfigurationError(f"--trusted-proxy: {shown_text(wrong)}", field="trusted_proxy") from None
 
     def authorise(self, request: web.Request) -> Operator | None:
         """Return the operator whom the header names, if the request comes from the proxy."""

@@ -8,6 +8,7 @@ from channel_adapter.domain.post import Article, Content, File, Image, Text, Tex
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.content import body_size, to_elements
 from channel_adapter.mapping.text import require_text, require_url
+from channel_adapter.quoting import shown_value
 
 TEXT_AND_IMAGE: Final = "text_and_image"
 IMAGE: Final = "image"
@@ -120,7 +121,7 @@ class Composed:
         seconds = self.attachment_seconds or "0"
         if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 6 and int(seconds) <= _SECONDS):
             raise InvalidError(
-                f"attachment_seconds must be a whole number, {_SECONDS:,} at most; got {seconds[:20]!r}",
+                f"attachment_seconds must be a whole number, {_SECONDS:,} at most; got {shown_value(seconds)}",
                 field="attachment_seconds", limit=_SECONDS,
             )  # fmt: skip
         return Video(url, int(seconds))

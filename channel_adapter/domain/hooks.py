@@ -12,6 +12,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Direction, PeerId
 from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_value
 
 CHANNEL_CODES: Final = range(10_100, 10_201)
 """The app's own codes about Communities, which the service passes on to the caller."""
@@ -124,7 +125,7 @@ class Refuse:
             return
         ranges = " or ".join(f"{known[0]} to {known[-1]}" for known in (CHANNEL_CODES, ACCOUNT_CODES))
         size = code if isinstance(code, int) else None
-        raise InvalidRefusalError(f"code: {code!r} is not one of {ranges}", field="code", size=size)
+        raise InvalidRefusalError(f"code: {shown_value(code)} is not one of {ranges}", field="code", size=size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class RefuseSome:
 
     def __post_init__(self) -> None:
         if isinstance(self.users, str):
-            raise TypeError(f"users: {self.users!r} is one text; give a tuple of users")
+            raise TypeError(f"users: {shown_value(self.users)} is one text; give a tuple of users")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Final, Self
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_value
 
 _REF: Final = re.compile(r"(.+)/([1-9][0-9]{0,18})", re.ASCII)
-_REF_SHOWN: Final = 100  # characters of a text that is no reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +160,8 @@ class PostRef:
         found = _REF.fullmatch(text) if isinstance(text, str) else None
         if found is None:
             size = len(text.encode("utf-8", "surrogatepass")) if isinstance(text, str) else None
-            shown = repr(text)[:_REF_SHOWN]
             raise InvalidError(
-                f"ref: {shown} is not CHANNEL/NUMBER, for example harbor_news/12", field="ref", size=size
+                f"ref: {shown_value(text)} is not CHANNEL/NUMBER, for example harbor_news/12", field="ref", size=size
             )
         return cls(ChannelId(found[1]), int(found[2]))
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from channel_adapter.config.extras import installed_durable_fault
 from channel_adapter.errors import ConfigurationError, UnavailableError
+from channel_adapter.quoting import shown_text
 from channel_adapter.store.database import driver_message, parse_url, use_write_ahead_log
 from channel_adapter.tencent.redaction import redact_text
 
@@ -68,7 +69,7 @@ class JobDatabase:
     def explain(self, error: Exception) -> str:
         """Return a message with the name of the database and what the driver says, without statement and values."""
         cause = redact_text(driver_message(error))
-        return f"the database for durable work, {self.name}, cannot be used: {cause}"
+        return f"the database for durable work, {shown_text(self.name)}, cannot be used: {cause}"
 
     async def check_room(self) -> None:
         """Raise UnavailableError if a SQLite file cannot grow: DBOS repeats a write without an end.

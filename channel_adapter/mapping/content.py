@@ -19,6 +19,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.text import require_text, require_url, with_article
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import msg_body as w
 from channel_adapter.tencent.wire.envelope import WireModel
@@ -205,7 +206,9 @@ def _encode_sound(part: p.Sound) -> list[w.Element]:
 def _encode_location(part: p.Location) -> list[w.Element]:
     for name, value, bound in (("latitude", part.latitude, 90), ("longitude", part.longitude, 180)):
         if not -bound <= value <= bound:
-            raise InvalidError(f"{name} is {value}; it lies between -{bound} and {bound}", field=name, limit=bound)
+            raise InvalidError(
+                f"{name} is {shown_value(value)}; it lies between -{bound} and {bound}", field=name, limit=bound
+            )
     desc = require_text(part.description, "description")
     content = w.LocationContent(desc=desc, latitude=float(part.latitude), longitude=float(part.longitude))
     return [_to_element(w.LOCATION, content)]

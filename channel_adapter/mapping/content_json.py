@@ -11,6 +11,7 @@ from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content import NAMES, PUBLISHABLE, fits
 from channel_adapter.mapping.text import with_article
+from channel_adapter.quoting import shown_value
 
 KINDS: Final[Mapping[str, type[Any]]] = {kind.__dataclass_fields__["kind"].default: kind for kind in PUBLISHABLE}
 """The kinds of content that can be published, by their names."""
@@ -40,18 +41,22 @@ def _to_part(value: Any, where: str) -> Content:
     kind = KINDS.get(str(value.get("kind")))
     if kind is None:
         known = ", ".join(KINDS)
-        raise InvalidError(f"{where}: kind must be one of {known}; got {value.get('kind')!r}", field="content")
+        raise InvalidError(
+            f"{where}: kind must be one of {known}; got {shown_value(value.get('kind'))}", field="content"
+        )
     what = with_article(value["kind"])
     given = {name: held for name, held in value.items() if name != "kind"}
     types = {field.name: field.type for field in dataclasses.fields(kind) if field.init}
     for name, held in given.items():
         expected = types.get(name)
         if expected is None:
-            raise InvalidError(f"{where}: {what} has no {name!r}; it has {', '.join(types)}", field=name)
+            raise InvalidError(f"{where}: {what} has no {shown_value(name)}; it has {', '.join(types)}", field=name)
         if expected is p.Image:
             given[name] = _to_part({**held, "kind": "image"} if isinstance(held, dict) else held, where)
         elif not fits(held, expected):
-            raise InvalidError(f"{where}: {name} of {what} must be {NAMES[expected]}; got {held!r}", field=name)
+            raise InvalidError(
+                f"{where}: {name} of {what} must be {NAMES[expected]}; got {shown_value(held)}", field=name
+            )
     try:
         made: Content = kind(**given)
     except TypeError:

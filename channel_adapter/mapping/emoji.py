@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_value
 
 _COMPONENT = 1  # `status` of skin tones and hair, which are parts and no emoji by themselves
 _EMOJI_STYLE = "\ufe0f"
@@ -15,7 +16,7 @@ def one_emoji(text: object, field: str = "emoji") -> str:
     Variation selectors (U+FE0F) may be missing or superfluous. Raises InvalidError for anything else.
     """
     if not isinstance(text, str):
-        raise InvalidError(f"{field} must be one emoji; got {text!r}", field=field)
+        raise InvalidError(f"{field} must be one emoji; got {shown_value(text)}", field=field)
     if not text:
         raise InvalidError(f"{field} must be one emoji; got an empty text", field=field, size=0)
     found = known_emoji(text)
@@ -24,9 +25,9 @@ def one_emoji(text: object, field: str = "emoji") -> str:
     count = _count_emoji(text)
     if count > 1:
         raise InvalidError(
-            f"{field} must be one emoji; {text!r} contains {count} emoji", field=field, limit=1, size=count
+            f"{field} must be one emoji; {shown_value(text)} contains {count} emoji", field=field, limit=1, size=count
         )
-    raise InvalidError(f"{field} must be one emoji; {text!r} is not an emoji", field=field)
+    raise InvalidError(f"{field} must be one emoji; {shown_value(text)} is not an emoji", field=field)
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.text import byte_size, require_list, require_text, with_article
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import limits
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -42,14 +43,18 @@ class IdScheme:
         Raises InvalidError for anything that cannot be the id of a channel in this mode.
         """
         if not isinstance(text, str):
-            raise InvalidError(f"channel must be a string; got {text!r}", field="channel")
+            raise InvalidError(f"channel must be a string; got {shown_value(text)}", field="channel")
         if not text.startswith(self.prefix):
             self._refuse_other_mode(text, "channel")
             return self.from_slug(text)
         if limits.TOPIC_ID_MARK in text:
-            raise InvalidError(f"channel: {text!r} is the id of a topic; channels have no topics", field="channel")
+            raise InvalidError(
+                f"channel: {shown_value(text)} is the id of a topic; channels have no topics", field="channel"
+            )
         if not _PRINTABLE.fullmatch(text) or len(text) == len(self.prefix):
-            raise InvalidError(f"channel: {text!r} is not printable ASCII behind its prefix", field="channel")
+            raise InvalidError(
+                f"channel: {shown_value(text)} is not printable ASCII behind its prefix", field="channel"
+            )
         if len(text) > self.id_bytes:
             raise _too_long("channel", self.id_bytes, len(text))
         return ChannelId(text)
@@ -61,16 +66,19 @@ class IdScheme:
     def from_slug(self, slug: str, field: str = "slug") -> ChannelId:
         """Return the id of a channel with this slug: letters, digits, `_ . -`, beginning with a letter or digit."""
         if not isinstance(slug, str):
-            raise InvalidError(f"{field} must be a string; got {slug!r}", field=field)
+            raise InvalidError(f"{field} must be a string; got {shown_value(slug)}", field=field)
         if not slug:
             raise InvalidError(
                 f"{field} is empty; it needs 1 to {self.slug_bytes} bytes", field=field, limit=self.slug_bytes, size=0
             )
         if slug.startswith("@"):
-            raise InvalidError(f"{field}: {slug!r} starts with @; such ids are the service's own", field=field)
+            raise InvalidError(
+                f"{field}: {shown_value(slug)} starts with @; such ids are the service's own", field=field
+            )
         if not _SLUG.fullmatch(slug):
             raise InvalidError(
-                f"{field}: {slug!r} may hold letters, digits, _ . and - only, and starts with a letter or digit",
+                f"{field}: {shown_value(slug)} may hold letters, digits, _ . and - only, and starts with a letter or"
+                " digit",
                 field=field,
             )
         if len(slug) > self.slug_bytes:
@@ -104,7 +112,7 @@ class IdScheme:
         if cursor and marked is not (self.mode is Mode.OFFICIAL):
             other = Mode.COMMUNITY if self.mode is Mode.OFFICIAL else Mode.OFFICIAL
             raise InvalidError(
-                f"cursor: {cursor!r} is a cursor of {other} mode, and this adapter is in {self.mode} mode",
+                f"cursor: {shown_value(cursor)} is a cursor of {other} mode, and this adapter is in {self.mode} mode",
                 field="cursor",
             )
         return position if marked else cursor
@@ -114,7 +122,7 @@ class IdScheme:
         for other in SCHEMES.values():
             if other is not self and text.startswith(other.prefix):
                 raise InvalidError(
-                    f"{field}: {text!r} is the id of a channel in {other.mode} mode, and this adapter is in"
+                    f"{field}: {shown_value(text)} is the id of a channel in {other.mode} mode, and this adapter is in"
                     f" {self.mode} mode",
                     field=field,
                 )
@@ -139,18 +147,18 @@ def channel_of_account(account: str) -> ChannelId:
     prefix = limits.OFFICIAL_ACCOUNT_ID_PREFIX
     if not account.startswith(prefix) or len(account) == len(prefix) or not _PRINTABLE.fullmatch(account):
         raise InvalidError(
-            f"official account: {account!r} is not {prefix} with printable ASCII behind it", field="account"
+            f"official account: {shown_value(account)} is not {prefix} with printable ASCII behind it", field="account"
         )
     if size > limits.OFFICIAL_ACCOUNT_ID_BYTES:
         limit = limits.OFFICIAL_ACCOUNT_ID_BYTES
         raise InvalidError(
-            f"official account {account!r} has {size} bytes; {limit} are allowed",
+            f"official account {shown_value(account)} has {size} bytes; {limit} are allowed",
             field="account", limit=limit, size=size,
         )  # fmt: skip
     moved = limits.COMMUNITY_ID_PREFIX + account.removeprefix(prefix)
     if moved.startswith(limits.COMMUNITY_ID_RESERVED):
         raise InvalidError(
-            f"official account {account!r}: {moved} is an id that only the service assigns", field="account"
+            f"official account {shown_value(account)}: {moved} is an id that only the service assigns", field="account"
         )
     return COMMUNITY_IDS.channel(moved)
 
@@ -163,20 +171,20 @@ def generated_slug(idempotency_key: str) -> str:
 def user_id(text: object, field: str = "user") -> UserId:
     """Return the id of an account: 1 to 32 bytes of printable ASCII (document 34381). Raises InvalidError."""
     if not isinstance(text, str):
-        raise InvalidError(f"{field} must be a string; got {text!r}", field=field)
+        raise InvalidError(f"{field} must be a string; got {shown_value(text)}", field=field)
     if not text:
         raise InvalidError(f"{field} is empty", field=field, limit=limits.USER_ID_BYTES, size=0)
     if len(text) > limits.USER_ID_BYTES or (not text.isascii() and byte_size(text) > limits.USER_ID_BYTES):
         raise _too_long(field, limits.USER_ID_BYTES, byte_size(text))
     if not _PRINTABLE.fullmatch(text):
-        raise InvalidError(f"{field}: {text!r} holds characters that are not printable ASCII", field=field)
+        raise InvalidError(f"{field}: {shown_value(text)} holds characters that are not printable ASCII", field=field)
     return UserId(text)
 
 
 def idempotency_key(text: object) -> str:
     """Return an idempotency key: any string but an empty one. Raises InvalidError."""
     if not isinstance(text, str):
-        raise InvalidError(f"idempotency_key must be a string; got {text!r}", field="idempotency_key")
+        raise InvalidError(f"idempotency_key must be a string; got {shown_value(text)}", field="idempotency_key")
     if not text:
         raise InvalidError("idempotency_key is empty; every call would have the same", field="idempotency_key", size=0)
     return require_text(text, "idempotency_key")
@@ -205,14 +213,14 @@ def message_ref(scheme: IdScheme, ref: object, field: str = "ref") -> MessageRef
         got = with_article(type(ref).__name__)
         raise InvalidError(f"{field} must be a MessageRef; got {got}{hint}", field=field)
     if not isinstance(ref.key, str) or not _MESSAGE_KEY.fullmatch(ref.key):
-        raise InvalidError(f"key: {str(ref.key)[:60]!r} is not the key of a message: SEQ_RANDOM_SECONDS", field="key")
+        raise InvalidError(f"key: {shown_value(ref.key)} is not the key of a message: SEQ_RANDOM_SECONDS", field="key")
     return MessageRef(scheme.channel(ref.channel), receiver_id(ref.user), ref.key)
 
 
 def receiver_id(text: object, field: str = "user") -> UserId:
     """Return the id of a user who can get messages of channels. Raises InvalidError, also for the id of a channel."""
     if isinstance(text, str) and text.startswith((limits.COMMUNITY_ID_PREFIX, limits.OFFICIAL_ACCOUNT_ID_PREFIX)):
-        raise InvalidError(f"{field}: {text!r} is the id of a channel; messages go to users", field=field)
+        raise InvalidError(f"{field}: {shown_value(text)} is the id of a channel; messages go to users", field=field)
     return user_id(text, field)
 
 
@@ -229,10 +237,10 @@ def broadcast_number(key: str) -> int:
 def post_number(value: object, field: str) -> int:
     """Return the number of a post in its channel, a positive integer. Raises InvalidError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidError(f"{field} must be a positive integer; got {value!r}", field=field)
+        raise InvalidError(f"{field} must be a positive integer; got {shown_value(value)}", field=field)
     if value > limits.SEQ_HIGHEST:
         raise InvalidError(
-            f"{field} is {value}; numbers of posts end at {limits.SEQ_HIGHEST:,}",
+            f"{field} is {shown_value(value)}; numbers of posts end at {limits.SEQ_HIGHEST:,}",
             field=field, limit=limits.SEQ_HIGHEST, size=value,
         )  # fmt: skip
     return value

@@ -31,6 +31,7 @@ from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.mapping.text import require_list
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent.wire.extensions import Extension
 
 _USER: Final = "r|"
@@ -158,7 +159,9 @@ def to_policy(wanted: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
         if wanted in _WORDS:
             return _WORDS[wanted]
         if known_emoji(wanted) is None:
-            raise InvalidError(f"policy must be {', '.join(_WORDS)} or a list of emoji; got {wanted!r}", field="policy")
+            raise InvalidError(
+                f"policy must be {', '.join(_WORDS)} or a list of emoji; got {shown_value(wanted)}", field="policy"
+            )
         wanted = [wanted]
     emoji = tuple(dict.fromkeys(one_emoji(each, "policy") for each in require_list(wanted, "policy", "emoji")))
     if not emoji:

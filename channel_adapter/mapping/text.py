@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_value
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ def with_article(noun: str) -> str:
 def require_list(values: Iterable[T], field: str, of: str = "ids") -> Iterable[T]:
     """Return `values` unless it is one text, whose characters would be items, or no list. Raises InvalidError."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        got = "one string" if isinstance(values, (str, bytes)) else repr(values)
+        got = "one string" if isinstance(values, (str, bytes)) else shown_value(values)
         raise InvalidError(f"{field} must be a list of {of}; got {got}", field=field)
     return values
 
@@ -59,7 +60,7 @@ def require_url(url: object, field: str, limit: int | None = None, *, empty: boo
     """Return `url` if it is an http or https URL of at most `limit` bytes, or empty where that is allowed."""
     checked = require_text(url, field, limit, empty=empty)
     if checked and not checked.startswith(("http://", "https://")):
-        raise InvalidError(f"{field} must be an http or https URL; got {checked!r}", field=field)
+        raise InvalidError(f"{field} must be an http or https URL; got {shown_value(checked)}", field=field)
     return checked
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_value
 
 
 def to_utc(moment: object, field: str) -> datetime:
@@ -12,7 +13,7 @@ def to_utc(moment: object, field: str) -> datetime:
     A time that is returned can be stored as Unix seconds and read back.
     """
     if not isinstance(moment, datetime):
-        raise InvalidError(f"{field} must be a datetime with a time zone; got {moment!r}", field=field)
+        raise InvalidError(f"{field} must be a datetime with a time zone; got {shown_value(moment)}", field=field)
     if moment.utcoffset() is None:
         raise InvalidError(
             f"{field}: {moment.isoformat(' ', 'seconds')} has no time zone; add one, for example UTC or +01:00",
@@ -31,4 +32,6 @@ def to_zone(name: str, field: str = "zone") -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):  # also for the name of a folder of zones, and for a path
-        raise InvalidError(f"{field}: {name!r} is not a time zone that this machine knows", field=field) from None
+        raise InvalidError(
+            f"{field}: {shown_value(name)} is not a time zone that this machine knows", field=field
+        ) from None

@@ -12,6 +12,7 @@ from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.csv_file import DELIMITERS, BrokenRow, CsvFile, Row, column_name
 from channel_adapter.mapping.ids import user_id
+from channel_adapter.quoting import shown_text, shown_value
 
 HEADINGS = (
     "user", "users", "user_id", "userid", "account", "account_id", "id", "identifier", "uid", "subscriber",
@@ -91,7 +92,8 @@ def _to_delimiter(delimiter: str) -> str:
         return "\t"
     if len(delimiter) > 1 or delimiter in ('"', " ", "\r", "\n"):
         raise InvalidError(
-            f"--delimiter must be one character such as ; or |, or the word tab; got {delimiter!r}", field="delimiter"
+            f"--delimiter must be one character such as ; or |, or the word tab; got {shown_value(delimiter)}",
+            field="delimiter",
         )
     return delimiter
 
@@ -100,7 +102,7 @@ def _detect_layout(
     source: BinaryIO, name: str, heading: bool | None, delimiter: str, column: str
 ) -> tuple[_Layout, bool]:
     """Return how to read the file, and whether its delimiter was detected."""
-    by_number = column.isascii() and column.isdecimal()
+    by_number = column.isascii() and column.isdecimal() and len(column) < 10
     known = () if heading is False else tuple(filter(None, (*HEADINGS, "" if by_number else column_name(column))))
     source.seek(0)
     file = CsvFile(source, name=name, headings=known, delimiter=delimiter, comments=True)
@@ -112,7 +114,10 @@ def _detect_layout(
     has_names = any(each in known for each in names)
     where = f"{name}, line {first.line}"
     if column and not by_number and column_name(column) not in names:
-        raise InvalidError(f"{where}: no column is named {column!r}; there are {', '.join(names)}", field="column")
+        raise InvalidError(
+            f"{where}: no column is named {shown_value(column)}; there are {shown_text(', '.join(names))}",
+            field="column",
+        )
     if heading is None and not has_names and len(names) > 1:
         raise InvalidError(
             f"{where} has {len(names)} columns separated by {file.delimiter!r}, and none has a name that is known for"
@@ -128,7 +133,7 @@ def _detect_layout(
     else:
         chosen = next((names.index(each) for each in HEADINGS if each in names and has_heading), 0)
     if chosen < 0 or (has_heading and chosen >= len(names)):
-        raise InvalidError(f"{where} has {_format_columns(names)}, and no column {column}", field="column")
+        raise InvalidError(f"{where} has {_format_columns(names)}, and no column {shown_text(column)}", field="column")
     alone = file.detected and file.delimiter not in first.raw
     width = len(names) if has_heading else int(alone)
     return _Layout(file.delimiter, chosen, has_heading, width), file.detected
@@ -165,7 +170,8 @@ def _require_certain(row: Row | BrokenRow, name: str, layout: _Layout, *, detect
     for character in DELIMITERS:
         if character in text and character != layout.delimiter:
             raise InvalidError(
-                f"{where}: the user id {text[:40]!r} holds {character!r}: --delimiter says what separates columns",
+                f"{where}: the user id {shown_value(text)} holds {character!r}: --delimiter says what separates"
+                " columns",
                 field="delimiter",
             )
 
@@ -182,7 +188,7 @@ def _to_listed_user(row: Row, layout: _Layout) -> ListedUser | UnusableLine:
     if not text:
         return UnusableLine(row.line, "the user id is empty", row.raw)
     if '"' in text:
-        return UnusableLine(row.line, f"the user id {text!r} holds a quotation mark", row.raw)
+        return UnusableLine(row.line, f"the user id {shown_value(text)} holds a quotation mark", row.raw)
     try:
         return ListedUser(row.line, user_id(text), row.raw)
     except InvalidError as wrong:

@@ -12,6 +12,7 @@ from channel_adapter.domain.channel import DELETED_AT, Channel, DirectoryEntry
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ConfigurationError, InvalidError, OutcomeUnknownError, UnavailableError
 from channel_adapter.mapping.text import printable, require_list, require_text
+from channel_adapter.quoting import shown_value
 
 if TYPE_CHECKING:
     from channel_adapter.services.messages import ContactRegistry
@@ -59,9 +60,11 @@ class Directory:
         """
         require_text(text, "text", TEXT_BYTES)
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_FOUND:
-            raise InvalidError(f"limit must be 1 to {MAX_FOUND:,}; got {limit!r}", field="limit", limit=MAX_FOUND)
+            raise InvalidError(
+                f"limit must be 1 to {MAX_FOUND:,}; got {shown_value(limit)}", field="limit", limit=MAX_FOUND
+            )
         if verified is not None and not isinstance(verified, bool):
-            raise InvalidError(f"verified must be True, False or None; got {verified!r}", field="verified")
+            raise InvalidError(f"verified must be True, False or None; got {shown_value(verified)}", field="verified")
         wanted = None if category is None else _require_category(category)
         found = await self._require_rows().search(
             text.split(), prefix=self._backend.ids.prefix, category=wanted, verified=verified, limit=limit
@@ -171,5 +174,5 @@ def _require_category(text: object, field: str = "category") -> str:
     """Return a category without spaces around it. Raises InvalidError with the name of the argument."""
     category = require_text(text, field, CATEGORY_BYTES, empty=False).strip()
     if printable(category) != category:
-        raise InvalidError(f"{field}: {printable(category)!r} holds characters that cannot be shown", field=field)
+        raise InvalidError(f"{field}: {shown_value(category)} holds characters that cannot be shown", field=field)
     return category

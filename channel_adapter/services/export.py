@@ -23,6 +23,7 @@ from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post, PostState
 from channel_adapter.domain.subscription import Role, Subscriber
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.services.channels import Channels
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.insights import Insights
@@ -229,7 +230,9 @@ class ExportFolder:
 
     def _to_unusable_folder_error(self, error: OSError, next_step: str) -> InvalidError:
         reason = error.strerror or type(error).__name__
-        return InvalidError(f"{error.filename or self._folder} cannot be written: {reason}; {next_step}", field=_FIELD)
+        return InvalidError(
+            f"{shown_text(error.filename or self._folder)} cannot be written: {reason}; {next_step}", field=_FIELD
+        )
 
     def _begin_or_continue(self, channel: ChannelId, now: float) -> ExportProgress:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -293,7 +296,7 @@ def _require_folder_path(folder: object) -> Path:
     """Return the folder of an export. Raises InvalidError for what cannot be the name of one."""
     path = str(folder) if isinstance(folder, (str, Path)) else ""
     if not path or "\0" in path or path != path.encode(errors="ignore").decode():
-        raise InvalidError(f"{_FIELD} must be the path of a folder, in UTF-8; got {folder!r}", field=_FIELD)
+        raise InvalidError(f"{_FIELD} must be the path of a folder, in UTF-8; got {shown_value(folder)}", field=_FIELD)
     return Path(path)
 
 

@@ -27,6 +27,7 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
 from channel_adapter.mapping.content import excerpt
 from channel_adapter.mapping.times import to_utc
+from channel_adapter.quoting import shown_value
 from channel_adapter.services.reactions.service import ReactionService
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ class Insights:
         """
         if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MAX_DAYS:
             size = days if isinstance(days, int) and not isinstance(days, bool) else None
-            raise InvalidError(f"days must be 1 to {MAX_DAYS:,}; got {days!r}", field="days", limit=MAX_DAYS, size=size)
+            raise InvalidError(
+                f"days must be 1 to {MAX_DAYS:,}; got {shown_value(days)}", field="days", limit=MAX_DAYS, size=size
+            )
         first = self._current_time().date() - timedelta(days=days - 1)
         return await self._require_rows().growth(self._backend.ids.channels(channels), first.isoformat())
 
@@ -237,7 +240,7 @@ def _require_start(since: datetime | date | None, until: datetime) -> datetime:
         since = (until - timedelta(days=DEFAULT_DAYS - 1)).date()
     if not isinstance(since, datetime):
         if not isinstance(since, date):
-            raise InvalidError(f"since must be a time with a zone, or a date; got {since!r}", field="since")
+            raise InvalidError(f"since must be a time with a zone, or a date; got {shown_value(since)}", field="since")
         since = datetime(since.year, since.month, since.day, tzinfo=UTC)
     start = to_utc(since, "since")
     if start > until:

@@ -30,6 +30,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.text import require_text
 from channel_adapter.mapping.times import to_utc
+from channel_adapter.quoting import shown_value
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.subscriptions import Subscriptions
 
@@ -90,7 +91,10 @@ class Invites:
         ):
             size = max_uses if isinstance(max_uses, int) and not isinstance(max_uses, bool) else None
             raise InvalidError(
-                f"max_uses must be 1 to {MAX_USES:,}; got {max_uses!r}", field="max_uses", limit=MAX_USES, size=size
+                f"max_uses must be 1 to {MAX_USES:,}; got {shown_value(max_uses)}",
+                field="max_uses",
+                limit=MAX_USES,
+                size=size,
             )
         created_at = datetime.fromtimestamp(self._clock.now(), UTC)
         expires_at = None if expires is None else _require_expiry(expires, created_at)
@@ -277,7 +281,7 @@ def _require_expiry(expires: object, now: datetime) -> datetime:
         except OverflowError:
             raise InvalidError("expires is after the year 9999; leave it out", field="expires") from None
     if not isinstance(expires, datetime):
-        raise InvalidError(f"expires must be a datetime or a timedelta; got {expires!r}", field="expires")
+        raise InvalidError(f"expires must be a datetime or a timedelta; got {shown_value(expires)}", field="expires")
     found = to_utc(expires, "expires")
     if found <= now:
         raise InvalidError(f"expires: {expires} has passed", field="expires")

@@ -16,6 +16,7 @@ from PIL import ImageOps, ImageSequence, UnidentifiedImageError
 
 from channel_adapter.domain.post import Image
 from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
+from channel_adapter.quoting import shown_text
 
 MAX_BYTES: Final = 20 << 20
 """The largest picture that is accepted, in bytes."""
@@ -115,7 +116,7 @@ def _read_source(source: str | os.PathLike[str] | bytes | IO[bytes]) -> bytes:
             with Path(source).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except (OSError, ValueError) as wrong:
-            raise InvalidError(f"{os.fspath(source)}: {_failure_reason(wrong)}", field="image") from None
+            raise InvalidError(f"{shown_text(os.fspath(source))}: {_failure_reason(wrong)}", field="image") from None
     else:
         data = source.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

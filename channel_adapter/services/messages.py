@@ -25,6 +25,7 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError, Inva
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.content_json import stored_parts
 from channel_adapter.mapping.ids import IdScheme
+from channel_adapter.quoting import shown_value
 from channel_adapter.services.bulk import BulkLoop, BulkOptions, Users, collect, require_users
 
 if TYPE_CHECKING:
@@ -367,7 +368,7 @@ def _to_thread_position(text: str) -> "ThreadPosition | None":
     except ValueError:
         separator = ""
     if not separator:
-        raise InvalidError(f"cursor: {text!r} is not the cursor of a list of threads", field="cursor")
+        raise InvalidError(f"cursor: {shown_value(text)} is not the cursor of a list of threads", field="cursor")
     return position, user
 
 

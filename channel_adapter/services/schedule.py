@@ -40,8 +40,9 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.mapping.ids import idempotency_key as checked_key
-from channel_adapter.mapping.text import printable, require_list, require_text
+from channel_adapter.mapping.text import require_list, require_text
 from channel_adapter.mapping.times import to_utc
+from channel_adapter.quoting import shown_value
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
     PostSender,
@@ -453,7 +454,7 @@ class PostSchedule(PostSender):
         store = await self._prepare_store()
         row = await store.get(post_id) if _is_id(post_id) else None
         if row is None:
-            raise NotFoundError(f"there is no scheduled post {_format_id(post_id)}", field="post_id")
+            raise NotFoundError(f"there is no scheduled post {shown_value(post_id)}", field="post_id")
         self._ids.channel(row.channel)
         return row
 
@@ -513,7 +514,7 @@ def _format_post_count(count: int) -> str:
 
 
 def _no_draft(draft_id: object) -> NotFoundError:
-    return NotFoundError(f"there is no draft {_format_id(draft_id)}", field="draft_id")
+    return NotFoundError(f"there is no draft {shown_value(draft_id)}", field="draft_id")
 
 
 def _require_key(text: str) -> str:
@@ -532,10 +533,6 @@ def _id_of_key(channel: str, key: str) -> str:
 def _is_id(text: object) -> bool:
     """Return whether a scheduled post or a draft can have this id; a database refuses some texts."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
-
-
-def _format_id(wrong: object) -> str:
-    return printable(str(wrong))[:60]
 
 
 def _to_parts(content: str) -> tuple[Content, ...]:

@@ -21,6 +21,7 @@ from channel_adapter.domain.subscription import (
 )
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping import ids
+from channel_adapter.quoting import shown_value
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import (
     TRANSIENT,
@@ -175,9 +176,9 @@ class Subscriptions:
 
         Raises InvalidError for another value and NotFoundError for a user who is not in the channel.
         """
-        if notifications not in set(Notifications):
+        if notifications not in tuple(Notifications):
             raise InvalidError(
-                f"notifications must be one of all, muted, off; got {notifications!r}", field="notifications"
+                f"notifications must be one of all, muted, off; got {shown_value(notifications)}", field="notifications"
             )
         return await self._members.set_notifications(
             self._ids.channel(channel), ids.user_id(user), Notifications(notifications)

@@ -63,6 +63,7 @@ from channel_adapter.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
+from channel_adapter.quoting import shown_text, shown_value
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -374,7 +375,7 @@ class Database:
         except ChannelAdapterError:
             raise
         except (exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise _to_adapter_error(error, self.name, changes=changes) from None
+            raise _to_adapter_error(error, shown_text(self.name), changes=changes) from None
 
     def _check_file(self) -> None:
         """Raise UnavailableError if the SQLite file at our path is no longer the one that was opened."""
@@ -537,7 +538,9 @@ def parse_url(url: str) -> URL:
     backend = parsed.get_backend_name()
     drivers = {"sqlite": "pysqlite", "postgresql": "psycopg"}
     if backend not in drivers:
-        raise ConfigurationError(f"database_url: {backend!r} is neither sqlite nor postgresql", field="database_url")
+        raise ConfigurationError(
+            f"database_url: {shown_value(backend)} is neither sqlite nor postgresql", field="database_url"
+        )
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("database_url: SQLite needs a file: sqlite:///file.db", field="database_url")
     if backend == "postgresql":

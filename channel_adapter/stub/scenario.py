@@ -7,6 +7,7 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.stub import settings
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.faults.faults import Fault
@@ -37,7 +38,9 @@ class Scenario:
         """Load a scenario that comes with the package, such as `flaky_network`; SettingsError lists the names."""
         path = scenario_file(name)
         if path is None:
-            raise SettingsError(f"no scenario is named {name!r}; the names are {', '.join(scenario_names())}")
+            raise SettingsError(
+                f"no scenario is named {shown_value(name)}; the names are {', '.join(scenario_names())}"
+            )
         return cls.load(path)
 
     @classmethod
@@ -71,4 +74,4 @@ def read_model(model: type[ModelT], values: Any, where: str) -> ModelT:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in problem["loc"])
-        raise SettingsError(f"{where}: {f'{field}: ' if field else ''}{problem['msg']}") from None
+        raise SettingsError(f"{where}: {f'{shown_text(field)}: ' if field else ''}{problem['msg']}") from None

@@ -15,6 +15,7 @@ from typing import Final, Self, TypeVar
 import orjson
 
 from channel_adapter.concurrency.files import replace_file
+from channel_adapter.quoting import shown_text
 from channel_adapter.stub.callbacks.delivery import WebhookSender
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.control.plane import ControlPlane, ControlSettings
@@ -300,7 +301,7 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(server)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise StubStartError(error) from None
         if ready_file is not None:
             write_ready_file(ready_file, server)
@@ -310,9 +311,12 @@ async def serve(
 
 
 class StubStartError(Exception):
-    """Raised when a stub cannot listen, or cannot use its certificate; `reason` is the error of the system."""
+    """Raised when a stub cannot listen, or cannot use its certificate; `reason` is the error of the system.
 
-    def __init__(self, reason: OSError) -> None:
+    It is UnicodeError for a name of a host that is too long.
+    """
+
+    def __init__(self, reason: OSError | UnicodeError) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
@@ -325,7 +329,7 @@ def _delete_file(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise ReadyFileError(f"{path} cannot be removed: {error.strerror}") from None
+        raise ReadyFileError(f"{shown_text(path)} cannot be removed: {error.strerror}") from None
 
 
 def write_ready_file(path: Path, server: StubServer) -> None:
@@ -343,4 +347,4 @@ def write_ready_file(path: Path, server: StubServer) -> None:
     try:
         replace_file(path, orjson.dumps(ready, option=orjson.OPT_APPEND_NEWLINE))
     except OSError as error:
-        raise ReadyFileError(f"{path} cannot be written: {error.strerror}") from None
+        raise ReadyFileError(f"{shown_text(path)} cannot be written: {error.strerror}") from None

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from channel_adapter.config.values import Secret
+from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.tencent import limits
 
 
@@ -453,9 +454,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        raise SettingsError(f"{shown_text(path)}: {error.strerror or 'cannot be read'}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not a TOML file: {error}") from None
+        raise SettingsError(f"{path}: not a TOML file: {shown_text(error)}") from None
 
 
 class AppSettings(SettingsSection):
@@ -521,20 +522,24 @@ class AppSettings(SettingsSection):
             try:
                 ip_network(entry, strict=False)
             except ValueError:
-                raise ValueError(f"{entry!r} is neither an IP address nor a network such as 192.0.2.0/24") from None
+                raise ValueError(
+                    f"{shown_value(entry)} is neither an IP address nor a network such as 192.0.2.0/24"
+                ) from None
         return entries
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         if self.admin not in self.admins:
-            raise ValueError(f"admins must contain {self.admin!r}")
+            raise ValueError(f"admins must contain {shown_value(self.admin)}")
         if len(self.admins) > limits.ADMINS_PER_APP:
             raise ValueError(f"{len(self.admins)} admins; an app has {limits.ADMINS_PER_APP} at most")
         _check_declared("group_fields", self.group_fields, limits.GROUP_FIELD_KEYS)
         _check_declared("member_fields", self.member_fields, limits.MEMBER_FIELD_KEYS)
         for key in self.group_fields:
             if key in self.member_fields:
-                raise ValueError(f"{key!r} is a key of group_fields and of member_fields; a name may be used once")
+                raise ValueError(
+                    f"{shown_value(key)} is a key of group_fields and of member_fields; a name may be used once"
+                )
         return self
 
 
@@ -543,9 +548,11 @@ def _check_declared(what: str, keys: tuple[str, ...], maximum: int) -> None:
         raise ValueError(f"{what}: {len(keys)} keys; an app declares {maximum} at most")
     for key in keys:
         if not 1 <= len(key) <= limits.GROUP_FIELD_KEY_BYTES or not KEY_LETTERS.issuperset(key):
-            raise ValueError(f"{what}: {key!r} is no key: A-Z a-z 0-9 _, {limits.GROUP_FIELD_KEY_BYTES} bytes at most")
+            raise ValueError(
+                f"{what}: {shown_value(key)} is no key: A-Z a-z 0-9 _, {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
+            )
         if key[0].isdigit():
-            raise ValueError(f"{what}: {key!r} begins with a digit")
+            raise ValueError(f"{what}: {shown_value(key)} begins with a digit")
 
 
 class RateSettings(SettingsSection):
@@ -601,7 +608,7 @@ def _describe_error(root: type[BaseModel], error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg']}" if where else problem["msg"]
+        return f"{shown_text(where)}: {problem['msg']}" if where else problem["msg"]
     known = root
     for part in problem["loc"][:-1]:
         annotation = known.model_fields[str(part)].annotation
@@ -609,7 +616,7 @@ def _describe_error(root: type[BaseModel], error: ValidationError) -> str:
             break
         known = annotation
     nearest = difflib.get_close_matches(str(problem["loc"][-1]), known.model_fields, n=1, cutoff=0.4)
-    return f"unknown setting {where!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
+    return f"unknown setting {shown_value(where)}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
 
 
 def example(**more: BaseModel) -> str:

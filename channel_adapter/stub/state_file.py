@@ -15,6 +15,7 @@ import orjson
 from filelock import FileLock, Timeout
 
 from channel_adapter.concurrency.files import UNFINISHED, replaced_file
+from channel_adapter.quoting import shown_text
 from channel_adapter.stub.world.snapshot import (
     VERSION,
     Record,
@@ -58,7 +59,7 @@ class StateFile:
         except Timeout:
             raise StateFileError(f"{self.path}: another stub uses this state; each needs a file of its own") from None
         except OSError as error:
-            raise StateFileError(f"{self.path}: it cannot be locked: {error.strerror or error}") from None
+            raise StateFileError(f"{shown_text(self.path)}: it cannot be locked: {error.strerror or error}") from None
         try:
             self._load_once()
         except BaseException:
@@ -76,7 +77,7 @@ class StateFile:
             _remove_unfinished(self.path.resolve())
             exists = self.path.exists()
         except OSError as error:
-            raise StateFileError(f"{self.path}: {error.strerror or 'cannot be read'}") from None
+            raise StateFileError(f"{shown_text(self.path)}: {error.strerror or 'cannot be read'}") from None
         if not exists:
             self.save()
             return
@@ -109,7 +110,7 @@ def write_state(path: Path, world: StubState) -> None:
         with replaced_file(path) as file:
             _write_lines(file, world)
     except OSError as error:
-        raise StateFileError(f"{path}: the state cannot be saved: {error.strerror or error}") from None
+        raise StateFileError(f"{shown_text(path)}: the state cannot be saved: {error.strerror or error}") from None
 
 
 def _write_lines(file: BinaryIO, world: StubState) -> None:
@@ -145,7 +146,7 @@ def read_records(path: Path) -> Iterator[Record]:
             else:
                 yield from unfold(_parse_json(first + file.read(), "it is no state of the stub"))
     except OSError as error:
-        raise StateFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        raise StateFileError(f"{shown_text(path)}: {error.strerror or 'cannot be read'}") from None
 
 
 def read_document(path: Path) -> dict[str, Any]:

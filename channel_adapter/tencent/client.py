@@ -63,7 +63,7 @@ log = get_logger("channel_adapter.tencent")
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,100}")
 _RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
 _MINUTE: Final = 60
 _SECONDS_COUNTED: Final = 2 * _MINUTE
@@ -371,7 +371,7 @@ def _catalog_row(service: str, name: str) -> Command[Any, Any]:
     if known is not None:
         return known
     if not (_NAME.fullmatch(service) and _NAME.fullmatch(name)):
-        raise ValueError("a service and a command are named by letters, digits and _")
+        raise ValueError("a service and a command are named by 1 to 100 letters, digits and _")
     return Command(service, name, UNMODELLED, Idempotency.UNSAFE, Community.UNRELATED, "not in the catalog")
 
 

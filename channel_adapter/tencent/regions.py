@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
+HOST_NAME_BYTES: Final = 253  # RFC 1035
+
 
 @dataclass(frozen=True, slots=True)
 class HostPair:
@@ -20,6 +22,14 @@ class HostPair:
         return cls(_base_url(url), None if backup is None else _base_url(backup))
 
 
+def is_host_name(name: str) -> bool:
+    """Return whether a name can be looked up: parts of 1 to 63 bytes and 253 bytes in all, where IDNA encodes it."""
+    try:
+        return len(name.encode("idna")) <= HOST_NAME_BYTES
+    except UnicodeError:
+        return False
+
+
 def _base_url(url: str) -> str:
     """Return the URL without slashes at its end. Raises ValueError unless a path and a query can be appended to it."""
     try:
@@ -29,6 +39,8 @@ def _base_url(url: str) -> str:
         raise ValueError("the address of the service has a broken host or port") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("the address of the service must look like https://host or http://host:port")
+    if not is_host_name(parts.hostname):
+        raise ValueError("the address of the service has a host name that is too long or has an empty part")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("the address of the service must be without user, query and fragment")
     if port == 0:

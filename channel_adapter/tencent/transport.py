@@ -25,6 +25,7 @@ from yarl import URL
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.quoting import shown_text
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.usersig import signed
@@ -316,7 +317,7 @@ class Transport:
             return ssl.create_default_context(cafile=ca_file)
         except OSError as failed:
             problem = failed.strerror or "it holds no certificate"
-        raise ValueError(f"the CA file {ca_file} cannot be used: {problem}")
+        raise ValueError(f"the CA file {shown_text(ca_file)} cannot be used: {problem}")
 
 
 def _classify_failure(

@@ -15,6 +15,7 @@ from yarl import URL
 
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import InvalidError, UnavailableError
+from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.tencent.redaction import shown_url
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_other as x
@@ -66,7 +67,7 @@ def find_command(name: str, mode: Mode = Mode.COMMUNITY) -> str:
     near = difflib.get_close_matches(name, known, n=3)
     events = ", ".join(names_of_commands(mode))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {events}, and the commands of the service"
-    raise InvalidError(f"there is no event {name!r}; {hint}", field="event")
+    raise InvalidError(f"there is no event {shown_value(name)}; {hint}", field="event")
 
 
 def names_of_commands(mode: Mode = Mode.COMMUNITY) -> dict[str, str]:
@@ -124,7 +125,9 @@ async def trigger(
     at = time.time() if now is None else now
     query, body = request_of(command, changes or {}, sdkappid=sdkappid, token=token, now=at, platform=platform)
     if not url.startswith(("http://", "https://")) or "?" in url:
-        raise InvalidError(f"url: {shown_url(url)!r} is no http:// or https:// address without a query", field="url")
+        raise InvalidError(
+            f"url: {shown_value(shown_url(url))} is no http:// or https:// address without a query", field="url"
+        )
     if session is not None:
         return await _send_callback(session, url, query, body, command)
     async with aiohttp.ClientSession() as own:
@@ -147,7 +150,7 @@ async def _send_callback(session: aiohttp.ClientSession, url: str, query: str, b
         failure = f"no answer within {SECONDS:g} s"
     except (aiohttp.ClientError, ValueError, OSError) as failed:
         failure = f"not reached: {_failure_reason(failed)}"
-    raise UnavailableError(f"{shown_url(url)}: {failure}")
+    raise UnavailableError(f"{shown_text(shown_url(url))}: {failure}")
 
 
 def _failure_reason(failed: Exception) -> str:

@@ -8,16 +8,12 @@ from typing import Final
 from channel_adapter.backends.community.tag import Tag, read_tag
 from channel_adapter.domain.channel import CONTACT, SUSPENDED, VERIFIED, Channel, ChannelProfile
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import (
-    ChannelAdapterError,
-    ConfigurationError,
-    InvalidError,
-    LimitReachedError,
-)
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError, LimitReachedError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.text import byte_size, require_text, require_url, split_text
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.limits import GroupProfileBytes
 from channel_adapter.tencent.wire import groups
@@ -44,7 +40,9 @@ def check_profile(profile: ChannelProfile, keys: FieldKeys, sizes: GroupProfileB
     _custom_fields(profile, keys)
     count = profile.max_subscribers
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-        raise InvalidError(f"max_subscribers must be a positive integer; got {count!r}", field="max_subscribers")
+        raise InvalidError(
+            f"max_subscribers must be a positive integer; got {shown_value(count)}", field="max_subscribers"
+        )
 
 
 def create_request(

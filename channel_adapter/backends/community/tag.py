@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_value
 
 KIND: Final = "ch1"
 MIGRATION_ID_CHARACTERS: Final = 40
@@ -100,7 +101,7 @@ def migration_id(text: str) -> str:
     """Return a valid id of a migration: letters, digits, `_` and `-`. Raises InvalidError."""
     if not _PLAIN.fullmatch(text) or len(text) > MIGRATION_ID_CHARACTERS:
         raise InvalidError(
-            f"migration {text!r}: letters, digits, _ and - only, 1 to {MIGRATION_ID_CHARACTERS} of them",
+            f"migration {shown_value(text)}: letters, digits, _ and - only, 1 to {MIGRATION_ID_CHARACTERS} of them",
             field="migration", limit=MIGRATION_ID_CHARACTERS, size=len(text),
         )  # fmt: skip
     return text

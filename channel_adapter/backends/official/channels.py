@@ -37,6 +37,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.ids import OFFICIAL_IDS
 from channel_adapter.mapping.text import byte_size, require_text, require_url
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     CREATE_OFFICIAL_ACCOUNT,
@@ -486,7 +487,9 @@ def check_profile(profile: ChannelProfile) -> None:
         raise InvalidError("notification: official accounts have no notification text", field="notification")
     highest = profile.max_subscribers
     if highest is not None and (isinstance(highest, bool) or not isinstance(highest, int) or highest < 1):
-        raise InvalidError(f"max_subscribers must be a positive integer; got {highest!r}", field="max_subscribers")
+        raise InvalidError(
+            f"max_subscribers must be a positive integer; got {shown_value(highest)}", field="max_subscribers"
+        )
 
 
 def needs_database(what: str) -> ConfigurationError:

@@ -13,6 +13,7 @@ from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.feed.html import excerpt, html_to_text, is_picture
 from channel_adapter.cli.feed.xml import ParsedFeed, parse_feed
 from channel_adapter.cli.output import counted
+from channel_adapter.quoting import shown_value
 
 EXCERPT_BYTES = 1_000
 TITLE_BYTES = 300
@@ -201,7 +202,7 @@ def _resolve_url(found: str, base: str, what: str, notes: list[str]) -> str:
     if scheme in ("http", "https"):
         return absolute
     why = "is no http address" if scheme else "is relative, and the feed does not say to what"
-    notes.append(f"{what} left out: {found!r} {why}")
+    notes.append(f"{what} left out: {shown_value(found)} {why}")
     return ""
 
 

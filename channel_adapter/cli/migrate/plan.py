@@ -14,6 +14,7 @@ from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.files import opened_seekable, read_text, shown_name, users_in
 from channel_adapter.cli.migrate.options import PlanFiles, app
 from channel_adapter.cli.output import Output, counted
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import limits
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _parse_plan_options(
     for word in rename:
         old, _, new = word.rpartition("=")
         if not old or not new:
-            raise UsageError(f"--rename must be ID=SLUG; got {word!r}", field="rename")
+            raise UsageError(f"--rename must be ID=SLUG; got {shown_value(word)}", field="rename")
         renamed[old] = new
     return PlanOptions(
         policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_subscribers=read_subscribers

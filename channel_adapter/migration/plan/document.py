@@ -20,6 +20,7 @@ from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.migration.plan.resolutions import Incompatibility, Resolution, Resolutions
 from channel_adapter.migration.plan.transform import TargetLimits
 from channel_adapter.migration.sources.source import SourceChannel, SourceSpec
+from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.tencent.limits import GroupProfileBytes
 
 FORMAT: Final = "channel-adapter migration plan"
@@ -317,14 +318,14 @@ def from_json(text: bytes, where: str) -> Plan:
     if document.get("version") != VERSION:
         made = document.get("version")
         raise InvalidError(
-            f"{where} is a plan of version {made}; this program reads {VERSION}: plan again", field=FIELD
+            f"{where} is a plan of version {shown_value(made)}; this program reads {VERSION}: plan again", field=FIELD
         )
     try:
         return Plan.model_validate(document)
     except ValidationError as wrong:
         problem = wrong.errors(include_url=False, include_context=False, include_input=False)[0]
         name = ".".join(str(part) for part in problem["loc"])
-        raise InvalidError(f"{where}: {name}: {problem['msg']}", field=FIELD) from None
+        raise InvalidError(f"{where}: {shown_text(name)}: {problem['msg']}", field=FIELD) from None
 
 
 def read_plan(path: Path) -> Plan:

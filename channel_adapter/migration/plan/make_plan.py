@@ -49,6 +49,7 @@ from channel_adapter.migration.sources.source import (
     SourceState,
     SourceSubscriber,
 )
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import catalog, limits
 from channel_adapter.tencent.catalog import Command
 
@@ -324,7 +325,7 @@ def target_ids(source_ids: Sequence[str], request: PlanRequest) -> dict[str, Cha
     """Return the id of each channel on the target, or why there is none. Raises InvalidError for an unknown rename."""
     unknown = sorted(request.renamed.keys() - set(source_ids))
     if unknown:
-        raise InvalidError(f"rename: {unknown[0]!r} is not in the source", field="rename")
+        raise InvalidError(f"rename: {shown_value(unknown[0])} is not in the source", field="rename")
     return {source: _target_id(request.renamed.get(source, source)) for source in source_ids}
 
 
@@ -467,8 +468,8 @@ class _Planner:
         if conflict.state in (TargetState.FREE, TargetState.OURS):
             return []
         whose = {
-            TargetState.STRANGER: f"by a group that is no channel, {conflict.detail!r}",
-            TargetState.CHANNEL: f"by a channel that no migration made, {conflict.detail!r}",
+            TargetState.STRANGER: f"by a group that is no channel, {shown_value(conflict.detail)}",
+            TargetState.CHANNEL: f"by a channel that no migration made, {shown_value(conflict.detail)}",
             TargetState.OTHER_MIGRATION: f"by migration {conflict.detail}",
         }[conflict.state]
         return [Problem(field="id", message=f"{goal} is taken {whose}; move {source} elsewhere with --rename")]
@@ -477,7 +478,8 @@ class _Planner:
         source, cap = self.found.channel, self.request.member_cap
         unknown = [user for user in (source.owner, *source.admins) if not self.inventory.accounts.get(user, False)]
         problems = [
-            Problem(field="owner", message=f"{user!r} is not an account of the app; add it first") for user in unknown
+            Problem(field="owner", message=f"{shown_value(user)} is not an account of the app; add it first")
+            for user in unknown
         ]
         count, room = self._subscriber_counts.subscribers, min(cap - 1, source.max_subscribers or cap)
         if count > room:

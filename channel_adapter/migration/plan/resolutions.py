@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from channel_adapter.errors import InvalidError
+from channel_adapter.quoting import shown_value
 
 
 class Resolution(StrEnum):
@@ -66,11 +67,14 @@ class Resolutions:
             name, _, value = word.partition("=")
             if value not in set(Resolution):
                 raise InvalidError(
-                    f"policy {word!r}: give LOSS=POLICY with one of {', '.join(Resolution)}", field="policies"
+                    f"policy {shown_value(word)}: give LOSS=POLICY with one of {', '.join(Resolution)}",
+                    field="policies",
                 )
             if name != EVERY and name not in set(Incompatibility):
                 raise InvalidError(
-                    f"policy {word!r}: {name!r} is not one of {', '.join([*Incompatibility, EVERY])}", field="policies"
+                    f"policy {shown_value(word)}: {shown_value(name)} is not one of"
+                    f" {', '.join([*Incompatibility, EVERY])}",
+                    field="policies",
                 )
             chosen |= {loss: Resolution(value) for loss in Incompatibility if name in (EVERY, loss.value)}
         return cls(chosen)

@@ -22,6 +22,7 @@ from channel_adapter.migration.plan.resolutions import (
     Resolutions,
 )
 from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.limits import GroupProfileBytes
 from channel_adapter.tencent.wire import members, messages
@@ -89,7 +90,7 @@ def target_id(source_id: str) -> ChannelId:
         return ids.channel_of_account(source_id)
     channel = ids.COMMUNITY_IDS.channel(source_id)
     if channel.startswith(limits.COMMUNITY_ID_RESERVED):
-        raise InvalidError(f"channel {source_id!r} has an id that only the service assigns", field="id")
+        raise InvalidError(f"channel {shown_value(source_id)} has an id that only the service assigns", field="id")
     return channel
 
 

@@ -12,6 +12,7 @@ from channel_adapter.migration.context import Failpoint, MigrationContext, needs
 from channel_adapter.migration.plan.document import Plan, PlannedLimits, changes, check_app, to_json
 from channel_adapter.migration.run.journal import Journal, open_journal
 from channel_adapter.migration.sources.source import channels_by_id
+from channel_adapter.quoting import shown_text
 from channel_adapter.store.migration import QUEUED, ChannelRow, JobRow
 from channel_adapter.tencent.notify import Notifier
 
@@ -76,7 +77,7 @@ async def read_status(journal: Journal, name: str, budget: Budget | None = None)
     store = journal.store
     job = await store.job(name)
     if job is None:
-        raise ConflictError(f"the database knows no migration {name}", field="database_url")
+        raise ConflictError(f"the database knows no migration {shown_text(name)}", field="database_url")
     rows = await store.channels(name)
     return Status(
         name,

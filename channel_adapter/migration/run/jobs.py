@@ -24,6 +24,7 @@ from channel_adapter.migration.run.posts import move_posts
 from channel_adapter.migration.run.subscribers import PAGES_AT_ONCE, move_subscribers
 from channel_adapter.migration.run.work import ChannelWork
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourceSpec, channels_by_id
+from channel_adapter.quoting import shown_text
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 
 CHANNELS_AT_ONCE: Final = 16
@@ -184,7 +185,9 @@ class MigrationRuntime:
         except ChannelAdapterError as error:
             return await self._end_channel(key, FAILED, error.message, transient=isinstance(error, TRANSIENT))
         except OSError as error:
-            return await self._end_channel(key, FAILED, f"{error.filename or ''}: {error.strerror}", transient=False)
+            return await self._end_channel(
+                key, FAILED, f"{shown_text(error.filename or '')}: {error.strerror}", transient=False
+            )
         except Exception as fault:
             await self._end_channel(key, FAILED, f"an error in this program: {type(fault).__name__}", transient=False)
             raise

@@ -14,6 +14,7 @@ from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.errors import InvalidError, NotFoundError
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.migration.sources.source import BrokenRecord
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.callbacks_official import (
     AfterCreateOfficialAccount,
@@ -49,7 +50,7 @@ def from_list(lines: Iterable[str], name: str) -> Discovered:
             continue
         reason = _no_account(text)
         if reason:
-            wrong.append(f"line {number}: {text!r} {reason}")
+            wrong.append(f"line {number}: {shown_value(text)} {reason}")
         ids.append(text)
     if wrong:
         more = f" and {len(wrong) - MISTAKES_TOLD} more" if len(wrong) > MISTAKES_TOLD else ""

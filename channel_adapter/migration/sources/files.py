@@ -39,6 +39,7 @@ from channel_adapter.migration.sources.source import (
     SubscriberPage,
 )
 from channel_adapter.migration.temporary import TemporarySqlite
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
 
@@ -94,7 +95,9 @@ def subscriber_of(values: Mapping[str, Any], now: float) -> SourceSubscriber:
     """Return a subscriber. Raises InvalidError with the field."""
     how = _parse_text(values, "notifications") or Notifications.ALL.value
     if how not in set(Notifications):
-        raise InvalidError(f"notifications: {how!r} is not one of {', '.join(Notifications)}", field="notifications")
+        raise InvalidError(
+            f"notifications: {shown_value(how)} is not one of {', '.join(Notifications)}", field="notifications"
+        )
     custom_data = require_text(_parse_text(values, "custom_data"), "custom_data", limits.OFFICIAL_CUSTOM_BYTES)
     return SourceSubscriber(
         user=user_id(values.get("user", ""), "user"),
@@ -150,11 +153,11 @@ def _parse_past_time(values: Mapping[str, Any], name: str, now: float) -> int | 
         return None
     seconds = _parse_seconds(value, name)
     if seconds >= MILLISECONDS_FROM:
-        raise InvalidError(f"{name}: {value!r} counts milliseconds; seconds are wanted", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} counts milliseconds; seconds are wanted", field=name)
     if seconds > now:
-        raise InvalidError(f"{name}: {value!r} lies in the future", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} lies in the future", field=name)
     if seconds <= 0:
-        raise InvalidError(f"{name}: {value!r} lies before 1970", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} lies before 1970", field=name)
     return seconds
 
 
@@ -163,15 +166,15 @@ def _parse_seconds(value: object, name: str) -> int:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return int(value)
     if not isinstance(value, str):
-        raise InvalidError(f"{name}: {value!r} is no time", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} is no time", field=name)
     if number := _UNIX_SECONDS.fullmatch(value.strip()):
         return int(number[1])
     try:
         moment = datetime.fromisoformat(_BEFORE_OFFSET.sub("", value.strip()))
     except ValueError:
-        raise InvalidError(f"{name}: {value!r} is neither unix seconds nor ISO 8601", field=name) from None
+        raise InvalidError(f"{name}: {shown_value(value)} is neither unix seconds nor ISO 8601", field=name) from None
     if moment.tzinfo is None:
-        raise InvalidError(f"{name}: {value!r} has no time zone", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} has no time zone", field=name)
     return int(moment.timestamp())
 
 
@@ -182,9 +185,9 @@ def _parse_number(values: Mapping[str, Any], name: str, *, lowest: int) -> int |
     if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 10:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise InvalidError(f"{name}: {value!r} is no number from {lowest} on", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} is no number from {lowest} on", field=name)
     if value > _COUNT_HIGHEST:
-        raise InvalidError(f"{name}: {value!r} is larger than {_COUNT_HIGHEST}", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} is larger than {_COUNT_HIGHEST}", field=name)
     return value
 
 
@@ -192,7 +195,7 @@ def _parse_users(values: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = values.get(name, [])
     listed = [word.strip() for word in value.split(";") if word.strip()] if isinstance(value, str) else value
     if not isinstance(listed, list):
-        raise InvalidError(f"{name}: {value!r} is no list of accounts", field=name)
+        raise InvalidError(f"{name}: {shown_value(value)} is no list of accounts", field=name)
     return tuple(dict.fromkeys(user_id(each, name) for each in listed))
 
 
@@ -402,7 +405,7 @@ class FilesSource:
 
     def _require_channel(self, channel: str) -> None:
         if self._index.place(channel) is None:
-            raise NotFoundError(f"the files have no channel {channel!r}", field="channel")
+            raise NotFoundError(f"the files have no channel {shown_value(channel)}", field="channel")
 
 
 async def _fill_index(filling: "_IndexBuilder") -> SourceSpec:
@@ -463,23 +466,26 @@ class _IndexBuilder:
     def _add_channel(self, values: Mapping[str, Any]) -> None:
         channel = channel_of(values, self._owner, self._now)
         if not self._index.add_channel(channel):
-            raise InvalidError(f"channel {channel.id!r} was there before", field="id")
+            raise InvalidError(f"channel {shown_value(channel.id)} was there before", field="id")
 
     def _add_subscriber(self, values: Mapping[str, Any]) -> None:
         channel, place, born = self._find_channel(values)
         subscriber = subscriber_of(values, self._now)
         if subscriber.since is not None and subscriber.since < born:
-            raise InvalidError(f"since lies before channel {channel!r} was made", field="since")
+            raise InvalidError(f"since lies before channel {shown_value(channel)} was made", field="since")
         if not self._index.add_subscriber(place, subscriber):
-            raise InvalidError(f"{subscriber.user!r} was there before as a subscriber of {channel!r}", field="user")
+            raise InvalidError(
+                f"{shown_value(subscriber.user)} was there before as a subscriber of {shown_value(channel)}",
+                field="user",
+            )
 
     def _add_post(self, values: Mapping[str, Any]) -> None:
         channel, place, born = self._find_channel(values)
         post = post_of(values, self._now)
         if post.time < born:
-            raise InvalidError(f"time lies before channel {channel!r} was made", field="time")
+            raise InvalidError(f"time lies before channel {shown_value(channel)} was made", field="time")
         if not self._index.add_post(place, channel, post):
-            raise InvalidError(f"post {post.key!r} of {channel!r} was there before", field="id")
+            raise InvalidError(f"post {shown_value(post.key)} of {shown_value(channel)} was there before", field="id")
 
     def _find_channel(self, values: Mapping[str, Any]) -> tuple[str, int, int]:
         """Return id, row number and creation time of the channel of a line."""
@@ -490,5 +496,5 @@ class _IndexBuilder:
             self._latest = (name, self._index.place(name))
         found = self._latest[1]
         if found is None:
-            raise InvalidError(f"channel {name!r} is not in the file of channels", field="channel")
+            raise InvalidError(f"channel {shown_value(name)} is not in the file of channels", field="channel")
         return (name, *found)

@@ -26,6 +26,7 @@ from channel_adapter.mapping.csv_file import (
     open_text,
 )
 from channel_adapter.migration.sources.source import BrokenRecord
+from channel_adapter.quoting import shown_value
 
 SUFFIXES: Final = (".jsonl", ".csv")
 
@@ -144,7 +145,7 @@ class LineReader:
 
     def _describe_unknown_column(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._columns, n=1)
-        return f"unknown column {name!r}; " + (
+        return f"unknown column {shown_value(name)}; " + (
             f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self._columns)}"
         )
 

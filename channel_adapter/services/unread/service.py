@@ -23,6 +23,7 @@ from channel_adapter.mapping import ids
 from channel_adapter.mapping.ids import IdScheme, post_in
 from channel_adapter.mapping.text import require_text
 from channel_adapter.mapping.times import to_utc
+from channel_adapter.quoting import shown_value
 from channel_adapter.services.bulk import TRANSIENT, Users, require_list
 from channel_adapter.services.unread.assignment import ConversationGroupAssigner
 
@@ -128,8 +129,9 @@ class UnreadService:
         """
         wanted, limit = ids.user_id(user), self._groups.max_groups
         if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor <= limit:
-            raise InvalidError(f"cursor must be an integer from 0 to {limit}; got {cursor!r}", field="cursor",
-                               limit=limit)  # fmt: skip
+            raise InvalidError(
+                f"cursor must be an integer from 0 to {limit}; got {shown_value(cursor)}", field="cursor", limit=limit
+            )
 
         async def fetch(start: int) -> Page[ConversationGroup, int]:
             return Page((await self._groups.read(wanted))[start:], None)
@@ -235,7 +237,7 @@ def read_up_to(scheme: IdScheme, channel: ChannelId, up_to: object) -> PostRef |
 
 def _require_cursor(cursor: object) -> int:
     if isinstance(cursor, bool) or not isinstance(cursor, int) or cursor < 0:
-        raise InvalidError(f"cursor must be a number of users, 0 or more; got {cursor!r}", field="cursor")
+        raise InvalidError(f"cursor must be a number of users, 0 or more; got {shown_value(cursor)}", field="cursor")
     return cursor
 
 

@@ -18,6 +18,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from channel_adapter.config.values import OptionalSecret
+from channel_adapter.quoting import shown_text
 from channel_adapter.stub.callbacks.delivery import LOCAL_ADDRESS, Delivery, WebhookSender, WebhooksOffError
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.control.user_actions import UserAction, perform
@@ -264,7 +265,7 @@ class ControlPlane:
         world = self._dispatcher.world
         with world.silenced():
             for number, (name, body) in enumerate(calls, 1):
-                _seed_call(world, name, body, f"call {number}, {name}")
+                _seed_call(world, name, body, f"call {number}, {shown_text(name)}")
         return {"done": len(calls)}
 
     def state(self, _: ControlRequest) -> Any:
@@ -414,7 +415,9 @@ def _find_handler(method: str, path: str) -> ControlHandler:
     methods = sorted(known for known, where in ROUTES if where == path)
     if methods:
         raise ControlError(405, f"{PREFIX}{path} takes {' or '.join(methods)}")
-    raise ControlError(404, f"no {PREFIX}{path}; there are {', '.join(sorted({where for _, where in ROUTES}))}")
+    raise ControlError(
+        404, f"no {PREFIX}{shown_text(path)}; there are {', '.join(sorted({where for _, where in ROUTES}))}"
+    )
 
 
 def _is_loopback(name: str) -> bool:
@@ -440,4 +443,4 @@ def _parse_body(raw: bytes, headers: Mapping[str, str]) -> Any:
             return tomllib.loads(raw.decode())
         return orjson.loads(raw)
     except (orjson.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ControlError(400, f"the body cannot be read: {error}") from None
+        raise ControlError(400, f"the body cannot be read: {shown_text(error)}") from None

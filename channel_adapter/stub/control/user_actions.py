@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, validate_call
 
+from channel_adapter.quoting import shown_text
 from channel_adapter.stub.callbacks.delivery import WebhookSender
 from channel_adapter.stub.settings import SettingsError
 from channel_adapter.stub.world.context import ALLOW, CallbackDecision
@@ -48,7 +49,7 @@ async def perform(world: StubState, webhooks: WebhookSender, action: UserAction,
     try:
         client = world.client(action.user, action.platform)
     except ValueError as error:
-        raise SettingsError(f"platform: {error}") from None
+        raise SettingsError(f"platform: {shown_text(error)}") from None
     if action.do in _WITHOUT_BEFORE_EVENT:
         return _to_json(_call_method(client, action.do, action.arguments))
     if action.do == "send" and "random" not in action.arguments:  # both webhooks name the message alike
@@ -76,7 +77,7 @@ def _call_method(client: SimulatedUser, method: str, arguments: Mapping[str, Any
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise SettingsError(f"{method.removeprefix(_BEFORE)}: {where}: {problem['msg']}") from None
+        raise SettingsError(f"{method.removeprefix(_BEFORE)}: {shown_text(where)}: {problem['msg']}") from None
 
 
 def _to_json(result: Any) -> Any:

@@ -6,6 +6,7 @@ A check raises Refusal and changes nothing.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from channel_adapter.quoting import shown_value
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.context import CommandContext
 from channel_adapter.stub.world.member_table import MemberRole
@@ -99,9 +100,9 @@ def check_fields(what: str, fields: Sequence[CustomField] | None, declared: Sequ
     """Refuse keys that are not declared in the console; the text names the key."""
     for item in fields or ():
         if item.key not in declared:
-            key = item.key[: limits.GROUP_ID_BYTES]
             raise bad(
-                f"{what}: the key {key!r} is not declared in the console or not enabled for this group type",
+                f"{what}: the key {shown_value(item.key)} is not declared in the console or not enabled for this group"
+                " type",
                 guess="undeclared-key",
             )
         check_bytes(f"{what} {item.key}", item.value, maximum)

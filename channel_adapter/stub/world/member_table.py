@@ -13,6 +13,7 @@ from enum import IntEnum
 from itertools import pairwise
 from typing import Any
 
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent.wire.members import (
     ACCEPT_AND_NOTIFY,
     ACCEPT_MENTIONS,
@@ -251,7 +252,7 @@ class MemberTable:
         self._flags.extend(flags)
         for row, (user, role) in enumerate(zip(users, roles, strict=True), start):
             if self._index.find(user) is not None:
-                raise ValueError(f"{user!r} is a member twice")
+                raise ValueError(f"{shown_value(user)} is a member twice")
             self._users.append(user)
             self._index.enter(row)
             if role != MemberRole.MEMBER:

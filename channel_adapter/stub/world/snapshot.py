@@ -16,6 +16,7 @@ from itertools import islice
 from random import Random
 from typing import Any, ClassVar, Literal, TypeVar
 
+from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.stub.world.conversations import PairMessage
 from channel_adapter.stub.world.member_table import MemberTable
 from channel_adapter.stub.world.message_log import Extensions, MessageLog, StoredMessage, pack
@@ -104,14 +105,16 @@ def check_version(version: Any) -> None:
     """Raise SnapshotError unless this stub reads that version."""
     known = (*OLDER, VERSION)
     if version not in known or isinstance(version, bool):
-        raise SnapshotError(f"the state has version {version!r}, this stub reads {' and '.join(map(str, known))}")
+        raise SnapshotError(
+            f"the state has version {shown_value(version)}, this stub reads {' and '.join(map(str, known))}"
+        )
 
 
 def damaged(error: Exception) -> SnapshotError:
     """Return the error for data of a known version that do not fit."""
     if isinstance(error, KeyError):
-        return SnapshotError(f"the state is damaged: {error} is missing")
-    return SnapshotError(f"the state is damaged: {error}")
+        return SnapshotError(f"the state is damaged: {shown_text(error)} is missing")
+    return SnapshotError(f"the state is damaged: {shown_text(error)}")
 
 
 def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,7 +220,7 @@ class _RecordReader:
         """Read one record; ValueError for one of an unknown kind."""
         reader = self.READERS.get(kind)
         if reader is None:
-            raise ValueError(f"unknown record {kind!r}")
+            raise ValueError(f"unknown record {shown_value(kind)}")
         reader(self, data)
 
     def finish(self) -> None:
@@ -295,14 +298,14 @@ class _RecordReader:
     def _require_party(self, account: str) -> str:
         known = self._state.party(account)
         if known is None:
-            raise ValueError(f"a message is about {account!r}, which does not exist")
+            raise ValueError(f"a message is about {shown_value(account)}, which does not exist")
         return known
 
     def _require_user(self, user: str) -> str:
         """Return the account's own string, which is stored once."""
         known = self._state.account(user)
         if known is None:
-            raise ValueError(f"the member {user!r} has no account")
+            raise ValueError(f"the member {shown_value(user)} has no account")
         return known
 
     READERS: ClassVar[Mapping[str, Callable[["_RecordReader", Any], None]]] = {
