@@ -43,7 +43,7 @@ def test_post_is_scheduled_moved_published_and_cancelled(stored: Shell, new_chan
     assert stored("posts", "scheduled").err == "no post is scheduled\n"
     assert len(stored("posts", "scheduled", "--all", "--json").json) == 2
     assert "was published as number 1" in stored("posts", "unschedule", post, code=1).err
-    assert "there is no scheduled post 1234" in stored("posts", "publish-now", "1234", code=1).err
+    assert "there is no scheduled post '1234'" in stored("posts", "publish-now", "1234", code=1).err
 
 
 @pytest.mark.parametrize(
