@@ -122,8 +122,13 @@ def without_account(error: ChannelAdapterError, user: str, field: str) -> Channe
     """Return a NotFoundError about this user if the service reports that an account does not exist, else the error."""
     if error.code not in (codes.NO_SUCH_ACCOUNT, codes.CONTACT_NO_SUCH_ACCOUNT):
         return error
+    return no_account(user, field, error)
+
+
+def no_account(user: str, field: str = "user", error: ChannelAdapterError | None = None) -> NotFoundError:
+    """Return the error for a user who is not an account of the app; `error` is the service's own."""
     message = f"{field} {user!r} is not an account of the app; add it first"
-    return NotFoundError(message, field=field, origin=error.origin)
+    return NotFoundError(message, field=field, origin=error.origin if error else None)
 
 
 @contextmanager

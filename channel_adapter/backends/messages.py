@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final, NamedTuple, NoReturn, Protocol
 
-from channel_adapter.backends.caller import Caller, interrupted, item_error, possibly_applied
+from channel_adapter.backends.caller import Caller, interrupted, item_error, no_account, possibly_applied
 from channel_adapter.backends.protocols import AccountBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
@@ -336,8 +336,8 @@ class ChannelMessages:
         users = [UserId(each) for each in (user, account) if each is not None and each != channel]
         known = await self._accounts.check(users)
         if user is not None and not known.get(user, True):
-            message, field = f"user {user!r} is not an account of the app; add it first", "user"
-        elif account == channel:
+            raise no_account(user, error=error) from error
+        if account == channel:
             await self._senders.require(channel)
             message = f"channel {channel}: the service does not accept an official account in {_command_of(error)}"
             field = "channel"

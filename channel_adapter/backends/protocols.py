@@ -31,6 +31,7 @@ from channel_adapter.domain.subscription import GroupAssignment, Notifications, 
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
 from channel_adapter.errors import (
     ChannelAdapterError,
+    ConflictError,
     OutcomeUnknownError,
     PermissionDeniedError,
     ThrottledError,
@@ -533,6 +534,24 @@ def suspended(channel: ChannelId) -> PermissionDeniedError:
 
 SUSPENDED_REASON: Final = "the channel is suspended"
 """Reason of the outcome for a user who is not subscribed to a suspended channel."""
+
+
+def require_same(new: NewChannel, found: Channel) -> Channel:
+    """Return the channel that has the id already, if it has the wanted values. Raises ConflictError.
+
+    A maximum of subscribers that cannot be read is not compared.
+    """
+    other = new.profile.difference(found).names()
+    if found.max_subscribers is None and "max_subscribers" in other:
+        other.remove("max_subscribers")
+    if found.owner != new.owner:
+        other.insert(0, "owner")
+    if other:
+        raise ConflictError(
+            f"channel {new.id} exists with another {', '.join(other)}; choose another slug, or update it",
+            field=other[0],
+        )
+    return found
 
 
 def attempt_status(error: ChannelAdapterError) -> AttemptStatus:

@@ -379,6 +379,8 @@ _official_message(NO_SUCH_MESSAGE, "the message to recall does not exist", NEVER
 _official_message(RECALL_TOO_LATE, "the time to recall has passed", NEVER, PERMISSION, "inferred")
 _official_message(MESSAGE_NOT_RECALLABLE, "this message cannot be recalled", NEVER, PERMISSION, "inferred")
 
+NO_GROUP_CODES: Final = frozenset({NO_SUCH_GROUP, BAD_GROUP_ID})
+"""A group does not exist, or in commands on messages an official account."""
 OWN_WEBHOOK_CODES: Final = (range(10100, 10201), range(120001, 130001))  # of groups, of one-to-one [doc 1671]
 ROWS: Final = tuple(_ROWS.values())
 _SERVICES_WITH_GROUP_CODES: Final = frozenset(

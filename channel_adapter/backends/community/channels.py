@@ -6,11 +6,11 @@ from contextlib import aclosing
 from itertools import count, islice
 from typing import Final, NamedTuple, TypeVar
 
-from channel_adapter.backends.caller import Caller, item_error, without_account
+from channel_adapter.backends.caller import Caller, item_error, no_account, without_account
 from channel_adapter.backends.community import profile as profiles
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.backends.options import BackendOptions
-from channel_adapter.backends.protocols import AccountBackend
+from channel_adapter.backends.protocols import AccountBackend, require_same
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
@@ -35,7 +35,6 @@ from channel_adapter.tencent.wire import groups
 
 GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
 
-NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 _ID_TAKEN_CODES: Final = frozenset({codes.GROUP_ID_TAKEN, codes.GROUP_ID_OWN})
 TRANSIENT_CODES: Final = frozenset({codes.Repeat.IF_REPEATABLE, codes.Repeat.AFTER_WAIT})
 ITEM_BACKOFF: Final = Backoff(FIRST_WAIT, MAX_WAIT)
@@ -144,7 +143,7 @@ class ChannelCache:
         changes = self._changes
         item = await self._fetch_group_info(channel)
         tag = profiles.tag_of(profiles.fields_of(item), self.keys)
-        return ChannelLookup(self._store_as_channel(item, changes), item.error_code not in NOT_FOUND_CODES, tag)
+        return ChannelLookup(self._store_as_channel(item, changes), item.error_code not in codes.NO_GROUP_CODES, tag)
 
     def _get_valid_entries(self, channels: Iterable[ChannelId]) -> dict[ChannelId, CacheEntry | None]:
         """Return the valid entries of these groups."""
@@ -201,7 +200,9 @@ class ChannelCache:
         numbers = count(1)
 
         def failed() -> list[ItemT]:
-            return [each for each in items.values() if each.error_code != 0 and each.error_code not in NOT_FOUND_CODES]
+            return [
+                each for each in items.values() if each.error_code != 0 and each.error_code not in codes.NO_GROUP_CODES
+            ]
 
         async def attempt() -> int:
             items.update({item.group_id: item for item in await ask([ChannelId(each.group_id) for each in failed()])})
@@ -335,7 +336,7 @@ class CommunityChannels:
         try:
             await self._caller.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=channel))
         except NotFoundError as error:
-            if error.code not in NOT_FOUND_CODES:
+            if error.code not in codes.NO_GROUP_CODES:
                 raise
             return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
         finally:
@@ -440,7 +441,7 @@ class CommunityChannels:
             self._cache.forget(channel)
 
     def _to_id_status(self, group: str, item: groups.GroupInfo | None) -> IdStatus:
-        if item is None or item.error_code in NOT_FOUND_CODES:
+        if item is None or item.error_code in codes.NO_GROUP_CODES:
             return IdStatus(IdKind.FREE)
         if item.error_code != codes.OK:
             return IdStatus(IdKind.UNCLEAR, f"{redact_text(item.error_info) or 'refused'} ({item.error_code})")
@@ -469,15 +470,7 @@ class CommunityChannels:
         found = (await self._cache.lookup(new.id)).channel
         if found is None:
             raise ConflictError(f"{new.id} belongs to a group that is no channel; choose another slug", field="slug")
-        other = new.profile.difference(found).names()
-        if found.owner != new.owner:
-            other.insert(0, "owner")
-        if other:
-            raise ConflictError(
-                f"channel {new.id} exists with another {', '.join(other)}; choose another slug, or update it",
-                field=other[0],
-            )
-        return found
+        return require_same(new, found)
 
 
 class ContactSenders:
@@ -501,7 +494,7 @@ class ContactSenders:
     async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
         """Set the contact, None removes it. Raises NotFoundError for the channel and for the account."""
         if account is not None and not (await self._accounts.check([account]))[account]:
-            raise NotFoundError(f"contact {account!r} is not an account of the app; add it first", field="contact")
+            raise no_account(account, "contact")
         await self._channels.set_attributes(channel, {CONTACT: account})
 
     async def require(self, channel: ChannelId) -> None:

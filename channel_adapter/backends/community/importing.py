@@ -47,7 +47,6 @@ from channel_adapter.tencent.catalog import (
 )
 from channel_adapter.tencent.wire import groups, members, messages
 
-NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 _STATE_FIELDS: Final = (*profile.BASE_FIELDS, "NextMsgSeq")
 
 
@@ -117,7 +116,7 @@ class CommunityImporter:
         )
         found: dict[ChannelId, GroupState] = {}
         for item in (await self._caller.call(GET_GROUP_INFO, request)).group_info:
-            if item.error_code in NOT_FOUND_CODES:
+            if item.error_code in codes.NO_GROUP_CODES:
                 continue
             if item.error_code != codes.OK:
                 raise item_error(GET_GROUP_INFO, item.error_code, item.error_info)
@@ -154,7 +153,7 @@ class CommunityImporter:
         try:
             await self._caller.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=channel))
         except NotFoundError as error:
-            if error.code not in NOT_FOUND_CODES:
+            if error.code not in codes.NO_GROUP_CODES:
                 raise
 
     # Posts

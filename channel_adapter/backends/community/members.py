@@ -10,7 +10,7 @@ from cachetools import TTLCache
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, interrupted, possibly_applied, without_account
 from channel_adapter.backends.community import profile
-from channel_adapter.backends.community.channels import NOT_FOUND_CODES, ChannelCache, no_such_channel
+from channel_adapter.backends.community.channels import ChannelCache, no_such_channel
 from channel_adapter.backends.community.joined import JoinedPages, communities_request
 from channel_adapter.backends.options import BackendOptions
 from channel_adapter.backends.protocols import SUSPENDED_REASON
@@ -414,7 +414,7 @@ class CommunityMembers:
         done = {outcome.user for outcome in outcomes}
         in_call = [user for user in called if user not in done]
         rest = [user for user in users if user not in done and user not in in_call]
-        if isinstance(error, NotFoundError) and error.code in NOT_FOUND_CODES:
+        if isinstance(error, NotFoundError) and error.code in codes.NO_GROUP_CODES:
             self._cache.forget(channel)
             error = NotFoundError(no_such_channel(channel).message, field="channel", origin=error.origin)
         return interrupted(outcomes, in_call, rest, error)

@@ -7,8 +7,8 @@ from typing import Final
 from cachetools import LRUCache, TTLCache
 
 from channel_adapter.backends.accounts import AppAccounts
-from channel_adapter.backends.caller import Caller, item_error
-from channel_adapter.backends.protocols import AttributeRows, ChannelRegistryRows, PostKeys
+from channel_adapter.backends.caller import Caller, item_error, no_account
+from channel_adapter.backends.protocols import AttributeRows, ChannelRegistryRows, PostKeys, require_same
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.channel import (
@@ -254,7 +254,7 @@ class OfficialChannels:
         """
         check_profile(change)
         current = await self.get(channel)
-        difference = _select_differing(change, current)
+        difference = change.difference(current)
         if difference.is_empty():
             return current
         request = wire.ModifyOfficialAccountBaseInfoRequest(
@@ -431,23 +431,12 @@ class OfficialChannels:
                 " another slug",
                 field="slug",
             )
-        other = _select_differing(new.profile, found).names()
-        if found.max_subscribers is None and "max_subscribers" in other:  # it cannot be read
-            other.remove("max_subscribers")
-        if found.owner != new.owner:
-            other.insert(0, "owner")
-        if other:
-            raise ConflictError(
-                f"channel {new.id} exists with another {', '.join(other)}; choose another slug, or update it",
-                field=other[0],
-            )
-        return found
+        return require_same(new, found)
 
     async def _raise_for_owner(self, error: ChannelAdapterError, owner: UserId) -> None:
         """Raise NotFoundError if a creation was refused because its owner is not an account of the app."""
         if error.code == codes.OFFICIAL_NOT_ALLOWED and not (await self._accounts.check([owner]))[owner]:
-            message = f"owner {owner!r} is not an account of the app; add it first"
-            raise NotFoundError(message, field="owner", origin=error.origin) from error
+            raise no_account(owner, "owner", error) from error
 
 
 def to_channel(account: ChannelId, item: wire.OfficialProfile, attributes: Mapping[str, str]) -> Channel:
@@ -500,17 +489,6 @@ def needs_database(what: str) -> ConfigurationError:
 def no_such_channel(channel: ChannelId, error: ChannelAdapterError | None = None) -> NotFoundError:
     """Return the error for an account that does not exist; `error` is the service's own."""
     return NotFoundError(f"there is no channel {channel}", field="channel", origin=error.origin if error else None)
-
-
-def _select_differing(profile: ChannelProfile, channel: Channel) -> ChannelProfile:
-    """Return what of this profile the channel does not have yet; a maximum of subscribers cannot be compared."""
-    return ChannelProfile(
-        **{
-            name: value
-            for name in profile.names()
-            if name != "notification" and (value := getattr(profile, name)) != getattr(channel, name)
-        }
-    )
 
 
 class AccountSenders:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from channel_adapter.backends.accounts import AppAccounts
-from channel_adapter.backends.caller import Caller, interrupted
+from channel_adapter.backends.caller import Caller, interrupted, no_account
 from channel_adapter.backends.official.channels import NOT_FOUND_CODES, OfficialChannels, no_such_channel, to_channel
 from channel_adapter.backends.protocols import SUSPENDED_REASON
 from channel_adapter.concurrency.batching import map_concurrently
@@ -261,8 +261,7 @@ class OfficialMembers:
                 reply = await self._caller.call(GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST, request)
             except ChannelAdapterError as error:
                 if error.code == codes.OFFICIAL_BAD_PARAMETER and not (await self._accounts.check([user]))[user]:
-                    message = f"user {user!r} is not an account of the app; add it first"
-                    raise NotFoundError(message, field="user", origin=error.origin) from error
+                    raise no_account(user, error=error) from error
                 raise
             more = not reply.complete_flag and reply.official_account_info_list
             return Page(reply.official_account_info_list, reply.next if more else None)

@@ -39,7 +39,6 @@ from channel_adapter.tencent.rate_limit import KeyedLimiter, RateLimitTimeout
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import official_accounts as wire
 
-_NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 _CACHED_KEYS: Final = 20_000
 
 _log = get_logger("channel_adapter.posts")
@@ -455,7 +454,7 @@ def _to_post(channel: ChannelId, message: wire.OfficialHistoryMessage) -> Post:
 
 def _to_missing_channel_error(channel: ChannelId, error: ChannelAdapterError) -> ChannelAdapterError:
     """Return the error for an account that does not exist, if this is one, else the error."""
-    return no_such_channel(channel, error) if error.code in _NOT_FOUND_CODES else error
+    return no_such_channel(channel, error) if error.code in codes.NO_GROUP_CODES else error
 
 
 def _no_such_post(ref: PostRef) -> NotFoundError:
