@@ -21,8 +21,10 @@ class Signal(Generic[T, R]):
     A signal is used from one event loop. It is not persistent: a function that is not connected misses the event.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, severity: Callable[[Exception], int] = lambda error: 0) -> None:
+        """`severity` decides which of several exceptions `emit` raises: one with the highest number."""
         self._name = name
+        self._severity = severity
         self._listeners: list[Callable[[T], Awaitable[R]]] = []
 
     def connect(self, fn: Callable[[T], Awaitable[R]]) -> Callable[[], None]:
@@ -44,22 +46,23 @@ class Signal(Generic[T, R]):
         """Await every connected function, one after the other, and return their results in the order of connection.
 
         Of several values each function gets all before the next function gets the first. An exception does not keep
-        the other functions from being called, nor with the other values. After the last call the first exception is
-        raised; the texts of further ones are attached to it as notes.
+        the other functions from being called, nor with the other values. After the last call the most severe exception
+        is raised, the first of several; the texts of the others are attached to it as notes.
         """
         results: list[R] = []
-        failure: Exception | None = None
+        failures: list[Exception] = []
         for fn, value in product(tuple(self._listeners), values):
             try:
                 results.append(await fn(value))
             except Exception as error:  # noqa: BLE001 - raised after the other functions were called
-                if failure is None:
-                    failure = error
-                else:
-                    failure.add_note(f"{self!r}: another listener failed too: {type(error).__name__}: {error}")
-        if failure is not None:
-            raise failure
-        return results
+                failures.append(error)
+        if not failures:
+            return results
+        raised = max(failures, key=self._severity)
+        for other in failures:
+            if other is not raised:
+                raised.add_note(f"{self!r}: another listener failed too: {type(other).__name__}: {other}")
+        raise raised
 
     def __repr__(self) -> str:
         return f"Signal({self._name!r})"

@@ -181,6 +181,15 @@ def user_id(text: object, field: str = "user") -> UserId:
     return UserId(text)
 
 
+def is_user_id(text: object) -> bool:
+    """Return whether an account can have this id."""
+    try:
+        user_id(text)
+    except InvalidError:
+        return False
+    return True
+
+
 def idempotency_key(text: object) -> str:
     """Return an idempotency key: any string but an empty one. Raises InvalidError."""
     if not isinstance(text, str):

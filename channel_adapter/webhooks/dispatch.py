@@ -1,7 +1,6 @@
 """From a stored webhook to the event for the app's handlers: resolve it, do the adapter's own work, filter it."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
@@ -9,6 +8,7 @@ from typing import Final, Protocol
 from channel_adapter.backends.callbacks import MessageT, from_other_side
 from channel_adapter.backends.protocols import Backend, ChannelBackend
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.single_flight import SingleFlight
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -16,6 +16,7 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.domain.subscription import AssignmentStatus, GroupAssignment
 from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
+from channel_adapter.mapping.ids import is_user_id
 from channel_adapter.services.messages import ContactRegistry
 from channel_adapter.services.signals import Signals
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus, open_invalidation_bus
@@ -140,7 +141,7 @@ class EventResolver:
         self._contacts = contacts
         self._channels = channels
         self._registry = registry
-        self._lookups: dict[ChannelId, asyncio.Task[bool]] = {}
+        self._lookups: SingleFlight[ChannelId, bool] = SingleFlight(self._look_up)
 
     async def resolve(self, webhook: WebhookEvent) -> e.Event:
         """Return the event of a webhook.
@@ -185,13 +186,7 @@ class EventResolver:
         Raises a ChannelAdapterError if it is not cached and cannot be read.
         """
         cached = self._channels.cached(channel)
-        if cached is None:
-            task = self._lookups.get(channel)
-            if task is None:
-                task = self._lookups[channel] = asyncio.ensure_future(self._look_up(channel))
-                task.add_done_callback(lambda done: self._end_look_up(channel, done))
-            cached = await asyncio.shield(task)
-        return cached
+        return await self._lookups.get(channel) if cached is None else cached
 
     async def _was_channel(self, event: e.ChannelEvent) -> bool:
         """Return whether this is a late event of a deleted channel. Much later events are about another group."""
@@ -200,11 +195,6 @@ class EventResolver:
             return False
         latest = 0.0 if isinstance(event, e.ChannelCreated) else LATE_SECONDS
         return event.at is None or (event.at - known.deleted_at).total_seconds() <= latest
-
-    def _end_look_up(self, channel: ChannelId, task: "asyncio.Task[bool]") -> None:
-        del self._lookups[channel]
-        if not task.cancelled():
-            task.exception()  # retrieved, even if every caller was cancelled
 
     async def _resolve_deleted(self, event: e.ChannelDeleted, webhook: WebhookEvent) -> e.Event:
         """Decide by what is cached or registered: the service cannot be asked any more. Else it is not confirmed."""
@@ -257,18 +247,24 @@ class BuiltinHandlers:
             await self._update_stored(event)
 
     async def _update_stored(self, event: e.ChannelEvent) -> None:
-        """Update what is stored. A post or channel that is gone by now, or an id that cannot be ours, is ignored."""
+        """Update what is stored."""
+        match event:
+            case e.ReactionChanged(ref=ref, changes=changes, cleared=cleared) if changes or cleared:
+                await self._ignore_absent(
+                    event, self._reactions.merge(ref, changes, cleared=event.version if cleared else 0)
+                )
+            case e.PostRecalled(refs=refs):
+                for ref in refs:
+                    await self._ignore_absent(event, self._reactions.drop(ref))
+            case e.ChannelDeleted(channel=channel):
+                await self._ignore_absent(event, self._signals.channel_deleted.emit(channel))
+            case e.Unsubscribed(channel=channel, users=users) if not event.own:  # own calls clean up themselves
+                await self._ignore_absent(event, self._reactions.left(channel, [*filter(is_user_id, users)]))
+
+    async def _ignore_absent(self, event: e.ChannelEvent, update: Awaitable[object]) -> None:
+        """Await an update; ignore a post or channel that is gone by now, and an id that cannot be ours."""
         try:
-            match event:
-                case e.ReactionChanged(ref=ref, changes=changes, cleared=cleared) if changes or cleared:
-                    await self._reactions.merge(ref, changes, cleared=event.version if cleared else 0)
-                case e.PostRecalled(refs=refs):
-                    for ref in refs:
-                        await self._reactions.drop(ref)
-                case e.ChannelDeleted(channel=channel):
-                    await self._signals.channel_deleted.emit(channel)
-                case e.Unsubscribed(channel=channel, users=users) if not event.own:  # own calls clean up themselves
-                    await self._reactions.left(channel, users)
+            await update
         except (NotFoundError, InvalidError) as error:
             kind = type(event).__name__
             _log.info("webhooks.nothing_to_update", channel=event.channel, event_kind=kind, error=error.kind)

@@ -20,7 +20,7 @@ from channel_adapter.domain import hooks
 from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError
-from channel_adapter.mapping.ids import user_id
+from channel_adapter.mapping.ids import is_user_id, user_id
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.tencent.wire.callback_envelope import ALLOW, DROP, REFUSE, CallbackReply
@@ -187,7 +187,7 @@ class Guard:
             case hooks.SubscribeRequest():
                 return self._refuse_users(request, self._kept_out(request))[0]
             case hooks.PostDraft(other_mode=False, author=author) if self._needs_role(author):
-                return hooks.Allow() if _is_user(author) else _NO_AUTHOR
+                return hooks.Allow() if is_user_id(author) else _NO_AUTHOR
             case hooks.CreateRequest(own=False, other_mode=False, by=by) if by not in (self._settings.creators or [by]):
                 return hooks.Refuse("this account may not create channels or groups")
             case _:
@@ -220,7 +220,7 @@ class Guard:
             return hooks.Refuse("the channel is suspended")
         if not self._needs_role(author):
             return hooks.Allow()
-        if author is None or not _is_user(author):
+        if author is None or not is_user_id(author):
             return _NO_AUTHOR
         if await self._backend.may_post(channel, user_id(author)):
             return hooks.Allow()
@@ -289,14 +289,6 @@ class Guard:
             if isinstance(response, hooks.Refuse | hooks.Drop):
                 return
             request = _remaining_request(request, result)
-
-
-def _is_user(author: UserId | None) -> bool:
-    try:
-        user_id(author or "")
-    except InvalidError:
-        return False
-    return True
 
 
 def _users_to_refuse(request: hooks.SubscribeRequest, kept_out: set[UserId], room: int | None) -> set[UserId]:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from channel_adapter import ChannelId, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.concurrency.signals import Signal
+from channel_adapter.services.signals import Signals
 
 
 async def double(value: int) -> int:
@@ -94,3 +96,29 @@ async def test_every_function_gets_all_values_before_the_next_function() -> None
     assert called == [("first", 1), ("first", 2), ("second", 1), ("second", 2)]
     assert raised.value.args == (1,)
     assert await signal.emit() == []
+
+
+async def test_most_severe_error_is_raised() -> None:
+    """A listener whose error repeating changes must be called again, whatever the others raised."""
+    signal: Signal[int, int] = Signal("number", lambda error: 2 if isinstance(error, KeyError) else 1)
+    for fn in (fail, fail_too):
+        signal.connect(fn)
+    with pytest.raises(KeyError) as raised:
+        await signal.emit(5)
+    assert raised.value.__notes__ == ["Signal('number'): another listener failed too: LookupError: 5"]
+
+
+@pytest.mark.parametrize("first", [InvalidError("no user"), NotFoundError("no post"), LookupError("a fault")])
+async def test_unavailable_error_of_a_listener_is_not_hidden(first: Exception) -> None:
+    signals = Signals()
+
+    async def refuse(channel: ChannelId) -> None:
+        raise first
+
+    async def be_away(channel: ChannelId) -> None:
+        raise UnavailableError("no database")
+
+    signals.channel_deleted.connect(refuse)
+    signals.channel_deleted.connect(be_away)
+    with pytest.raises(UnavailableError):
+        await signals.channel_deleted.emit(ChannelId("@TGS#_a"))

@@ -240,3 +240,25 @@ async def test_deletion_of_an_unknown_channel_is_not_confirmed() -> None:
         await scenario.other.channels.delete(LIGHTHOUSE)
         deleted = await scenario.until(e.ChannelDeleted)
         assert (deleted.channel, deleted.confirmed) == (LIGHTHOUSE, False)
+
+
+async def test_impossible_post_or_user_of_an_event_does_not_hide_the_others(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"reactions": {"on_unsubscribe": "remove"}}
+    async with open_scenario(database_url=database(tmp_path), **options) as scenario:
+        await lighthouse(scenario)
+        for user in (SAILOR, MATE):
+            await scenario.act(user, "join", group_id=LIGHTHOUSE)
+        refs = [(await scenario.adapter.posts.publish(LIGHTHOUSE, Text(text))).ref for text in ("fog", "haze")]
+        for ref in refs:
+            await react(scenario, SAILOR, "👍", ref.seq)
+        await react(scenario, MATE, "👍", refs[1].seq)
+        about: dict[str, Any] = {"GroupId": LIGHTHOUSE, "Type": "Community"}
+        numbers = [{"MsgSeq": number} for number in (2**40, 0, refs[0].seq)]
+        await scenario.stub.webhooks.trigger("Group.CallbackAfterRecallMsg", **about, MsgSeqList=numbers)
+        users = [{"Member_Account": user} for user in ("x" * 40, SAILOR)]
+        await scenario.stub.webhooks.trigger("Group.CallbackAfterMemberExit", **about, ExitType="Quit",
+                                             platform="iOS", Operator_Account=SAILOR, ExitMemberList=users)  # fmt: skip
+        await scenario.settle()
+        counts = {ref: found.counts for ref, found in (await scenario.adapter.reactions.get_many(refs)).items()}
+        assert counts == {refs[0]: {}, refs[1]: {"👍": 1}}
+        assert scenario.receiver.counters.snapshot().get("dead", 0) == 0
