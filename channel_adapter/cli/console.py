@@ -126,7 +126,7 @@ async def serve(
         monitored = await stack.enter_async_context(monitoring(run, metrics_host, metrics_port))
         opened = _open_adapter(run, monitored.telemetry, url if demo else None)
         adapter, playground = await stack.enter_async_context(opened)
-        hosts = listen.host_headers([*_own_names(adapter), host, *(allowed_host or ())], port)
+        hosts = listen.host_headers([*_allowed_hosts(adapter), host, *(allowed_host or ())], port)
         console = application(adapter, authorise, options=ConsoleOptions(hosts, sessions, playground))
         await stack.enter_async_context(listen.serve(console, listening, root))
         ending.report_lost(lambda: "an import or a sync of users was interrupted" if has_local_work(console) else "")
@@ -188,7 +188,7 @@ async def _open_adapter(
             yield playground.adapter, playground
 
 
-def _own_names(adapter: "ChannelAdapter") -> list[str]:
+def _allowed_hosts(adapter: "ChannelAdapter") -> list[str]:
     """Return the names of this machine, and the host under which the console serves pictures to readers."""
     from channel_adapter.console.server import LOCAL_NAMES
 

@@ -259,9 +259,9 @@ class Demo:
         change = self._edit_post if self._adapter.can.edit_posts else self._attempt_unsupported
         steps = (
             *begin, self._create_channel, self._subscribe_users, self._subscribe_again, self._publish_feed,
-            self._publish_kinds, self._read_history, self._list_mine, self._count_unread, self._unsubscribe_leavers,
-            change, self._recall_post, self._publish_feed_again, self._update_channel, self._run_doctor,
-            self._delete_channels,
+            self._publish_kinds, self._read_history, self._list_subscribed, self._count_unread,
+            self._unsubscribe_leavers, change, self._recall_post, self._publish_feed_again, self._update_channel,
+            self._run_doctor, self._delete_channels,
         )  # fmt: skip
         for step in steps:
             await step()
@@ -343,7 +343,7 @@ class Demo:
             parts = sum(len(post.parts) for post in read)
             step.result = f"{counted(len(read), 'post')} with {counted(parts, 'part')}, each as it was written"
 
-    async def _list_mine(self) -> None:
+    async def _list_subscribed(self) -> None:
         user = self._users[0]
         title = f"List the channels of {user}{' among other Communities' if self._in_groups else ''}"
         with self._recorder.step(title) as step:
@@ -368,12 +368,12 @@ class Demo:
             before = await self._adapter.unread.get(user)
             step.same("badge", len(self._written), before.badge)
             left = await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=user)
-            step.same("left after reading", self._left_after(self._written[-2]), left)
+            step.same("left after reading", self._count_posts_after(self._written[-2]), left)
             step.same("read", (self._ids[0],) if left else (), await self._adapter.unread.mark_all_read(user))
             step.same("badge after reading", 0, (await self._adapter.unread.get(user)).badge)
             step.result = f"{before.badge} posts were unread in {len(before.channels)} channels, none are now"
 
-    def _left_after(self, last_read: p.Post) -> int:
+    def _count_posts_after(self, last_read: p.Post) -> int:
         """Return how many posts are unread behind one; where it is read by its time, so are others of that second."""
         if self._adapter.can.read_to_number:
             return sum(post.ref.seq > last_read.ref.seq for post in self._written)

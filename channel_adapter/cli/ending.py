@@ -22,7 +22,7 @@ class Ending:
         self._asked = asyncio.Event()
         self._find_lost: Callable[[], str] = str
         self._failure: Exception | None = None
-        self._timer = threading.Timer(_END_SECONDS, self._exit)
+        self._timer = threading.Timer(_END_SECONDS, self._force_exit)
         self._timer.daemon = True
 
     async def wait(self) -> None:
@@ -43,7 +43,7 @@ class Ending:
         """Keep the error that ended the command, which decides the exit code."""
         self._failure = error
 
-    def _exit(self) -> None:
+    def _force_exit(self) -> None:
         """End the process although threads wait for a database that does not answer."""
         code, text = Exit.DONE, _GOES_ON
         if lost := self._find_lost():

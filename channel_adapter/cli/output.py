@@ -421,7 +421,7 @@ class Output:
             "kind": kind, "message": message, "field": field, "limit": limit, "size": size, "code": code,
             "retry_after": retry_after,
         }  # fmt: skip
-        readable = {name: _without_surrogates(held) for name, held in named.items()}
+        readable = {name: _escape_surrogates(held) for name, held in named.items()}
         self._write_error(encode({"error": readable}).decode())
 
     def describe_progress(self, describe: Callable[[], str]) -> None:
@@ -539,7 +539,7 @@ async def list_outcomes(output: Output, outcomes: AsyncIterable[Outcome], *, ass
         async for outcome in outcomes:
             counts[outcome.kind] += 1
             if assign:
-                listing.add(outcome, outcome.user, outcome.kind, *_assignment_and_reason(outcome))
+                listing.add(outcome, outcome.user, outcome.kind, *_describe_assignment(outcome))
             else:
                 document = {"user": outcome.user, "kind": outcome.kind, "reason": outcome.reason}
                 listing.add(document, outcome.user, outcome.kind, outcome.reason)
@@ -552,11 +552,11 @@ def list_channel_outcomes(output: Output, outcomes: Iterable[ChannelOutcome]) ->
     with output.items(("channel", "outcome", "assignment", "reason")) as listing:
         for outcome in outcomes:
             counts[outcome.kind] += 1
-            listing.add(outcome, outcome.channel, outcome.kind, *_assignment_and_reason(outcome))
+            listing.add(outcome, outcome.channel, outcome.kind, *_describe_assignment(outcome))
     return for_counts(counts)
 
 
-def _assignment_and_reason(outcome: Outcome | ChannelOutcome) -> tuple[AssignmentStatus | None, str]:
+def _describe_assignment(outcome: Outcome | ChannelOutcome) -> tuple[AssignmentStatus | None, str]:
     """Return what became of the conversation group, and the reasons for both."""
     assignment = outcome.assignment
     reasons = [outcome.reason, assignment.reason if assignment else ""]
@@ -579,5 +579,5 @@ def _flatten_fields(value: Any) -> dict[str, Any]:
     return flat
 
 
-def _without_surrogates(value: Any) -> Any:
+def _escape_surrogates(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

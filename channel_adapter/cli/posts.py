@@ -565,11 +565,11 @@ async def stored(
     media = adapter.media
     found = {image: await (media.inspect(image) if dry_run else media.add(image)) for image in local}
     if isinstance(content, list):
-        return [_with_picture(part, found) for part in content]
-    return _with_picture(content, found)
+        return [_replace_picture(part, found) for part in content]
+    return _replace_picture(content, found)
 
 
-def _with_picture(part: Content, found: Mapping[str, p.Image]) -> Content:
+def _replace_picture(part: Content, found: Mapping[str, p.Image]) -> Content:
     if isinstance(part, p.Image):
         return found.get(part.url, part)
     if isinstance(part, p.TextAndImage):

@@ -206,12 +206,12 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator
         ("group", "groups", "group_id"),
         ("official account", "official_accounts", "account_id"),
     ):
-        yield from _compare_places(kind, _by_id(first[name], key), _by_id(second[name], key))
+        yield from _compare_places(kind, _places_by_id(first[name], key), _places_by_id(second[name], key))
     yield from _compare_mappings("conversations", first["contacts"], second["contacts"])
-    yield from _compare_mappings("one-to-one messages", _one_to_one(first), _one_to_one(second))
+    yield from _compare_mappings("one-to-one messages", _pair_messages_by_key(first), _pair_messages_by_key(second))
 
 
-def _one_to_one(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _pair_messages_by_key(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the messages by sender, receiver and MsgKey."""
     return {
         f"{item['sender']} to {item['receiver']} {item['seq']}_{item['random']}_{item['time']}": item
@@ -226,7 +226,7 @@ def _account_fields(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _by_id(places: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+def _places_by_id(places: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
     return {place[key]: place for place in places}
 
 

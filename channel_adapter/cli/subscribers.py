@@ -130,11 +130,11 @@ async def list_subscribers(
                 listing.add(row, row.user, row.role, row.since, row.notifications)
                 progress.advance()
                 if listing.count == limit:
-                    _show_stop(run, listing.count, rows.cursor)
+                    _report_stop(run, listing.count, rows.cursor)
                     break
 
 
-def _show_stop(run: Run, count: int, cursor: str | None) -> None:
+def _report_stop(run: Run, count: int, cursor: str | None) -> None:
     """Show where a list goes on that was cut at the limit; "" is the cursor of the first page."""
     if run.output.json:
         run.output.event({"stopped": {"count": count, "cursor": cursor or ""}})
@@ -260,7 +260,7 @@ class UserFileReport:
         return False
 
     def _count_outcome(self, outcome: Outcome) -> None:
-        line = self._line_of(outcome.user)
+        line = self._take_line(outcome.user)
         self.counts[outcome.kind] += 1
         if outcome.assignment is not None:
             self.assignments[outcome.assignment.status] += 1
@@ -268,7 +268,7 @@ class UserFileReport:
         if not outcome.done:
             self._report_problem(line, outcome.user, outcome.kind.value, outcome.reason)
 
-    def _line_of(self, user: str) -> int | None:
+    def _take_line(self, user: str) -> int | None:
         """Return the first line of a user that has no outcome yet."""
         lines = self._lines.get(user)
         if not lines:

@@ -91,7 +91,7 @@ async def mark_read(
         raise UsageError("give a channel, or --all for every channel", field="channel")
     if everything and up_to is not None:
         raise UsageError("--up-to goes with one channel", field="up_to")
-    limit = _up_to(up_to)
+    limit = _parse_up_to(up_to)
     async with run.adapter() as adapter:
         if channel is None:
             marked = await adapter.unread.mark_all_read(user)
@@ -103,7 +103,7 @@ async def mark_read(
             run.output.one(document, f"{counted(left, 'post')} left unread")
 
 
-def _up_to(text: str | None) -> int | datetime | None:
+def _parse_up_to(text: str | None) -> int | datetime | None:
     """Return the number of a post, which is in digits, or a time."""
     if text is None:
         return None

@@ -75,13 +75,13 @@ class ChannelSettings(SettingsTable):
 
     @field_validator("tag_key", "organization_key", "custom_data_keys")
     @classmethod
-    def _can_be_declared(cls, keys: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    def _check_keys(cls, keys: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         for key in (keys,) if isinstance(keys, str) else keys or ():
             _check_key(key)
         return keys
 
     @model_validator(mode="after")
-    def _fit_together(self) -> Self:
+    def _check_keys_together(self) -> Self:
         keys = [self.tag_key, *filter(None, [self.organization_key]), *self.custom_data_keys]
         fields = ("tag_key", "organization_key", "custom_data_keys")
         if len(set(keys)) != len(keys):
@@ -139,7 +139,7 @@ class InviteSettings(SettingsTable):
 
     @field_validator("link_template")
     @classmethod
-    def _has_the_code(cls, template: str | None) -> str | None:
+    def _check_template(cls, template: str | None) -> str | None:
         if template is None:
             return None
         names = re.findall(r"\{(.*?)\}", template)
@@ -173,20 +173,20 @@ class ConsoleSettings(SettingsTable):
 
     @field_validator("media_bucket")
     @classmethod
-    def _is_a_bucket(cls, url: str | None) -> str | None:
+    def _check_bucket(cls, url: str | None) -> str | None:
         if url is not None and not re.match(r"(s3|gs|az)://[^/]", url):
             raise ValueError("must be s3://name, gs://name or az://account/name, perhaps with a path")
         return url
 
     @field_validator("media_public_url")
     @classmethod
-    def _can_be_loaded(cls, url: str | None) -> str | None:
+    def _check_public_url(cls, url: str | None) -> str | None:
         if url is not None and not re.match(r"https?://[^/?#]+(/[^?#]*)?$", url):
             raise ValueError("must be an https address without a query")
         return url
 
     @model_validator(mode="after")
-    def _one_store(self) -> Self:
+    def _check_one_store(self) -> Self:
         fields = ("media_dir", "media_bucket")
         if self.media_dir is not None and self.media_bucket is not None:
             raise CrossFieldError("media_dir and media_bucket are two stores: give one", fields)
@@ -212,7 +212,7 @@ class UnreadSettings(SettingsTable):
 
     @field_validator("name")
     @classmethod
-    def _can_name_a_group(cls, name: str) -> str:
+    def _check_group_name(cls, name: str) -> str:
         try:
             return require_text(name, "name", limits.CONTACT_GROUP_NAME_BYTES, empty=False)
         except InvalidError as wrong:
@@ -272,7 +272,7 @@ class WebhookSettings(SettingsTable):
 
     @field_validator("tokens")
     @classmethod
-    def _say_something(cls, tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    def _check_tokens(cls, tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not all(token.get_secret_value() for token in tokens):
             raise ValueError("a token is empty; leave it out to accept unsigned requests")
         return tokens
@@ -413,21 +413,21 @@ class Settings(SettingsTable):
 
     @field_validator("base_url", "backup_url")
     @classmethod
-    def _is_an_address(cls, url: str | None) -> str | None:
+    def _check_url(cls, url: str | None) -> str | None:
         if url is not None:
             HostPair.of_base_url(url)
         return url
 
     @field_validator("proxy")
     @classmethod
-    def _is_a_proxy(cls, url: SecretStr | None) -> SecretStr | None:
+    def _check_proxy(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and (fault := proxy_fault(url.get_secret_value())):
             raise ValueError(fault)
         return url
 
     @field_validator("database_url")
     @classmethod
-    def _is_a_database(cls, url: SecretStr | None) -> SecretStr | None:
+    def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url is None:
             return None
         if not url.get_secret_value().startswith(DATABASES):
@@ -438,21 +438,21 @@ class Settings(SettingsTable):
 
     @field_validator("region")
     @classmethod
-    def _is_a_region(cls, region: str | None) -> str | None:
+    def _check_region(cls, region: str | None) -> str | None:
         if region is not None and region not in REGIONS:
             raise ValueError(f"must be one of {', '.join(REGIONS)}; got {shown_value(region)}")
         return region
 
     @field_validator("key")
     @classmethod
-    def _is_not_empty(cls, key: SecretStr) -> SecretStr:
+    def _check_not_empty(cls, key: SecretStr) -> SecretStr:
         if not key.get_secret_value():
             raise ValueError("is empty")
         return key
 
     @field_validator("calls_per_second")
     @classmethod
-    def _are_commands(cls, ceilings: dict[str, float]) -> dict[str, float]:
+    def _check_command_paths(cls, ceilings: dict[str, float]) -> dict[str, float]:
         if ceilings:
             from channel_adapter.tencent.catalog import COMMANDS  # noqa: PLC0415 - slow, and few have own ceilings
 
@@ -466,17 +466,17 @@ class Settings(SettingsTable):
 
     @field_validator("guard")
     @classmethod
-    def _names_channels(cls, guard: GuardSettings, info: ValidationInfo) -> GuardSettings:
+    def _resolve_channel_ids(cls, guard: GuardSettings, info: ValidationInfo) -> GuardSettings:
         return guard.with_ids(SCHEMES[info.data.get("mode", Mode.COMMUNITY)])
 
     @model_validator(mode="after")
-    def _one_server(self) -> Self:
+    def _check_one_server(self) -> Self:
         if (self.region is None) == (self.base_url is None):
             raise CrossFieldError("exactly one of region and base_url must be given", ("region", "base_url"))
         return self
 
     @model_validator(mode="after")
-    def _can_share_limits(self) -> Self:
+    def _check_rate_limits(self) -> Self:
         url = self.database_url.get_secret_value() if self.database_url is not None else ""
         if self.rate_limits == "shared" and not url.startswith("postgresql"):
             raise CrossFieldError(

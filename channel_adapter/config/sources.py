@@ -83,7 +83,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 def read_environment(model: "type[BaseModel]") -> dict[str, Any]:
     """Read the fields of `model` in the environment. Raises ConfigurationError for an unknown name."""
-    _refuse_strays(model)
+    _check_unknown_variables(model)
     from pydantic_settings import EnvSettingsSource  # noqa: PLC0415 - slow to import, and only files and variables need it
 
     class Environment(EnvSettingsSource):
@@ -145,7 +145,7 @@ class Sources:
         if _has_value(self.given, loc):
             return "settings given in Python"
         if _has_value(self.environment, loc):
-            return _variables_of(loc)
+            return _describe_variables(loc)
         return f"settings file {self.path}" if self.path is not None else NO_SOURCE
 
     def names_of(self, loc: Loc, fields: Iterable[str]) -> str:
@@ -167,7 +167,7 @@ def _has_value(values: Mapping[str, Any], loc: Loc) -> bool:
     return bool(loc)
 
 
-def _variables_of(loc: Loc) -> str:
+def _describe_variables(loc: Loc) -> str:
     for length in range(len(loc), 0, -1):
         variable = variable_of(loc[:length])
         if variable in _list_variables():
@@ -209,7 +209,7 @@ def explained(wrong: "ValidationError", model: "type[BaseModel]", sources: Sourc
     return ConfigurationError(f"{where}: {sentence}" if where else sentence, field=name or None)
 
 
-def _refuse_strays(model: "type[BaseModel]") -> None:
+def _check_unknown_variables(model: "type[BaseModel]") -> None:
     known = {variable_of(loc): loc for loc in _field_paths(model)}
     open_ended = tuple(f"{variable_of(loc)}{DELIMITER}" for loc in _field_paths(model, "dict"))
     for name in sorted(_list_variables()):

@@ -91,7 +91,7 @@ async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await _check_request(page) or await handler(request)
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request
         if STARTED in request:
-            return _cut_off(request, error)
+            return _reset_connection(request, error)
         return await _answer_error(page, error)
     finally:
         page.close()
@@ -111,7 +111,7 @@ async def _answer_error(page: View, error: Exception) -> web.Response:
     return error_page(page, 500)
 
 
-def _cut_off(request: web.Request, error: Exception) -> web.StreamResponse:
+def _reset_connection(request: web.Request, error: Exception) -> web.StreamResponse:
     """Reset the connection of an answer that has begun, so that the client does not take what it has for all of it."""
     if isinstance(error, ConnectionResetError):  # the browser has gone
         _log.debug("console.answer_ended", place=request.path)

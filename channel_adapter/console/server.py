@@ -29,13 +29,13 @@ def host_headers(names: Iterable[str], port: int) -> frozenset[str]:
     """
     found: set[str] = set()
     for name in names:
-        lower = _host_as_sent(name.lower())
+        lower = _format_host(name.lower())
         has_port = lower.rpartition(":")[2].isdecimal() and (lower.startswith("[") or lower.count(":") == 1)
         found |= {lower} if has_port else {lower, f"{lower}:{port}"}
     return frozenset(found)
 
 
-def _host_as_sent(name: str) -> str:
+def _format_host(name: str) -> str:
     try:
         return f"[{ipaddress.IPv6Address(name.removeprefix('[').removesuffix(']')).compressed}]"
     except ValueError:

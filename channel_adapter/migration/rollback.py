@@ -241,7 +241,7 @@ class ChannelInspector:
             reason = "the source is gone: what stands here is the only copy"
             return replace(item, standing=RollbackStatus.SOURCE_GONE, reason=reason)
         posts, own_posts = await self._count_posts(planned)
-        own_users = await self._own_users(planned, group.created_at)
+        own_users = await self._count_own_users(planned, group.created_at)
         item = replace(item, posts=posts, own_posts=own_posts, own_subscribers=own_users)
         if own_posts or own_users:
             reason = f"did not come from the source: posts {own_posts}, subscribers {own_users}"
@@ -264,7 +264,7 @@ class ChannelInspector:
                     own += number not in numbers and not 0 < number <= highest
         return posts, own
 
-    async def _own_users(self, planned: PlannedChannel, born: int) -> int:
+    async def _count_own_users(self, planned: PlannedChannel, born: int) -> int:
         """Return how many subscribers did not come from the source."""
         now, own = int(self._context.clock.now()), 0
         staff = {planned.target.owner, *planned.target.admins}
@@ -274,10 +274,10 @@ class ChannelInspector:
             async with aclosing(self._importer.member_pages(planned.target.channel)) as pages:
                 async for page in pages:
                     ordinary = [each for each in page if each.member_account not in staff]
-                    own += await self._own_among(planned.source.id, scratch, ordinary, born, now)
+                    own += await self._count_own_on_page(planned.source.id, scratch, ordinary, born, now)
         return own
 
-    async def _own_among(
+    async def _count_own_on_page(
         self, source: str, scratch: ComparisonScratchDb, page: Sequence[members.Member], born: int, now: int
     ) -> int:
         known = scratch.take_subscribers([member.member_account for member in page])

@@ -72,7 +72,7 @@ class RequestDispatcher:
             caller = authenticated.caller
             if self.faults:
                 matched = self.faults.match(authenticated.command, authenticated.body, self.world.clock.now())
-            if matched is None and self._without_app:
+            if matched is None and self._has_no_webhooks:
                 body = self.world.answer(authenticated.command, authenticated.body, caller=caller)
             elif matched is None:
                 body = await self._execute_call(authenticated, remote, self.world.answer)
@@ -87,7 +87,7 @@ class RequestDispatcher:
         return StubResponse(body, matched)
 
     @property
-    def _without_app(self) -> bool:
+    def _has_no_webhooks(self) -> bool:
         return self.webhooks is None or not self.webhooks.on
 
     def record(self, target: RequestTarget, caller: str | None, code: int | None, seconds: float, raw: bytes) -> None:

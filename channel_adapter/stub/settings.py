@@ -509,7 +509,7 @@ class AppSettings(SettingsSection):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_admin_at_least(cls, values: Any) -> Any:
+    def _default_admins(cls, values: Any) -> Any:
         """Accept `admin` without `admins`: it is then the only one."""
         if isinstance(values, Mapping) and "admin" in values and "admins" not in values:
             return {**values, "admins": (values["admin"],)}

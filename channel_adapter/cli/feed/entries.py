@@ -68,7 +68,7 @@ def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCER
         raise UsageError(f"{name} is neither RSS nor Atom{_damage_reason(parsed)}", field="feed")
     base = base_url or _base_url(parsed.feed)
     warnings = _describe_damage(parsed, name)
-    complete = parsed.entries[:-1] if _breaks_off(parsed) else parsed.entries
+    complete = parsed.entries[:-1] if _is_truncated(parsed) else parsed.entries
     all_read = [_to_entry(raw, base, excerpt_bytes) for raw in complete]
     read = [entry for entry in all_read if entry.title or entry.text or entry.link or entry.image_url]
     if len(read) < len(all_read):
@@ -102,11 +102,11 @@ def _describe_damage(parsed: ParsedFeed, name: str) -> tuple[str, ...]:
     unreadable = (f"{name}: {parsed.unreadable}",) if parsed.unreadable else ()
     if parsed.damage is None:
         return unreadable
-    rest = "; its last entry may be half and is left out" if _breaks_off(parsed) else ""
+    rest = "; its last entry may be half and is left out" if _is_truncated(parsed) else ""
     return (f"{name} is not well-formed XML{_damage_reason(parsed)}{rest}", *unreadable)
 
 
-def _breaks_off(parsed: ParsedFeed) -> bool:
+def _is_truncated(parsed: ParsedFeed) -> bool:
     """Return whether the file ends before its last element does [expat's messages]."""
     return parsed.damage is not None and parsed.damage.getMessage().startswith(("no element found", "unclosed"))
 

@@ -87,7 +87,7 @@ class FeedImport:
             yield done
 
     async def _import_entry(self, entry: FeedEntry, *, dry_run: bool) -> Imported:
-        key, there = self._free_key(entry)
+        key, there = self._find_free_key(entry)
         if there is not None:
             return _entry_result(entry, EntryState.ALREADY, there.ref)
         if dry_run:
@@ -100,7 +100,7 @@ class FeedImport:
         self._known.setdefault(self._posts.dedupe_of(self._channel, key), []).append(post)
         return _entry_result(entry, EntryState.PUBLISHED, post.ref)
 
-    def _free_key(self, entry: FeedEntry) -> tuple[str, Post | None]:
+    def _find_free_key(self, entry: FeedEntry) -> tuple[str, Post | None]:
         """Return the key to publish with, and the post that is the entry already, if there is one.
 
         An entry is known by its key, of which the service keeps 32 bits as the post's dedupe number. Where two entries

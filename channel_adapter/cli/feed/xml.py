@@ -58,11 +58,11 @@ def parse_feed(data: bytes, name: str) -> ParsedFeed:
     """
     with needs_extra("reading feeds"):
         import feedparser  # noqa: F401 - used below
-    document = _without_bad_references(_as_utf8(_decompress_gzip(data, name)))
+    document = _repair_all_references(_to_utf8(_decompress_gzip(data, name)))
     try:
         return _parse_document(document)
     except Exception:  # noqa: BLE001 - feedparser raises whatever a value in the feed makes Python raise
-        return _entry_by_entry(_without_traps(document), name)
+        return _parse_entry_by_entry(_remove_feedparser_traps(document), name)
 
 
 def _parse_document(document: bytes) -> ParsedFeed:
@@ -75,7 +75,7 @@ def _parse_document(document: bytes) -> ParsedFeed:
     return ParsedFeed(found.get("version") or "", found.feed, tuple(found.entries), damage)
 
 
-def _entry_by_entry(document: bytes, name: str) -> ParsedFeed:
+def _parse_entry_by_entry(document: bytes, name: str) -> ParsedFeed:
     """Parse every entry alone where the whole cannot be parsed."""
     try:
         return _parse_document(document)
@@ -114,7 +114,7 @@ def _decompress_gzip(data: bytes, name: str) -> bytes:
     return content
 
 
-def _as_utf8(data: bytes) -> bytes:
+def _to_utf8(data: bytes) -> bytes:
     """Decode UTF-16 and UTF-32, and drop a declaration of them, which is wrong for all other documents."""
     encoding = next((encoding for start, encoding in _WIDE if data.startswith(start)), "")
     if encoding:
@@ -122,7 +122,7 @@ def _as_utf8(data: bytes) -> bytes:
     return _DECLARED.sub(rb"\1", data, count=1)
 
 
-def _without_bad_references(document: bytes) -> bytes:
+def _repair_all_references(document: bytes) -> bytes:
     """Join surrogates into the character they stand for; what stands for no character becomes U+FFFD."""
     return _REFERENCES.sub(_repair_references, document)
 
@@ -142,7 +142,7 @@ def _parse_code_point(hexadecimal: bytes, decimal: bytes) -> int:
     return number if number <= 0x10FFFF else 0
 
 
-def _without_traps(document: bytes) -> bytes:
+def _remove_feedparser_traps(document: bytes) -> bytes:
     """Take out what feedparser is known to raise on: coordinate systems (not read here) and `\\` in the DOCTYPE.
 
     feedparser puts the entities of a DOCTYPE into a replacement pattern of `re`, where `\\` begins an escape.

@@ -75,11 +75,11 @@ async def plan(
     from channel_adapter.migration.run.quarantine import write_broken
 
     given = {"accounts": accounts, "users": users, "callbacks": callbacks, "files": files}
-    kind = _one_source(given)
+    kind = _require_one_source(given)
     with read_option("policy"):
         policies = Resolutions.parse(policy or [])
     options = _parse_plan_options(policies, rename or [], name, member_cap, read_subscribers=read_subscribers)
-    before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
+    before = None if accept_empty else _read_previous_plan(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _open_source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
             run.output.describe_progress(
@@ -107,7 +107,7 @@ async def show(run: Run, file: Annotated[Path, typer.Argument(metavar="PLAN.json
     return Exit.DONE if made.ready else Exit.REFUSED
 
 
-def _one_source(given: dict[str, str | None]) -> str:
+def _require_one_source(given: dict[str, str | None]) -> str:
     named = [kind for kind, value in given.items() if value is not None]
     if len(named) != 1:
         all_of_them = ", ".join(f"--{kind}" for kind in given)
@@ -131,7 +131,7 @@ def _parse_plan_options(
     )
 
 
-def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
+def _read_previous_plan(out: Path, sdkappid: int) -> "Plan | None":
     """Read the plan that would be overwritten: its channels must still exist. Raises InvalidError."""
     from channel_adapter.errors import InvalidError
     from channel_adapter.migration.plan.document import check_app, read_plan

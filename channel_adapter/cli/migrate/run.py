@@ -39,7 +39,7 @@ async def apply(
     Exit code 0: all is moved. 3: some could not go; PLAN.quarantine.jsonl says what, why, and what to do. 4: stopped,
     and to be run again. 7: the service failed; run again.
     """
-    return await _carry_out(run, "apply", file, database, max_calls, max_duration)
+    return await _run_plan(run, "apply", file, database, max_calls, max_duration)
 
 
 @command(app, "migrate", "retry", example="channel-adapter migrate retry plan.json")
@@ -47,7 +47,7 @@ async def retry(
     run: Run, file: PLAN, database: DATABASE = None, max_calls: MAX_CALLS = None, max_duration: MAX_DURATION = None
 ) -> Exit:
     """Go on with channels that failed, and try again what is in the quarantine. What goes leaves it."""
-    return await _carry_out(run, "retry", file, database, max_calls, max_duration)
+    return await _run_plan(run, "retry", file, database, max_calls, max_duration)
 
 
 @command(app, "migrate", "status", example="channel-adapter migrate status plan.json")
@@ -68,7 +68,7 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
     return Exit.DONE if found.complete and code_of(found, plan.broken_count) is Exit.DONE else Exit.PARTLY
 
 
-async def _carry_out(
+async def _run_plan(
     run: Run, verb: str, file: Path, database: str | None, max_calls: int | None, max_duration: str | None
 ) -> Exit:
     from channel_adapter.migration.plan.document import read_plan

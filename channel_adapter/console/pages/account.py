@@ -36,7 +36,7 @@ async def login(page: View) -> web.Response:
         return _render_login_form(page, place, name, page.gettext("Too many wrong passwords. Wait five minutes."), 429)
     if cookie is None:
         return _render_login_form(page, place, name, page.gettext("Name or password is wrong."), 401)
-    return start_session(page, cookie, _own_place(page, place))
+    return start_session(page, cookie, _to_own_address(page, place))
 
 
 async def logout(page: View) -> web.Response:
@@ -51,7 +51,7 @@ async def logout(page: View) -> web.Response:
 async def language(page: View) -> web.Response:
     """Set the language of this browser."""
     form = await page.form(_FORM_BYTES)
-    answer = web.Response(status=303, headers={"Location": _own_place(page, str(form.get("next", "")))})
+    answer = web.Response(status=303, headers={"Location": _to_own_address(page, str(form.get("next", "")))})
     if (chosen := str(form.get("language", ""))) in LANGUAGES:
         root = page.url("channels")
         answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR, path=root, httponly=True, samesite="Strict")
@@ -62,7 +62,7 @@ def _render_login_form(page: View, place: str, name: str, wrong: str, status: in
     return page.render("login.html", status=status, next=place, name=name, wrong=wrong)
 
 
-def _own_place(page: View, place: str) -> str:
+def _to_own_address(page: View, place: str) -> str:
     """Return an address of this console; another one could lead to a site that looks like it."""
     root = page.url("channels")
     is_own = place.startswith(root) and not place.startswith("//") and "\\" not in place and min(place) > " "

@@ -45,7 +45,7 @@ async def show(page: View) -> web.Response:
     order = order if order in ORDERS else ORDERS[0]
     everything = await page.console.channels.all()
     if words and len(everything) >= MOST and page.adapter.settings.database_url is not None:
-        everything = await _in_directory(page, words)
+        everything = await _search_directory(page, words)
     found = sorted((each for each in everything if _matches_words(each, words.casefold())), key=lambda each: each.slug)
     found.sort(key=lambda each: _sort_key(each, order))
     start = next((index for index, each in enumerate(found) if each.slug == query.get("from")), 0)
@@ -64,13 +64,13 @@ async def _read_overview(page: View) -> Overview:
     following: tuple[tuple[ScheduledPost, str, str], ...] = ()
     try:
         dead = await dead_letters(page)
-        following = await _next_posts(page)
+        following = await _read_next_posts(page)
     except ChannelAdapterError as error:
         page.console.log_part_not_read("overview", error)
     return Overview(page.console.failed_checks, dead, following)
 
 
-async def _next_posts(page: View) -> tuple[tuple[ScheduledPost, str, str], ...]:
+async def _read_next_posts(page: View) -> tuple[tuple[ScheduledPost, str, str], ...]:
     found: list[tuple[ScheduledPost, str, str]] = []
     if page.adapter.settings.database_url is None:
         return ()
@@ -106,7 +106,7 @@ async def _read_moved_channels(page: View) -> frozenset[str]:
         return frozenset()
 
 
-async def _in_directory(page: View, words: str) -> list[Channel]:
+async def _search_directory(page: View, words: str) -> list[Channel]:
     """Return the channels that the database knows and that match."""
     found = await page.adapter.directory.search(words[:60], limit=PER_PAGE)
     return list((await page.adapter.channels.get_many([each.id for each in found])).values())

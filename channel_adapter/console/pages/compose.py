@@ -52,7 +52,7 @@ async def show(page: View) -> web.Response:
     draft_id = page.request.query.get("draft", "")
     composed: Composed | None = Composed()
     if draft_id:
-        composed = Composed.of((await _own_draft(page, draft_id)).parts)
+        composed = Composed.of((await _find_draft(page, draft_id)).parts)
     if composed is None:
         raise NotFoundError(f"the composer cannot show draft {draft_id}", field="draft")
     return await _render_composer(page, channel, Sending(composed, secrets.token_urlsafe(16), draft_id))
@@ -83,7 +83,7 @@ async def _perform_action(page: View, sending: "Sending", action: str) -> web.Re
         return web.Response(status=303, headers={"Location": place})
     posts, content, slug = page.adapter.posts, sending.composed.content(), page.slug
     if sending.draft and action == "draft":
-        await _own_draft(page, sending.draft)
+        await _find_draft(page, sending.draft)
     if action == "schedule":
         post = await posts.schedule(slug, content, at=sending.time(), idempotency_key=key, silent=sending.silent)
         place, outcome = page.url("schedule", query={"done": "scheduled"}), f"scheduled {post.id}"
@@ -106,7 +106,7 @@ async def _perform_action(page: View, sending: "Sending", action: str) -> web.Re
     return answer
 
 
-async def _own_draft(page: View, draft_id: str) -> SavedDraft:
+async def _find_draft(page: View, draft_id: str) -> SavedDraft:
     """Return a draft of the channel. Raises NotFoundError, also for one of another channel."""
     draft = await page.adapter.posts.get_draft(draft_id)
     if draft.channel != page.adapter.backend.ids.channel(page.slug):

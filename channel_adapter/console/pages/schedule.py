@@ -60,7 +60,7 @@ async def reschedule(page: View) -> web.Response:
     form = await page.form()
     at, zone = str(form.get("at", "")), str(form.get("zone", "")).strip()
     post_id = page.request.match_info["id"]
-    channel = await _channel_of(page, post_id)
+    channel = await _find_channel_slug(page, post_id)
     try:
         when = moment(at, zone)
         if "draft" in form:
@@ -81,7 +81,7 @@ async def publish(page: View) -> web.Response:
     """Publish a scheduled post or a draft now, once."""
     form = await page.form()
     post_id = page.request.match_info["id"]
-    channel = await _channel_of(page, post_id)
+    channel = await _find_channel_slug(page, post_id)
     try:
         if "draft" in form:
             found = await page.adapter.posts.publish_draft(post_id)
@@ -102,7 +102,7 @@ async def cancel(page: View) -> web.Response:
     """Cancel a scheduled post, or delete a draft."""
     form = await page.form()
     post_id = page.request.match_info["id"]
-    channel = await _channel_of(page, post_id)
+    channel = await _find_channel_slug(page, post_id)
     try:
         if "draft" in form:
             await page.adapter.posts.discard_draft(post_id)
@@ -120,7 +120,7 @@ async def acknowledge(page: View) -> web.Response:
     """End the report about a post that failed, is late or was missed."""
     await page.form()
     post_id = page.request.match_info["id"]
-    channel = await _channel_of(page, post_id)
+    channel = await _find_channel_slug(page, post_id)
     try:
         await page.adapter.posts.acknowledge([post_id])
     except ChannelAdapterError as error:
@@ -131,7 +131,7 @@ async def acknowledge(page: View) -> web.Response:
     return page.redirect("schedule", query={"done": "acknowledged"})
 
 
-async def _channel_of(page: View, post_id: str) -> str:
+async def _find_channel_slug(page: View, post_id: str) -> str:
     """Return the slug of the channel of a scheduled post or draft, for the log; empty if it is not known."""
     posts = page.adapter.posts
     for get in (posts.get_scheduled, posts.get_draft):

@@ -53,7 +53,7 @@ def carry(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element]:
     card = [_card_element(elements, keep_original=True)]
     if body_size(card) <= max_bytes:
         return card
-    words = _text_of(elements)
+    words = _join_texts(elements)
     return (
         _longest_fitting_body(words, lambda text: [_card_element(elements, keep_original=True, text=text)], max_bytes)
         or card
@@ -66,7 +66,7 @@ def shorten(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element] | 
     A lone text is cut on a character boundary. Anything with an address becomes its card without the original. A custom
     element is whole or nothing.
     """
-    words = _text_of(elements)
+    words = _join_texts(elements)
     if all(element.msg_type == w.TEXT for element in elements):
         return _longest_fitting_body(words, lambda text: [_text_element(text)] if text.strip() else [], max_bytes)
     if any(map(_media_url, elements)):
@@ -84,7 +84,7 @@ def cut_text(text: str, max_bytes: int) -> str:
     if byte_size(text) <= max_bytes:
         return text
     longest = end = len(text.encode()[: max(0, max_bytes)].decode(errors="ignore"))
-    while end and _inside_character(text, end):
+    while end and _splits_character(text, end):
         end -= 1
     return text[: end or longest]
 
@@ -99,7 +99,7 @@ def _longest_fitting_body(text: str, body: Callable[[str], list[w.Element]], max
     return made if made and body_size(made) <= max_bytes else None
 
 
-def _inside_character(text: str, end: int) -> bool:
+def _splits_character(text: str, end: int) -> bool:
     """Return whether a cut before `text[end]` splits a character."""
     after, before = text[end], text[end - 1]
     if unicodedata.combining(after) or after in _JOINERS or before == "\u200d" or ord(after) in _SKIN_TONES:
@@ -118,7 +118,7 @@ def _text_element(text: str) -> w.Element:
 
 def _card_element(elements: Sequence[w.Element], *, keep_original: bool, text: str | None = None) -> w.Element:
     """Return one custom element in place of a body."""
-    words = _text_of(elements) if text is None else text
+    words = _join_texts(elements) if text is None else text
     address = next(filter(None, map(_media_url, elements)), "")
     name = next(filter(None, map(_file_name, elements)), "")
     title = cut_text(words or name or address, TITLE_BYTES)
@@ -134,7 +134,7 @@ def _card_element(elements: Sequence[w.Element], *, keep_original: bool, text: s
     return w.Element(msg_type=w.CUSTOM, msg_content=content.to_wire())
 
 
-def _text_of(elements: Iterable[w.Element]) -> str:
+def _join_texts(elements: Iterable[w.Element]) -> str:
     """Return all texts of a body."""
     key = w.TextContent.model_fields["text"].alias or ""
     texts = (element.msg_content.get(key) for element in elements if element.msg_type == w.TEXT)

@@ -365,7 +365,7 @@ def fingerprint(channels: Sequence[PlannedChannel]) -> str:
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _in_order(keys: Iterable[str]) -> tuple[str, ...]:
+def _sort_keys(keys: Iterable[str]) -> tuple[str, ...]:
     """Return keys of posts ordered by the number that they begin with."""
     return tuple(sorted(keys, key=lambda key: (len(key.partition("_")[0]), key)))
 
@@ -400,7 +400,7 @@ class _Planner:
             source=self._plan_source(),
             target=self._plan_target(mapped, losses),
             losses=tuple(losses),
-            left_behind=_in_order(self.found.posts.left_behind),
+            left_behind=_sort_keys(self.found.posts.left_behind),
             problems=tuple(problems),
         )
 
@@ -501,7 +501,7 @@ class _Planner:
         losses = [
             PlannedIncompatibility(loss=loss, policy=policies.of(loss), count=len(posts.lost[loss]),
                         limit=self.request.target.post_bytes if loss is Incompatibility.POST_SIZE else None,
-                        posts=_in_order(posts.lost[loss]))
+                        posts=_sort_keys(posts.lost[loss]))
             for loss in (Incompatibility.POST_MEDIA, Incompatibility.POST_SIZE) if loss in posts.lost
         ]  # fmt: skip
         tally = self.found.tally

@@ -185,17 +185,17 @@ async def work(
                     await asyncio.sleep(LOOK_EVERY)
                     found = None
                     if context.clock.monotonic() - looked >= WORKER_LOOKS_EVERY:
-                        found, looked = await _in_progress(runtime), context.clock.monotonic()
+                        found, looked = await _find_in_progress(runtime), context.clock.monotonic()
                     notify(budget.calls, found)
                     if budget.exhausted:  # perhaps before the jobs were open: the end is reported too
                         break
             finally:
                 budget.stop("interrupted")
-                await _wind_down(runtime)
+                await _wait_for_calls(runtime)
         return budget.calls
 
 
-async def _in_progress(runtime: "MigrationRuntime") -> InProgress | None:
+async def _find_in_progress(runtime: "MigrationRuntime") -> InProgress | None:
     """Return the oldest migration in progress; None as well while the database cannot be read."""
     try:
         for job in await runtime.journal.store.jobs():
@@ -322,10 +322,10 @@ async def _wait_for_channels(
             await asyncio.sleep(LOOK_EVERY)
     finally:
         budget.stop("interrupted")
-        await _wind_down(runtime)
+        await _wait_for_calls(runtime)
 
 
-async def _wind_down(runtime: "MigrationRuntime") -> None:
+async def _wait_for_calls(runtime: "MigrationRuntime") -> None:
     """Wait a moment for calls in progress."""
     with suppress(TimeoutError):
         await asyncio.wait_for(runtime.idle.wait(), END_SECONDS)

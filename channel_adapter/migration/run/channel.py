@@ -35,7 +35,7 @@ async def open_channel(work: ChannelWork) -> None:
     if row.created_at or not await _create_group(work):
         await _recognise_group(work)
     row.last_time = max(row.last_time, row.created_at)
-    await _keep_texts(work)
+    await _store_originals(work)
     await work.note(IMPORTING_CHANNEL if row.state == PLANNED else None)
 
 
@@ -51,7 +51,7 @@ async def _create_group(work: ChannelWork) -> bool:
         return False
     work.failpoint("channel.made")
     work.row.created_at, work.tag, work.owner = born, tag, planned.owner
-    work.row.profile = remembered(_as_planned(work))
+    work.row.profile = remembered(_planned_source_channel(work))
     return True
 
 
@@ -68,13 +68,13 @@ async def _recognise_group(work: ChannelWork) -> None:
     work.tag, work.owner = tag, group.channel.owner or ""
     work.closed = group.channel.complete
     if not row.created_at:
-        row.profile = remembered(_as_planned(work))
+        row.profile = remembered(_planned_source_channel(work))
     row.created_at = group.created_at or row.created_at
     work.unclear = max(0, (group.next_seq or 1) - 1 - row.last_seq)
     row.last_time = max(row.last_time, group.last_post_at)
 
 
-async def _keep_texts(work: ChannelWork) -> None:
+async def _store_originals(work: ChannelWork) -> None:
     """Store originals of what was cut, for the policy `store`."""
     for loss in PROFILE_INCOMPATIBILITIES:
         if loss.value in work.planned.target.kept:
@@ -164,7 +164,7 @@ def remembered(channel: SourceChannel, other: Mapping[str, Any] = MappingProxyTy
     return orjson.dumps({name: getattr(channel, name) for name in _REMEMBERED} | dict(other)).decode()
 
 
-def _as_planned(work: ChannelWork) -> SourceChannel:
+def _planned_source_channel(work: ChannelWork) -> SourceChannel:
     """Return the source as it was when the plan was made, which is the profile of the new group."""
     planned = work.planned.source
     return SourceChannel(**{name: getattr(planned, name) for name in ("id", *_REMEMBERED)})

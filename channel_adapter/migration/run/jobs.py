@@ -66,8 +66,8 @@ class _OpenSources:
             key = (plan.migration, number, plan.source, _file_states(plan.source))
             found = next((each for each in self._open if each.key == key), None)
             if found is None:
-                await self._close([each for each in self._open if not each.users])
-                found = await self._read(key, plan)
+                await self._close_sources([each for each in self._open if not each.users])
+                found = await self._open_source(key, plan)
             found.users.add(user)
             return found
 
@@ -78,9 +78,9 @@ class _OpenSources:
 
     async def close(self) -> None:
         """Close all sources."""
-        await self._close(list(self._open))
+        await self._close_sources(list(self._open))
 
-    async def _read(self, key: tuple[object, ...], plan: Plan) -> _OpenSource:
+    async def _open_source(self, key: tuple[object, ...], plan: Plan) -> _OpenSource:
         pages = JournalPageCache(self._journal, plan.migration, self._context.clock)
         source = await self._context.open_source(plan.source, pages)
         try:
@@ -91,7 +91,7 @@ class _OpenSources:
         self._open.append(made)
         return made
 
-    async def _close(self, sources: list[_OpenSource]) -> None:
+    async def _close_sources(self, sources: list[_OpenSource]) -> None:
         async with AsyncExitStack() as closing:
             for each in sources:
                 self._open.remove(each)

@@ -99,15 +99,15 @@ class PostImporter:
 
     async def take(self, post: SourcePost) -> None:
         """Add the next post, skip it, or put it into the quarantine."""
-        if post.state is not SourceState.PUBLISHED or await self._is_there(post):
-            await self._pass_by(post)
+        if post.state is not SourceState.PUBLISHED or await self._record_if_sent(post):
+            await self._skip_post(post)
             return
         work = self._work
         mapped = transform.map_post(post, work.target)
         forbidden = refused(mapped.lost, work.policies)
         if mapped.body is None or forbidden:
             await self._quarantine_left_behind(post, forbidden)
-            await self._pass_by(post)
+            await self._skip_post(post)
             return
         if transform.to_store(mapped.lost, work.policies):
             await work.store_original(POST, post.key, orjson.dumps(raw_post(post)).decode())
@@ -134,7 +134,7 @@ class PostImporter:
         self._advance_position(self._passed)
         await work.note()
 
-    async def _is_there(self, post: SourcePost) -> bool:
+    async def _record_if_sent(self, post: SourcePost) -> bool:
         """Return whether it was sent before and not recorded; record it then."""
         work, there = self._work, self._there
         if post.number in there.found:
@@ -169,7 +169,7 @@ class PostImporter:
         if len(self._batch) >= work.importer.posts_per_call:
             await self.send()
 
-    async def _pass_by(self, post: SourcePost) -> None:
+    async def _skip_post(self, post: SourcePost) -> None:
         self._passed = post.key
         if not self._batch:
             self._advance_position(post.key)

@@ -147,7 +147,7 @@ class SubscriberImporter:
             else:
                 there.append(subscriber)
         await self._import_allowed(missing, known)
-        await self._set_changed(
+        await self._update_notifications(
             [subscriber for subscriber in there if self._has_changed_notifications(subscriber, known[subscriber.user])],
             known,
         )
@@ -311,7 +311,7 @@ class SubscriberImporter:
         moved = row is not None and row.standing == MOVED
         return moved and row is not None and row.notifications != subscriber.notifications.value
 
-    async def _set_changed(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
+    async def _update_notifications(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
         """Move notification options that changed at the source, unless they changed on the target too."""
         work = self._work
         for part in _split_parts(changed, work.importer.lookups_per_call):

@@ -48,7 +48,7 @@ def from_list(lines: Iterable[str], name: str) -> Discovered:
         text = line.strip()
         if not text or (text.startswith("#") and not text.startswith(_MISTAKEN)):
             continue
-        reason = _no_account(text)
+        reason = _find_id_problem(text)
         if reason:
             wrong.append(f"line {number}: {shown_value(text)} {reason}")
         ids.append(text)
@@ -123,7 +123,7 @@ def _require_accounts(
     return Discovered(once, tuple(broken), len(ids) - len(once), searched)
 
 
-def _no_account(text: str) -> str:
+def _find_id_problem(text: str) -> str:
     """Return why a text cannot be the id of an official account; empty when it can."""
     prefix, most = limits.OFFICIAL_ACCOUNT_ID_PREFIX, limits.OFFICIAL_ACCOUNT_ID_BYTES
     if not text.startswith(prefix):

@@ -181,7 +181,7 @@ def compare_post(
     if current is None and mapped.body is not None and context.beyond(post.time):
         return found(Mark.UNREADABLE, explained=BEYOND)
     if current is None:
-        return found(Mark.MISSING, explained=_left_behind(context, post, mapped, stored))
+        return found(Mark.MISSING, explained=_explain_left_behind(context, post, mapped, stored))
     if current.place == messages.PLACE_RECALLED:
         since = f"recalled here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
         return found(Mark.DIFFERS, reason="recalled here", explained=since)
@@ -211,7 +211,7 @@ def original_of(text: str | None) -> bytes | None:
         return None
 
 
-def _left_behind(context: CompareContext, post: SourcePost, mapped: MappedPost, stored: str | None) -> str:
+def _explain_left_behind(context: CompareContext, post: SourcePost, mapped: MappedPost, stored: str | None) -> str:
     if mapped.body is not None:
         return ""
     if post.key in context.channel.left_behind:

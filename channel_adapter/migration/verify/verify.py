@@ -212,7 +212,7 @@ class ChannelComparer:
         tag = group.tag if group else None
         ours = tag is not None and tag.migration == self._plan.migration
         if not ours:
-            comparison.record(_not_ours(comparison.context, group))
+            comparison.record(_missing_group_finding(comparison.context, group))
         admins: list[str] | None = None
         parts = (self._read_and_compare_posts, self._read_and_compare_subscribers)
         async with aclosing(concurrently(parts, lambda part: part(comparison, ours), limit=len(parts))) as ended:
@@ -343,7 +343,7 @@ def _target_post(message: messages.HistoryMessage, context: CompareContext) -> T
     )
 
 
-def _not_ours(context: CompareContext, group: GroupState | None) -> Finding:
+def _missing_group_finding(context: CompareContext, group: GroupState | None) -> Finding:
     """Return the finding for a missing group, and for a group of another owner."""
     if group is None:
         return context.finding(Subject.PROFILE, "channel", Mark.MISSING, reason="there is no such group")

@@ -265,7 +265,7 @@ class ControlPlane:
         world = self._dispatcher.world
         with world.silenced():
             for number, (name, body) in enumerate(calls, 1):
-                _seed_call(world, name, body, f"call {number}, {shown_text(name)}")
+                _execute_seed_call(world, name, body, f"call {number}, {shown_text(name)}")
         return {"done": len(calls)}
 
     def state(self, _: ControlRequest) -> Any:
@@ -398,7 +398,7 @@ ROUTES: Final[Mapping[tuple[str, str], ControlHandler]] = {
 }
 
 
-def _seed_call(world: StubState, name: str, body: dict[str, Any], what: str) -> None:
+def _execute_seed_call(world: StubState, name: str, body: dict[str, Any], what: str) -> None:
     command = find(name)
     if command is None:
         raise ControlError(400, f"{what}: no such command")

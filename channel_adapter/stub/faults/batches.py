@@ -174,7 +174,7 @@ def _stored_extension(failed: FailedItem[extensions.Extension]) -> WireModel:
     return _stored_pair(failed, group.log.get(seq) if group is not None and isinstance(seq, int) else None)
 
 
-def _held_in_pair(failed: FailedItem[extensions.Extension]) -> WireModel:
+def _stored_pair_extension(failed: FailedItem[extensions.Extension]) -> WireModel:
     """Return the stored pair of a one-to-one message for one that was not written [doc 51195]."""
     request = extensions.SetKeyValuesRequest
     sender, receiver, key = (
@@ -191,7 +191,7 @@ def _stored_pair(failed: FailedItem[extensions.Extension], message: StoredMessag
     return extensions.ExtensionResult(error_code=failed.code, extension=pair)
 
 
-def _is_no_clear(body: Mapping[str, Any]) -> bool:
+def _is_not_clear(body: Mapping[str, Any]) -> bool:
     return body.get(_json_name(extensions.GroupSetKeyValuesRequest, "operate_type")) != extensions.CLEAR
 
 
@@ -201,12 +201,12 @@ def _changes_conversations(body: Mapping[str, Any]) -> bool:
     return bool(kind == contact_groups.CHANGE_CONVERSATIONS)
 
 
-def _contact_nowhere() -> dict[str, Any]:
+def _unknown_contact() -> dict[str, Any]:
     return contact_groups.ContactItem(type=contact_groups.GROUP, to_group_id=_NO_GROUP).to_wire()
 
 
-def _invalidate_inside(item: dict[str, Any]) -> dict[str, Any]:
-    return {**item, _json_name(contact_groups.ContactUpdate, "contact_item"): _contact_nowhere()}
+def _invalidate_contact(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, _json_name(contact_groups.ContactUpdate, "contact_item"): _unknown_contact()}
 
 
 _ReportFields = tuple[
@@ -321,15 +321,15 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
         catalog.SET_KEY_VALUES,
         extensions.Extension,
         "extension_list",
-        ("extension_list", _held_in_pair),
-        concerns=_is_no_clear,
+        ("extension_list", _stored_pair_extension),
+        concerns=_is_not_clear,
     ),
     _flat_fields(
         catalog.GROUP_SET_KEY_VALUES,
         extensions.Extension,
         "extension_list",
         ("extension_list", _stored_extension),
-        concerns=_is_no_clear,
+        concerns=_is_not_clear,
     ),
     BatchFields(
         catalog.CREATE_CONTACT_GROUP,
@@ -347,7 +347,7 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
             ),
             lambda it: contact_groups.ContactResult(contact_item=it.item, result_code=it.code, result_info=NOT_APPLIED),
         ),
-        invalidate=lambda _: _contact_nowhere(),
+        invalidate=lambda _: _unknown_contact(),
     ),
     BatchFields(
         catalog.UPDATE_CONTACT_GROUP,
@@ -368,7 +368,7 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
                 result_info=NOT_APPLIED,
             ),
         ),
-        invalidate=_invalidate_inside,
+        invalidate=_invalidate_contact,
         concerns=_changes_conversations,
     ),
     _flat_fields(
@@ -384,7 +384,7 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
                 result_info=NOT_APPLIED,
             ),
         ),
-        invalidate=_invalidate_inside,
+        invalidate=_invalidate_contact,
     ),
     _flat_fields(
         catalog.ADD_SUBSCRIBER,

@@ -18,12 +18,12 @@ async def deliver(
     fault = matched.fault
     await asyncio.sleep(matched.delay)
     if fault.drop and fault.cut is None:
-        return _hang_up(request)
+        return _abort_connection(request)
     if fault.status is not None:
         return web.Response(status=fault.status, body=_proxy_error_page(fault.status), content_type=HTML)
     content_type = fault.content_type or content_type
     if fault.drop:
-        return await _hang_up_in_the_middle(request, answer, content_type, fault)
+        return await _send_truncated(request, answer, content_type, fault)
     if fault.cut is not None:
         answer = answer[: int(len(answer) * fault.cut)]
     if fault.slow is not None:
@@ -37,13 +37,13 @@ def _proxy_error_page(status: int) -> bytes:
     return text.encode()
 
 
-def _hang_up(request: web.BaseRequest) -> web.StreamResponse:
+def _abort_connection(request: web.BaseRequest) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()  # never sent: aiohttp finds the connection closed
 
 
-async def _hang_up_in_the_middle(
+async def _send_truncated(
     request: web.BaseRequest, answer: bytes, content_type: str, fault: Fault
 ) -> web.StreamResponse:
     """Announce the whole answer, send a part of it."""

@@ -56,14 +56,14 @@ class Fault(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_nth(cls, values: Any) -> Any:
+    def _wrap_nth(cls, values: Any) -> Any:
         """Accept `nth = 3` for `nth = [3]`."""
         if isinstance(values, Mapping) and isinstance(values.get("nth"), int):
             return {**values, "nth": (values["nth"],)}
         return values
 
     @model_validator(mode="after")
-    def _does_something(self) -> Self:
+    def _check_effect(self) -> Self:
         if not self.model_fields_set - {*_WHEN, "name", "info", "applied", "item_code"}:
             raise ValueError("the fault has no effect: give code, status, drop, delay, cut, slow, fail_items or extra")
         return self

@@ -420,7 +420,7 @@ def _find_group_for_pins(call: CommandContext[Any], topic_id: str | None) -> Gro
     return group
 
 
-def _is_there(group: Group, seq: int) -> bool:
+def _has_message(group: Group, seq: int) -> bool:
     message = group.log.get(seq)
     return message is not None and not message.recalled and not message.system
 
@@ -431,9 +431,9 @@ def pin_message(call: CommandContext[wire.PinMessageRequest]) -> wire.PinMessage
     request = call.request
     group = _find_group_for_pins(call, request.topic_id)
     rules.check_account(call, request.pinner_account, "Pinner_Account")
-    if not _is_there(group, request.msg_seq):
+    if not _has_message(group, request.msg_seq):
         raise rules.bad("MsgSeq: the message does not exist", guess="pin-of-missing-message")
-    pinned = [seq for seq in group.pins if _is_there(group, seq)]
+    pinned = [seq for seq in group.pins if _has_message(group, seq)]
     if request.msg_seq in pinned:
         raise Refusal(codes.ALREADY_PINNED, "the message is pinned already")
     if len(pinned) >= call.settings.limits.pins:
@@ -459,6 +459,6 @@ def get_pinned_messages(call: CommandContext[wire.GetPinnedMessagesRequest]) -> 
         pinned_msg_list=[
             wire.PinnedMessage(msg_seq=seq, pinner_account=user)
             for seq, user in group.pins.items()
-            if _is_there(group, seq)
+            if _has_message(group, seq)
         ]
     )

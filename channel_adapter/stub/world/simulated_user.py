@@ -218,7 +218,7 @@ class SimulatedUser:
 
     def read_all(self) -> None:
         """Read everything, groups too; the one event about it has the read positions of the groups."""
-        self._run_command(None, self._read_all)
+        self._run_command(None, self._mark_all_read)
 
     def confirm_read(self, peer: str, keys: Sequence[str]) -> None:
         """Confirm the reading of single messages of a peer to it."""
@@ -385,7 +385,7 @@ class SimulatedUser:
             from_account=self.user, to_account=peer, msg_random=drawn, msg_body=_to_elements(body)
         )
 
-    def _read_all(self, call: CommandContext[Any]) -> None:
+    def _mark_all_read(self, call: CommandContext[Any]) -> None:
         peers = {
             *call.state.conversations.logs(self.user),
             *(a.account_id for a in call.state.subscribed.get(self.user)),
@@ -398,7 +398,7 @@ class SimulatedUser:
             positions.append({"group_id": group.group_id, "msg_seq": seq})
         call.emit(c2c_events.AfterMsgReadAll, report_account=self.user, group_read_info=positions)
 
-    def _message_of(self, call: CommandContext[Any], peer: str, key: str, missing: int) -> PairMessage:
+    def _find_pair_message(self, call: CommandContext[Any], peer: str, key: str, missing: int) -> PairMessage:
         """Return a message of either direction."""
         numbers, log = MessageNumbers.read(key), call.state.conversations.get(self.user, peer)
         message = None if numbers is None or log is None else log.find(numbers)
@@ -407,7 +407,7 @@ class SimulatedUser:
         return message
 
     def _pair_message(self, call: CommandContext[Any], peer: str, key: str) -> extensions.ExtensionTarget:
-        message = self._message_of(call, peer, key, codes.EXTENSION_NO_MESSAGE)
+        message = self._find_pair_message(call, peer, key, codes.EXTENSION_NO_MESSAGE)
         return extensions.find_pair_message(call, message.sender, message.receiver, key)
 
     def _confirm_read(self, call: CommandContext[Any], peer: str, keys: Sequence[str]) -> None:
@@ -428,7 +428,7 @@ class SimulatedUser:
 
     def _edit_message(self, call: CommandContext[Any], peer: str, key: str, body: list[Element]) -> None:
         bodies.check_body(body, bodies.MODIFYING)
-        message = self._message_of(call, peer, key, codes.NO_MESSAGE_TO_MODIFY)
+        message = self._find_pair_message(call, peer, key, codes.NO_MESSAGE_TO_MODIFY)
         one_to_one.change_message(call, message, body, None)
 
     def _recall_message(self, call: CommandContext[Any], peer: str, key: str) -> None:
