@@ -14,7 +14,8 @@ import pytest
 import structlog
 
 from channel_adapter.cli.command import LOGGER
-from tests.cli.shell import KEY, PROGRAM, SECONDS, Shell
+from tests import forked
+from tests.cli.shell import KEY, SECONDS, Shell
 
 OWNER = "editor_7"
 FIELDS = ("ch_tag", "ch_org", "ch_data_1")
@@ -36,7 +37,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ready = directory / "ready.json"
     fields = [word for name in FIELDS for word in ("--group-field", name)]
     arguments = ["stub", "--port", "0", "--key", KEY, "--ready-file", str(ready), *fields]
-    process = subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    program = forked.programs() / "channel-adapter"
+    process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + SECONDS
         while not ready.exists():

@@ -19,6 +19,7 @@ import pytest
 
 from channel_adapter.cli.main import main
 from channel_adapter.config.extras import installed_durable_fault
+from tests import forked
 
 PROGRAM = Path(sys.executable).with_name("channel-adapter")
 KEY = "c1a5" * 16
@@ -69,17 +70,26 @@ class Shell:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return str(path)
 
-    def start(self, *args: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+    def start(self, *args: str, stdin: int = subprocess.DEVNULL, program: Path = PROGRAM) -> "subprocess.Popen[bytes]":
         """Start a run in the background."""
         return subprocess.Popen(
-            [PROGRAM, *args],
+            [program, *args],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.directory, env=self.environment,
         )  # fmt: skip
 
-    def installed(self, *args: str, stdin: str | bytes = b"", code: int = 0) -> Result:
+    def start_forked(self, *args: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+        """Start a run in the background, as a fork of a process that has imported the package."""
+        return self.start(*args, stdin=stdin, program=forked.programs() / "channel-adapter")
+
+    def forked(self, *args: str, stdin: str | bytes = b"", code: int = 0) -> Result:
+        """Run the command to its end, as a fork of a process that has imported the package."""
+        program = forked.programs() / "channel-adapter"
+        return self.installed(*args, stdin=stdin, code=code, program=program)
+
+    def installed(self, *args: str, stdin: str | bytes = b"", code: int = 0, program: Path = PROGRAM) -> Result:
         """Run the installed command to its end, which must have exit code `code`."""
         given = stdin if isinstance(stdin, bytes) else stdin.encode()
-        process = self.start(*args, stdin=subprocess.PIPE)
+        process = self.start(*args, stdin=subprocess.PIPE, program=program)
         out, err = process.communicate(given, timeout=SECONDS)
         return checked(process.returncode, out, err, code, debug="--debug" in args)
 

@@ -87,7 +87,7 @@ def on_a_terminal(cli: Shell, *words: str, answer: bytes) -> tuple[int, str]:
     """Return the exit code and all output of a run whose stdin is a terminal."""
     ours, theirs = pty.openpty()
     try:
-        process = cli.start(*words, stdin=theirs)
+        process = cli.start_forked(*words, stdin=theirs)
         os.write(ours, answer)
         out, err = process.communicate(timeout=SECONDS)
     finally:
@@ -133,7 +133,7 @@ def test_interruption_at_confirmation_deletes_nothing(cli: Shell, new_channel: C
     news = new_channel()
     ours, theirs = pty.openpty()
     try:
-        process = cli.start("channels", "delete", news, stdin=theirs)
+        process = cli.start_forked("channels", "delete", news, stdin=theirs)
         assert process.stderr is not None
         question = b""
         while b"for good?" not in question:

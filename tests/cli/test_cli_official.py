@@ -37,7 +37,7 @@ def test_posts_of_several_processes_share_one_budget(cli: Shell) -> None:
     shell, slug = official(cli), "official_budget"
     shell("channels", "create", "--slug", slug, "--name", "Budget", "--owner", OWNER)
     for number, code in enumerate((0, 0, 7)):
-        result = shell.installed("posts", "publish", slug, f"post {number}", "--json", code=code)
+        result = shell.forked("posts", "publish", slug, f"post {number}", "--json", code=code)
     assert "the next one in" in result.error["message"]
     assert (result.error["kind"], 0 < result.error["retry_after"] <= 3_600) == ("throttled", True)
     shell("channels", "delete", slug, "--yes")

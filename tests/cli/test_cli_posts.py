@@ -93,9 +93,9 @@ def test_dry_run_prints_request_and_sends_nothing(cli: Shell, new_channel: Calla
 def test_invalid_posts_are_refused(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     for words, stdin in (([], b""), (["-"], b"\n")):
-        empty = cli.installed("posts", "publish", news, *words, "--json", stdin=stdin, code=2).error
+        empty = cli.forked("posts", "publish", news, *words, "--json", stdin=stdin, code=2).error
         assert (empty["kind"], empty["field"]) == ("usage", "text")
-    long = cli.installed("posts", "publish", news, "-", "--json", stdin="x" * 12_001, code=1).error
+    long = cli.forked("posts", "publish", news, "-", "--json", stdin="x" * 12_001, code=1).error
     assert long["size"] > long["limit"] == 12_000
     stranger = cli("posts", "publish", news, "x", "--author", "reader_1", "--json", code=1).error
     assert stranger["kind"] == "permission"
@@ -108,7 +108,7 @@ def test_feed_is_published_once(cli: Shell, new_channel: Callable[[], str]) -> N
     first = cli("posts", "import-feed", news, str(SAMPLE), "--limit", "5", "--json").json
     assert first["counts"] == {"published": 5}
     assert first["feed"] == "Harbour News"
-    rest = cli.installed("posts", "import-feed", news, "-", "--excerpt", "60", stdin=SAMPLE.read_bytes())
+    rest = cli.forked("posts", "import-feed", news, "-", "--excerpt", "60", stdin=SAMPLE.read_bytes())
     assert rest.out == "12 entries: 5 already, 7 published, 7 of them shortened\n"
     assert cli("posts", "import-feed", news, str(SAMPLE)).out == "12 entries: 12 already\n"
 

@@ -76,7 +76,7 @@ def test_worker_publishes_due_posts_and_problems_are_acknowledged(
     news, gone = new_channel(), new_channel()
     failed = stored("posts", "schedule", gone, "a", "--at", at(1), "--json").json["id"]
     stored("channels", "delete", gone, "--yes")
-    worker = stored.start("worker", "--only", "schedule")
+    worker = stored.start_forked("worker", "--only", "schedule")
     try:
         post = stored("posts", "schedule", news, "Due", "--at", at(1), "--json").json["id"]
         deadline = time.monotonic() + SECONDS

@@ -28,7 +28,9 @@ def serve(tmp_path: Path) -> Serve:
         ready = tmp_path / "ready.json"
         ready.unlink(missing_ok=True)
         plain = Shell(tmp_path, None)
-        process = plain.start("stub", "--port", "0", "--key", KEY, "--ready-file", str(ready), "--control", *words)
+        process = plain.start_forked(
+            "stub", "--port", "0", "--key", KEY, "--ready-file", str(ready), "--control", *words
+        )
         try:
             deadline = time.monotonic() + SECONDS
             while not ready.exists():

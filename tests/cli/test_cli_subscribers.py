@@ -62,10 +62,8 @@ def test_import_reports_every_kind_of_line(cli: Shell, new_channel: Callable[[],
 
 def test_import_reads_stdin_and_accepts_empty_input(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    assert (
-        cli.installed("subscribers", "import", news, "-", stdin="reader_1\nreader_2").out == "2 lines read: 2 added\n"
-    )
-    assert cli.installed("subscribers", "import", news, "-", stdin="").out == "0 lines read: no users in them\n"
+    assert cli.forked("subscribers", "import", news, "-", stdin="reader_1\nreader_2").out == "2 lines read: 2 added\n"
+    assert cli.forked("subscribers", "import", news, "-", stdin="").out == "0 lines read: no users in them\n"
 
 
 def test_missing_channel_is_reported(cli: Shell) -> None:
@@ -116,7 +114,7 @@ def test_ambiguous_file_is_refused_without_changes(
     news = new_channel()
     file = cli.file(name, data) if name != "-" else name
     words = ("subscribers", "import", news, file, "--import-missing", "--json")
-    refused = cli.installed(*words, stdin=data, code=2)
+    refused = cli.forked(*words, stdin=data, code=2)
     assert refused.out == ""
     assert refused.error["message"].startswith(file if name != "-" else "stdin")
     assert cli("subscribers", "list", news).err == "no subscribers\n"

@@ -117,7 +117,7 @@ def test_sync_all_syncs_all_users_of_a_file(cli: Shell, new_channel: Callable[[]
     assert cli("unread", "sync-all", cli.file("none.csv", "stranger_1\nstranger_2\n"), code=1).out.startswith("2 users")
     again = cli("unread", "sync-all", file, "--cursor", "6", code=3)
     assert again.out == "5 users: 0 changed, 0 channels put in, 0 taken out, 1 problem\n"
-    assert cli.installed("unread", "sync-all", "-", stdin="reader_63").out.startswith("1 user: 0 changed")
+    assert cli.forked("unread", "sync-all", "-", stdin="reader_63").out.startswith("1 user: 0 changed")
 
 
 def test_outcomes_show_group_assignment(cli: Shell, new_channel: Callable[[], str]) -> None:
@@ -132,7 +132,7 @@ def test_outcomes_show_group_assignment(cli: Shell, new_channel: Callable[[], st
     assert imported.out == "3 lines read: 1 added, 2 already\n"
     rest = "'unread sync-all' with the same file does the rest\n"
     assert imported.err == f"conversation groups: 3 left out; {rest}"
-    piped = small.installed("subscribers", "import", news, "-", stdin="reader_73\nreader_74\nreader_75\n")
+    piped = small.forked("subscribers", "import", news, "-", stdin="reader_73\nreader_74\nreader_75\n")
     assert piped.err == imported.err
     assert small("subscribers", "import", news, file, "--assign").err == ""
     off = cli.having(CHANNEL_ADAPTER_UNREAD__ASSIGN="false")
@@ -161,7 +161,7 @@ def test_invalid_unread_commands_are_refused(cli: Shell, new_channel: Callable[[
 def test_concurrent_processes_assign_groups_of_the_same_users(cli: Shell, new_channel: Callable[[], str]) -> None:
     channels = [new_channel() for _ in range(2)]
     users = ["reader_76", "reader_77"]
-    running = [cli.start("subscribers", "add", channel, *users, "--json") for channel in channels]
+    running = [cli.start_forked("subscribers", "add", channel, *users, "--json") for channel in channels]
     for process in running:
         out, err = process.communicate(timeout=SECONDS)
         outcomes = checked(process.returncode, out, err, 0).json

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.faults.conftest import KEY
 from tests.faults.traced_calls import PROXY_PASSWORD, TEXT
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 async def traced(library: str, *words: str) -> tuple[set[str], list[str]]:
     """Return the signatures that the server received, and everything that the library exported."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "ignore", "-m", "tests.faults.traced_calls", library, *words,
+        forked.programs() / "python", "-m", "tests.faults.traced_calls", library, *words,
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await process.communicate()

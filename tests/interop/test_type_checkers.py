@@ -215,7 +215,8 @@ def check(tool: str, *words: str, folder: Path) -> subprocess.CompletedProcess[s
 
 def test_mypy_strict_without_plugins_finds_exactly_the_mistakes(project: Path) -> None:
     (project / "settings.py").write_text(SETTINGS + "\n".join(WRONG_SETTINGS) + "\n", encoding="utf-8")
-    found = check("mypy", "--strict", "--config-file", os.devnull, ".", folder=project)
+    words = ["--strict", "--config-file", os.devnull, "--cache-dir", os.devnull]
+    found = check("mypy", *words, ".", folder=project)
     lines = [
         [*line.split(":")[:2], line.rpartition("[")[2]] for line in found.stdout.splitlines() if ": error:" in line
     ]

@@ -101,7 +101,7 @@ def command(folder: Path, *words: str) -> Iterator[tuple[Shell, "subprocess.Pope
             f'database_url = "sqlite:///{folder / "app.db"}"\n[webhooks]\ntokens = ["{TOKEN}"]\n'
         )
         shell = Shell(folder, config)
-        process = shell.start(*words, "--metrics-port", "0")
+        process = shell.start_forked(*words, "--metrics-port", "0")
         assert process.stderr is not None
         line = process.stderr.readline().decode()
         found = re.search(r"metrics are at (http://127\.0\.0\.1:\d+)/metrics", line)
