@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from cachetools import TTLCache
 
 from channel_adapter.backends.accounts import AppAccounts
-from channel_adapter.backends.caller import Caller, interrupted, possibly_applied, without_account
+from channel_adapter.backends.caller import Caller, possibly_applied, without_account
 from channel_adapter.backends.community import profile
 from channel_adapter.backends.community.channels import ChannelCache, no_such_channel
 from channel_adapter.backends.community.joined import JoinedPages, communities_request
+from channel_adapter.backends.members import OTHERS_ADDED, WEBHOOK_REFUSED, MemberAddition, interrupted_batch
 from channel_adapter.backends.options import BackendOptions
 from channel_adapter.backends.protocols import SUSPENDED_REASON
 from channel_adapter.concurrency.batch_loader import BatchLoader
@@ -65,8 +66,6 @@ _UNCHANGEABLE = {
     members.NOT_MEMBER: (OutcomeKind.NOT_SUBSCRIBED, "not subscribed to the channel"),
 }
 """Outcomes for users whose role cannot be changed, by the role that they have."""
-
-UNNAMED = "the service's answer does not name this user"
 
 
 async def roles_in(caller: Caller, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, str]:
@@ -184,7 +183,10 @@ class CommunityMembers:
         looked up and imported if `options` say so, and a channel without capacity for all is filled up. The result ends
         with the first call that has no answer or asks for a lower rate. In a suspended channel every user is refused.
         """
-        addition = _Addition(self._caller, self._accounts, self._add_size, channel, options)
+        addition = _Addition(
+            caller=self._caller, accounts=self._accounts, channel=channel, import_missing=options.import_missing,
+            size=self._add_size, notify=options.notify,
+        )  # fmt: skip
         try:
             entry = self._cache.entries.get(channel)  # the caller has checked that it is a channel
             if entry is not None and SUSPENDED in entry.attributes:
@@ -410,28 +412,16 @@ class CommunityMembers:
         """Return the result of a batch of `users` that ends with a failed call for `called`, for example because the
         channel was deleted meanwhile.
         """
-        outcomes = tuple(outcomes)
-        done = {outcome.user for outcome in outcomes}
-        in_call = [user for user in called if user not in done]
-        rest = [user for user in users if user not in done and user not in in_call]
         if isinstance(error, NotFoundError) and error.code in codes.NO_GROUP_CODES:
             self._cache.forget(channel)
             error = NotFoundError(no_such_channel(channel).message, field="channel", origin=error.origin)
-        return interrupted(outcomes, in_call, rest, error)
+        return interrupted_batch(outcomes, called, users, error)
 
 
-@dataclass(slots=True)
-class _Addition:
-    """One call of `add`: the outcomes so far, and the users that it imported."""
-
-    caller: Caller
-    accounts: AppAccounts
+@dataclass(slots=True, kw_only=True)
+class _Addition(MemberAddition):
     size: BatchSize
-    channel: ChannelId
-    options: AddOptions
-    outcomes: dict[UserId, Outcome] = field(default_factory=dict)
-    imported: set[UserId] = field(default_factory=set)
-    called: Sequence[UserId] = ()  # users of the call that is under way
+    notify: bool
 
     async def add(self, users: Sequence[UserId]) -> None:
         """Add the users. Raises the error of the first call that fails for a reason that no outcome describes."""
@@ -441,14 +431,17 @@ class _Addition:
             request = members.AddGroupMemberRequest(
                 group_id=self.channel,
                 member_list=[members.MemberAccount(member_account=user) for user in called],
-                silence=0 if self.options.notify else 1,
+                silence=0 if self.notify else 1,
             )
             try:
                 reply = await self.caller.call(ADD_GROUP_MEMBER, request)
             except ChannelAdapterError as error:
                 await self._handle_refusal(called, error)
             else:
-                await self._read_results(called, reply)
+                results: dict[str, int] = {}
+                for item in reply.member_list:
+                    results[item.member_account] = item.result
+                await self.read_results(called, results, ADD_OUTCOMES, unexplained=members.RESULT_FAILED)
 
     async def _handle_refusal(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
         """Resolve the refusal of a whole call into outcomes, and add the users to whom it does not apply."""
@@ -463,9 +456,9 @@ class _Addition:
             case codes.USER_IN_TOO_MANY_GROUPS if len(users) > 1:
                 await self._add_halves(users)
             case codes.USER_IN_TOO_MANY_GROUPS:
-                self._set_outcome(users, OutcomeKind.TOO_MANY_CHANNELS)
+                self.set_outcome(users, OutcomeKind.TOO_MANY_CHANNELS)
             case codes.WEBHOOK_REFUSED:
-                self._set_outcome(users, OutcomeKind.REFUSED, "the app's own webhook refused")
+                self.set_outcome(users, OutcomeKind.REFUSED, WEBHOOK_REFUSED)
             case _:
                 raise error
 
@@ -480,35 +473,20 @@ class _Addition:
         known = await self.accounts.check(users)
         unknown = [user for user in users if not known.get(user, False)]
         if unknown:
-            await self._import_unknown(unknown)
+            await self.import_unknown(unknown)
             await self.add([user for user in users if user not in self.outcomes])
         elif len(users) > 1:  # the check knows them all: the one that the service does not know fails alone
             for user in users:
                 await self.add([user])
         else:
-            self._set_outcome(users, OutcomeKind.FAILED, error.message)
-
-    async def _import_unknown(self, users: Sequence[UserId]) -> None:
-        """Import unknown accounts, once; those that stay unknown get their outcome."""
-        if not self.options.import_missing:
-            self._set_outcome(users, OutcomeKind.NOT_FOUND)
-            return
-        again = [user for user in users if user in self.imported]
-        self._set_outcome(again, OutcomeKind.NOT_FOUND, "it was imported and is still not known")
-        self.imported.update(users)
-        self.called = [user for user in users if user not in self.outcomes]
-        made = await self.accounts.import_all(self.called)
-        failed = [UserId(each.user) for each in made.outcomes if not each.done]
-        self._set_outcome(failed, OutcomeKind.NOT_FOUND, "importing it failed")
-        if made.error is not None:
-            raise made.error
+            self.set_outcome(users, OutcomeKind.FAILED, error.message)
 
     async def _fill_channel(self, users: Sequence[UserId]) -> None:
         """Add as many users as the channel has capacity for; the others are `full`."""
         self.called = users
         roles = await roles_in(self.caller, self.channel, users)
         inside = [user for user in users if roles[user] != members.NOT_MEMBER]
-        self._set_outcome(inside, OutcomeKind.ALREADY)
+        self.set_outcome(inside, OutcomeKind.ALREADY)
         outside = [user for user in users if roles[user] == members.NOT_MEMBER]
         capacity = await self._read_capacity()
         if capacity >= len(outside):  # a limit of the plan, or members left meanwhile: found by halving
@@ -519,7 +497,7 @@ class _Addition:
         first, rest = outside[:capacity], outside[capacity:]
         await self.add(first)
         if all(self.outcomes[user].done for user in first):
-            self._set_outcome(rest, OutcomeKind.FULL)
+            self.set_outcome(rest, OutcomeKind.FULL)
         else:  # users who could not be added have left capacity
             await self.add(rest)
 
@@ -531,34 +509,6 @@ class _Addition:
         info = (await self.caller.call(GET_GROUP_INFO, request)).group_info[0]
         return max(0, (info.max_member_num or 0) - (info.member_num or 0))
 
-    async def _read_results(self, users: Sequence[UserId], reply: members.AddGroupMemberReply) -> None:
-        """Read one result per user. 0 hides the reason: an unknown account, or the app's webhook."""
-        results: dict[str, int] = {}
-        for item in reply.member_list:
-            results[item.member_account] = item.result
-        failed: list[UserId] = []
-        for user in users:
-            result = results.get(user)
-            if result in ADD_OUTCOMES:
-                self.outcomes[user] = Outcome(user, ADD_OUTCOMES[result])
-            elif result == members.RESULT_FAILED:
-                failed.append(user)
-            else:
-                reason = UNNAMED if result is None else f"the service answered Result {result}, which is not known"
-                self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, reason)
-        if failed:
-            await self._explain_not_added(failed)
-
-    async def _explain_not_added(self, users: Sequence[UserId]) -> None:
-        """Find out why users were not added: those that the app knows were refused, the others are imported."""
-        self.called = users
-        known = await self.accounts.check(users)
-        refused = [user for user in users if known.get(user, False)]
-        self._set_outcome(refused, OutcomeKind.REFUSED, "the service added the others only")
-        unknown = [user for user in users if not known.get(user, False)]
-        if unknown:
-            await self._import_unknown(unknown)
-            await self.add([user for user in unknown if user not in self.outcomes])
-
-    def _set_outcome(self, users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> None:
-        self.outcomes |= {user: Outcome(user, kind, reason) for user in users}
+    async def explain_known(self, users: Sequence[UserId]) -> None:
+        """Set the outcomes of accounts that were not added: the app's webhook refused, or the service for no reason."""
+        self.set_outcome(users, OutcomeKind.REFUSED, OTHERS_ADDED)

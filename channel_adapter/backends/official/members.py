@@ -2,11 +2,18 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from channel_adapter.backends.accounts import AppAccounts
-from channel_adapter.backends.caller import Caller, interrupted, no_account
+from channel_adapter.backends.caller import Caller, no_account
+from channel_adapter.backends.members import (
+    OTHERS_ADDED,
+    WEBHOOK_REFUSED,
+    MemberAddition,
+    interrupted_batch,
+    unknown_result,
+)
 from channel_adapter.backends.official.channels import NOT_FOUND_CODES, OfficialChannels, no_such_channel, to_channel
 from channel_adapter.backends.protocols import SUSPENDED_REASON
 from channel_adapter.concurrency.batching import map_concurrently
@@ -53,7 +60,6 @@ _OF_ONE_USER: Final = {
 }
 """Refusals of a whole call that are about one of its users, who is found by halving the call."""
 
-UNNAMED: Final = "the service's answer does not name this user"
 _FEW: Final = 2
 """Users of whom it is cheaper to read their own lists than the first page of an account's subscribers."""
 
@@ -82,7 +88,10 @@ class OfficialMembers:
         `options` say so. The result ends with the first call that has no answer or asks for a lower rate. The service
         sends no notices: `options.notify` makes no difference. In a suspended channel every user is refused.
         """
-        addition = _SubscriberAddition(self._caller, self._channels, self._accounts, channel, options.import_missing)
+        addition = _SubscriberAddition(
+            caller=self._caller, accounts=self._accounts, channel=channel, import_missing=options.import_missing,
+            channels=self._channels,
+        )  # fmt: skip
         try:
             if await self._channels.is_suspended(channel):
                 return BatchResult(tuple(Outcome(user, OutcomeKind.REFUSED, SUSPENDED_REASON) for user in users))
@@ -112,7 +121,11 @@ class OfficialMembers:
                 elif result == wire.RESULT_FAILED and not known[user]:  # an account that does not exist follows nothing
                     outcomes.append(Outcome(user, OutcomeKind.ALREADY))
                 else:
-                    outcomes.append(Outcome(user, OutcomeKind.FAILED, _describe_result(result)))
+                    unexplained = result == wire.RESULT_FAILED
+                    reason = (
+                        "the service did not remove it and gives no reason" if unexplained else unknown_result(result)
+                    )
+                    outcomes.append(Outcome(user, OutcomeKind.FAILED, reason))
         return BatchResult(tuple(outcomes))
 
     async def subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
@@ -303,18 +316,9 @@ def _without_found(users: Mapping[UserId, None], rows: Sequence[wire.SubscriberR
     return {user: None for user in users if user not in found}
 
 
-@dataclass(slots=True)
-class _SubscriberAddition:
-    """One call of `add`: the outcomes so far, and the users that it imported."""
-
-    caller: Caller
+@dataclass(slots=True, kw_only=True)
+class _SubscriberAddition(MemberAddition):
     channels: OfficialChannels
-    accounts: AppAccounts
-    channel: ChannelId
-    import_missing: bool
-    outcomes: dict[UserId, Outcome] = field(default_factory=dict)
-    imported: set[UserId] = field(default_factory=set)
-    called: Sequence[UserId] = ()  # users of the call that is under way
 
     async def add(self, users: Sequence[UserId]) -> None:
         """Add up to 100 users. Raises the error of a call that fails for a reason that no outcome describes."""
@@ -330,66 +334,28 @@ class _SubscriberAddition:
         except ChannelAdapterError as error:
             await self._handle_refusal(users, error)
         else:
-            await self._read_results(users, reply)
+            results = {item.subscriber_account: item.result for item in reply.subscriber_list}
+            await self.read_results(users, results, _ADDED, unexplained=wire.RESULT_FAILED)
 
     async def _handle_refusal(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
         if error.code == codes.MESSAGE_WEBHOOK_REFUSED:
-            self._set_outcome(users, OutcomeKind.REFUSED, "the app's own webhook refused")
+            self.set_outcome(users, OutcomeKind.REFUSED, WEBHOOK_REFUSED)
         elif error.code not in _OF_ONE_USER or error.code is None:
             raise error
         elif len(users) == 1:
-            self._set_outcome(users, _OF_ONE_USER[error.code])
+            self.set_outcome(users, _OF_ONE_USER[error.code])
         else:
             middle = len(users) // 2
             await self.add(users[:middle])
             await self.add(users[middle:])
 
-    async def _read_results(self, users: Sequence[UserId], reply: wire.AddSubscriberReply) -> None:
-        results = {item.subscriber_account: item.result for item in reply.subscriber_list}
-        failed: list[UserId] = []
-        for user in users:
-            result = results.get(user)
-            if result in _ADDED:
-                self.outcomes[user] = Outcome(user, _ADDED[result])
-            elif result == wire.RESULT_FAILED:
-                failed.append(user)
-            else:
-                self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, _describe_result(result))
-        if failed:
-            await self._explain_not_added(failed)
-
-    async def _explain_not_added(self, users: Sequence[UserId]) -> None:
-        """Find out why users were not added: Result 0 says nothing. Unknown accounts are imported if that is wanted."""
-        self.called = users
-        known = await self.accounts.check(users)
-        unknown = [user for user in users if not known.get(user, False)]
-        present = [user for user in users if known.get(user, False)]
-        if present:
-            channel = await self.channels.get(self.channel)
-            if channel.subscriber_count >= self.channels.max_subscribers(channel):
-                self._set_outcome(present, OutcomeKind.FULL)
-            else:
-                self._set_outcome(present, OutcomeKind.REFUSED, "the service added the others only")
-        if unknown and not self.import_missing:
-            self._set_outcome(unknown, OutcomeKind.NOT_FOUND)
-        elif unknown:
-            await self._import_and_add(unknown)
-
-    async def _import_and_add(self, users: Sequence[UserId]) -> None:
-        """Import unknown accounts, once, and add them; those that stay unknown get their outcome."""
-        again = [user for user in users if user in self.imported]
-        self._set_outcome(again, OutcomeKind.NOT_FOUND, "it was imported and is still not known")
-        self.imported.update(users)
-        self.called = [user for user in users if user not in self.outcomes]
-        made = await self.accounts.import_all(self.called)
-        failed = [UserId(each.user) for each in made.outcomes if not each.done]
-        self._set_outcome(failed, OutcomeKind.NOT_FOUND, "importing it failed")
-        if made.error is not None:
-            raise made.error
-        await self.add([user for user in users if user not in self.outcomes])
-
-    def _set_outcome(self, users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> None:
-        self.outcomes |= {user: Outcome(user, kind, reason) for user in users}
+    async def explain_known(self, users: Sequence[UserId]) -> None:
+        """Set the outcomes of accounts that were not added: the channel is full, or their addition was refused."""
+        channel = await self.channels.get(self.channel)
+        if channel.subscriber_count >= self.channels.max_subscribers(channel):
+            self.set_outcome(users, OutcomeKind.FULL)
+        else:
+            self.set_outcome(users, OutcomeKind.REFUSED, OTHERS_ADDED)
 
 
 def _to_interrupted_result(
@@ -400,21 +366,9 @@ def _to_interrupted_result(
     error: ChannelAdapterError,
 ) -> BatchResult:
     """Return the result of a batch of `users` that ends with a failed call for `called`."""
-    outcomes = tuple(outcomes)
-    done = {outcome.user for outcome in outcomes}
-    in_call = [user for user in called if user not in done]
-    rest = [user for user in users if user not in done and user not in in_call]
     if error.code in NOT_FOUND_CODES:
         error = no_such_channel(channel, error)
-    return interrupted(outcomes, in_call, rest, error)
-
-
-def _describe_result(result: int | None) -> str:
-    if result is None:
-        return UNNAMED
-    if result == wire.RESULT_FAILED:
-        return "the service did not remove it and gives no reason"
-    return f"the service answered Result {result}, which is not known"
+    return interrupted_batch(outcomes, called, users, error)
 
 
 def _to_subscription(user: UserId, channel: Channel, row: wire.SubscribedOfficialAccount) -> Subscription:
