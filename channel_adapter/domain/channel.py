@@ -1,9 +1,10 @@
 """A channel, what a caller may set of it, and what an id can be on the service."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from channel_adapter.domain.ids import ChannelId, UserId
 
@@ -137,3 +138,13 @@ class ExportedChannel:
     without_content: int
     reactions: int | None
     resumed: bool = False
+
+
+ObservedFields = Mapping[str, tuple[Any, float]]
+"""Fields of a channel by name: the value, and when it was reported, in Unix seconds. Values are JSON."""
+
+
+def merge_later(known: ObservedFields, reported: ObservedFields) -> ObservedFields:
+    """Return the later report of each field."""
+    later = {name: value for name, value in reported.items() if name not in known or value[1] >= known[name][1]}
+    return {**known, **later}

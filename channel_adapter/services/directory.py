@@ -8,7 +8,7 @@ from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.batching import batches
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
-from channel_adapter.domain.channel import DELETED_AT, Channel, DirectoryEntry
+from channel_adapter.domain.channel import DELETED_AT, Channel, DirectoryEntry, ObservedFields
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ConfigurationError, InvalidError, OutcomeUnknownError, UnavailableError
 from channel_adapter.mapping.text import printable, require_list, require_text
@@ -16,7 +16,7 @@ from channel_adapter.quoting import shown_value
 
 if TYPE_CHECKING:
     from channel_adapter.services.messages import ContactRegistry
-    from channel_adapter.store.channel_registry import ChannelRows, FoundChannel, ObservedFields
+    from channel_adapter.store.channel_registry import ChannelRows, FoundChannel
 
 MAX_CATEGORIES: Final = 20
 CATEGORY_BYTES: Final = 60

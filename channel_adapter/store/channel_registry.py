@@ -30,12 +30,9 @@ from sqlalchemy import (
 )
 
 from channel_adapter.concurrency.paging import Page, read_pages
-from channel_adapter.domain.channel import DELETED_AT, VERIFIED
+from channel_adapter.domain.channel import DELETED_AT, VERIFIED, ObservedFields, merge_later
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.store.database import Database, Schema
-
-ObservedFields = Mapping[str, tuple[Any, float]]
-"""Fields by name: the value, and when it was reported, in Unix seconds. Values are text, numbers or None."""
 
 _metadata = MetaData()
 _CHANNELS: Final = Table(
@@ -115,7 +112,7 @@ class ChannelRows:
             connection.execute(new, [{"channel": channel} for channel in channels])
             rows = connection.execute(query.order_by(_CHANNELS.c.channel).with_for_update()).all()
             known = {
-                ChannelId(row.channel): _merge_later(_parse_fields(row.fields), reports[ChannelId(row.channel)])
+                ChannelId(row.channel): merge_later(_parse_fields(row.fields), reports[ChannelId(row.channel)])
                 for row in rows
             }
             self._write_fields(connection, known)
@@ -259,12 +256,6 @@ def _remove_from_search(connection: Connection, channel: ChannelId) -> None:
 def folded(text: str) -> str:
     """Return a text as it is compared: without differences of case, of full and half width, and of spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().replace("\0", " ").split())  # PostgreSQL has no NUL
-
-
-def _merge_later(known: ObservedFields, reported: ObservedFields) -> ObservedFields:
-    """Return the later report of each field."""
-    later = {name: value for name, value in reported.items() if name not in known or value[1] >= known[name][1]}
-    return {**known, **later}
 
 
 def _value_of(fields: ObservedFields, name: str) -> Any:

@@ -368,6 +368,9 @@ class ReactionStore:
         await self.database.write(self._drop_channel, channel)
 
     def _drop_channel(self, connection: Connection, channel: ChannelId) -> None:
+        own = POSTS.c.channel == channel
+        connection.execute(select(POSTS.c.post).where(own).order_by(POSTS.c.post).with_for_update()).all()
+        connection.execute(delete(leases.LEASES).where(leases.LEASES.c.name.in_(select(LEASE).where(own))))
         for table in (POSTS, REACTIONS, COUNTS, KEYS):
             connection.execute(delete(table).where(table.c.channel == channel))
 
@@ -383,6 +386,7 @@ class ReactionStore:
         query = select(POSTS.c.channel, POSTS.c.post).where(old).order_by(POSTS.c.changed)
         rows = connection.execute(query.limit(POSTS_REMOVED_TOGETHER).with_for_update(skip_locked=True)).all()
         keys = [{"at_channel": row.channel, "at_post": row.post} for row in rows]
+        leases.remove(connection, [lease_of(PostRef(ChannelId(row.channel), row.post)) for row in rows])
         for table in (REACTIONS, COUNTS, KEYS, POSTS):
             if keys:
                 this = and_(table.c.channel == bindparam("at_channel"), table.c.post == bindparam("at_post"))

@@ -14,12 +14,12 @@ from cachetools import LRUCache, TTLCache
 
 from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
-from channel_adapter.domain.channel import DELETED_AT
+from channel_adapter.domain.channel import DELETED_AT, ObservedFields, merge_later
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 
 if TYPE_CHECKING:
-    from channel_adapter.store.channel_registry import ChannelRows, ObservedFields
+    from channel_adapter.store.channel_registry import ChannelRows
 
 MAX_CHANNELS: Final = 100_000
 """Channels in memory; the least recently observed is forgotten first."""
@@ -95,14 +95,14 @@ class ChannelRegistry:
         fields: ObservedFields = {name: (value, at) for name, value in _reported_fields(event).items()}
         if self._rows is not None and (fields or event.channel not in self._fields):
             fields = await self._rows.merge(event.channel, fields)
-        self._fields[event.channel] = _merge_later(self._fields.get(event.channel, {}), fields)
+        self._fields[event.channel] = merge_later(self._fields.get(event.channel, {}), fields)
 
     async def aclose(self) -> None:
         """Close the connections to the database, if there are any."""
         if self._rows is not None:
             await self._rows.close()
 
-    def _to_observed_channel(self, channel: ChannelId, fields: "ObservedFields") -> ObservedChannel:
+    def _to_observed_channel(self, channel: ChannelId, fields: ObservedFields) -> ObservedChannel:
         values: dict[str, Any] = {name: value for name, (value, _) in fields.items() if name in _OBSERVED}
         if values.get(DELETED_AT) is not None:
             values[DELETED_AT] = datetime.fromtimestamp(values[DELETED_AT], UTC)
@@ -126,12 +126,6 @@ def _post_position(event: e.PostPublished) -> tuple[float, PostRef]:
     """Return the place of a post, by time first: a channel that is deleted and created again starts at number 1."""
     at = event.post.published_at or event.at
     return (at.timestamp() if at is not None else 0.0), event.post.ref
-
-
-def _merge_later(known: "ObservedFields", fields: "ObservedFields") -> "ObservedFields":
-    """Return the later report of each field."""
-    later = {name: value for name, value in fields.items() if name not in known or value[1] >= known[name][1]}
-    return {**known, **later}
 
 
 def _reported_fields(event: e.ChannelEvent) -> dict[str, Any]:

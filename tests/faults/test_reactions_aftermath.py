@@ -184,6 +184,22 @@ async def test_reactions_of_a_hundred_posts_need_one_query_plus_one_for_the_view
         await stored.drop_channel(system.ref.channel)
 
 
+async def test_reactions_of_an_unsubscribed_user_are_removed_with_few_commits(system: System) -> None:
+    refs = [PostRef(system.ref.channel, number) for number in range(1, 1_201)]
+    async with system.adapter(reactions={"on_unsubscribe": "remove"}) as adapter:
+        stored = await adapter.reactions._require_store()
+        await stored._publisher.close()
+        await asyncio.gather(*(stored.react(ref, UserId(user), "👍") for ref in refs for user in (ONE, TWO)))
+        await stored.drop(refs[600])
+        commits: list[object] = []
+        event.listen(stored._store.database.engine, "commit", commits.append)
+        await adapter.reactions.left(SLUG, [ONE])
+        assert len(commits) == 3
+        found = await adapter.reactions.get_many(refs)
+        assert sum(each.total for each in found.values()) == 1_199
+        await stored.drop_channel(system.ref.channel)
+
+
 async def test_webhooks_serve_publishes_remaining_counts_of_another_process(system: System, tmp_path: Path) -> None:
     await left_over(system)
     server, settings = system.server, tmp_path / "adapter.toml"

@@ -6,14 +6,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event, select, update
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import MessageCapacity
 from channel_adapter.store.database import Database
+from channel_adapter.store.leases import LEASES
 from channel_adapter.store.reaction_publishing import ClaimEnd, ClaimResult, PublishingStore
-from channel_adapter.store.reactions import CommandResult, ReactionCommand, ReactionStore
+from channel_adapter.store.reactions import POSTS, CommandResult, ReactionCommand, ReactionStore
 
 NEWS, SPORT = ChannelId("@TGS#_news"), ChannelId("@TGS#_sport")
 ANN, BEN = UserId("ann"), UserId("ben")
@@ -44,6 +45,10 @@ def statements(store: ReactionStore) -> Iterator[list[str]]:
 
 def posts(number: int) -> list[PostRef]:
     return [PostRef(channel, seq) for channel in (NEWS, SPORT) for seq in range(1, number + 1)]
+
+
+def leases(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(LEASES.c.name)))
 
 
 async def test_batch_for_many_posts_uses_fixed_number_of_statements(store: ReactionStore) -> None:
@@ -138,6 +143,18 @@ async def test_posts_with_unchanged_reactions_are_removed_in_batches(store: Reac
     assert [await store.remove_unchanged(50.0) for _ in range(3)] == [200, 100, 0]
     left = await store.get_many([*old, pending, fresh], ANN)
     assert set(left) == {pending, fresh}
+
+
+async def test_removed_posts_and_channels_leave_no_leases(store: ReactionStore) -> None:
+    publishing = PublishingStore(store, CAPACITY, lease_seconds=60.0)
+    await store.apply([ReactionCommand(ref, ANN, "👍") for ref in posts(3)], 1.0)
+    claims, _ = await publishing.claim(9, 2.0)
+    assert len(await store.database.read(leases)) == len(claims) == 6
+    await store.drop_channel(NEWS)
+    assert {name.split(":")[1] for name in await store.database.read(leases)} == {SPORT}
+    await store.database.write(lambda connection: connection.execute(update(POSTS).values(published=POSTS.c.version)))
+    assert await store.remove_unchanged(3.0) == 3
+    assert await store.database.read(leases) == []
 
 
 async def test_reactions_are_counted_by_day(store: ReactionStore) -> None:

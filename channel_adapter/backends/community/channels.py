@@ -37,8 +37,9 @@ GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
 
 _ID_TAKEN_CODES: Final = frozenset({codes.GROUP_ID_TAKEN, codes.GROUP_ID_OWN})
 TRANSIENT_CODES: Final = frozenset({codes.Repeat.IF_REPEATABLE, codes.Repeat.AFTER_WAIT})
+"""What the rows of error codes say of failures that pass."""
 ITEM_BACKOFF: Final = Backoff(FIRST_WAIT, MAX_WAIT)
-"""What the rows of error codes say of trouble that passes."""
+"""The waits before items of a reply that failed are asked for again."""
 
 ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
 

@@ -143,9 +143,11 @@ class StoredReactions:
         await self._store.drop_channel(channel)
 
     async def remove_users(self, channel: ChannelId, users: Iterable[UserId]) -> None:
-        """Remove every reaction of users in a channel."""
-        for ref, user in await self._store.posts_with(channel, list(users)):
-            await self.unreact(ref, user, None)
+        """Remove every reaction of users in a channel, 500 for each commit; posts that are deleted are ignored."""
+        found = await self._store.posts_with(channel, list(users))
+        for start in range(0, len(found), COMMANDS_PER_BATCH):
+            batch = found[start : start + COMMANDS_PER_BATCH]
+            await self._apply_commands(None, [ReactionCommand(ref, user, None, add=False) for ref, user in batch])
 
     async def probe(self, *, retry_posts: bool) -> DisplayStatus:
         """Check which display mode the service accepts; see DisplayModes.probe."""
