@@ -25,7 +25,7 @@ ProgressCallback = Callable[[str, int], None]
 
 A cutover also reports "delta" when one begins, "moved" for each of its channels, "again" before the verification that
 destroying takes, "final_broadcast", "destroyed", and "to_fill" and "filled" for users. A rollback reports each channel
-by its status, and "to_clean" and "cleaned" for users.
+by its status, and "to_clear" and "cleared" for users.
 """
 
 

@@ -15,9 +15,9 @@ from channel_adapter.migration.cutover.cutover import read_cutover_state
 from channel_adapter.migration.plan.document import Plan, check_app
 from channel_adapter.migration.run.apply import Status, read_status
 from channel_adapter.migration.run.journal import open_journal
+from channel_adapter.migration.verify.findings import Mark, Subject
 
 FORMAT: Final = "channel-adapter migration report"
-_MARKS: Final = ("=", "-", "+", "*", "!")
 _LISTED: Final = 50
 
 
@@ -201,11 +201,11 @@ def _verification_lines(verdict: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"At {at}: {found}. `=` same, `-` missing here, `+` extra here, `*` differs, `!` unreadable."
     yield ""
     rows = [
-        (channel, what, *(counts[what][mark] for mark in _MARKS))
+        (channel, what.value, *(counts[what][mark] for mark in Mark))
         for channel, counts in verdict["channels"].items()
-        for what in ("profile", "post", "subscriber")
+        for what in Subject
     ]
-    yield from _table_lines(("channel", "what", *_MARKS), rows)
+    yield from _table_lines(("channel", "what", *Mark), rows)
     if verdict.get("not_compared"):
         yield f"Not compared: {_escape_cell('; '.join(verdict['not_compared']))}."
         yield ""

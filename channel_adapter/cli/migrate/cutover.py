@@ -45,7 +45,7 @@ class OnBroadcast(StrEnum):
 
 @command(
     app, "migrate", "cutover",
-    example='channel-adapter migrate cutover plan.json --window 7d --farewell "We have moved"\n'
+    example='channel-adapter migrate cutover plan.json --window 7d --final-broadcast "We have moved"\n'
     "channel-adapter migrate cutover plan.json --destroy-source",
 )  # fmt: skip
 async def cutover(
@@ -60,8 +60,8 @@ async def cutover(
     on_broadcast: Annotated[
         OnBroadcast, typer.Option("--on-broadcast", help="What the guard does with broadcasts of a moved account.")
     ] = OnBroadcast.REFUSE,
-    farewell: Annotated[
-        str, typer.Option("--farewell", metavar="TEXT", help="A last broadcast of every account.")
+    final_broadcast: Annotated[
+        str, typer.Option("--final-broadcast", metavar="TEXT", help="A last broadcast of every account.")
     ] = "",
     no_fill: Annotated[bool, typer.Option("--no-fill", help="Leave users' conversation groups as they are.")] = False,
     no_wait: Annotated[
@@ -91,7 +91,7 @@ async def cutover(
     bounds = bounds_of(max_calls, max_duration)
     options = CutoverOptions(
         window_seconds=parse_duration(window, "window", zero=True), guard=on_broadcast.value,
-        final_broadcast=farewell, fill=not no_fill, wait=not no_wait, destroy_source=destroy_source,
+        final_broadcast=final_broadcast, fill=not no_fill, wait=not no_wait, destroy_source=destroy_source,
         accepted=accepted_in(explained), accept_differences=accept_differences,
     )  # fmt: skip
     run.output.describe_progress(lambda: "the same command goes on from there")
@@ -177,7 +177,7 @@ def _cutover_document(done: "Cutover") -> dict[str, Any]:
             for row in done.moved
         ],
         "verification": done.verdict.to_json() if done.verdict else None,
-        "farewells": [
+        "final_broadcasts": [
             {"account": each.account, "sent": each.sent, "key": each.key, "reason": each.reason}
             for each in done.final_broadcasts
         ],

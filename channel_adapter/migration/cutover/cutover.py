@@ -420,11 +420,11 @@ class CutoverRun:
         async with aclosing(results) as broadcasts:
             async for each in broadcasts:
                 sent.append(each)
-                self._on_progress("farewell", 1)
+                self._on_progress("final_broadcast", 1)
         self._final_broadcasts = tuple(sent)
 
     async def _send_final_broadcast(self, account: str) -> Broadcast:
-        random = random_of("farewell", self._plan.migration, account)
+        random = random_of("farewell", self._plan.migration, account)  # a repeated sending is recognised by it
         return await self._redirects.final_broadcast(account, Text(self._options.final_broadcast), random)
 
     async def _unsent_final_broadcasts(self) -> list[str]:
