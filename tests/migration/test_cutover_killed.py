@@ -18,7 +18,7 @@ from tests.migration.conftest import shell_on, world_served
 from tests.migration.worlds import Size
 
 TWO = (worlds.TEXTS, worlds.BUSY)
-CUTOVER = ("migrate", "cutover", "plan.json", "--window", "1h", "--farewell", "We have moved")
+CUTOVER = ("migrate", "cutover", "plan.json", "--window", "1h", "--final-broadcast", "We have moved")
 
 
 @pytest.fixture
@@ -79,13 +79,13 @@ def test_cutover_killed_in_delta_and_in_filling_is_completed_by_the_next_run(cli
     served.in_loop(lambda: served.faults.replace([]))
     done = cli(*CUTOVER, "--json").json
     assert done["posting_moved"] is True
-    assert [each["sent"] for each in done["farewells"]] == [True, True]
+    assert [each["sent"] for each in done["final_broadcasts"]] == [True, True]
     assert done["conversation_groups"] == {"state": "done", "filled": 61, "left": 0, "problems": 0, "reason": None}
     verdict = cli("migrate", "verify", "plan.json", "--json").json
     assert verdict["clean"] is True
 
-    def farewells() -> list[int]:
+    def final_broadcasts() -> list[int]:
         logs = [served.world.state.official[account].log for account in TWO]
         return [sum("We have moved" in str(message.body) for message in log) for log in logs]
 
-    assert served.in_loop(farewells) == [1, 1]
+    assert served.in_loop(final_broadcasts) == [1, 1]

@@ -68,8 +68,9 @@ def test_delta_restarts_the_counts_and_groups_to_fill_are_counted_when_known(
     err = io.StringIO()
     output = Output(stderr=err, stdout=io.StringIO())
     with CheckProgress(plan, settings, output, "cutover", clock=every(5.0)) as progress:
-        for kind, number in (("subscribers", 30), ("delta", 1), ("moved", 2), ("subscribers", 8), ("farewell", 2)):
+        for kind, number in (("subscribers", 30), ("delta", 1), ("moved", 2), ("subscribers", 8)):
             progress.add(kind, number)
+        progress.add("final_broadcast", 2)
         progress.add("again", 1)
         progress.add("subscribers", 9)
         progress.add("to_fill", 50)
