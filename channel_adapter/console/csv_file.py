@@ -6,7 +6,7 @@ from channel_adapter.console.page import View
 from channel_adapter.mapping.csv_text import csv_text
 
 
-class CsvFile:
+class CsvDownload:
     """One CSV file as an answer. It begins with the first rows: an error before them is a page of its own."""
 
     def __init__(self, page: View, name: str) -> None:

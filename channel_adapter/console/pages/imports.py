@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.csv_file import CsvFile
+from channel_adapter.console.csv_file import CsvDownload
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 from channel_adapter.store import console as store
@@ -99,7 +99,7 @@ async def _progress_events(page: View, found: SubscriberImport) -> AsyncIterator
 async def download(page: View) -> web.StreamResponse:
     """Send what failed, with the reason of each line."""
     found = await _find_import(page)
-    file = CsvFile(page, f"{page.slug}-{found.work}-failed.csv")
+    file = CsvDownload(page, f"{page.slug}-{found.work}-failed.csv")
     await file.write([["line", "user", "outcome", "reason"]])
     number = 0
     while (rows := await page.console.rows.failures(found.id, number)) is not None:

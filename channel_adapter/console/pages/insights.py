@@ -11,7 +11,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.charts import growth_chart
-from channel_adapter.console.csv_file import CsvFile
+from channel_adapter.console.csv_file import CsvDownload
 from channel_adapter.console.i18n import message
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.insights import ChannelInsights, PostInsights
@@ -76,7 +76,7 @@ async def download_csv(page: View) -> web.StreamResponse:
     for day in found.days:
         figures = (day.subscribers, day.joins, day.leaves, day.posts)
         rows.append([day.day.isoformat(), *("" if each is None else str(each) for each in figures)])
-    file = CsvFile(page, f"{page.slug}-insights.csv")
+    file = CsvDownload(page, f"{page.slug}-insights.csv")
     await file.write(rows)
     return await file.end()
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.charts import growth_chart
-from channel_adapter.console.csv_file import CsvFile
+from channel_adapter.console.csv_file import CsvDownload
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.insights import DayInsights
 from channel_adapter.domain.subscription import DONE, Notifications, Outcome, Role, Subscriber
@@ -79,7 +79,7 @@ async def set_notifications(page: View) -> web.Response:
 
 async def download(page: View) -> web.StreamResponse:
     """Send all subscribers as CSV while they are read."""
-    file = CsvFile(page, f"{page.slug}-subscribers.csv")
+    file = CsvDownload(page, f"{page.slug}-subscribers.csv")
     rows = [["user", "role", "since", "notifications"]]
     async for each in page.adapter.subscriptions.subscribers(page.slug):
         rows.append([each.user, each.role, each.since.isoformat() if each.since else "", each.notifications])
