@@ -115,7 +115,7 @@ async def stub(
         {"sdkappid": sdkappid, "key": key and key.strip(), "admin": admin, "group_fields": group_field},
     )
     token = SecretStr(control_token) if control_token and (control_token := control_token.strip()) else None
-    with _refusals(f"{host}:{port}"):
+    with _convert_refusals(f"{host}:{port}"):
         await serve(
             played.settings, host=host, port=port, tls=certificate_files(cert, key_file) or tls,
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
@@ -127,7 +127,7 @@ async def stub(
 
 
 @contextmanager
-def _refusals(address: str) -> Iterator[None]:
+def _convert_refusals(address: str) -> Iterator[None]:
     """Raise UsageError for what a stub cannot use: its state, its address, its ready file."""
     from channel_adapter.stub.server import ReadyFileError, StubStartError
     from channel_adapter.stub.state_file import StateFileError

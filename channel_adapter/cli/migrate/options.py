@@ -96,7 +96,11 @@ async def find_journal(adapter: "ChannelAdapter", files: PlanFiles, plan: "Plan"
     held = adapter.settings.database_url
     own = held.get_secret_value() if held is not None else None
     names = {files.journal_url: str(files.journal)} | ({own: "database_url of the settings"} if own else {})
-    others = {_location(url): url for url in names if database is None or _location(url) != _location(database)}
+    others = {
+        _resolve_location(url): url
+        for url in names
+        if database is None or _resolve_location(url) != _resolve_location(database)
+    }
     if database is not None and await adapter.migration.has_journal(plan.migration, database):
         return database
     holding = [url for url in others.values() if await adapter.migration.has_journal(plan.migration, url)]
@@ -115,7 +119,7 @@ async def find_journal(adapter: "ChannelAdapter", files: PlanFiles, plan: "Plan"
     return database or next(iter(holding), None) or own or files.journal_url
 
 
-def _location(url: str) -> str | Path:
+def _resolve_location(url: str) -> str | Path:
     prefix = "sqlite:///"
     return Path(url.removeprefix(prefix)).resolve() if url.startswith(prefix) else url
 
