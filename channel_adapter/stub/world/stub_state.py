@@ -143,6 +143,8 @@ class StubState:
         call = self._make_context(request, caller, origin, decision)
         try:
             reply = handler.run(call)
+        except UnicodeEncodeError:  # of a caller in this process: JSON text cannot contain it
+            raise Refusal(parsing.bad_parameter(command), "a text has a surrogate, which is not valid UTF-8") from None
         finally:
             for event in call.events:
                 self.emit(event)
