@@ -329,9 +329,9 @@ async def record(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None
             by_user = direction is Direction.SENT
             await rows.read(account, user, until=until.timestamp(), by_user=by_user)
         case e.MessageRead(direction=Direction.RECEIVED, keys=keys) if keys:
-            await rows.read_keys(account, user, keys)
+            await rows.read_keys(account, user, keys, at)
         case e.MessageRecalled(key=key):
-            await rows.recall(account, user, key)
+            await rows.recall(account, user, key, at)
         case e.MessageEdited(key=key, parts=parts):
             await rows.edit(account, user, key, orjson.dumps(parts).decode(), at)
 

@@ -72,6 +72,17 @@ UNREAD: Final = Table(
     PrimaryKeyConstraint("account", "user_id", "key"),
 )
 
+ENDED: Final = Table(  # messages that do not become unread any more, also if they are reported again or later
+    "message_ended",
+    _TABLES,
+    Column("account", _ACCOUNT, nullable=False),
+    Column("user_id", _USER, nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("recalled", Boolean, nullable=False),
+    Column("ended_at", Double, nullable=False),
+    PrimaryKeyConstraint("account", "user_id", "key"),
+)
+
 EDITS: Final = Table(  # when messages were last edited, which the service does not store
     "message_edits",
     _TABLES,
@@ -90,9 +101,11 @@ CONTACTS: Final = Table(
 )
 Index("message_contacts_account", CONTACTS.c.account)
 
-SCHEMA: Final = Schema("messages", 1, _TABLES)
+SCHEMA: Final = Schema("messages", 2, _TABLES)
 
 THREADS_PER_PAGE: Final = 200
+ENDED_SECONDS: Final = 30 * 86_400.0
+"""How long it is known that a message was read by its key or recalled; a dead letter may be retried so late."""
 
 ThreadPosition = tuple[float, str]
 """Where a list of threads goes on: below this position, and for equal ones above this user."""
@@ -152,22 +165,20 @@ class MessageRows:
         if _is_possible(account, user):
             await self._prepare_and_write(self._record_read, [(account, user)], until, by_user)
 
-    async def read_keys(self, account: str, user: str, keys: Collection[str]) -> None:
+    async def read_keys(self, account: str, user: str, keys: Collection[str], at: float) -> None:
         """Record that the account has read single messages."""
-        possible = [key for key in keys if _is_possible(account, user, key)]
-        await self._prepare_and_write(lambda connection: connection.execute(
-            delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key.in_(possible))
-        ))  # fmt: skip
+        if possible := [key for key in keys if _is_possible(account, user, key)]:
+            await self._prepare_and_write(self._record_ended, account, user, possible, at, recalled=False)
 
     async def read_all(self, reader: str, until: float) -> None:
         """Record that an account or a user has read all conversations up to a second."""
         if _is_possible(reader):
             await self._prepare_and_write(self._read_all, reader, until)
 
-    async def recall(self, account: str, user: str, key: str) -> None:
+    async def recall(self, account: str, user: str, key: str, at: float) -> None:
         """Record that a message was recalled: it has no content any more and is not unread."""
         if _is_possible(account, user, key):
-            await self._prepare_and_write(self._record_recall, account, user, key)
+            await self._prepare_and_write(self._record_recall, account, user, key, at)
 
     async def edit(self, account: str, user: str, key: str, parts: str, at: float) -> None:
         """Record when a message was edited, and its content if it is the last one of its thread."""
@@ -229,16 +240,18 @@ class MessageRows:
         new = new.on_conflict_do_update(index_elements=["channel"], set_={"account": new.excluded.account})
         await self._prepare_and_write(lambda connection: connection.execute(new, rows))
 
-    async def _prepare_and_write(self, function: Any, *args: Any) -> None:
+    async def _prepare_and_write(self, function: Any, *args: Any, **kwargs: Any) -> None:
         await self._database.prepare(SCHEMA)
-        await self._database.write(function, *args)
+        await self._database.write(function, *args, **kwargs)
 
     def _add_messages(self, connection: Connection, messages: Sequence[ReportedMessage]) -> None:
+        ended = self._read_ended(connection, messages)
+        recalled = {names for names, is_recalled in ended.items() if is_recalled}
         rows = [
             {
                 "account": message.account, "user_id": message.user, "key": message.key, "received": message.received,
-                "parts": message.parts, "sent_at": message.sent_at, "position": message.position,
-                "edited_at": None, "recalled": False,
+                "parts": "[]" if _names(message) in recalled else message.parts, "sent_at": message.sent_at,
+                "position": message.position, "edited_at": None, "recalled": _names(message) in recalled,
             }
             for message in sorted(messages, key=lambda message: (message.account, message.user))
         ]  # fmt: skip
@@ -248,8 +261,18 @@ class MessageRows:
         upsert = new.on_conflict_do_update(index_elements=["account", "user_id"], set_=changes, where=latest)
         connection.execute(upsert, rows)
         for message in messages:
-            if message.received:
+            if message.received and _names(message) not in ended:
                 self._add_unread(connection, message)
+
+    def _read_ended(
+        self, connection: Connection, messages: Sequence[ReportedMessage]
+    ) -> dict[tuple[str, str, str], bool]:
+        """Return which of these messages are not unread any more, and whether they were recalled."""
+        columns = {"account": _ACCOUNT, "user_id": _USER, "key": _KEY}
+        these = self._database.rows(columns, [_names(message) for message in messages])
+        pairs = and_(*(ENDED.c[name] == these.c[name] for name in columns))
+        found = connection.execute(select(ENDED).join(these, pairs))
+        return {(row.account, row.user_id, row.key): row.recalled for row in found}
 
     def _add_unread(self, connection: Connection, message: ReportedMessage) -> None:
         positions = and_(POSITIONS.c.account == message.account, POSITIONS.c.user_id == message.user)
@@ -300,13 +323,34 @@ class MessageRows:
             change = update(THREADS).where(*_is_last_message(account, user, key), THREADS.c.recalled.is_(False))
             connection.execute(change.values(parts=parts, edited_at=at))
 
-    def _record_recall(self, connection: Connection, account: str, user: str, key: str) -> None:
+    def _record_recall(self, connection: Connection, account: str, user: str, key: str, at: float) -> None:
         connection.execute(
             update(THREADS).where(*_is_last_message(account, user, key)).values(recalled=True, parts="[]")
         )
+        self._record_ended(connection, account, user, [key], at, recalled=True)
+
+    def _record_ended(
+        self, connection: Connection, account: str, user: str, keys: Sequence[str], at: float, *, recalled: bool
+    ) -> None:
+        """Record that messages are not unread any more, and forget what was recorded long before."""
+        conversation = and_(ENDED.c.account == account, ENDED.c.user_id == user)
+        connection.execute(delete(ENDED).where(conversation, ENDED.c.ended_at < at - ENDED_SECONDS))
+        new = self._database.insert(ENDED)
+        changed = {"recalled": or_(ENDED.c.recalled, new.excluded.recalled)}
         connection.execute(
-            delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key == key)
+            new.on_conflict_do_update(index_elements=["account", "user_id", "key"], set_=changed),
+            [
+                {"account": account, "user_id": user, "key": key, "recalled": recalled, "ended_at": at}
+                for key in sorted(set(keys))
+            ],
         )
+        connection.execute(
+            delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key.in_(keys))
+        )
+
+
+def _names(message: ReportedMessage) -> tuple[str, str, str]:
+    return message.account, message.user, message.key
 
 
 def _is_possible(account: str, user: str = "", key: str = "") -> bool:

@@ -25,6 +25,7 @@ from channel_adapter import (
     UserId,
 )
 from channel_adapter.domain import events as e
+from channel_adapter.webhooks.retry import RetryPolicy
 from channel_adapter.webhooks.trigger import Triggered, trigger
 from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, MATE, SAILOR, TOKEN, Scenario, lighthouse, open_scenario
 
@@ -275,6 +276,29 @@ async def test_read_recall_and_edit_events_change_the_table(stored: Scenario) ->
     await send(stored, "MessageRecalled", sent, 6)
     (thread,) = await threads(stored)
     assert (thread.unread, thread.last.recalled, thread.last.content) == (0, True, None)
+
+
+async def test_recalled_message_stays_recalled_when_its_dead_letter_is_retried(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/messages.db"
+    async with open_scenario(database_url=url, retry=RetryPolicy(1, 0.01)) as stored:
+        await lighthouse(stored)
+        failures = [LookupError("not ready")]
+
+        async def fail_once(event: e.MessageReceived) -> None:
+            if failures:
+                raise failures.pop()
+
+        stored.adapter.events.on(e.MessageReceived)(fail_once)
+        key = await message(stored, 1, SAILOR, KEEPER)
+        assert [thread.unread for thread in await threads(stored)] == [1]
+        await send(stored, "MessageRecalled", {"From_Account": SAILOR, "To_Account": KEEPER, "MsgKey": key}, 2)
+        (letter,) = await stored.receiver.inbox.dead_letters()
+        assert await stored.receiver.inbox.retry(letter.key)
+        await stored.settle()
+        assert failures == []
+        (thread,) = await threads(stored)
+        assert (thread.unread, thread.last.recalled, thread.last.content) == (0, True, None)
+        assert await stored.adapter.messages.unread("lighthouse") == 0
 
 
 async def test_all_read_event_clears_all_threads_of_its_user(stored: Scenario) -> None:
