@@ -257,7 +257,10 @@ class _SyncChannels:
         """
 
     def delete(self, channel: str) -> bool:
-        """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups."""
+        """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups.
+
+        UnavailableError that says so: the channel is deleted, and a repetition deletes what the database still has.
+        """
 
     def demote(self, channel: str, users: Iterable[str]) -> Outcomes:
         """Make admins subscribers without a role again, and return one outcome for each, as `promote` does.

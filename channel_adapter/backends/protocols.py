@@ -532,6 +532,13 @@ def suspended(channel: ChannelId) -> PermissionDeniedError:
     )
 
 
+def deleted_in_part(channel: ChannelId, error: ChannelAdapterError) -> ChannelAdapterError:
+    """Return the error for a channel that is deleted, while the database failed with OutcomeUnknown or Unavailable."""
+    return type(error)(
+        f"channel {channel} is deleted, and the database still has data of it: delete it again; {error.message}"
+    )
+
+
 SUSPENDED_REASON: Final = "the channel is suspended"
 """Reason of the outcome for a user who is not subscribed to a suspended channel."""
 

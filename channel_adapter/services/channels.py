@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncGenerator, Iterable
 
+from channel_adapter.backends.protocols import deleted_in_part
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Subscription
@@ -102,12 +103,16 @@ class Channels(ChannelStaff):
         return changed
 
     async def delete(self, channel: str) -> bool:
-        """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups."""
+        """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups.
+
+        UnavailableError that says so: the channel is deleted, and a repetition deletes what the database still has.
+        """
         wanted = self._ids.channel(channel)
         deleted = await self._channels.delete(wanted)
-        await self._signals.channel_deleted.emit(
-            wanted
-        )  # also after False: an earlier deletion may have been interrupted
+        try:  # also after False: an earlier deletion may have been interrupted
+            await self._signals.channel_deleted.emit(wanted)
+        except (OutcomeUnknownError, UnavailableError) as error:
+            raise deleted_in_part(wanted, error) from error
         return deleted
 
     def subscribed(self, user: str) -> AsyncGenerator[Subscription, None]:

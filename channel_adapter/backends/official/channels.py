@@ -8,7 +8,13 @@ from cachetools import LRUCache, TTLCache
 
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, item_error, no_account
-from channel_adapter.backends.protocols import AttributeRows, ChannelRegistryRows, PostKeys, require_same
+from channel_adapter.backends.protocols import (
+    AttributeRows,
+    ChannelRegistryRows,
+    PostKeys,
+    deleted_in_part,
+    require_same,
+)
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.channel import (
@@ -283,7 +289,8 @@ class OfficialChannels:
     async def delete(self, channel: ChannelId) -> bool:
         """Destroy an account, and delete what the database has of it; return False if it did not exist.
 
-        The database is not changed if the call fails, or if its outcome is unknown: the account may exist.
+        The database is not changed if the call fails, or if its outcome is unknown: the account may exist. Repeating
+        deletes what a database that failed still has.
         """
         deleted = True
         try:
@@ -298,9 +305,12 @@ class OfficialChannels:
             self._attributes.forget(channel)
             self._registry.forget(channel)
         self.forget(channel)
-        await self._keys.forget(channel)
-        await self._attributes.clear(channel)
-        await self._registry.remove(channel)
+        try:
+            await self._keys.forget(channel)
+            await self._attributes.clear(channel)
+            await self._registry.remove(channel)
+        except (OutcomeUnknownError, UnavailableError) as error:
+            raise deleted_in_part(channel, error) from error
         return deleted
 
     async def finish(self, channel: ChannelId) -> bool:
