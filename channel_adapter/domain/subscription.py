@@ -31,6 +31,10 @@ class Notifications(StrEnum):
     MUTED = "muted"  # delivered, without offline push; not in totals of unread posts
     OFF = "off"  # not delivered
     MENTIONS = "mentions"  # as muted, with push for posts that mention the user
+    UNKNOWN = "unknown"  # a setting of a client app that this version does not know; it cannot be set
+
+
+SETTABLE_NOTIFICATIONS: Final = tuple(each for each in Notifications if each is not Notifications.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,11 @@ SELF_FIELDS: Final = ("Role", "JoinTime", "MsgFlag")
 SUBSCRIBER_FIELDS: Final = ("Role", "JoinTime", "MsgFlag")
 
 
+def to_notifications(flag: str | None) -> Notifications:
+    """Return the setting that a `MsgFlag` stands for; `ALL`, the default of the service, where a reply has none."""
+    return NOTIFICATIONS.get(flag, Notifications.UNKNOWN) if flag else Notifications.ALL
+
+
 def to_subscription(user: UserId, channel: Channel, info: members.Own | None) -> Subscription:
     """Return the subscription that a row of the joined list describes."""
     return Subscription(
@@ -38,7 +43,7 @@ def to_subscription(user: UserId, channel: Channel, info: members.Own | None) ->
         user=user,
         role=ROLES.get(info.role or "", Role.SUBSCRIBER) if info else Role.SUBSCRIBER,
         since=to_datetime(info.join_time) if info else None,
-        notifications=NOTIFICATIONS.get(info.msg_flag or "", Notifications.ALL) if info else Notifications.ALL,
+        notifications=to_notifications(info.msg_flag if info else None),
     )
 
 
@@ -48,5 +53,5 @@ def to_subscriber(member: members.Member) -> Subscriber:
         UserId(member.member_account),
         ROLES.get(member.role or "", Role.SUBSCRIBER),
         to_datetime(member.join_time),
-        NOTIFICATIONS.get(member.msg_flag or "", Notifications.ALL),
+        to_notifications(member.msg_flag),
     )

@@ -12,6 +12,7 @@ from channel_adapter.concurrency.signals import Signal
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import (
+    SETTABLE_NOTIFICATIONS,
     ChannelOutcome,
     Notifications,
     Outcome,
@@ -176,7 +177,7 @@ class Subscriptions:
 
         Raises InvalidError for another value and NotFoundError for a user who is not in the channel.
         """
-        if notifications not in tuple(Notifications):
+        if notifications not in SETTABLE_NOTIFICATIONS:
             raise InvalidError(
                 f"notifications must be one of all, muted, off; got {shown_value(notifications)}", field="notifications"
             )

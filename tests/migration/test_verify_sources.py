@@ -12,12 +12,14 @@ from channel_adapter.migration.sources.source import SourceKind, SourceSpec, Sou
 from channel_adapter.migration.verify.compare import (
     FEWER_POSTS,
     SINCE_THE_CUTOVER,
+    UNKNOWN_SETTING,
     UNTOLD,
     CompareContext,
     PostCutover,
     compare_subscriber,
 )
 from channel_adapter.migration.verify.findings import FieldDifference, Finding, Mark, Subject
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.members import Member
@@ -122,3 +124,17 @@ async def test_lost_calls_change_no_finding() -> None:
         verdict = await at.adapter.migration.verify(plan, on_finding=shaken.append)
         assert verdict.clean
         assert shaken == calm
+
+
+async def test_unknown_notification_setting_is_not_moved_and_its_difference_is_explained(database: str) -> None:
+    async with system(Size(4, 2), ids=(worlds.FULL,), database_url=database) as at:
+        row = {"Subscriber_Account": "reader_000001", "SubscribeTime": 1_700_000_000, "MsgFlag": "AcceptOnTuesdays"}
+        listed = Fault(command="get_subscriber_info", extra={"SubscriberList": [row], "SubscriberNum": 1, "Next": ""})
+        at.server.faults.replace([listed])
+        plan = await planned(at)
+        assert (await at.adapter.migration.apply(plan)).complete
+        findings: list[Finding] = []
+        await at.adapter.migration.verify(plan, on_finding=findings.append)
+        (user,) = [each for each in findings if each.key == "reader_000001"]
+        assert FieldDifference("notifications", "unknown", "all", UNKNOWN_SETTING) in user.differences
+        assert at.server.log.count("modify_group_member_info") == 0

@@ -18,7 +18,7 @@ from channel_adapter.domain.subscription import Notifications
 from channel_adapter.domain.unread import ChannelUnread, CountSource, Explanation, Unread
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 from channel_adapter.mapping.content import to_datetime
-from channel_adapter.mapping.subscription_member import NOTIFICATIONS
+from channel_adapter.mapping.subscription_member import to_notifications
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SET_UNREAD_MSG_NUM
 from channel_adapter.tencent.wire import groups, members
@@ -65,7 +65,7 @@ class _Row:
     def notifications(self) -> Notifications:
         """How new posts reach the user."""
         own = self.group.self_info
-        return NOTIFICATIONS.get((own.msg_flag if own else None) or "", Notifications.ALL)
+        return to_notifications(own.msg_flag if own else None)
 
 
 class CommunityUnread:

@@ -34,7 +34,7 @@ from channel_adapter.domain.subscription import (
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, UnavailableError, UnsupportedError
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.ids import OFFICIAL_IDS
-from channel_adapter.mapping.subscription_member import NOTIFICATIONS
+from channel_adapter.mapping.subscription_member import to_notifications
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     ADD_SUBSCRIBER,
@@ -386,6 +386,6 @@ def _to_subscriber(item: wire.SubscriberRow) -> Subscriber:
         user=UserId(item.subscriber_account),
         role=Role.SUBSCRIBER,
         since=to_datetime(item.subscribe_time),
-        notifications=NOTIFICATIONS.get(item.msg_flag or "", Notifications.ALL),
+        notifications=to_notifications(item.msg_flag),
         custom_data=item.custom_string or "",
     )

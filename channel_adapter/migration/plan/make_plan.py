@@ -125,7 +125,7 @@ class SubscriberTally:
     def add(self, subscriber: SourceSubscriber) -> None:
         """Count one subscriber."""
         self.read += 1
-        self.not_default += subscriber.notifications is not Notifications.ALL
+        self.not_default += subscriber.target_notifications is not Notifications.ALL
         self.with_data += bool(subscriber_losses(subscriber))
         if subscriber.since is not None:
             self.earliest = min(subscriber.since, self.earliest or subscriber.since)

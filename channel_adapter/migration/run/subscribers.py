@@ -225,7 +225,7 @@ class SubscriberImporter:
                     rows.append(self._user_row(subscriber, REFUSED))
                     continue
                 ours = result == members.RESULT_ADDED or work.first or subscriber.user in sent
-                if ours and subscriber.notifications is not Notifications.ALL:
+                if ours and subscriber.target_notifications is not Notifications.ALL:
                     unfinished.append(subscriber)
                 else:
                     rows.append(self._user_row(subscriber, MOVED if ours else ALREADY))
@@ -308,6 +308,8 @@ class SubscriberImporter:
 
     @staticmethod
     def _has_changed_notifications(subscriber: SourceSubscriber, row: UserRow | None) -> bool:
+        if subscriber.notifications is Notifications.UNKNOWN:
+            return False
         moved = row is not None and row.standing == MOVED
         return moved and row is not None and row.notifications != subscriber.notifications.value
 
@@ -324,7 +326,7 @@ class SubscriberImporter:
     def _user_row(self, subscriber: SourceSubscriber, standing: str) -> UserRow:
         work = self._work
         return UserRow(
-            work.plan.migration, work.id, subscriber.user, work.round, standing, subscriber.notifications.value
+            work.plan.migration, work.id, subscriber.user, work.round, standing, subscriber.target_notifications.value
         )
 
 

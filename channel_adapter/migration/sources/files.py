@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from channel_adapter.domain.subscription import Notifications
+from channel_adapter.domain.subscription import SETTABLE_NOTIFICATIONS, Notifications
 from channel_adapter.errors import InvalidError, NotFoundError
 from channel_adapter.mapping.content import to_elements
 from channel_adapter.mapping.content_json import parts_of
@@ -94,9 +94,10 @@ def channel_of(values: Mapping[str, Any], owner: str, now: float) -> SourceChann
 def subscriber_of(values: Mapping[str, Any], now: float) -> SourceSubscriber:
     """Return a subscriber. Raises InvalidError with the field."""
     how = _parse_text(values, "notifications") or Notifications.ALL.value
-    if how not in set(Notifications):
+    if how not in SETTABLE_NOTIFICATIONS:
         raise InvalidError(
-            f"notifications: {shown_value(how)} is not one of {', '.join(Notifications)}", field="notifications"
+            f"notifications: {shown_value(how)} is not one of {', '.join(SETTABLE_NOTIFICATIONS)}",
+            field="notifications",
         )
     custom_data = require_text(_parse_text(values, "custom_data"), "custom_data", limits.OFFICIAL_CUSTOM_BYTES)
     return SourceSubscriber(

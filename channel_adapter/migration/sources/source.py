@@ -95,6 +95,11 @@ class SourceSubscriber:
     custom_data: str = ""
     unread: int | None = None
 
+    @property
+    def target_notifications(self) -> Notifications:
+        """The setting to give on the target; the default in place of one that this version does not know."""
+        return Notifications.ALL if self.notifications is Notifications.UNKNOWN else self.notifications
+
 
 @dataclass(frozen=True, slots=True)
 class SubscriberPage:

@@ -11,7 +11,7 @@ from channel_adapter.backends.community.tag import Tag
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.mapping.content import from_elements
-from channel_adapter.mapping.subscription_member import NOTIFICATIONS
+from channel_adapter.mapping.subscription_member import to_notifications
 from channel_adapter.migration.plan.document import PlannedChannel
 from channel_adapter.migration.plan.resolutions import (
     PROFILE_INCOMPATIBILITIES,
@@ -39,6 +39,7 @@ EXPIRED: Final = "the source has no body of it any more"
 AS_PLANNED: Final = "no part of it can be carried, as the plan says"
 LATER: Final = "the target wants each post later than the one before"
 BORN_LATER: Final = "on the target no user can join before the channel was created"
+UNKNOWN_SETTING: Final = "a setting that this version does not know is not moved"
 SINCE_THE_CUTOVER: Final = "since posting has moved"
 UNTOLD: Final = "the target does not report how far users have read"
 FEWER_POSTS: Final = "no user can have more unread than there are posts"
@@ -311,9 +312,11 @@ def _subscriber_differences(
         yield FieldDifference("since", subscriber.since, joined)
     elif expected is not None and subscriber.since is not None and subscriber.since < expected:
         yield FieldDifference("since", subscriber.since, joined, BORN_LATER)
-    has = NOTIFICATIONS.get(member.msg_flag or "", Notifications.ALL)
+    has = to_notifications(member.msg_flag)
     if has is not subscriber.notifications:
         chosen = f"chosen here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
+        if subscriber.notifications is Notifications.UNKNOWN:
+            chosen = UNKNOWN_SETTING
         yield FieldDifference("notifications", subscriber.notifications.value, has.value, chosen)
     yield from _compare_unread(context, subscriber, member)
     if subscriber_losses(subscriber):
