@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from channel_adapter import ChannelAdapter, NotFoundError, Notifications, PostRef, Text
+from channel_adapter.domain.subscription import SETTABLE_NOTIFICATIONS
 from channel_adapter.mapping.ids import COMMUNITY_IDS, OFFICIAL_IDS
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
@@ -177,7 +178,7 @@ class UnreadLives(RuleBasedStateMachine):
                 behind.add(COMMUNITY_IDS.channel(slug))
         assert set(marked) == behind
 
-    @rule(slug=slugs, user=any_user, wanted=st.sampled_from(Notifications))
+    @rule(slug=slugs, user=any_user, wanted=st.sampled_from(SETTABLE_NOTIFICATIONS))
     def notify(self, slug: str, user: str, wanted: Notifications) -> None:
         known = self.model.get(slug)
         if known is not None and user in known.members:

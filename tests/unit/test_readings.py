@@ -38,7 +38,8 @@ FLAGS = [
     ("AcceptNotNotify", Notifications.MUTED),
     ("AcceptNotNotifyExceptAt", Notifications.MENTIONS),
     ("Discard", Notifications.OFF),
-    ("SomethingNew", Notifications.ALL),
+    ("SomethingNew", Notifications.UNKNOWN),
+    ("", Notifications.ALL),
 ]
 ROLES = [("Owner", Role.OWNER), ("Admin", Role.ADMIN), ("Member", Role.SUBSCRIBER), ("SomethingNew", Role.SUBSCRIBER)]
 
