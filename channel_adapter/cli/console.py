@@ -111,7 +111,7 @@ async def serve(
         raise UsageError("--trusted-role-header needs --trusted-header", field="trusted_role_header")
     authorise, sessions = _open_sign_in(users, trusted_header, trusted_role_header, trusted_proxy)
     if not listen.is_loopback(host) and users is None and trusted_header is None:
-        raise UsageError(f"{shown_text(host)} serves other machines: add --users or --trusted-header", field="host")
+        raise UsageError(f"{shown_text(host)} serves other machines: needs --users or --trusted-header", field="host")
     root = _parse_base_path(base_path)
     logging.getLogger("channel_adapter.console").setLevel(logging.INFO)
     try:
