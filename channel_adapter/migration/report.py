@@ -117,7 +117,7 @@ def _describe_channel(plan: Plan, place: int, status: Status | None) -> dict[str
     return {
         "source": planned.source.id,
         "target": planned.target.id,
-        "state": f"{found.standing}: {found.state}" if found and found.standing != "done" else
+        "state": f"{found.status}: {found.state}" if found and found.status != "done" else
                  found.state if found else "planned",
         "reason": found.reason if found else "",
         "planned": {

@@ -59,7 +59,7 @@ class RollbackItem:
 
     source: str
     target: str
-    standing: RollbackStatus
+    status: RollbackStatus
     posts: int = 0
     subscribers: int = 0
     own_posts: int = 0
@@ -87,7 +87,7 @@ class Rollback:
     @property
     def complete(self) -> bool:
         """Return whether nothing of this migration exists any more, in conversation groups either."""
-        return not self.to_clear and not any(item.standing in LEFT for item in self.items)
+        return not self.to_clear and not any(item.status in LEFT for item in self.items)
 
 
 async def rollback(
@@ -118,16 +118,16 @@ async def rollback(
         async with aclosing(inspected) as found:
             async for item in found:
                 done = item
-                if remove and item.standing is RollbackStatus.REMOVABLE:
+                if remove and item.status is RollbackStatus.REMOVABLE:
                     done = await _remove_group(bound, plan, item, cleanup)
-                if remove and done.standing in GONE:
+                if remove and done.status in GONE:
                     await _forget_channel(context, journal, plan.migration, done)
                 items.append(done)
-                notify(done.standing, 1)
+                notify(done.status, 1)
         result = Rollback(plan.migration, tuple(items), remove)
         if cleanup is None:
             return result
-        stay = [item.target for item in items if item.standing not in GONE]
+        stay = [item.target for item in items if item.status not in GONE]
         cleaned = await cleanup.run(stay, budget, notify) if remove else 0
         return replace(result, filled=cleanup.filled, cleared=cleaned, to_clear=await cleanup.pending())
 
@@ -166,13 +166,13 @@ async def _remove_group(
     group = (await importer.inspect([channel])).get(channel)
     if group is not None and (_change_mark(group) != item.mark or not is_ours(group, plan.migration)):
         return replace(
-            item, standing=RollbackStatus.CHANGED, reason="a user joined or posted meanwhile: inspect it again"
+            item, status=RollbackStatus.CHANGED, reason="a user joined or posted meanwhile: inspect it again"
         )
     if group is not None:
         if cleanup is not None:
             await cleanup.record(importer, channel)
         await importer.destroy(channel)
-    return replace(item, standing=RollbackStatus.REMOVED)
+    return replace(item, status=RollbackStatus.REMOVED)
 
 
 def is_ours(group: GroupState, migration: str) -> bool:
@@ -198,7 +198,7 @@ class JournalHints:
         store = MigrationStore(self._database)
         await store.prepare()
         rows = await store.users(self._migration, source, users)
-        return {user for user, row in rows.items() if row.standing == MOVED}
+        return {user for user, row in rows.items() if row.status == MOVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,18 +235,18 @@ class ChannelInspector:
         if group is None:
             return item
         if not is_ours(group, self._plan.migration):
-            return replace(item, standing=RollbackStatus.FOREIGN, reason="the group is none of this migration's")
+            return replace(item, status=RollbackStatus.FOREIGN, reason="the group is none of this migration's")
         item = replace(item, subscribers=max(0, group.members - 1), mark=_change_mark(group))
         if not snapshot.at_source:
             reason = "the source is gone: what stands here is the only copy"
-            return replace(item, standing=RollbackStatus.SOURCE_GONE, reason=reason)
+            return replace(item, status=RollbackStatus.SOURCE_GONE, reason=reason)
         posts, own_posts = await self._count_posts(planned)
         own_users = await self._count_own_users(planned, group.created_at)
         item = replace(item, posts=posts, own_posts=own_posts, own_subscribers=own_users)
         if own_posts or own_users:
             reason = f"did not come from the source: posts {own_posts}, subscribers {own_users}"
-            return replace(item, standing=RollbackStatus.LIVES, reason=reason)
-        return replace(item, standing=RollbackStatus.REMOVABLE)
+            return replace(item, status=RollbackStatus.LIVES, reason=reason)
+        return replace(item, status=RollbackStatus.REMOVABLE)
 
     async def _count_posts(self, planned: PlannedChannel) -> tuple[int, int]:
         """Return the number of posts, and how many of them were published here."""

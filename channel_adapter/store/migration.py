@@ -1,7 +1,7 @@
 """Rows of migrations: jobs, progress of channels, what was moved, what could not be moved, stored originals.
 
 A job is one migration; its round grows with every run that starts again, so the first round is the move and later ones
-are deltas. A channel's row says how far it is: `state` is the current step, `standing` whether a process works on it,
+are deltas. A channel's row says how far it is: `state` is the current step, `status` whether a process works on it,
 `finished` the last round that has ended.
 """
 
@@ -54,7 +54,7 @@ CHANNELS: Final = Table(
     Column("target", String(48), nullable=False),
     Column("place", Integer, nullable=False),
     Column("state", String(24), nullable=False),
-    Column("standing", String(8), nullable=False),
+    Column("status", String(8), nullable=False),
     Column("run", Integer, nullable=False, default=0),
     Column("finished", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False, default=0),
@@ -97,7 +97,7 @@ USERS: Final = Table(
     Column("source", _SOURCE, nullable=False),
     Column("user_id", _USER, nullable=False),
     Column("round", Integer, nullable=False),  # in which the source had this user
-    Column("standing", String(8), nullable=False),
+    Column("status", String(8), nullable=False),
     Column("notifications", String(8), nullable=False),
     PrimaryKeyConstraint("migration", "source", "user_id"),
     sqlite_with_rowid=False,
@@ -140,14 +140,14 @@ PAGES: Final = Table(  # of an account's history, read and not moved yet
     PrimaryKeyConstraint("migration", "source", "number"),
 )
 
-SCHEMA: Final = Schema("migration", 2, _TABLES)
+SCHEMA: Final = Schema("migration", 3, _TABLES)
 
 
 PLANNED: Final = "planned"
 QUEUED, STOPPED, FAILED, DONE = "queued", "stopped", "failed", "done"
-"""Standings of a channel: it has a job; it was stopped; it failed; its round has ended."""
+"""Statuses of a channel: it has a job; it was stopped; it failed; its round has ended."""
 SENT, MOVED, ALREADY, REFUSED, GONE = "sent", "moved", "already", "refused", "gone"
-"""Standings of a user: a call is in progress; moved; was a member before; refused; gone from the source."""
+"""Statuses of a user: a call is in progress; moved; was a member before; refused; gone from the source."""
 _ROWS_READ: Final = 500
 
 
@@ -171,7 +171,7 @@ class ChannelRow:
     target: str
     place: int
     state: str = PLANNED
-    standing: str = STOPPED
+    status: str = STOPPED
     run: int = 0
     finished: int = 0
     created_at: int = 0
@@ -217,7 +217,7 @@ class UserRow:
     source: str
     user_id: str
     round: int
-    standing: str
+    status: str
     notifications: str
 
 
@@ -395,8 +395,8 @@ class MigrationStore:
 
     async def count_users(self, migration: str, source: str, before: int) -> tuple[int, int]:
         """Return how many moved users the source had last before a round, and how many users it has had since."""
-        here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.standing != GONE)
-        gone = select(func.count()).where(here, USERS.c.round < before, USERS.c.standing != REFUSED)
+        here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.status != GONE)
+        gone = select(func.count()).where(here, USERS.c.round < before, USERS.c.status != REFUSED)
         since = select(func.count()).where(here, USERS.c.round >= before)
         return await self.database.read(
             lambda connection: (connection.scalar(gone) or 0, connection.scalar(since) or 0)
@@ -408,7 +408,7 @@ class MigrationStore:
         Their rows may be rewritten meanwhile.
         """
         here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.round < before)
-        wanted = select(USERS).where(here, USERS.c.standing.in_((MOVED, SENT, REFUSED)))
+        wanted = select(USERS).where(here, USERS.c.status.in_((MOVED, SENT, REFUSED)))
 
         def page(connection: Connection, after: str) -> list[UserRow]:
             rows = wanted.where(USERS.c.user_id > after).order_by(USERS.c.user_id).limit(_ROWS_READ)

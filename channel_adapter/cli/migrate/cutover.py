@@ -207,24 +207,24 @@ def _show_rollback(output: "Output", done: "Rollback") -> None:
             "complete": done.complete,
             "conversation_groups": {"filled": done.filled, "cleared": done.cleared, "to_clear": done.to_clear},
             "channels": [
-                {"source": each.source, "target": each.target, "standing": each.standing.value, "posts": each.posts,
+                {"source": each.source, "target": each.target, "status": each.status.value, "posts": each.posts,
                  "subscribers": each.subscribers, "own_posts": each.own_posts,
                  "own_subscribers": each.own_subscribers, "reason": each.reason or None}
                 for each in done.items
             ],
         })  # fmt: skip
         return
-    table = output.table(("from", "to", "standing", "posts", "subscribers", "reason"))
+    table = output.table(("from", "to", "status", "posts", "subscribers", "reason"))
     for each in done.items:
-        table.add(each.source, each.target, each.standing.value, each.posts, each.subscribers, each.reason)
+        table.add(each.source, each.target, each.status.value, each.posts, each.subscribers, each.reason)
     table.close()
     output.line("")
     if done.acted:
-        gone = sum(each.standing == "removed" for each in done.items)
-        kept = "" if any(each.standing == "source_gone" for each in done.items) else "; the source is as it was"
+        gone = sum(each.status == "removed" for each in done.items)
+        kept = "" if any(each.status == "source_gone" for each in done.items) else "; the source is as it was"
         output.line(f"{counted(gone, 'channel')} removed{kept}")
     else:
-        could = sum(each.standing == "removable" for each in done.items)
+        could = sum(each.status == "removable" for each in done.items)
         output.line(f"{counted(could, 'channel')} could go; nothing was removed: --yes removes")
         if done.filled:
             output.line("the conversation groups that the cutover has filled lose what goes")

@@ -114,7 +114,7 @@ def show_status(
         return
     table = run.output.table(("from", "to", "state", "subscribers", "posts", "reason"))
     for each in found.channels:
-        state = each.state if each.standing == "done" else f"{each.standing}: {each.state}"
+        state = each.state if each.status == "done" else f"{each.status}: {each.state}"
         table.add(each.source, each.target, state, each.subscribers, each.posts, each.reason)
     table.close()
     run.output.line("")
@@ -142,7 +142,7 @@ def _status_document(found: "Status", plan: "Plan", quarantine: Path | None) -> 
         "stopped": found.stopped or None,
         "channels": [
             {
-                "source": each.source, "target": each.target, "state": each.state, "standing": each.standing,
+                "source": each.source, "target": each.target, "state": each.state, "status": each.status,
                 "subscribers": each.subscribers, "posts": each.posts, "removed": each.removed,
                 "reason": each.reason or None,
             }

@@ -23,12 +23,12 @@ if TYPE_CHECKING:  # DBOS is slow to import, and in an extra
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """How far one channel is. `standing`: queued, stopped, failed or done; `state` is the step that was done last."""
+    """How far one channel is. `status`: queued, stopped, failed or done; `state` is the step that was done last."""
 
     source: str
     target: str
     state: str
-    standing: str
+    status: str
     posts: int
     subscribers: int
     removed: int
@@ -51,12 +51,12 @@ class Status:
     @property
     def done(self) -> int:
         """Number of channels that are done."""
-        return sum(channel.standing == "done" for channel in self.channels)
+        return sum(channel.status == "done" for channel in self.channels)
 
     @property
     def failed(self) -> tuple[ChannelStatus, ...]:
         """Channels that failed."""
-        return tuple(channel for channel in self.channels if channel.standing == "failed")
+        return tuple(channel for channel in self.channels if channel.status == "failed")
 
     @property
     def complete(self) -> bool:
@@ -84,7 +84,7 @@ async def read_status(journal: Journal, name: str, budget: Budget | None = None)
         job.round,
         tuple(
             ChannelStatus(
-                row.source, row.target, row.state, row.standing, row.posts, row.subscribers, row.removed, row.reason,
+                row.source, row.target, row.state, row.status, row.posts, row.subscribers, row.removed, row.reason,
                 row.transient,
             )
             for row in rows
@@ -200,7 +200,7 @@ async def _find_in_progress(runtime: "MigrationRuntime") -> InProgress | None:
     try:
         for job in await runtime.journal.store.jobs():
             found = await read_status(runtime.journal, job.migration, runtime.budget)
-            if any(channel.standing == "queued" for channel in found.channels):
+            if any(channel.status == "queued" for channel in found.channels):
                 return InProgress(runtime.plan_of(job), found)
     except TRANSIENT:
         return None
@@ -263,7 +263,7 @@ async def _begin_job(context: MigrationContext, plan: Plan, journal: Journal) ->
 async def _queue_channels(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) -> None:
     """Queue every channel that this round has not finished, unless it has a job that runs or waits."""
     rows = [row for row in await runtime.journal.store.channels(job.migration) if row.finished < job.round]
-    found = await jobs.statuses([_channel_job_key(row) for row in rows if row.standing == QUEUED])
+    found = await jobs.statuses([_channel_job_key(row) for row in rows if row.status == QUEUED])
     under_way = {key for key, state in found.items() if not state.ended}
     await _start_channel_jobs(jobs, runtime, [row for row in rows if _channel_job_key(row) not in under_way])
 
@@ -273,7 +273,7 @@ async def _start_channel_jobs(jobs: "Jobs", runtime: "MigrationRuntime", rows: l
 
     for row in rows:
         row.run += 1
-        row.standing, row.reason, row.transient = QUEUED, "", False
+        row.status, row.reason, row.transient = QUEUED, "", False
     await runtime.journal.note(rows)
     await runtime.journal.flush()
     for row in rows:
@@ -287,11 +287,11 @@ async def _check_jobs(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) ->
     """
     await jobs.check_room()
     store = runtime.journal.store
-    queued = [_channel_job_key(row) for row in await store.channels(job.migration) if row.standing == QUEUED]
+    queued = [_channel_job_key(row) for row in await store.channels(job.migration) if row.status == QUEUED]
     ended = {key for key, state in (await jobs.statuses(queued)).items() if state.ended}
     rows = await store.channels(job.migration) if ended else []  # later than the jobs: what they wrote is there
     await _start_channel_jobs(
-        jobs, runtime, [row for row in rows if row.standing == QUEUED and _channel_job_key(row) in ended]
+        jobs, runtime, [row for row in rows if row.status == QUEUED and _channel_job_key(row) in ended]
     )
 
 
@@ -309,7 +309,7 @@ async def _wait_for_channels(
         while True:
             found = await read_status(runtime.journal, job.migration, runtime.budget)
             on_progress(found)
-            busy = any(channel.standing == "queued" for channel in found.channels)
+            busy = any(channel.status == "queued" for channel in found.channels)
             if not busy or (budget.exhausted and not runtime.active):
                 return replace(found, stopped="") if found.complete else found
             if runtime.active:

@@ -93,7 +93,7 @@ async def close_channel(work: ChannelWork) -> None:
     await _move_admins(work, before)
     await _release_obsolete(work, refused)
     work.row.profile = remembered(work.now, {name: before.get(name, "") for name in refused})
-    work.row.finished, work.row.standing, work.row.reason = work.round, DONE, ""
+    work.row.finished, work.row.status, work.row.reason = work.round, DONE, ""
     await work.note(DONE)
     await work.journal.flush()
     work.failpoint("channel.done")

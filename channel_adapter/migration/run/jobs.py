@@ -200,15 +200,15 @@ class MigrationRuntime:
         self._sources.release(key)
         return self._works.pop(key, None)
 
-    async def _end_channel(self, key: _WorkKey, standing: str, reason: str, *, transient: bool) -> str:
+    async def _end_channel(self, key: _WorkKey, status: str, reason: str, *, transient: bool) -> str:
         """Record that the channel was left as it is; a later run continues it."""
         work = self._drop_work(key)
         row = work.row if work else await self.journal.store.channel(*key[:2])
         if row is not None:
-            row.standing, row.reason, row.transient, row.changed = standing, reason, transient, self.clock.now()
+            row.status, row.reason, row.transient, row.changed = status, reason, transient, self.clock.now()
             await self.journal.note([row])
             await self.journal.flush()
-        return standing
+        return status
 
     async def _is_run_over(self, migration: str, source: str, run: int) -> bool:
         """Return whether a process finished this run and died before it reported that, or a later run has begun."""

@@ -67,7 +67,7 @@ async def retry(
         try:
             for channel in await journal.store.channels(plan.migration):
                 rows = by_channel[channel.source]
-                if job is not None and rows and channel.standing == DONE and plan.channel(channel.source) is not None:
+                if job is not None and rows and channel.status == DONE and plan.channel(channel.source) is not None:
                     work = await runtime.channel_work(plan, channel, job.round)
                     await _retry_channel(work, rows)
         except BudgetExhausted:

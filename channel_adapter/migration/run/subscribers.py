@@ -142,7 +142,7 @@ class SubscriberImporter:
         there: list[SourceSubscriber] = []
         for subscriber in subscribers:
             row = known.get(subscriber.user)
-            if row is None or row.standing in (GONE, REFUSED, SENT):
+            if row is None or row.status in (GONE, REFUSED, SENT):
                 missing.append(subscriber)
             else:
                 there.append(subscriber)
@@ -151,7 +151,7 @@ class SubscriberImporter:
             [subscriber for subscriber in there if self._has_changed_notifications(subscriber, known[subscriber.user])],
             known,
         )
-        await work.journal.note([self._user_row(subscriber, known[subscriber.user].standing) for subscriber in there])
+        await work.journal.note([self._user_row(subscriber, known[subscriber.user].status) for subscriber in there])
         return page.next
 
     async def retry(self, subscribers: Sequence[SourceSubscriber]) -> set[str]:
@@ -186,9 +186,9 @@ class SubscriberImporter:
             row = known.get(subscriber.user)
             if await self._is_allowed(subscriber):
                 allowed.append(subscriber)
-            elif row is None or row.standing != SENT:  # the outcome of a call stays unknown
+            elif row is None or row.status != SENT:  # the outcome of a call stays unknown
                 await work.journal.note([self._user_row(subscriber, REFUSED)])
-        return await self._import_parts(allowed, {name for name, row in known.items() if row.standing == SENT})
+        return await self._import_parts(allowed, {name for name, row in known.items() if row.status == SENT})
 
     async def _import_parts(self, subscribers: list[SourceSubscriber], sent: set[str]) -> set[str]:
         """Import users; return those who are members now.
@@ -310,7 +310,7 @@ class SubscriberImporter:
     def _has_changed_notifications(subscriber: SourceSubscriber, row: UserRow | None) -> bool:
         if subscriber.notifications is Notifications.UNKNOWN:
             return False
-        moved = row is not None and row.standing == MOVED
+        moved = row is not None and row.status == MOVED
         return moved and row is not None and row.notifications != subscriber.notifications.value
 
     async def _update_notifications(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
@@ -323,10 +323,10 @@ class SubscriberImporter:
                 if found is not None and found.value == known[subscriber.user].notifications:
                     await self._set_notifications(subscriber)
 
-    def _user_row(self, subscriber: SourceSubscriber, standing: str) -> UserRow:
+    def _user_row(self, subscriber: SourceSubscriber, status: str) -> UserRow:
         work = self._work
         return UserRow(
-            work.plan.migration, work.id, subscriber.user, work.round, standing, subscriber.target_notifications.value
+            work.plan.migration, work.id, subscriber.user, work.round, status, subscriber.target_notifications.value
         )
 
 
@@ -347,11 +347,11 @@ async def _remove_missing(work: ChannelWork) -> None:
 
 async def _remove_members(work: ChannelWork, rows: Sequence[UserRow]) -> None:
     staff = {work.planned.target.owner, *work.now.admins}
-    removed = [row for row in rows if row.standing != REFUSED and row.user_id not in staff]
+    removed = [row for row in rows if row.status != REFUSED and row.user_id not in staff]
     if removed:
         await work.importer.remove_members(work.channel, [row.user_id for row in removed])
     work.row.removed += len(removed)
-    work.row.subscribers -= sum(row.standing == MOVED for row in removed)
+    work.row.subscribers -= sum(row.status == MOVED for row in removed)
     for what in (SUBSCRIBER, NOTIFICATIONS):
         await work.release(what, [row.user_id for row in rows])
     await work.journal.note(
