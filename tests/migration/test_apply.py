@@ -152,7 +152,7 @@ async def test_failed_channel_is_reported_and_completed_by_retry(tiny: System) -
     plan = await planned(tiny)
     tiny.server.faults.replace([Fault(command="modify_group_base_info", code=10007)])
     status = await tiny.adapter.migration.apply(plan)
-    assert [channel.standing for channel in status.failed] == ["failed"] * 3
+    assert [channel.status for channel in status.failed] == ["failed"] * 3
     assert "10007" in status.failed[0].reason
     tiny.server.faults.replace([])
     assert (await tiny.adapter.migration.retry(plan)).complete

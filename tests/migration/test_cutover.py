@@ -336,7 +336,7 @@ async def test_source_is_destroyed_only_after_the_window(database: str) -> None:
         verdict = await at.adapter.migration.verify(plan)
         assert verdict.clean
         found = await at.adapter.migration.rollback(plan, remove=True)
-        assert {item.standing for item in found.items} == {RollbackStatus.SOURCE_GONE}
+        assert {item.status for item in found.items} == {RollbackStatus.SOURCE_GONE}
 
 
 async def test_cancelled_cutover_is_completed_by_the_next(database: str) -> None:

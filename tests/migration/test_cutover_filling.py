@@ -214,7 +214,7 @@ async def test_rollback_removes_the_channels_from_conversation_groups(database: 
         unchanged = Fault(command=UPDATE_CONTACT_GROUP.name, account="reader_000001", code=50003)
         at.server.faults.replace([unchanged])
         partly = await at.adapter.migration.rollback(plan, remove=True)
-        assert {item.standing for item in partly.items} == {RollbackStatus.REMOVED}
+        assert {item.status for item in partly.items} == {RollbackStatus.REMOVED}
         assert (partly.cleared, partly.to_clear, partly.complete) == (len(users) - 1, 1, False)
         at.server.faults.replace([])
         done = await at.adapter.migration.rollback(plan, remove=True)
@@ -235,7 +235,7 @@ async def test_channel_kept_by_a_rollback_stays_in_conversation_groups(database:
         async with open_redirects(at.adapter.migration.context) as posting:
             await CutoverUsers(posting.store.database).add_to_clean(plan.migration, stays, ["reader_000000"])
         done = await at.adapter.migration.rollback(plan, remove=True)
-        assert [item.standing for item in done.items] == [RollbackStatus.LIVES, RollbackStatus.REMOVED]
+        assert [item.status for item in done.items] == [RollbackStatus.LIVES, RollbackStatus.REMOVED]
         shown = await filed(at, "reader_000000")
         assert stays in shown
         assert goes not in shown

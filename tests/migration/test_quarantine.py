@@ -189,7 +189,7 @@ async def test_limits_of_a_retry_count_once_for_channels_and_records(scene: Scen
     scene.write([post(1), post(2, author="later"), post(3)], users=["here", "ghost"])
     scene.system.server.faults.replace([Fault(command="import_group_msg", code=10015)])
     failed = await scene.system.adapter.migration.apply(plan)
-    assert [each.standing for each in failed.channels] == ["failed"]
+    assert [each.status for each in failed.channels] == ["failed"]
     scene.system.server.faults.replace([])
     whole = await scene.retry(plan)
     assert (whole.complete, whole.stopped, whole.quarantined) == (True, "", 2)

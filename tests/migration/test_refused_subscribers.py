@@ -100,7 +100,7 @@ async def test_channel_with_a_refused_user_who_subscribed_is_not_removable(refus
     await refused.system.adapter.subscriptions.subscribe("news", ["late"], assign=False)
     refused.write("moved")
     [item] = (await refused.system.adapter.migration.rollback(await refused.plan())).items
-    assert (item.standing, item.own_subscribers) == (RollbackStatus.LIVES, 1)
+    assert (item.status, item.own_subscribers) == (RollbackStatus.LIVES, 1)
 
 
 async def test_retry_stores_the_text_of_a_subscription_that_a_later_policy_stores(

@@ -17,9 +17,9 @@ SMALL = Size(40, 24)
 TWO = (worlds.FULL, worlds.TEXTS)
 
 
-async def standings(at: System, plan: Plan, *, remove: bool = False) -> dict[str, RollbackStatus]:
+async def statuses(at: System, plan: Plan, *, remove: bool = False) -> dict[str, RollbackStatus]:
     found: Rollback = await at.adapter.migration.rollback(plan, remove=remove)
-    return {item.source: item.standing for item in found.items}
+    return {item.source: item.status for item in found.items}
 
 
 async def test_rollback_removes_all_moved_channels_and_keeps_source_and_foreign_groups() -> None:
@@ -28,22 +28,22 @@ async def test_rollback_removes_all_moved_channels_and_keeps_source_and_foreign_
         plan = await moved(at)
         found = await at.adapter.migration.rollback(plan)
         assert not found.acted
-        assert {item.standing for item in found.items} == {RollbackStatus.REMOVABLE}
+        assert {item.status for item in found.items} == {RollbackStatus.REMOVABLE}
         assert all(each.target.id in at.server.world.state.groups for each in plan.channels)
         done = await at.adapter.migration.rollback(plan, remove=True)
         assert done.complete
-        assert {item.standing for item in done.items} == {RollbackStatus.REMOVED}
+        assert {item.status for item in done.items} == {RollbackStatus.REMOVED}
         after = at.server.world.dump()
         assert after["official_accounts"] == before["official_accounts"]
         assert list(at.server.world.state.groups) == [at.moving.stranger]
-        assert set((await standings(at, plan, remove=True)).values()) == {RollbackStatus.ABSENT}
+        assert set((await statuses(at, plan, remove=True)).values()) == {RollbackStatus.ABSENT}
 
 
 async def test_listing_writes_nothing() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         before = at.server.world.dump()
-        await standings(at, plan)
+        await statuses(at, plan)
         assert at.server.world.dump() == before
 
 
@@ -54,13 +54,13 @@ async def test_group_with_own_posts_is_kept_and_reported() -> None:
         await at.adapter.posts.publish(channel, Text("said here"))
         done = await at.adapter.migration.rollback(plan, remove=True)
         post_cutovers, gone = done.items
-        assert (post_cutovers.standing, post_cutovers.own_posts, post_cutovers.own_subscribers) == (
+        assert (post_cutovers.status, post_cutovers.own_posts, post_cutovers.own_subscribers) == (
             RollbackStatus.LIVES,
             1,
             0,
         )
         assert "posts 1, subscribers 0" in post_cutovers.reason
-        assert gone.standing is RollbackStatus.REMOVED
+        assert gone.status is RollbackStatus.REMOVED
         assert channel in at.server.world.state.groups
         assert not done.complete
 
@@ -70,7 +70,7 @@ async def test_group_with_a_later_subscriber_is_kept() -> None:
         plan = await moved(at)
         await at.adapter.subscriptions.subscribe(plan.channels[0].target.id, [worlds.OTHER_OWNER], assign=False)
         done = await at.adapter.migration.rollback(plan, remove=True)
-        assert (done.items[0].standing, done.items[0].own_subscribers) == (RollbackStatus.LIVES, 1)
+        assert (done.items[0].status, done.items[0].own_subscribers) == (RollbackStatus.LIVES, 1)
         assert plan.channels[0].target.id in at.server.world.state.groups
 
 
@@ -79,9 +79,9 @@ async def test_user_that_left_and_rejoined_counts_as_own_subscriber() -> None:
         plan = await moved(at)
         channel = plan.channels[0].target.id
         await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
-        assert (await standings(at, plan))[worlds.FULL] is RollbackStatus.REMOVABLE
+        assert (await statuses(at, plan))[worlds.FULL] is RollbackStatus.REMOVABLE
         await at.adapter.subscriptions.subscribe(channel, ["reader_000001"], assign=False)
-        assert (await standings(at, plan))[worlds.FULL] is RollbackStatus.LIVES
+        assert (await statuses(at, plan))[worlds.FULL] is RollbackStatus.LIVES
 
 
 async def test_foreign_groups_and_only_copies_are_never_removed() -> None:
@@ -90,7 +90,7 @@ async def test_foreign_groups_and_only_copies_are_never_removed() -> None:
         state = at.server.world.state
         state.groups[plan.channels[0].target.id].fields["ch_tag"] = "ch1;mig=another"
         del state.official[worlds.TEXTS]
-        found = await standings(at, plan, remove=True)
+        found = await statuses(at, plan, remove=True)
         assert found == {
             worlds.FULL: RollbackStatus.FOREIGN,
             worlds.TEXTS: RollbackStatus.SOURCE_GONE,
@@ -104,7 +104,7 @@ async def test_rollback_with_lost_answer_succeeds() -> None:
     async with system(SMALL, ids=TWO) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=DESTROY_GROUP.name, nth=(1,), drop=True, applied=True)])
-        assert set((await standings(at, plan, remove=True)).values()) == {RollbackStatus.REMOVED}
+        assert set((await statuses(at, plan, remove=True)).values()) == {RollbackStatus.REMOVED}
 
 
 async def test_plan_of_another_app_is_refused() -> None:

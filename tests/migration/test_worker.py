@@ -58,7 +58,7 @@ async def moved_by_worker(s: System, plan: Plan, file: Path, database: str, numb
     async with asyncio.timeout(SECONDS):
         while True:
             status = await s.adapter.migration.status(plan.migration, database=database)
-            if status.round == number and all(each.standing != "queued" for each in status.channels):
+            if status.round == number and all(each.status != "queued" for each in status.channels):
                 return status
             await asyncio.sleep(0.05)
 
