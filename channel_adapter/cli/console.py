@@ -10,6 +10,7 @@ import tempfile
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -18,13 +19,15 @@ import typer
 
 from channel_adapter.cli.command import CommandGroup, Run, command, group
 from channel_adapter.cli.ending import end_signal
-from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.files import write_ready_file
 from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import why_not_bound
 from channel_adapter.quoting import shown_text
 
 if TYPE_CHECKING:
+    from aiohttp.web import Application
+
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.console.auth import Authorise, Sessions
     from channel_adapter.console.playground import Playground
@@ -93,7 +96,7 @@ async def serve(
     open_it: Annotated[bool, typer.Option("--open", help="Open the address in a browser.")] = False,
     metrics_host: METRICS_HOST = "127.0.0.1",
     metrics_port: METRICS_PORT = None,
-) -> None:
+) -> Exit | None:
     """Serve the web page for operators until SIGTERM or Ctrl-C, and print its address.
 
     Channels, posts with a live preview, reactions, subscribers. The address holds a token that works once and makes the
@@ -106,7 +109,6 @@ async def serve(
     with needs_extra("the console", extra="console"):
         from channel_adapter.console import ConsoleOptions, application
         from channel_adapter.console import server as listen
-        from channel_adapter.console.app import has_local_work
     if trusted_role_header and not trusted_header:
         raise UsageError("--trusted-role-header needs --trusted-header", field="trusted_role_header")
     authorise, sessions = _open_sign_in(users, trusted_header, trusted_role_header, trusted_proxy)
@@ -129,7 +131,7 @@ async def serve(
         hosts = listen.host_headers([*_allowed_hosts(adapter), host, *(allowed_host or ())], port)
         console = application(adapter, authorise, options=ConsoleOptions(hosts, sessions, playground))
         await stack.enter_async_context(listen.serve(console, listening, root))
-        ending.report_lost(lambda: "an import or a sync of users was interrupted" if has_local_work(console) else "")
+        ending.report_lost(partial(_find_interrupted, console))
         if playground is not None:
             await playground.fill(f"{url}static/")
         if sessions is not None and sessions.token is not None:
@@ -138,6 +140,7 @@ async def serve(
         monitored.begin_with_database(database.get_secret_value() if database is not None else None)
         _show_url(run, url, ready_file, open_it=open_it)
         await ending.wait()
+        return ending.finish(run.output)
 
 
 @command(app, "console", "hash-password", example='printf %s "$PASSWORD" | channel-adapter console hash-password')
@@ -201,6 +204,12 @@ def _parse_base_path(base_path: str) -> str:
     if path and not path.startswith("/"):
         raise UsageError("--base-path begins with /", field="base_path")
     return path
+
+
+def _find_interrupted(console: "Application") -> str:
+    from channel_adapter.console.app import has_local_work
+
+    return "an import or a sync of users was interrupted" if has_local_work(console) else ""
 
 
 def _shown_url(host: str, port: int, root: str) -> str:

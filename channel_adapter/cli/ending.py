@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from channel_adapter.cli.exits import Exit, UsageError, for_error
+from channel_adapter.cli.output import Output
 from channel_adapter.errors import ChannelAdapterError
 
 _END_SECONDS = 1.9
@@ -32,6 +33,14 @@ class Ending:
     def report_lost(self, find: Callable[[], str]) -> None:
         """Set how to find out what work ends with the process; an empty text: none."""
         self._find_lost = find
+
+    def finish(self, output: Output) -> Exit | None:
+        """Return the exit code of a command that was asked to end: 4 if work ends with the process, which is noted."""
+        lost = self._find_lost()
+        if not lost:
+            return None
+        output.note(lost)
+        return Exit.INTERRUPTED
 
     def ask(self) -> None:
         """Set the event, and let the process end in 1.9 seconds if it has not ended before."""

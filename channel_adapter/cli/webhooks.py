@@ -225,7 +225,7 @@ async def serve(
     ] = None,
     metrics_host: METRICS_HOST = "127.0.0.1",
     metrics_port: METRICS_PORT = None,
-) -> None:
+) -> Exit | None:
     """Receive webhooks until SIGTERM or Ctrl-C, and call your handlers with their events.
 
     With database_url, scheduled posts are published and queued jobs are run, too, except migrations.
@@ -246,7 +246,7 @@ async def serve(
         monitoring(run, metrics_host, metrics_port) as monitored,
         run.adapter(monitored.telemetry) as adapter,
     ):
-        if adapter.settings.inbox.kind == "memory":
+        if in_memory := adapter.settings.inbox.kind == "memory":
             ending.report_lost(lambda: "events that had not been handled are lost: the inbox is in memory")
         _show_logs(run)
         for register in registered:
@@ -266,6 +266,8 @@ async def serve(
             async with run.jobs(adapter):  # after the receiver: a process that takes over begins with events
                 _exclude_from_collection()
                 await ending.wait()
+            waits = in_memory and (await receiver.inbox.backlog()).waiting
+            return ending.finish(run.output) if waits else None
 
 
 def _exclude_from_collection() -> None:

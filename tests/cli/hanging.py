@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from channel_adapter import ChannelAdapter, UnavailableError
+from channel_adapter import ChannelAdapter, Subscribed, UnavailableError
 
 STARTED = "TEST_STARTED"
 """Environment variable with the file that exists until a receiver may fail."""
@@ -14,6 +14,14 @@ STARTED = "TEST_STARTED"
 def register(_: ChannelAdapter) -> None:
     """Occupy a thread, which the end of the process waits for."""
     asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+
+
+def register_waiting(adapter: ChannelAdapter) -> None:
+    """Handle no event to its end."""
+
+    @adapter.events.on(Subscribed, other_mode=True)
+    async def wait(event: Subscribed) -> None:
+        await asyncio.Event().wait()
 
 
 async def register_failing(adapter: ChannelAdapter) -> None:

@@ -1,5 +1,6 @@
 """The start and the end of commands that run until they are stopped: what they report, and their exit codes."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 from tests.cli.hanging import STARTED
 from tests.cli.shell import SECONDS, Shell
 from tests.webhooks.rig import COMMAND, ROOT, start, write_settings
+from tests.webhooks.sender import Sender, body
 
 
 @pytest.mark.parametrize(("kind", "code", "says"), [("durable", 0, "goes on"), ("memory", 4, "are lost")])
@@ -25,6 +27,17 @@ def test_process_that_hangs_at_its_end_says_whether_work_is_lost(
     last = (tmp_path / "stderr").read_text().splitlines()[-1]
     assert last.startswith("ended without waiting any longer; ")
     assert says in last
+
+
+@pytest.mark.parametrize(("kind", "code"), [("durable", 0), ("memory", 4)])
+def test_events_that_are_lost_at_the_end_are_reported(kind: str, code: int, tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}", kind=kind)
+    running = start(settings, handlers="tests.cli.hanging:register_waiting", stderr=tmp_path / "stderr")
+    event = body("@TOA#_a", "u", 1_736_000_000_000)
+    assert asyncio.run(Sender(running.url).flood([event], 1)) == [200]
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(SECONDS) == code
+    assert ("had not been handled are lost" in (tmp_path / "stderr").read_text()) is (kind == "memory")
 
 
 def test_error_after_the_signal_decides_the_exit_code(tmp_path: Path) -> None:

@@ -410,6 +410,25 @@ async def test_import_continues_after_a_kill_and_scheduled_posts_are_published(t
         assert await adapter.subscriptions.count("harbor_news") == 2_970
 
 
+async def test_import_that_ends_with_the_process_is_reported(tmp_path: Path) -> None:
+    fields = StubSettings.model_validate({"app": {"group_fields": FIELDS}})
+    async with StubServer(fields) as stub, ChannelAdapter.open(settings_for(stub)) as adapter:
+        await adapter.accounts.add(["editor_7", "user_1"])
+        await adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
+        stub.faults.add(Fault(command="add_group_member", status=502))
+        config = tmp_path / "adapter.toml"
+        config.write_text(f'sdkappid = {stub.sdkappid}\nkey = "{stub.key}"\nbase_url = "{stub.url}"\n')
+        for is_started, code in ((False, 0), (True, 4)):
+            with Console(config, tmp_path / "ready.json") as console:
+                async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+                    url = await console.url()
+                    if is_started:
+                        await started(session, url, "user_1\n")
+                out = console.end(signal.SIGTERM)
+            assert console.process.returncode == code, out
+            assert (b"an import or a sync of users was interrupted" in out) is is_started
+
+
 async def finished(session: aiohttp.ClientSession, url: str, place: str) -> tuple[dict[str, int], list[list[str]]]:
     """Wait until an import is done; return its counts and its failed lines."""
     base = await signed_in(session, url)
