@@ -22,6 +22,7 @@ from channel_adapter.errors import (
     UnavailableError,
 )
 from channel_adapter.mapping.content import from_elements, to_datetime, to_elements
+from channel_adapter.mapping.text import parse_digits
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     ADMIN_GETROAMMSG,
@@ -299,8 +300,8 @@ class ChannelMessages:
 
     def _seconds_of(self, key: str) -> int:
         """Return the second of a message, which its key ends in."""
-        seconds = key.rpartition("_")[2]
-        return int(seconds) if seconds.isdecimal() else int(self._clock.now())
+        seconds = parse_digits(key.rpartition("_")[2])
+        return int(self._clock.now()) if seconds is None else seconds
 
     def _newest_position(self) -> RoamingPosition:
         return RoamingPosition(int(self._clock.now()) + _CLOCK_TOLERANCE, "")

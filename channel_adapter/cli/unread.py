@@ -14,6 +14,7 @@ from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOpti
 from channel_adapter.cli.output import ObjectWriter, counted, to_datetime
 from channel_adapter.cli.progress import Progress
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
+from channel_adapter.mapping.text import parse_digits
 from channel_adapter.mapping.user_list import UnusableLine, UserList
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ def _parse_up_to(text: str | None) -> int | datetime | None:
     """Return the number of a post, which is in digits, or a time."""
     if text is None:
         return None
-    if text.removeprefix("-").isdecimal():
-        return int(text)
+    if (number := parse_digits(text.removeprefix("-"))) is not None:
+        return -number if text.startswith("-") else number
     return to_datetime(text, "--up-to", "a post's number or a moment like 2026-03-20T08:00Z")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from channel_adapter.domain.post import Article, Content, File, Image, Text, TextAndImage, Video
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.content import body_size, to_elements
-from channel_adapter.mapping.text import require_text, require_url
+from channel_adapter.mapping.text import parse_digits, require_text, require_url
 from channel_adapter.quoting import shown_value
 
 TEXT_AND_IMAGE: Final = "text_and_image"
@@ -118,13 +118,14 @@ class Composed:
         url = require_url(self.attachment_url, "attachment_url", empty=False)
         if self.attachment == FILE:
             return File(url, require_text(self.attachment_name, "attachment_name"))
-        seconds = self.attachment_seconds or "0"
-        if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 6 and int(seconds) <= _SECONDS):
+        seconds = parse_digits(self.attachment_seconds or "0", _SECONDS)
+        if seconds is None:
             raise InvalidError(
-                f"attachment_seconds must be a whole number, {_SECONDS:,} at most; got {shown_value(seconds)}",
+                f"attachment_seconds must be a whole number, {_SECONDS:,} at most;"
+                f" got {shown_value(self.attachment_seconds)}",
                 field="attachment_seconds", limit=_SECONDS,
             )  # fmt: skip
-        return Video(url, int(seconds))
+        return Video(url, seconds)
 
     def _build_main_part(self) -> Content:
         text = "" if self.format == IMAGE else require_text(self.text, "text", empty=False)

@@ -24,6 +24,7 @@ from channel_adapter.domain.post import Article, Content, Image, Post, PostRef, 
 from channel_adapter.domain.reaction import Reactions
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, RefusedError
 from channel_adapter.mapping.content import excerpt, from_elements, is_post, to_datetime, to_post
+from channel_adapter.mapping.text import parse_digits
 from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.control.user_actions import UserAction, perform
 from channel_adapter.stub.faults.faults import Fault
@@ -421,10 +422,10 @@ class Playground:
         return Phone(user)
 
     def _post_ref(self, phone: Phone, values: Mapping[str, str]) -> PostRef:
-        number = values.get("number", "")
-        if not number.isdecimal() or not phone.channel:
+        number = parse_digits(values.get("number", ""))
+        if number is None or not phone.channel:
             raise NotFoundError("the post does not exist", field="number")
-        return PostRef(ChannelId(phone.channel), int(number))
+        return PostRef(ChannelId(phone.channel), number)
 
     async def fill(self, pictures: str) -> None:
         """Create three channels with posts, 200 readers and reactions. `pictures` is where the console has pictures."""

@@ -30,7 +30,7 @@ from channel_adapter.domain.reaction import PolicyKind, ReactionChange, Reaction
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.mapping.text import require_list
+from channel_adapter.mapping.text import parse_digits, require_list
 from channel_adapter.quoting import shown_value
 from channel_adapter.tencent.wire.extensions import Extension
 
@@ -86,7 +86,8 @@ def parse_extensions(pairs: Iterable[Extension]) -> ParsedExtensions:
         if change is not None:
             users[change.user] = change
         elif pair.key.startswith(_COUNT) and known_emoji(pair.key.removeprefix(_COUNT)) is not None:
-            counts[pair.key.removeprefix(_COUNT)] = int(pair.value) if pair.value.isdecimal() else -1
+            number = parse_digits(pair.value)
+            counts[pair.key.removeprefix(_COUNT)] = -1 if number is None else number
         else:
             other += 1
     return ParsedExtensions(users, counts, other)

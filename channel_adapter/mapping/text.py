@@ -16,6 +16,8 @@ _UNPRINTABLE: Final = re.compile(
     "\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # invisible; joiners of emoji are not among them
     "\ud800-\udfff]"  # half a surrogate pair
 )
+_NUMBER_DIGITS: Final = 18
+_NUMBER_HIGHEST: Final = 10**_NUMBER_DIGITS - 1
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # An underscore before a letter or digit ends no emphasis, and a # inside a word is no heading: ids stay legible.
 _MARKDOWN: Final = re.compile(r"[\\`*\[\]<>|~&$]|_(?![^\W_])|(?<!\S)#|^[-+=]|^\d+[.)]")
@@ -62,6 +64,14 @@ def require_url(url: object, field: str, limit: int | None = None, *, empty: boo
     if checked and not checked.startswith(("http://", "https://")):
         raise InvalidError(f"{field} must be an http or https URL; got {shown_value(checked)}", field=field)
     return checked
+
+
+def parse_digits(text: str, highest: int = _NUMBER_HIGHEST) -> int | None:
+    """Return the number that ASCII digits stand for; None for other texts and for numbers over `highest`."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > _NUMBER_DIGITS:
+        return None
+    number = int(text)
+    return number if number <= highest else None
 
 
 def split_text(text: str, piece_bytes: int) -> list[str]:

@@ -18,6 +18,8 @@ from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.settings import Settings
+from channel_adapter.mapping.text import parse_digits
+from channel_adapter.quoting import shown_value
 from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
@@ -189,8 +191,8 @@ class Receiver:
     async def _read_whole_body(self, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]) -> bytes:
         """Return the whole body, within its size and time."""
         announced = headers.get("content-length", "0")
-        if announced.isdecimal() and int(announced) > BODY_BYTES:
-            raise RequestRefused(Reason.TOO_LARGE, f"{announced} bytes are announced")
+        if announced.isdecimal() and parse_digits(announced, BODY_BYTES) is None:
+            raise RequestRefused(Reason.TOO_LARGE, f"{shown_value(announced)} bytes are announced")
         if isinstance(body, bytes):
             if len(body) > BODY_BYTES:
                 raise RequestRefused(Reason.TOO_LARGE, f"over {BODY_BYTES} bytes")

@@ -49,6 +49,13 @@ async def test_settings_form_changes_edited_fields_only(browser: Browser, served
     assert "introduction" in (await browser.get("/log")).text
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "7.5", "9" * 5_000])
+async def test_number_of_subscribers_that_cannot_be_used_is_shown_again(number: str, browser: Browser) -> None:
+    sent = await browser.submit(SETTINGS, max_subscribers=number)
+    assert sent.status == 422
+    assert "max_subscribers must be a whole number" in sent.text
+
+
 async def test_conflicting_edit_is_shown_to_second_operator(browser: Browser, served: Served) -> None:
     form = (await browser.get(SETTINGS)).form(SETTINGS)
     await served.adapter.channels.update(SLUG, name="Harbour Times")

@@ -116,7 +116,11 @@ async def test_attachment_is_published_and_kept_when_the_post_is_edited(
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"attachment_url": "x"}, "attachment_url"), ({"attachment_seconds": "-1"}, "attachment_seconds")],
+    [
+        ({"attachment_url": "x"}, "attachment_url"),
+        ({"attachment_seconds": "-1"}, "attachment_seconds"),
+        ({"attachment_seconds": "9" * 5_000}, "attachment_seconds"),
+    ],
 )
 async def test_attachment_that_cannot_be_used_is_shown_again(
     change: dict[str, str], field: str, browser: Browser

@@ -11,6 +11,7 @@ from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.invitation import Invitation
 from channel_adapter.errors import ChannelAdapterError, InvalidError
+from channel_adapter.mapping.text import parse_digits
 
 SHOWN: Final = 200
 _MOST_DAYS: Final = 3_650
@@ -77,9 +78,10 @@ def _parse_number(text: str, field: str, highest: int = 1_000_000_000) -> int | 
     """Return a number of the form; None if it is empty. Raises InvalidError."""
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 19 and 1 <= int(text) <= highest):
+    number = parse_digits(text, highest)
+    if not number:
         raise InvalidError(f"{field} must be a whole number, 1 to {highest:,}", field=field)
-    return int(text)
+    return number
 
 
 ROUTES = (

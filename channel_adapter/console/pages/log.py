@@ -7,6 +7,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.page import PageRoute, View
+from channel_adapter.mapping.text import parse_digits
 
 PER_PAGE: Final = 50
 
@@ -17,7 +18,7 @@ async def show(page: View) -> web.Response:
     operator, channel, before = (query.get(name, "").strip() for name in ("operator", "channel", "before"))
     rows = await page.console.rows.logged(
         PER_PAGE + 1,
-        before=int(before) if before.isdecimal() and len(before) < 19 else None,
+        before=parse_digits(before),
         operator=operator,
         channel=channel,
     )

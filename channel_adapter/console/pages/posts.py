@@ -15,6 +15,7 @@ from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.domain.reaction import Reactions
 from channel_adapter.domain.schedule import ScheduleState
 from channel_adapter.mapping.content import excerpt
+from channel_adapter.mapping.text import parse_digits
 
 PER_PAGE: Final = 20
 SCANNED: Final = 400
@@ -46,7 +47,7 @@ async def show(page: View) -> web.Response:
         return await _render_chips(page, query["chips"])
     words, state = query.get("q", "").strip(), query.get("state", "")
     below = query.get("before", "")
-    before = int(below) or None if below.isdecimal() and len(below) < 19 else None
+    before = parse_digits(below) or None
     channel = await page.channel()
     stores = page.adapter.settings.database_url is not None
     if stores and state in WAITING:
@@ -84,7 +85,7 @@ async def _list_waiting(page: View, state: str) -> list[ScheduleLine]:
 
 async def _render_chips(page: View, numbers: str) -> web.Response:
     """Return the reactions of some posts, which replace those on the page."""
-    seqs = [int(each) for each in numbers.split(",")[:PER_PAGE] if each.isdecimal() and len(each) < 19]
+    seqs = [parse_digits(each) for each in numbers.split(",")[:PER_PAGE]]
     channel = page.adapter.backend.ids.channel(page.slug)
     found = await page.adapter.reactions.get_many([PostRef(channel, seq) for seq in seqs if seq])
     return page.render("chips.html", found=found)

@@ -13,6 +13,7 @@ from channel_adapter.domain.reaction import BASIC, PolicyKind, ReactionPolicy
 from channel_adapter.domain.subscription import Subscriber
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
 from channel_adapter.mapping.content import excerpt
+from channel_adapter.mapping.text import parse_digits
 
 CATEGORIES: Final = "categories"
 USUAL: Final = (*BASIC, "🔥", "🎉", "👏", "💯", "😍", "🤔", "✅", "👎")
@@ -144,9 +145,10 @@ def _parse_field(name: str, value: str) -> Any:
         if name == "name" and not value:
             raise InvalidError("name is empty", field="name")
         return value
-    if not value.isdecimal() or not int(value):
+    number = parse_digits(value)
+    if not number:
         raise InvalidError("max_subscribers must be a whole number, 1 or more", field="max_subscribers")
-    return int(value)
+    return number
 
 
 ROUTES = (

@@ -14,6 +14,7 @@ from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Subscriber
 from channel_adapter.errors import NotFoundError
+from channel_adapter.mapping.text import parse_digits
 from channel_adapter.migration.sources.source import (
     FIRST_PAGE,
     BrokenRecord,
@@ -241,8 +242,7 @@ def _oldest_first(page: Sequence[wire.OfficialHistoryMessage], done: int) -> lis
 
 def sequence_of(key: str) -> int:
     """Return the number in a key `{number}_1_{seconds}`; 0 for no key."""
-    number = key.partition("_")[0]
-    return int(number) if number.isdecimal() else 0
+    return parse_digits(key.partition("_")[0]) or 0
 
 
 def _to_post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:

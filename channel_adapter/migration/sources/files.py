@@ -26,7 +26,7 @@ from channel_adapter.mapping.content import to_elements
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.csv_file import LINE_CHARACTERS
 from channel_adapter.mapping.ids import random_of, user_id
-from channel_adapter.mapping.text import require_text
+from channel_adapter.mapping.text import parse_digits, require_text
 from channel_adapter.migration.sources.lines import SUFFIXES, Line, LineReader
 from channel_adapter.migration.sources.source import (
     FIRST_PAGE,
@@ -183,8 +183,8 @@ def _parse_number(values: Mapping[str, Any], name: str, *, lowest: int) -> int |
     value = values.get(name)
     if value is None or value == "":
         return None
-    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 10:
-        value = int(value)
+    if isinstance(value, str) and (number := parse_digits(value)) is not None:
+        value = number
     if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
         raise InvalidError(f"{name}: {shown_value(value)} is no number from {lowest} on", field=name)
     if value > _COUNT_HIGHEST:

@@ -143,6 +143,7 @@ def _parse_value(text: str) -> Any:
 
 PREFIX: Final = "/_stub/"
 CALLS_SHOWN: Final = 100
+_LIMIT_DIGITS: Final = 18
 
 
 class ControlSettings(BaseModel):
@@ -316,7 +317,7 @@ class ControlPlane:
         """Return the latest calls, oldest first, filtered by `command`, `limit` and any body field."""
         query = dict(asked.query)
         command, limit = query.pop("command", None), query.pop("limit", str(CALLS_SHOWN))
-        if not limit.isdecimal():
+        if not limit.isdecimal() or len(limit) > _LIMIT_DIGITS:
             raise ControlError(400, "limit must be a number")
         texts, values = query, wanted_fields(query)
         found = [c for c in self._dispatcher.log.calls(command) if c.matches(**texts) or c.matches(**values)]
