@@ -184,3 +184,25 @@ async def test_source_that_changes_during_the_run_is_moved_by_the_next_run(datab
         assert {user for user in scene.group.members if user != scene.group.owner} == users
         assert any(user.startswith("during_") for user in users)
         check_against_source(s.server.world, plan)
+
+
+@pytest.mark.parametrize(("code", "quarantined"), [(10031, 1), (10002, 0)])
+async def test_recall_that_the_target_refuses_or_fails_is_repeated_by_the_next_run(
+    moved: Scene, code: int, quarantined: int, database: str
+) -> None:
+    gone = next(post for post in moved.source.log if not post.recalled)
+    moved.source.log.recall(gone)
+    moved.system.server.faults.replace([Fault(command="group_msg_recall", fail_items=1, item_code=code)])
+    status = await moved.system.adapter.migration.apply(moved.plan)
+    assert (status.complete, status.quarantined) == (bool(quarantined), quarantined)
+    assert [each.transient for each in status.failed] == [True] * (1 - quarantined)
+    assert not any(post.recalled for post in moved.group.log)
+    if quarantined:
+        async with open_journal(database) as journal:
+            [row] = await journal.store.quarantined(moved.plan.migration)
+        assert row.reason.endswith("the target refuses that: the time to recall has passed (10031)")
+        assert row.retry == "recall it with `channel-adapter posts recall`, and apply"
+    moved.system.server.faults.replace([])
+    status = await moved.system.adapter.migration.apply(moved.plan)
+    assert (status.complete, status.quarantined) == (True, 0)
+    assert [post.recalled for post in moved.group.log].count(True) == 1

@@ -114,3 +114,10 @@ def test_database_without_the_journal_is_refused_where_another_has_it(cli: Shell
     refused = own(cli)("migrate", step, "plan.json", "--database", "sqlite:///wrong.db", code=1)
     assert "is in plan.journal.db, and not in the database that --database names: leave the option out" in refused.err
     assert not (cli.directory / "wrong.db").exists()
+
+
+@pytest.mark.parametrize("damaged", ["", '{"clean": ', "[1]", '{"clean": true}'])
+def test_report_names_a_damaged_file_of_counts(cli: Shell, damaged: str) -> None:
+    cli.file("plan.verify.json", damaged)
+    refused = cli("migrate", "report", "plan.json", code=1)
+    assert "plan.verify.json is no result of a verification: run `migrate verify` again" in refused.err

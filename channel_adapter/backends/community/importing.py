@@ -191,11 +191,22 @@ class CommunityImporter:
         """Yield all that history keeps of a group, newest first, 20 a call, system messages included."""
         return pages_downwards(partial(self.raw_page, channel), None)
 
-    async def recall(self, channel: ChannelId, numbers: Sequence[int], reason: str) -> None:
-        """Recall at most 10 posts."""
+    async def recall(self, channel: ChannelId, numbers: Sequence[int], reason: str) -> dict[int, str]:
+        """Recall at most 10 posts; return why some were refused. Raises the error of one that may be recalled later.
+
+        A post that does not exist any more, or was recalled before, is none that was refused.
+        """
         items = [messages.MsgSeqItem(msg_seq=number) for number in numbers]
         request = messages.GroupMsgRecallRequest(group_id=channel, msg_seq_list=items, reason=reason)
-        await self._caller.call(GROUP_MSG_RECALL, request)
+        refused: dict[int, str] = {}
+        for item in (await self._caller.call(GROUP_MSG_RECALL, request)).recall_ret_list:
+            row = codes.look_up(GROUP_MSG_RECALL.service, GROUP_MSG_RECALL.name, item.ret_code)
+            if item.ret_code == codes.OK or row.kind in (codes.ErrorKind.NOT_FOUND, codes.ErrorKind.ALREADY):
+                continue
+            if row.repeat is not codes.Repeat.NEVER:
+                raise item_error(GROUP_MSG_RECALL, item.ret_code, "")
+            refused[item.msg_seq] = f"{row.meaning} ({item.ret_code})"
+        return refused
 
     # Members
 

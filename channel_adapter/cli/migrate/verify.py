@@ -25,6 +25,7 @@ from channel_adapter.cli.migrate.options import (
 )
 from channel_adapter.cli.migrate.progress import CheckProgress
 from channel_adapter.cli.output import counted
+from channel_adapter.errors import InvalidError
 
 if TYPE_CHECKING:
     from channel_adapter.cli.output import Output
@@ -104,6 +105,19 @@ def _show_verdict(output: "Output", verdict: "VerificationResult", lines: Path) 
         output.line(f"not compared: {words}")
 
 
+def _read_counts(file: Path) -> dict[str, Any] | None:
+    """Return the counts of the last verification; None before the first one. Raises InvalidError for another file."""
+    if not file.is_file():
+        return None
+    try:
+        counts = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError:
+        counts = None
+    if not isinstance(counts, dict) or not {"at", "clean", "open", "channels", "named"} <= counts.keys():
+        raise InvalidError(f"{file} is no result of a verification: run `migrate verify` again", field="plan")
+    return counts
+
+
 @command(app, "migrate", "report", example="channel-adapter migrate report plan.json --out report.md")
 async def report(
     run: Run,
@@ -121,7 +135,7 @@ async def report(
 
     plan = read_plan(file)
     files = PlanFiles(file)
-    verdict = orjson.loads(files.counts.read_bytes()) if files.counts.is_file() else None
+    verdict = _read_counts(files.counts)
     markdown = out or files.report
     document_file = markdown.with_suffix(".json")
     if markdown == document_file:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import orjson
@@ -10,7 +10,7 @@ import orjson
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.plan.resolutions import Incompatibility
 from channel_adapter.migration.plan.transform import SendTimes, refused
-from channel_adapter.migration.run.work import IMPORTING_POSTS, POST, ChannelWork, raw_post, retry_command
+from channel_adapter.migration.run.work import IMPORTING_POSTS, POST, RECALL, ChannelWork, raw_post, retry_command
 from channel_adapter.migration.sources.source import SourcePost, SourceState
 from channel_adapter.store.migration import PostRow
 from channel_adapter.tencent.wire import messages
@@ -209,10 +209,15 @@ async def _recall_posts(work: ChannelWork) -> None:
     gone += await _find_moved_posts(work, some)
     for start in range(0, len(gone), work.importer.recalls_per_call):
         batch = gone[start : start + work.importer.recalls_per_call]
-        await work.importer.recall(work.channel, [row.seq for row in batch], RECALLED_MEANWHILE)
-        await work.journal.note(
-            [PostRow(row.migration, row.source, row.key, row.number, row.seq, row.time, True) for row in batch]
-        )
+        refused = await work.importer.recall(work.channel, [row.seq for row in batch], RECALLED_MEANWHILE)
+        recalled = [replace(row, recalled=True) for row in batch if row.seq not in refused]
+        await work.journal.note(recalled)
+        await work.release(RECALL, [row.key for row in recalled])
+        for row in batch:
+            if row.seq in refused:
+                reason = f"it was recalled at the source, and the target refuses that: {refused[row.seq]}"
+                retry = "recall it with `channel-adapter posts recall`, and apply"
+                await work.quarantine(RECALL, row.key, reason, {"key": row.key, "seq": row.seq}, retry)
 
 
 async def _find_moved_posts(work: ChannelWork, keys: list[str]) -> list[PostRow]:

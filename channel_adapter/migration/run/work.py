@@ -26,7 +26,9 @@ IMPORTING_CHANNEL, IMPORTING_POSTS, IMPORTING_SUBSCRIBERS, CLOSING = (
     "importing_channel", "importing_posts", "importing_subscribers", "closing",
 )  # fmt: skip
 
-POST, SUBSCRIBER, NOTIFICATIONS, ADMIN, PROFILE = "post", "subscriber", "notifications", "admin", "profile"
+POST, SUBSCRIBER, NOTIFICATIONS, ADMIN, PROFILE, RECALL = (
+    "post", "subscriber", "notifications", "admin", "profile", "recall",
+)  # fmt: skip
 """Kinds of records in the quarantine."""
 
 POINTS: Final = (
