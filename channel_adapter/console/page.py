@@ -28,6 +28,7 @@ from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.insights import StoredViews
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.domain.reaction import Reactions
+from channel_adapter.domain.subscription import DONE
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, NotFoundError, UnavailableError
 from channel_adapter.store.console import ConsoleRows
 from channel_adapter.store.database import Database
@@ -387,9 +388,12 @@ class View:
         self.has_written = True
         await self._log_write(outcome, channel)
 
-    async def refused(self, outcome: str, channel: str = "") -> None:
-        """Log a write that failed, by the kind of its error."""
-        await self._log_write(outcome, channel)
+    async def refused(self, failure: str | ChannelAdapterError, channel: str = "") -> None:
+        """Log a write that failed, by the kind of its error; with the number of users for whom it was done before."""
+        if isinstance(failure, ChannelAdapterError):
+            done = sum(each.kind in DONE for each in failure.outcomes or ())
+            failure = f"{failure.kind}; done for {done} before" if done else failure.kind
+        await self._log_write(failure, channel)
 
     async def _log_write(self, outcome: str, channel: str) -> None:
         """Emit the event `console.write`, and store a row. A database that fails is logged only."""

@@ -104,7 +104,7 @@ async def _answer_error(page: View, error: Exception) -> web.Response:
             raise error
         return error_page(page, error.status)
     if page.request.method not in _SAFE and page.operator is not None and not page.has_logged:
-        await page.refused(error.kind if isinstance(error, ChannelAdapterError) else "fault")
+        await page.refused(error if isinstance(error, ChannelAdapterError) else "fault")
     if isinstance(error, ChannelAdapterError):
         return page.render("error.html", error=error, title="", text="")
     _log.error("console.failure", traceback=shown_traceback(error))

@@ -612,6 +612,18 @@ async def test_error_behind_a_write_does_not_say_that_nothing_was_done(browser: 
     assert await logged(browser) == ["added 0 of 1", "added 1 of 2"]
 
 
+async def test_call_that_ends_early_is_logged_with_what_was_done(browser: Browser, served: Served) -> None:
+    users = [f"user_{number}" for number in range(1_000)]
+    await served.adapter.accounts.add(users)
+    served.stub.faults.add(Fault(command="add_group_member", nth=tuple(range(3, 400)), code=70003))
+    sent = await browser.post(f"{SUBSCRIBERS}/add", {"users": "\n".join(users)})
+    assert sent.status == 500
+    assert "It was done for some of the users." in sent.text
+    (outcome,) = await logged(browser)
+    done = await served.adapter.subscriptions.count(SLUG)
+    assert (outcome, done > 0) == (f"authentication; done for {done} before", True)
+
+
 def test_error_of_a_call_about_many_users_says_that_some_are_done() -> None:
     error = UnavailableError("the service does not answer")
     assert explain(error, str).advice.startswith("Nothing was done.")

@@ -70,7 +70,7 @@ async def publish(page: View) -> web.Response:
             return await _send_test(page, sending)
         return await _perform_action(page, sending, str(form.get("action", "")))
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         if isinstance(error, NotFoundError) and error.field == "channel":
             raise
         return await _render_composer(page, None, sending, error)

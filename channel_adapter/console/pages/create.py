@@ -35,7 +35,7 @@ async def create(page: View) -> web.Response:
             custom_data=values["custom_data"], idempotency_key=values["once"] or secrets.token_urlsafe(16),
         )  # fmt: skip
     except ChannelAdapterError as error:
-        await page.refused(error.kind, values["slug"])
+        await page.refused(error, values["slug"])
         return _render_create_form(page, values, error)
     page.console.channels.forget()
     await page.wrote("created", channel.slug)

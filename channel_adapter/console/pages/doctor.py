@@ -33,7 +33,7 @@ async def repair(page: View) -> web.Response:
     try:
         checks = await page.adapter.doctor(repair=True)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return _render_doctor(page, [], error)
     failed = sum(not each.ok for each in checks)
     page.console.channels.forget()

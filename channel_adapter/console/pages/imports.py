@@ -43,7 +43,7 @@ async def read_file(
             raise InvalidError("file is missing; choose a CSV or text file", field="file")
         found = await page.console.imports.add(channel.id, operator, file.file, file.filename, work=work, **values)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await shown(page, values, error)
     await page.wrote("uploaded")
     return page.redirect("subscriber_import", slug=page.slug, id=found)
@@ -66,7 +66,7 @@ async def start(page: View) -> web.Response:
     try:
         await page.console.imports.start(found.id, import_missing="import_missing" in form)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         raise
     await page.wrote("sync started" if found.work == store.SYNC else "import started")
     return page.redirect("subscriber_import", slug=page.slug, id=found.id)

@@ -63,7 +63,7 @@ async def scan(page: View) -> web.Response:
     try:
         found = await page.adapter.insights.views(page.slug)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_insights(page, error)
     await page.wrote(f"scanned {found.subscribers}")
     return page.redirect("insights", slug=page.slug, query={"done": "scanned", "days": str(_read_days(page))})

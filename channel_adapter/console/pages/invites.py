@@ -34,7 +34,7 @@ async def create(page: View) -> web.Response:
             expires=None if days is None else timedelta(days=days),
         )
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_invites(page, values, error)
     await page.wrote(f"created {created.id}")
     return await _render_invites(page, values, created=created)
@@ -47,7 +47,7 @@ async def revoke(page: View) -> web.Response:
     try:
         revoked = await page.adapter.invites.revoke(name, channel=page.slug)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_invites(page, {"uses": "", "days": ""}, error)
     await page.wrote(f"revoked {name[:40]}" if revoked else "unchanged")
     return page.redirect("invites", slug=page.slug, query={"done": "saved" if revoked else "unchanged"})

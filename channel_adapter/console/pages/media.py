@@ -25,7 +25,7 @@ async def add(page: View) -> web.Response:
         if image is None:
             raise InvalidError("no file was chosen", field="image")
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         explained = page.explain(error)
         return web.json_response({"error": explained.detail}, status=explained.status)
     await page.wrote(f"stored {Path(image.url).name}")

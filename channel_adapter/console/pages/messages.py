@@ -90,7 +90,7 @@ async def reply(page: View) -> web.Response:
         content = composed.content()
         await page.adapter.messages.send(page.slug, user=user, content=content, idempotency_key=once)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_thread(page, composed, once, error)
     await page.wrote(f"sent to {user}")
     return page.redirect("thread", slug=page.slug, user=user, query={"done": "sent"})
@@ -122,7 +122,7 @@ async def recall(page: View) -> web.Response:
             MessageRef(page.adapter.backend.ids.channel(page.slug), receiver_id(user), key)
         )
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_thread(page, Composed(format="text"), secrets.token_urlsafe(16), error)
     await page.wrote(f"recalled a message to {user}")
     return page.redirect("thread", slug=page.slug, user=user, query={"done": "saved"})

@@ -50,7 +50,7 @@ async def save(page: View) -> web.Response:
             return _render_edit_form(page, name, composed)
         await page.adapter.posts.edit(_post_ref(page), composed.content())
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return _render_edit_form(page, name, composed, error)
     await page.edited(stored)
     await page.wrote(f"edited {_post_ref(page).seq}")
@@ -68,7 +68,7 @@ async def recall(page: View) -> web.Response:
     try:
         await page.adapter.posts.recall(_post_ref(page), reason)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_recall_form(page, reason, error)
     await page.wrote(f"recalled {_post_ref(page).seq}")
     return page.redirect("post", slug=page.slug, number=str(_post_ref(page).seq), query={"done": "recalled"})
@@ -83,7 +83,7 @@ async def react(page: View) -> web.Response:
             raise NotFoundError("the channel has no owner", field="emoji")
         await page.adapter.reactions.react(_post_ref(page), owner, emoji)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_post(page, error, emoji)
     await page.wrote(f"reacted to {_post_ref(page).seq}")
     return page.redirect("post", slug=page.slug, number=str(_post_ref(page).seq), query={"done": "reacted"})
@@ -96,7 +96,7 @@ async def set_pin(page: View) -> web.Response:
     try:
         changed = await (posts.unpin(_post_ref(page)) if "unpin" in form else posts.pin(_post_ref(page)))
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_post(page, error)
     await page.wrote(f"{'unpinned' if 'unpin' in form else 'pinned'} {_post_ref(page).seq}")
     query = {"done": "saved" if changed else "unchanged"}
@@ -110,7 +110,7 @@ async def copy(page: View) -> web.Response:
         post = await page.adapter.posts.get(_post_ref(page))
         draft = await page.adapter.posts.draft(page.slug, post.parts, idempotency_key=once)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_post(page, error)
     await page.wrote(f"stored draft {draft.id}")
     return page.redirect("compose", slug=page.slug, query={"draft": draft.id, "done": "drafted"})
@@ -123,7 +123,7 @@ async def unreact(page: View) -> web.Response:
     try:
         removed = await page.adapter.reactions.unreact(_post_ref(page), user, emoji or None)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_post(page, error)
     await page.wrote(f"removed a reaction to {_post_ref(page).seq}")
     query = {"done": "removed", "number": "1"} if removed else {"done": "unchanged"}

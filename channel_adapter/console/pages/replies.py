@@ -30,7 +30,7 @@ async def add(page: View) -> web.Response:
         if not await page.console.rows.add_reply(CannedReply(uuid4().hex, text), MOST):
             raise LimitReachedError(f"there are {MOST} canned replies; delete one first", limit=MOST)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_replies(page, typed, error)
     await page.wrote("added a canned reply")
     return page.redirect("replies", query={"done": "saved"})

@@ -68,7 +68,7 @@ async def reschedule(page: View) -> web.Response:
         else:
             await page.adapter.posts.reschedule(post_id, when)
     except ChannelAdapterError as error:
-        await page.refused(error.kind, channel)
+        await page.refused(error, channel)
         return await _render_schedule(page, error)
     page.console.forget_problems()
     await page.wrote(f"rescheduled {post_id}", channel)
@@ -89,7 +89,7 @@ async def publish(page: View) -> web.Response:
             found = await page.adapter.posts.publish_now(post_id)
     except ChannelAdapterError as error:
         page.console.forget_problems()  # the post may have failed for good
-        await page.refused(error.kind, channel)
+        await page.refused(error, channel)
         return await _render_schedule(page, error)
     page.console.forget_problems()
     page.console.channels.forget()
@@ -109,7 +109,7 @@ async def cancel(page: View) -> web.Response:
         else:
             await page.adapter.posts.unschedule(post_id)
     except ChannelAdapterError as error:
-        await page.refused(error.kind, channel)
+        await page.refused(error, channel)
         return await _render_schedule(page, error)
     page.console.forget_problems()
     await page.wrote(f"cancelled {post_id}", channel)
@@ -124,7 +124,7 @@ async def acknowledge(page: View) -> web.Response:
     try:
         await page.adapter.posts.acknowledge([post_id])
     except ChannelAdapterError as error:
-        await page.refused(error.kind, channel)
+        await page.refused(error, channel)
         return await _render_schedule(page, error)
     page.console.forget_problems()
     await page.wrote(f"acknowledged {post_id}", channel)

@@ -37,7 +37,7 @@ async def save(page: View) -> web.Response:
     try:
         sent["avatar"] = await uploaded_avatar(page, form, sent["avatar"])
     except ChannelAdapterError as wrong:
-        await page.refused(wrong.kind)
+        await page.refused(wrong)
         return await _render_settings_form(page, channel, sent, wrong)
     edited = [name for name in FIELDS if sent[name] != seen[name].strip()]
     conflicts = [name for name in edited if now[name] != seen[name] and now[name] != sent[name]]
@@ -51,7 +51,7 @@ async def save(page: View) -> web.Response:
         if change:
             await page.adapter.channels.update(page.slug, **change)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_settings_form(page, channel, kept, error)
     page.console.channels.forget()
     await page.wrote(f"changed {', '.join(sorted(change))}" if change else "unchanged")
@@ -70,7 +70,7 @@ async def set_policy(page: View) -> web.Response:
             raise InvalidError("emoji is empty; name the reactions that are allowed", field="emoji")
         await page.adapter.reactions.set_policy(page.slug, emoji if kind == PolicyKind.SOME else kind)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         channel = await page.channel()
         policy = ReactionPolicy(PolicyKind(kind) if kind in set(PolicyKind) else PolicyKind.ALL, tuple(emoji))
         return await _render_settings_form(page, channel, await _form_values(page, channel), error, policy=policy)
@@ -97,7 +97,7 @@ async def delete(page: View) -> web.Response:
     try:
         await page.adapter.channels.delete(page.slug)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_settings_form(page, channel, await _form_values(page, channel), error)
     page.console.channels.forget()
     await page.wrote("deleted")

@@ -41,7 +41,7 @@ async def change(page: View) -> web.Response:
         else:
             raise InvalidError("choose what to do", field="action")
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_staff(page, error, typed)
     page.console.channels.forget()
     failed = [each for each in outcomes if each.kind not in DONE]
@@ -68,7 +68,7 @@ async def mark(page: View) -> web.Response:
             raise InvalidError("choose what to do", field="action")
         changed = await actions[action](page.slug)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_staff(page, error)
     page.console.channels.forget()
     await page.wrote(action if changed else "unchanged")

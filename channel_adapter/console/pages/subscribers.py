@@ -44,7 +44,7 @@ async def add(page: View) -> web.Response:
         users = _parse_users(typed)
         outcomes = await page.adapter.subscriptions.subscribe(page.slug, users, import_missing="import" in form)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_subscribers(page, error, typed)
     return await _respond_to_outcomes(page, tuple(outcomes), typed, "added")
 
@@ -56,7 +56,7 @@ async def remove(page: View) -> web.Response:
     try:
         outcomes = await page.adapter.subscriptions.unsubscribe(page.slug, _parse_users(typed))
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_subscribers(page, error, typed)
     return await _respond_to_outcomes(page, tuple(outcomes), typed, "removed")
 
@@ -70,7 +70,7 @@ async def set_notifications(page: View) -> web.Response:
             raise InvalidError(f"notifications must be one of {', '.join(_CHOICES)}", field="notifications")
         changed = await page.adapter.subscriptions.set_notifications(page.slug, Notifications(wanted), user=user)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_subscribers(page, error)
     await page.wrote(f"notifications {wanted} of {user}")
     query = {"done": "saved" if changed else "unchanged", "user": user}

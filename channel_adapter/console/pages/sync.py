@@ -23,7 +23,7 @@ async def start(page: View) -> web.Response:
         found = await page.console.imports.add_sync_of_all(channel.id, operator)
         await page.console.imports.start(found, import_missing=False)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_sync_form(page, error=error)
     await page.wrote("sync started")
     return page.redirect("subscriber_import", slug=page.slug, id=found)

@@ -58,7 +58,7 @@ async def send_sample(page: View) -> web.Response:
     try:
         sent = await trigger(url, event, sdkappid=settings.sdkappid, token=tokens[0] if tokens else None)
     except ChannelAdapterError as error:
-        await page.refused(error.kind)
+        await page.refused(error)
         return await _render_webhooks(page, error, url=url, event=event)
     await page.wrote(f"sample of {sent.command}")
     return await _render_webhooks(page, url=url, event=event, sent=sent)
