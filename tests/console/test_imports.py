@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -22,7 +23,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from channel_adapter import ChannelAdapter, ScheduleState, Text
 from channel_adapter.console import application
 from channel_adapter.console.app import has_local_work
-from channel_adapter.store.console import ConsoleRows
+from channel_adapter.store.console import ConsoleRows, SubscriberImport
 from channel_adapter.store.database import Database
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
@@ -320,6 +321,36 @@ async def test_ended_import_and_later_run_are_not_changed(stored: Served, tmp_pa
         run_sql(tmp_path / "console.db", "UPDATE console_import SET state = 'running', run = 2")
         assert not await rows.set_import(id_, state="failed", run=1)
         assert await rows.set_import(id_, state="failed", run=2)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_users_without_outcome_become_a_part_of_their_own(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path / 'a.db'}"
+    import_of = partial(
+        SubscriberImport, channel="c", name="n", operator="o", state="preview", total=4, import_missing=False, run=0,
+        created=time.time(), started=None, ended=None, message="", counts={},
+    )  # fmt: skip
+    async with Database.shared(url) as database:
+        rows = ConsoleRows(database)
+        await rows.add_import(import_of(id="one"), [[(1, "a"), (2, "b"), (3, "c"), (4, "d")]], [])
+        assert await rows.start_import("one", import_missing=False) == 1
+        failed = [(2, "b", "failed", "down"), (3, "c", "not_found", "")]
+        await rows.end_part("one", 1, {"added": 1, "failed": 1, "not_found": 1}, failed, [(4, "d")])
+        await rows.end_part("one", 1, {"added": 4}, [])  # it has ended before
+        assert await rows.part("one", 2, is_open=True) == [(4, "d")]
+        assert await rows.set_import("one", state="failed")
+        assert await rows.start_import("one", import_missing=False) == 2
+        assert [await rows.part("one", number, is_open=True) for number in (1, 2, 3)] == [[], [(4, "d")], [(2, "b")]]
+        found = await rows.get_import("one")
+        assert found is not None
+        assert found.counts == {"added": 1, "not_found": 1}
+        await rows.end_part("one", 3, {"failed": 1}, [(2, "b", "failed", "down")])
+        await rows.set_import("one", state="failed")
+        await rows.start_import("one", import_missing=False)
+        assert await rows.parts("one") == [1, 2, 3], "a part of failed users only is opened again"
+        assert await rows.failures("one", 1) == [[3, "c", "not_found", ""]]
 
 
 async def test_only_failed_users_are_done_again(stored: Served) -> None:
