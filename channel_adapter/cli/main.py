@@ -111,8 +111,8 @@ _HELP = """Channels that users follow, on the Community groups or official accou
 Settings come from a TOML file (--config FILE) and from CHANNEL_ADAPTER_* in the environment, which is stronger. Needed
 are sdkappid, key, and region or base_url. The options below may stand before or after the command.
 
-Exit codes: 0 done, 1 refused, 2 usage (options, files, settings), 3 partly done, 4 interrupted, 7 the service or the
-network failed.
+Exit codes: 0 done, 1 refused, a difference or a fault in this program, 2 usage (options, files, settings), 3 partly
+done, 4 interrupted, 7 the service or the network failed.
 
 \b
 Start here:
