@@ -1,4 +1,7 @@
-"""Values from outside as messages show them: no message grows with its input. Every package may import this one."""
+"""Values as messages show them: those from outside in bounded length, and time spans in words.
+
+Every package may import this one.
+"""
 
 from collections.abc import Sized
 from typing import Final
@@ -39,3 +42,13 @@ def shown_text(text: object) -> str:
     """Return a path, a name or a message as an error shows it: without quotes, or shortened as by `shown_value`."""
     whole = str(text)
     return whole if len(whole) <= TEXT_CHARACTERS else shown_value(whole, TEXT_CHARACTERS)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in words: the largest unit that fits, to one decimal place at most."""
+    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            count = round(seconds / unit, 1)
+            return f"{count:g} {name}{'' if count == 1 else 's'}"
+    whole = round(seconds)
+    return f"{whole} second{'' if whole == 1 else 's'}"

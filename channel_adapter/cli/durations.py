@@ -1,4 +1,4 @@
-"""Durations on the command line: a number and a unit."""
+"""Durations that options name, parsed: a number and a unit."""
 
 import re
 from typing import Final

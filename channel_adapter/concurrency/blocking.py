@@ -1,4 +1,4 @@
-"""Blocking use of asynchronous objects: an event loop in a thread of its own, and views of objects that live in it.
+"""Blocking use of asynchronous objects: an event loop in a thread, views of its objects, iterators that read ahead.
 
 Needs anyio. Any number of threads may use one loop; a call from the loop's own thread raises RuntimeError.
 """

@@ -40,13 +40,3 @@ async def wait_or_set(clock: Clock, seconds: float, event: asyncio.Event) -> Non
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def duration(seconds: float) -> str:
-    """Return a time span in words: the largest unit that fits, to one decimal place at most."""
-    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= unit:
-            count = round(seconds / unit, 1)
-            return f"{count:g} {name}{'' if count == 1 else 's'}"
-    whole = round(seconds)
-    return f"{whole} second{'' if whole == 1 else 's'}"

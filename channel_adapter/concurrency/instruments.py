@@ -1,4 +1,4 @@
-"""What parts of a program report of their work, without knowing how it is recorded: spans, and values now and then."""
+"""What parts of a program report, without knowing how it is recorded: spans, and values read periodically."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager

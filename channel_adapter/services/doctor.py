@@ -1,12 +1,12 @@
 """Checks of an app, its settings and its channels."""
 
 from channel_adapter.backends.protocols import Backend
-from channel_adapter.concurrency.clock import duration
 from channel_adapter.config.extras import driver_fault, installed_durable_fault
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
+from channel_adapter.quoting import duration
 
 CLOCK_SECONDS = 60.0
 """A larger difference to the service's clock is a failed check; signatures are valid for 24 hours."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from channel_adapter.concurrency.clock import Clock, SystemClock, duration
+from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.paging import Page, read_pages
 from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.extras import is_installed, needs_store, require_durable
@@ -42,7 +42,7 @@ from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.mapping.ids import idempotency_key as checked_key
 from channel_adapter.mapping.text import require_list, require_text
 from channel_adapter.mapping.times import to_utc
-from channel_adapter.quoting import shown_value
+from channel_adapter.quoting import duration, shown_value
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
     PostSender,

@@ -1,4 +1,4 @@
-"""Publish one scheduled post: once, whatever happens to the process, and not later than is allowed."""
+"""Publishes one scheduled post: once, whatever happens to the process, and not later than is allowed."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing

@@ -1,4 +1,6 @@
-"""What is known of channels, kept over restarts and shared by processes: one row a channel, one JSON a row.
+"""Rows of the directory: what was reported of channels, and the text and categories by which they are searched.
+
+A channel has one row with one JSON value, which is kept over restarts and shared by processes.
 
 A field is kept with the time at which it was reported. Merging takes the later of two reports, so the order in which
 processes write makes no difference. Beside it is a row with the text by which a channel is searched, and one row for

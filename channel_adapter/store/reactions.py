@@ -1,4 +1,4 @@
-"""Reactions of users to posts: one row each, with counts that change in the same transaction.
+"""Reactions of users to posts: a row for each, counts that change in the same transaction, and removal of old rows.
 
 One schema for SQLite and PostgreSQL. A post row is locked by every transaction that touches its post, so everything
 below it changes in order. `version` grows with each change; a post whose `published` is behind has something to

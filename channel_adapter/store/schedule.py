@@ -1,4 +1,4 @@
-"""Rows of scheduled posts and of drafts.
+"""Rows of scheduled posts and of drafts: their states, and the claims of posts that are due.
 
 A row is the only truth about its post. `due` is when the next attempt is made: the time of the post at first, later the
 end of a wait. A post is claimed before it is sent and marked afterwards; a mark counts only while the claim does, so of

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from channel_adapter.concurrency.clock import duration
+from channel_adapter.quoting import duration
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import Command, Idempotency
 from channel_adapter.tencent.codes import CodeRow, look_up

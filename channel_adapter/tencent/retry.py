@@ -1,8 +1,8 @@
-"""Whether a call is sent again, and after what wait: a pure decision, carried out by `concurrency.retry`.
+"""Whether a call is sent again, and after what wait, by its outcome, HTTP status and error code.
 
-It follows from the outcome of the attempt, from the idempotency of the command and from the row of the error code
-[rest basics 3]. An attempt that was rejected or lost before it was carried out may always be repeated. One that may
-have been carried out is repeated only if a second execution is harmless.
+A pure decision, carried out by `concurrency.retry`. It also depends on the idempotency of the command [rest basics
+3]. An attempt that was rejected or lost before it was carried out may always be repeated. One that may have been
+carried out is repeated only if a second execution is harmless.
 """
 
 from dataclasses import dataclass

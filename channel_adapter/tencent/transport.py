@@ -1,9 +1,10 @@
-"""One POST over one shared session, to the primary or the backup host. Knows HTTP and nothing of commands.
+"""One POST over a session with a pool of connections, to the primary or the backup host.
 
-The UserSig is added to the URL by a middleware, after aiohttp has called the trace hooks of a request's start: hooks,
-`response.url` and `request_info` see the URL without it [30]. Exceptions of aiohttp are replaced inside the middleware,
-because their texts and attributes may carry the URL as it was sent. aiohttp repeats a request on a stale connection by
-itself only for idempotent methods, never a POST, so each `post` sends a request at most once.
+Knows HTTP and nothing of commands. The UserSig is added to the URL by a middleware, after aiohttp has called the
+trace hooks of a request's start: hooks, `response.url` and `request_info` see the URL without it [30]. Exceptions of
+aiohttp are replaced inside the middleware, because their texts and attributes may carry the URL as it was sent.
+aiohttp repeats a request on a stale connection by itself only for idempotent methods, never a POST, so each `post`
+sends a request at most once.
 """
 
 import asyncio

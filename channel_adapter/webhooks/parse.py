@@ -1,6 +1,7 @@
-"""A verified request as a value that can be stored: command, body, and the keys for repeats and order.
+"""A verified request as a value that can be stored: its JSON, repaired where necessary, and its keys.
 
-Pure. The body is not signed, so its size and depth are bounded before it is used.
+The keys are those for repeats and for order. Pure. The body is not signed, so its size and depth are bounded before
+it is used.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Channels as tagged groups: the cache of their tags, and create, read, update and delete."""
+"""Channels as tagged groups: which groups are channels, by a cache of their tags; create, read, update and delete."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence

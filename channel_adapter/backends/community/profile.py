@@ -1,4 +1,4 @@
-"""A channel as a group: profile fields, the tag, and custom fields for what a group has no field for."""
+"""A channel as a group: profile fields, the tag, custom fields, and errors of fields that are not declared."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Posts as broadcasts of official accounts: send within their rate, read back, recall."""
+"""Posts as broadcasts of official accounts: send within their rate, read the history, recall."""
 
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -13,7 +13,7 @@ from channel_adapter.backends.caller import Caller, item_error, possibly_applied
 from channel_adapter.backends.official.channels import OfficialAttributes, no_such_channel
 from channel_adapter.backends.official.options import OfficialOptions
 from channel_adapter.backends.protocols import PostKeys, SendBudget, suspended
-from channel_adapter.concurrency.clock import Clock, duration
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
@@ -29,6 +29,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.content import to_datetime, to_elements, to_post
 from channel_adapter.mapping.ids import broadcast_number
 from channel_adapter.mapping.text import require_text
+from channel_adapter.quoting import duration
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     OFFICIAL_ACCOUNT_MSG_GET_SIMPLE,
