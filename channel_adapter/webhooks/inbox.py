@@ -359,14 +359,16 @@ class EventInbox:
         lanes = [lane.task for lane in self._lanes.values() if lane.task is not None]
         for task in (*self._background.values(), *lanes):
             task.cancel()
-        await asyncio.gather(*self._background.values(), *lanes, return_exceptions=True)
-        self._background.clear()
-        if self._plan is not None and await self._storage.drain(_STOP_SECONDS):
-            with suppress(ChannelAdapterError):  # counts of the last seconds, no events
-                await self.share_counts()
-        self._plan = None
-        self._quiet.set()
-        await self._storage.close()
+        try:
+            await asyncio.gather(*self._background.values(), *lanes, return_exceptions=True)
+            self._background.clear()
+            if self._plan is not None and await self._storage.drain(_STOP_SECONDS):
+                with suppress(ChannelAdapterError):  # counts of the last seconds, no events
+                    await self.share_counts()
+        finally:
+            self._plan = None
+            self._quiet.set()
+            await self._storage.close()
 
     async def share_counts(self) -> None:
         """Add what was counted here to the counts in the database. Raises ChannelAdapterError."""

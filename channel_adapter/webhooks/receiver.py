@@ -117,9 +117,11 @@ class Receiver:
         finally:
             for chore in chores:
                 chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
-            await self.inbox.stop()
-            self._log_stats()
+            try:
+                await asyncio.gather(*chores, return_exceptions=True)
+            finally:
+                await self.inbox.stop()
+                self._log_stats()
 
     async def respond(
         self,
