@@ -186,7 +186,8 @@ def _run(streams: list[int], words: list[str], folder: str, environment: dict[st
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, max(streams) + 1)
-    sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")
+    by_lines = 1 if environment.get("PYTHONUNBUFFERED") else -1
+    sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8", buffering=by_lines)
     sys.stderr = open(2, "w", encoding="utf-8", buffering=1)
     os.chdir(folder)
     os.environ.clear()
@@ -212,12 +213,12 @@ def _carry_out(program: str, *words: str) -> int:
 
         sys.argv = [program, *words]
         return main(words)
+    sys.path.insert(0, str(Path.cwd()))
     if words[0] == "-m":
         sys.argv = [*words[1:]]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = [*words]
-        sys.path.insert(0, str(Path.cwd()))
         runpy.run_path(words[0], run_name="__main__")
     return 0
 

@@ -257,7 +257,8 @@ async def test_large_names_and_forms_of_anyone_are_refused(adapter: ChannelAdapt
 
 async def test_users_log_in_with_password_and_have_their_role(adapter: ChannelAdapter, tmp_path: Path) -> None:
     file = tmp_path / "users.toml"
-    file.write_text(f'[[users]]\nname = "ada"\nrole = "viewer"\nhash = "{PasswordHasher().hash("correct horse")}"\n')
+    quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    file.write_text(f'[[users]]\nname = "ada"\nrole = "viewer"\nhash = "{quick.hash("correct horse")}"\n')
     sessions = Sessions(read_users(file))
     app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
     async with TestClient(TestServer(app)) as client:

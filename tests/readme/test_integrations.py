@@ -84,7 +84,7 @@ def command(folder: Path, *words: str) -> None:
 def under_uvicorn(application: str, folder: Path) -> Iterator[str]:
     """Run an application in a process, and yield its address after its start."""
     port = free_port()
-    words = [str(SCRIPTS / "uvicorn"), "--no-access-log", "--port", str(port), application]
+    words = [str(forked.programs() / "python"), "-m", "uvicorn", "--no-access-log", "--port", str(port), application]
     with (folder / "output.txt").open("wb") as output, subprocess.Popen(
         words, cwd=folder, env=environment(folder), stdout=output, stderr=output
     ) as process:  # fmt: skip
