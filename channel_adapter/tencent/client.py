@@ -1,10 +1,12 @@
 """The client: signs, limits, sends, classifies and repeats calls; it returns typed replies or raises CallFailed.
 
 An attempt is a free connection, a slot of the rate limit, a host, a signed URL, one POST, one classification; in this
-order, because slots that waited for connections would be used all together. What follows an attempt is decided by
-`retry.decide`. One deadline holds for everything, waits included.
+order, because slots that waited for connections would be used all together. A command whose calls wait for slots keeps
+an eighth of the connections meanwhile, and its other calls queue without one, so that other commands find connections.
+What follows an attempt is decided by `retry.decide`. One deadline holds for everything, waits included.
 """
 
+import asyncio
 import random as random_numbers
 import re
 from collections.abc import Callable, Mapping
@@ -67,6 +69,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_]{1,100}")
 _RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
 _MINUTE: Final = 60
 _SECONDS_COUNTED: Final = 2 * _MINUTE
+_WAITING_SHARE: Final = 8  # one of so many connections may wait for the rate limit of one command
 _TEXT_CHARACTERS: Final = 4_000  # of an error's text; documented ones have less than a hundred
 
 
@@ -127,6 +130,8 @@ class _CallState:
     ends: float
     usersig: str = field(default="", repr=False)  # of the latest attempt
     attempts: int = 0  # that were sent
+    queue: asyncio.Semaphore | None = field(default=None, repr=False)  # a place to wait for the limit is taken of it
+    queued: float = 0.0  # seconds that the latest attempt waited for such a place
     connected: float | None = None  # when the latest attempt had a connection
     sent: float | None = None  # when it was sent
     failures: dict[FailureClass, int] = field(default_factory=dict)  # how often each class has happened
@@ -166,6 +171,7 @@ class TencentClient:
         self._urls = CallUrls(app.sdkappid, app.admin)
         self._latest_start = latest_start(transport.timeouts.total, transport.timeouts.call)
         self._latest_date: tuple[str, float] | None = None
+        self._queues: dict[str, asyncio.Semaphore] = {}  # by command: places of calls that wait for its rate limit
         self._sent: dict[str, tuple[Command[Any, Any], dict[int, int]]] = {}  # attempts by second of the clock
 
     def __repr__(self) -> str:
@@ -174,6 +180,7 @@ class TencentClient:
 
     async def __aenter__(self) -> Self:
         await self._transport.open()
+        self._queues.clear()
         return self
 
     async def __aexit__(
@@ -257,36 +264,79 @@ class TencentClient:
 
     async def _attempt_once(self, call: _CallState) -> AttemptOutcome[Any]:
         """Wait for a connection and a slot of the rate limit, send once, and classify the response."""
-        started, call.connected, call.sent = self._clock.monotonic(), None, None
-        if await self._transport.acquire_slot(call.latest):
-            try:
-                outcome = await self._send_request(call)
-            finally:
-                self._transport.release_slot()
-        else:
-            outcome = NotAttempted("all connections were busy until the time was up")
+        started, call.connected, call.sent, call.queued = self._clock.monotonic(), None, None, 0.0
+        try:
+            outcome = await self._send_in_turn(call)
+        finally:
+            if call.queue is not None:
+                _leave_queue(call)
         if self._observer is not None:
             self._observer(_to_attempt(call, outcome, started, self._clock.monotonic()))
         return outcome
 
+    async def _send_in_turn(self, call: _CallState) -> AttemptOutcome[Any]:
+        path = call.command.path
+        while True:
+            if self._must_queue(path, call) and not await self._enter_queue(self._queues[path], call):
+                return NotAttempted("other calls of the command wait for its rate limit until the time is up")
+            if not await self._transport.acquire_slot(call.latest):
+                return NotAttempted("all connections were busy until the time was up")
+            try:
+                if not self._must_queue(path, call):  # others may wait by now
+                    return await self._send_request(call)
+            finally:
+                self._transport.release_slot()
+
+    def _must_queue(self, path: str, call: _CallState) -> bool:
+        """Return whether as many calls of a command as may wait for its rate limit wait, and this is none of them."""
+        queue = self._queues.get(path)
+        return queue is not None and call.queue is None and queue.locked()
+
+    async def _enter_queue(self, queue: asyncio.Semaphore, call: _CallState) -> bool:
+        """Wait for a place among the calls that wait with a connection; return False if the time is up before."""
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(call.latest - began):
+                await queue.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            call.queued += self._clock.monotonic() - began
+        call.queue = queue
+        return True
+
+    async def _take_place(self, call: _CallState) -> None:
+        """Count a call that has a connection among those that wait for the limit. `_must_queue` has returned False."""
+        if call.queue is None:
+            queue = self._queues.get(call.command.path)
+            if queue is None:
+                places = max(1, self._transport.concurrency // _WAITING_SHARE)
+                queue = self._queues[call.command.path] = asyncio.Semaphore(places)
+            await queue.acquire()  # without waiting, as it is not locked
+            call.queue = queue
+
     async def _send_request(self, call: _CallState) -> AttemptOutcome[Any]:
-        command, now = call.command, self._clock.monotonic()
+        command, limiter, now = call.command, self._limiter, self._clock.monotonic()
         call.connected = now
         try:
-            await self._limiter.acquire(command, call.latest - now)
+            if limiter.is_shared:  # to reserve a slot takes time, in which others may come
+                await self._take_place(call)
+                wait = await limiter.reserve_shared(command, call.latest - now)
+            else:
+                wait = limiter.reserve(command, call.latest - now)
         except RateLimitTimeout as late:
             return NotAttempted(
                 f"the rate limit allows it in {late.seconds:.1f} s, and the time for it is up before that"
             )
+        if wait:
+            await self._take_place(call)
+            await self._clock.sleep(wait)
+        if call.queue is not None:
+            _leave_queue(call)
         call.sent = self._clock.monotonic()
         host = self._transport.hosts.choose(call.sent)
         call.attempts += 1
-        _, counts = self._sent.setdefault(command.path, (command, {}))
-        second = int(call.sent)
-        counts[second] = counts.get(second, 0) + 1
-        if len(counts) > _SECONDS_COUNTED:
-            for old in sorted(counts)[:_MINUTE]:
-                del counts[old]
+        self._count_attempt(command, int(call.sent))
         call.usersig = self._signer.current()
         url = self._urls.build(host, command.path, self._random.getrandbits(_RANDOM_BITS))
         response = await self._transport.post(host, url, SecretStr(call.usersig), call.body, until=call.ends)
@@ -301,6 +351,13 @@ class TencentClient:
         if isinstance(outcome, Throttled):
             return Throttled(_redact_service_text(outcome.reason, call.usersig))
         return outcome
+
+    def _count_attempt(self, command: Command[Any, Any], second: int) -> None:
+        _, counts = self._sent.setdefault(command.path, (command, {}))
+        counts[second] = counts.get(second, 0) + 1
+        if len(counts) > _SECONDS_COUNTED:
+            for old in sorted(counts)[:_MINUTE]:
+                del counts[old]
 
     async def _repeat_call(self, call: _CallState, outcome: Failure) -> Success[Any]:
         """Make further attempts after a failed one, until one succeeds or it is decided to give up."""
@@ -355,6 +412,12 @@ class TencentClient:
         )
 
 
+def _leave_queue(call: _CallState) -> None:
+    queue, call.queue = call.queue, None
+    if queue is not None:
+        queue.release()
+
+
 def _wait_after(result: _AttemptResult) -> float | None:
     return result.decision.wait if isinstance(result.decision, Retry) else None
 
@@ -381,8 +444,9 @@ def _to_attempt(call: _CallState, outcome: AttemptOutcome[Any], started: float, 
     sent = ended if call.sent is None else call.sent
     command, number = call.command, call.attempts
     return Attempt(
-        command.service, command.name, number, outcome.kind, code, connected - started, sent - connected, ended - sent
-    )
+        command.service, command.name, number, outcome.kind, code, connected - started - call.queued,
+        sent - connected + call.queued, ended - sent,
+    )  # fmt: skip
 
 
 def _log_fields(call: _CallState, outcome: Failure) -> dict[str, object]:

@@ -155,6 +155,8 @@ class CommandLimiter:
         self._enabled = enabled
         self._clock = clock or SystemClock()
         self._shared = shared
+        self.is_shared: bool = shared is not None and enabled
+        """Whether slots are reserved by `reserve_shared`, together with other processes."""
         self._overrides = dict(overrides or {})
         self._buckets: dict[str, Bucket] = {}
         self._parts: dict[str, tuple[int, Bucket]] = {}  # by command: of one process among so many
@@ -164,10 +166,7 @@ class CommandLimiter:
 
     async def acquire(self, command: Command[Any, Any], timeout: float) -> None:
         """Wait for a slot of this command. Raises RateLimitTimeout without waiting if that takes over `timeout` s."""
-        if self._shared is not None and self._enabled:
-            wait = await self._reserve_shared(self._shared, command, timeout)
-        else:
-            wait = self.reserve(command, timeout)
+        wait = await self.reserve_shared(command, timeout) if self.is_shared else self.reserve(command, timeout)
         if wait:
             await self._clock.sleep(wait)
 
@@ -203,7 +202,11 @@ class CommandLimiter:
         if self._shared is not None:
             await self._shared.close()
 
-    async def _reserve_shared(self, shared: SharedSlots, command: Command[Any, Any], max_wait: float) -> float:
+    async def reserve_shared(self, command: Command[Any, Any], max_wait: float) -> float:
+        """Reserve a slot among all processes that share them, as `reserve` does; without such, one of this process."""
+        shared = self._shared
+        if shared is None or not self._enabled:
+            return self.reserve(command, max_wait)
         bucket, began = self._get_bucket(command), self._clock.monotonic()
         interval = 1 / bucket.current_rate(began)
         try:

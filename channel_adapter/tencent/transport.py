@@ -210,7 +210,7 @@ class Transport:
         self.clock: Clock = clock or SystemClock()
         self._route = route or Route()
         self._client_timeout = ClientTimeout(total=self.timeouts.call, connect=self.timeouts.connect)
-        self._concurrency = concurrency
+        self.concurrency: int = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._max_bytes = max_response_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -222,10 +222,10 @@ class Transport:
         if self._session is None:
             loop = asyncio.get_running_loop()
             if self._loop is not loop:
-                self._loop, self._slots = loop, asyncio.Semaphore(self._concurrency)
+                self._loop, self._slots = loop, asyncio.Semaphore(self.concurrency)
             pool = _ProxyConnector if self._route.proxy is not None or self._route.trust_env else aiohttp.TCPConnector
             self._session = aiohttp.ClientSession(
-                connector=pool(limit=self._concurrency, ssl=self._load_trusted_ca()),
+                connector=pool(limit=self.concurrency, ssl=self._load_trusted_ca()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 request_class=_Request,

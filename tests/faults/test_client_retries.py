@@ -9,7 +9,7 @@ from aiohttp import web
 
 from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
-from channel_adapter.tencent.rate_limit import CommandLimiter
+from channel_adapter.tencent.rate_limit import Bucket, CommandLimiter
 from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.transport import Transport
 from channel_adapter.tencent.wire.envelope import Ambiguous, ApiError, HttpRejected, NotAttempted
@@ -19,6 +19,7 @@ from tests.faults.test_client_answers import FOUND, PLACE, POST, READ, SENT, fai
 from tests.faults.test_client_network import client_of, serving
 
 UNREACHABLE = aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "refused"))
+ADDING_PATH = ADD_GROUP_MEMBER.service, ADD_GROUP_MEMBER.name
 ADDING = AddGroupMemberRequest(group_id="@TGS#_harbor", member_list=[])
 
 
@@ -40,6 +41,81 @@ async def test_slot_is_reserved_only_when_a_connection_is_free(clock: FakeClock)
         await asyncio.gather(*calls)
     gaps = [later - earlier for earlier, later in pairwise(arrivals[1:])]
     assert min(gaps) > 0.04
+
+
+class SteppedClock(FakeClock):
+    """A clock whose sleeps end one after the other, by `step`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleeping: list[tuple[float, asyncio.Future[None]]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        wakes: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sleeping.append((self.elapsed + seconds, wakes))
+        await wakes
+
+    def step(self) -> None:
+        """Advance to the end of the first sleep."""
+        self.sleeping.sort(key=lambda each: each[0])
+        due, wakes = self.sleeping.pop(0)
+        self.elapsed = max(self.elapsed, due)
+        wakes.set_result(None)
+
+
+class Slots:
+    """Slots of one process among many, in a database that needs a moment."""
+
+    processes = 2
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._buckets: dict[str, Bucket] = {}
+
+    async def reserve(self, command: str, *, interval: float, burst: int, max_wait: float) -> float | None:
+        await asyncio.sleep(0.001)
+        bucket = self._buckets.setdefault(command, Bucket(1 / interval))
+        return bucket.reserve(self._clock.monotonic(), max_wait)
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("busy", [0, 8])
+async def test_calls_that_wait_for_their_rate_limit_leave_connections_to_others(shared: bool, busy: int) -> None:
+    """Also if they come while every connection is in use."""
+    clock, release = SteppedClock(), asyncio.Event()
+    arrivals: list[float] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.endswith(GET_GROUP_INFO.name):
+            arrivals.append(clock.elapsed)
+            return web.json_response(FOUND)
+        if request.path.endswith(ADD_GROUP_MEMBER.name):
+            await release.wait()
+        return web.json_response(SENT)
+
+    limits = {GET_GROUP_INFO.path: 1, ADD_GROUP_MEMBER.path: 1e6}
+    limiter = CommandLimiter(limits, clock=clock, shared=Slots(clock) if shared else None)
+    async with serving(handle) as url, client_of(url, concurrency=8, limiter=limiter, clock=clock) as client:
+        adding = [asyncio.ensure_future(client.call_raw(*ADDING_PATH, {})) for _ in range(busy)]
+        await asyncio.sleep(0.05)
+        reading = [asyncio.ensure_future(client.call(GET_GROUP_INFO, READ)) for _ in range(24)]
+        await asyncio.sleep(0.05)
+        release.set()
+        await asyncio.gather(*adding)
+        async with asyncio.timeout(20):
+            await client.call(SEND_GROUP_MSG, POST)
+        assert len([call for call in reading if call.done()]) <= 1, "no time has passed"
+        while pending := [call for call in reading if not call.done()]:
+            await asyncio.wait(pending, timeout=0.02)
+            if clock.sleeping:
+                clock.step()
+        assert [type(call.exception()) for call in reading] == [type(None)] * 24
+    gaps = [later - earlier for earlier, later in pairwise(arrivals)]
+    assert min(gaps) >= 1.0
+    margin = 1.01 if not shared else 1.01**2  # of the limiter, and of our slots
+    assert sum(gaps) == pytest.approx(23 * margin, abs=0.01), "a slot was not used"
 
 
 @pytest.mark.parametrize(("total", "latest"), [(30.0, 27.0), (5.0, 4.5), (200.0, 190.0)])
