@@ -159,6 +159,20 @@ async def test_failed_channel_is_reported_and_completed_by_retry(tiny: System) -
     check_against_source(tiny.server.world, plan)
 
 
+async def test_failed_call_leaves_no_call_about_other_subscribers_behind(database: str) -> None:
+    async with system(Size(230, 3), ids=(worlds.FULL,), database_url=database) as s:
+        plan = await planned(s)
+        failing = Fault(command="import_group_member", nth=(2,), code=10007)
+        s.server.faults.replace([failing, Fault(command="import_group_member", delay=1.0)])
+        status = await s.adapter.migration.apply(plan)
+        assert "10007" in status.failed[0].reason
+        left = [str(task.get_coro()) for task in asyncio.all_tasks()]
+        assert [each for each in left if "_move_part" in each] == []
+        s.server.faults.replace([])
+        assert (await s.adapter.migration.retry(plan)).complete
+        check_against_source(s.server.world, plan)
+
+
 async def test_posts_sent_long_ago_are_recognised(tiny: System, database: str) -> None:
     """The journal is lost, and the service no longer recognises the numbers of the posts as repeats."""
     plan = await planned(tiny)

@@ -5,9 +5,9 @@ the calls that were not recorded yet, not the pages in progress.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.concurrency.batching import concurrently
@@ -203,7 +203,7 @@ class SubscriberImporter:
             await work.journal.flush()
         parts = _split_parts(subscribers, work.add_size.users)
         results: dict[str, int] = {}
-        for answer in await asyncio.gather(*(self._move_part(part, sent) for part in parts)):
+        for answer in await _wait_for_all(self._move_part(part, sent) for part in parts):
             results |= answer
         there = {user for user, result in results.items() if result in THERE}
         await work.release(SUBSCRIBER, there)
@@ -231,7 +231,7 @@ class SubscriberImporter:
                     rows.append(self._user_row(subscriber, MOVED if ours else ALREADY))
                     work.row.subscribers += ours
             await work.journal.note([*rows, work.row])
-        await asyncio.gather(*(self._finish_subscriber(subscriber) for subscriber in unfinished))
+        await _wait_for_all(self._finish_subscriber(subscriber) for subscriber in unfinished)
         return results
 
     async def _finish_subscriber(self, subscriber: SourceSubscriber) -> None:
@@ -343,6 +343,16 @@ async def _remove_missing(work: ChannelWork) -> None:
         async for rows in parts:
             for some in _split_parts(rows, work.importer.removals_per_call):
                 await _remove_members(work, some)
+
+
+async def _wait_for_all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return the results of concurrent work when all of it has ended, then raise the first exception.
+
+    So what the service was sent is recorded, and nothing goes on when the channel has ended.
+    """
+    tasks = [asyncio.ensure_future(work) for work in works]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]
 
 
 async def _remove_members(work: ChannelWork, rows: Sequence[UserRow]) -> None:
