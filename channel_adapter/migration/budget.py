@@ -34,7 +34,14 @@ def noop_progress(*_: object) -> None:
 
 
 class BudgetExhausted(Exception):  # noqa: N818
-    """The work ends here: it was interrupted, or its calls or its time are used up."""
+    """The work ends here: it was interrupted, or its calls or its time are used up.
+
+    `attempted`: the call that is not made any more was attempted before, with an unknown outcome.
+    """
+
+    def __init__(self, reason: str, *, attempted: bool = False) -> None:
+        super().__init__(reason)
+        self.attempted = attempted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,21 +94,21 @@ class Budget:
             seconds=None if seconds is None else seconds - (self._clock.monotonic() - self._began),
         )
 
-    def check(self) -> None:
+    def check(self, *, attempted: bool = False) -> None:
         """Raise BudgetExhausted when no further call is made."""
         if self.exhausted:
-            raise BudgetExhausted(self._reason)
+            raise BudgetExhausted(self._reason, attempted=attempted)
 
     def stop(self, reason: str) -> None:
         """Make no further call."""
         self._reason = self._reason or reason
 
-    def acquire(self) -> None:
-        """Count one more call. Raises BudgetExhausted."""
+    def acquire(self, *, attempted: bool = False) -> None:
+        """Count one more call; `attempted` if it repeats one. Raises BudgetExhausted."""
         most = self._limits.calls
         if not self.exhausted and most is not None and self._calls >= most:
             self._reason = f"its {most:,} calls are used up"
-        self.check()
+        self.check(attempted=attempted)
         self._calls += 1
 
     def add(self, calls: int) -> None:
@@ -145,8 +152,9 @@ class BudgetedApi(ApiCaller):
         `deadline` is in seconds from now and bounds all attempts and waits.
         """
         end = None if deadline is None else self._clock.monotonic() + deadline
+        attempted = False
         while True:
-            self.budget.acquire()
+            self.budget.acquire(attempted=attempted)
             await self._wait_for_slot(command, end)
             guard = self._guard
             left = None if end is None else max(0.0, end - self._clock.monotonic())
@@ -155,6 +163,7 @@ class BudgetedApi(ApiCaller):
             except OutageTimeoutError as late:
                 raise UnavailableError(f"{command.name} was not sent: {late}") from None
             except TRANSIENT:
+                attempted = True
                 if guard.tripped is not None or (end is not None and self._clock.monotonic() + PAUSE >= end):
                     raise
                 await self._clock.sleep(PAUSE)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from channel_adapter.migration.budget import BudgetLimits
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.plan.planner import PlanOptions
 from channel_adapter.migration.plan.resolutions import Resolutions
@@ -94,6 +95,22 @@ async def test_refused_user_who_is_moved_later_is_removed_with_the_source(refuse
     status = await refused.apply()
     assert (status.subscribers, status.channels[0].removed) == (1, 1)
     assert await refused.members(["moved", "late"]) == {"moved": True, "late": False}
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+async def test_user_of_a_call_that_the_limits_prevent_is_not_counted_as_moved(refused: Scene, calls: int) -> None:
+    users = [f"next_{number}" for number in range(3)]
+    await refused.system.adapter.accounts.add(users)
+    refused.write("moved", *users)
+    limits = BudgetLimits(calls=calls)
+    await refused.system.adapter.migration.apply(await refused.plan(), limits=limits)
+    prevented = [user for user, member in (await refused.members(users)).items() if not member]
+    if prevented:
+        await refused.system.adapter.subscriptions.subscribe("news", prevented, assign=False)
+    assert (await refused.apply()).complete
+    refused.write("moved")
+    assert (await refused.apply()).complete
+    assert await refused.members(users) == {user: user in prevented for user in users}
 
 
 async def test_channel_with_a_refused_user_who_subscribed_is_not_removable(refused: Scene) -> None:

@@ -14,7 +14,7 @@ from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
-from channel_adapter.migration.budget import TRANSIENT
+from channel_adapter.migration.budget import TRANSIENT, BudgetExhausted
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.run.work import (
     IMPORTING_SUBSCRIBERS,
@@ -218,7 +218,7 @@ class SubscriberImporter:
         unfinished: list[SourceSubscriber] = []
         rows: list[UserRow] = []
         async with work.journal.slot():
-            results = await self._import_members(subscribers)
+            results = await self._import_members(subscribers, sent)
             for subscriber in subscribers:
                 result = results.get(subscriber.user, members.RESULT_FAILED)
                 if result not in THERE:
@@ -242,7 +242,7 @@ class SubscriberImporter:
             work.row.subscribers += 1
             await work.journal.note([self._user_row(subscriber, MOVED), work.row])
 
-    async def _import_members(self, subscribers: list[SourceSubscriber]) -> dict[str, int]:
+    async def _import_members(self, subscribers: list[SourceSubscriber], sent: set[str]) -> dict[str, int]:
         work = self._work
         now = int(work.context.clock.now())
         items = [
@@ -261,7 +261,13 @@ class SubscriberImporter:
             if error.code == codes.TOO_MANY_ACCOUNTS:
                 work.add_size.too_many(len(subscribers))
             half = len(subscribers) // 2
-            return await self._import_members(subscribers[:half]) | await self._import_members(subscribers[half:])
+            first = await self._import_members(subscribers[:half], sent)
+            return first | await self._import_members(subscribers[half:], sent)
+        except BudgetExhausted as end:
+            if not work.first and not end.attempted:  # the call was not made
+                unsent = [subscriber for subscriber in subscribers if subscriber.user not in sent]
+                await work.journal.note([self._user_row(subscriber, REFUSED) for subscriber in unsent])
+            raise
         work.failpoint("subscribers.sent")
         return results
 
