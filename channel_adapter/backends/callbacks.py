@@ -16,6 +16,7 @@ from channel_adapter.domain.message import Direction
 from channel_adapter.domain.post import Content, Post, PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content import from_elements, to_datetime, to_elements
+from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_c2c as c2c
 from channel_adapter.tencent.wire.callbacks_other import IOS_IN_CAPITALS, RequestOverLimit
@@ -237,7 +238,11 @@ def message_event(callback: envelope.Callback, context: CallbackContext) -> e.Ev
     """
     if isinstance(callback, c2c.AfterMsgReadAll):
         user = to_user(callback.report_account)
-        posts = tuple(PostRef(ChannelId(item.group_id), item.msg_seq) for item in callback.group_read_info or ())
+        posts = tuple(
+            PostRef(ChannelId(item.group_id), item.msg_seq)
+            for item in callback.group_read_info or ()
+            if 0 < item.msg_seq <= limits.SEQ_HIGHEST  # 0: a group without posts
+        )
         return context.unknown() if user is None else e.AllRead(**context.common(), user=user, posts=posts)
     convert, peers = _MESSAGE_EVENTS.get(type(callback)), _peers_of(callback)
     if convert is None:

@@ -16,6 +16,9 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from channel_adapter.concurrency.clock import SystemClock
+from channel_adapter.concurrency.repeat import repeat
+
 QUIET_SECONDS: Final = 60.0
 """Events of one kind are logged at most once in this time."""
 
@@ -143,7 +146,10 @@ class Listener:
         for listening in self._sockets:
             listening.setblocking(False)
             loop.add_reader(listening, self._accept_connections, listening)
-        self._cutting = asyncio.create_task(self._cut_late_heads())
+        pause = min(self._head_seconds / 4, 0.5)
+        self._cutting = asyncio.create_task(
+            repeat(self._cut_late_heads, pause, SystemClock(), self._log_cutting_failure, first=pause)
+        )
         return int(self._sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -260,8 +266,9 @@ class Listener:
             unused.close()
 
     async def _cut_late_heads(self) -> None:
-        while True:
-            await asyncio.sleep(min(self._head_seconds / 4, 0.5))
-            late = time.monotonic() - self._head_seconds
-            for connection in [each for each, since in self._waiting.items() if since <= late]:
-                self._abort_connection(connection)
+        late = time.monotonic() - self._head_seconds
+        for connection in [each for each, since in self._waiting.items() if since <= late]:
+            self._abort_connection(connection)
+
+    def _log_cutting_failure(self, error: Exception) -> None:
+        self._log_throttled("heads_not_cut", error=type(error).__name__)

@@ -224,6 +224,21 @@ async def test_marking_all_as_read_advances_read_positions(scenario: Scenario) -
     await send(scenario, "AllRead", {"Report_Account": "a user who is gone", "GroupReadInfo": read}, 1)
 
 
+async def test_channel_without_posts_does_not_keep_others_from_being_marked_as_read(scenario: Scenario) -> None:
+    await scenario.adapter.channels.create(slug="empty", name="Empty", owner=KEEPER)
+    await scenario.other.subscriptions.subscribe("lighthouse", [SAILOR])
+    await scenario.other.posts.publish("lighthouse", Text("fog"))
+    await scenario.settle()
+    scenario.received.clear()
+    assert (await scenario.adapter.unread.get(SAILOR)).badge == 1
+    read = [{"GroupId": "@TGS#_empty", "MsgSeq": 0}, {"GroupId": LIGHTHOUSE, "MsgSeq": 1}]
+    await send(scenario, "AllRead", {"Report_Account": SAILOR, "GroupReadInfo": read})
+    (event,) = scenario.received
+    assert isinstance(event, e.AllRead)
+    assert event.posts == (PostRef(LIGHTHOUSE, 1),)
+    assert (await scenario.adapter.unread.get(SAILOR)).badge == 0
+
+
 async def test_table_has_last_message_and_unread_count_of_each_user(stored: Scenario) -> None:
     await message(stored, 1, SAILOR, KEEPER, "one")
     last = await message(stored, 3, SAILOR, KEEPER, "three")
