@@ -99,6 +99,29 @@ async def test_error_of_seed_names_refused_call(remote: Remote) -> None:
     assert (status, answer["error"]) == (400, "call 1, nothing: no such command")
 
 
+LETTERS = "a" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "a" * 5_000, None),
+        ("POST", "seed", {"calls": [{"command": LETTERS}]}),
+        ("POST", "seed", {LETTERS: 1}),
+        ("PUT", "faults", [{LETTERS: 1}]),
+        ("POST", "people", {"do": "join", "user": "u", "with": {"group_id": "g", LETTERS: 1}}),
+        ("PUT", "state", {"version": LETTERS}),
+        ("PUT", "webhooks", {LETTERS: 1}),
+    ],
+)
+async def test_long_value_is_shortened_in_the_answer(remote: Remote, method: str, path: str, body: Any) -> None:
+    await remote.must(IMPORT, {"UserID": "u"})
+    status, answer = await remote.control(method, path, body)
+    assert 400 <= status < 500
+    assert len(answer["error"]) < 600
+    assert "characters)" in answer["error"]
+
+
 async def test_state_can_be_exported_and_restored(remote: Remote) -> None:
     await remote.must(IMPORT, {"UserID": "u"})
     await remote.must(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n", "GroupId": "@TGS#_a"})

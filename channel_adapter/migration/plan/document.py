@@ -263,7 +263,7 @@ class SourceChange(PlanPart):
     serious: bool
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.field} was {self.planned!r}, is {self.now!r}"
+        return f"{self.channel}: {self.field} was {shown_value(self.planned)}, is {shown_value(self.now)}"
 
 
 PROFILE_FIELDS: Final = (

@@ -49,7 +49,7 @@ async def perform(world: StubState, webhooks: WebhookSender, action: UserAction,
     try:
         client = world.client(action.user, action.platform)
     except ValueError as error:
-        raise SettingsError(f"platform: {shown_text(error)}") from None
+        raise SettingsError(f"platform: {error}") from None
     if action.do in _WITHOUT_BEFORE_EVENT:
         return _to_json(_call_method(client, action.do, action.arguments))
     if action.do == "send" and "random" not in action.arguments:  # both webhooks name the message alike
