@@ -18,7 +18,7 @@ from channel_adapter.config.extras import is_installed, needs_extra, needs_store
 from channel_adapter.config.settings import Settings
 from channel_adapter.config.values import rate_limit_scope
 from channel_adapter.domain.mode import Mode
-from channel_adapter.errors import ConfigurationError, UnsupportedError
+from channel_adapter.errors import ConfigurationError, UnsupportedError, needs_database
 from channel_adapter.quoting import shown_value
 from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
@@ -131,11 +131,10 @@ class ChannelAdapter:
 
         own = self.settings
         rows: InvitationRows | None = None
-        if own.database_url is not None:
-            url = own.database_url.get_secret_value()
-            with needs_store(url):
-                from channel_adapter.store.invitations import InvitationRows
-            rows = InvitationRows(self._open_database(url))
+        if self._database is not None:
+            from channel_adapter.store.invitations import InvitationRows
+
+            rows = InvitationRows(self._database)
         return Invites(self.backend, rows, self.subscriptions, own.invites.link_template, own.total_seconds, self.clock)
 
     @_part
@@ -143,13 +142,12 @@ class ChannelAdapter:
         """The directory: search channels, and refresh what is known of them."""
         from channel_adapter.services.directory import Directory
 
-        if self.settings.database_url is None:
+        if self._database is None:
             return Directory(self.backend, None, self.clock)
-        url = self.settings.database_url.get_secret_value()
-        with needs_store(url):
-            from channel_adapter.store.channel_registry import ChannelRows
+        from channel_adapter.store.channel_registry import ChannelRows
+
         contacts = self._contacts if self.can.contacts else None
-        return Directory(self.backend, ChannelRows(self._open_database(url)), self.clock, contacts)
+        return Directory(self.backend, ChannelRows(self._database), self.clock, contacts)
 
     @_part
     def insights(self) -> Insights:
@@ -157,12 +155,11 @@ class ChannelAdapter:
         from channel_adapter.services.insights import Insights
 
         keep_days = self.settings.insights.keep_days
-        if self.settings.database_url is None:
+        if self._database is None:
             return Insights(self.backend, self.reactions, None, self.clock, keep_days)
-        url = self.settings.database_url.get_secret_value()
-        with needs_store(url):
-            from channel_adapter.store.insights import InsightRows
-        return Insights(self.backend, self.reactions, InsightRows(self._open_database(url)), self.clock, keep_days)
+        from channel_adapter.store.insights import InsightRows
+
+        return Insights(self.backend, self.reactions, InsightRows(self._database), self.clock, keep_days)
 
     @_part
     def subscriptions(self) -> Subscriptions:
@@ -170,7 +167,7 @@ class ChannelAdapter:
         from channel_adapter.services.subscriptions import SubscriptionOptions, Subscriptions
 
         options = SubscriptionOptions(self._bulk_options, self.settings.subscriptions.notify)
-        blocks = self._blocklist if self.settings.database_url is not None else None
+        blocks = self._blocklist if self._database_url is not None else None
         return Subscriptions(self.backend, blocks, self._assigner, self.signals.users_left, options)
 
     @_part
@@ -301,23 +298,26 @@ class ChannelAdapter:
             cache_seconds=settings.channels.cache_seconds,
             concurrency=settings.concurrency,
         )
-        if settings.database_url is None:
+        database = self._database
+        if database is None:
             return OfficialBackend(self._gateway, options, self.clock)
-        url = settings.database_url.get_secret_value()
-        with needs_store(url):
-            from channel_adapter.store.broadcasts import BroadcastStore
-            from channel_adapter.store.channel_attributes import ChannelAttributeRows
-            from channel_adapter.store.channel_registry import ChannelRows
-        database = self._open_database(url)
+        from channel_adapter.store.broadcasts import BroadcastStore
+        from channel_adapter.store.channel_attributes import ChannelAttributeRows
+        from channel_adapter.store.channel_registry import ChannelRows
+
         registry = ChannelRows(database)
         return OfficialBackend(
             self._gateway, options, self.clock, BroadcastStore(database), ChannelAttributeRows(database), registry
         )
 
-    def _open_database(self, url: str) -> Database:
-        """Open the database of the settings; it is closed with the adapter."""
-        from channel_adapter.store.database import Database
-
+    @cached_property
+    def _database(self) -> Database | None:
+        """The database of the settings, which is closed with the adapter; None without one."""
+        url = self._database_url
+        if url is None:
+            return None
+        with needs_store(url):
+            from channel_adapter.store.database import Database
         database = Database.shared(url)
         self._closing.push_async_callback(database.close)
         return database
@@ -336,7 +336,8 @@ class ChannelAdapter:
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:
         """Official accounts that a cutover has moved, from the database; None without one."""
-        if self.settings.database_url is None or self.settings.mode is Mode.OFFICIAL:
+        url = self._database_url
+        if url is None or self.settings.mode is Mode.OFFICIAL:
             return None
         if not is_installed("sqlalchemy"):
             return None
@@ -344,7 +345,6 @@ class ChannelAdapter:
         from channel_adapter.backends.official.posts import OfficialPosts
         from channel_adapter.migration.cutover.redirects import AccountRedirects
 
-        url = self.settings.database_url.get_secret_value()
         options = OfficialOptions(total_seconds=self.settings.total_seconds, concurrency=self.settings.concurrency)
         redirects = AccountRedirects(url, OfficialPosts(self._gateway, options, self.clock), self.clock)
         self._closing.push_async_callback(redirects.aclose)
@@ -413,8 +413,7 @@ class ChannelAdapter:
         """
         if not self.can.import_history:
             raise UnsupportedError(self.settings.mode, "migration", "posts cannot be imported into official accounts")
-        url = self.settings.database_url
-        with needs_extra(database_url=url.get_secret_value() if url else None):
+        with needs_extra(database_url=self._database_url):
             from channel_adapter.migration.service import Migration
         return self._trace_part("migration", Migration(self._gateway, self.settings, self.clock, self.unread))
 
@@ -461,7 +460,7 @@ class ChannelAdapter:
         if unknown := [kind for kind in require_list(kinds, "kinds", "kinds of jobs") if kind not in JOB_KINDS]:
             raise ConfigurationError(f"jobs: there is no kind {shown_value(unknown[0])}; known: {', '.join(JOB_KINDS)}")
         if self._database_url is None:
-            raise ConfigurationError("jobs need a database: set database_url", field="database_url")
+            raise needs_database("jobs need a database")
         async with AsyncExitStack() as stack:
             if SCHEDULE in kinds:
                 await stack.enter_async_context(self.posts.publish_due())
@@ -552,12 +551,11 @@ class ChannelAdapter:
 
     @cached_property
     def _message_rows(self) -> MessageRows | None:
-        if self.settings.database_url is None:
+        if self._database is None:
             return None
-        url = self.settings.database_url.get_secret_value()
-        with needs_store(url):
-            from channel_adapter.store.messages import MessageRows
-        return MessageRows(self._open_database(url))
+        from channel_adapter.store.messages import MessageRows
+
+        return MessageRows(self._database)
 
     async def _record_message(self, event: MessageEvent | AllRead) -> None:
         if self._message_rows is not None:
@@ -569,12 +567,11 @@ class ChannelAdapter:
     def _blocklist(self) -> Blocklist:
         from channel_adapter.services.blocks import Blocklist
 
-        if self.settings.database_url is None:
+        if self._database is None:
             return Blocklist(None)
-        url = self.settings.database_url.get_secret_value()
-        with needs_store(url):
-            from channel_adapter.store.channel_blocks import BlockRows
-        return Blocklist(BlockRows(self._open_database(url)))
+        from channel_adapter.store.channel_blocks import BlockRows
+
+        return Blocklist(BlockRows(self._database))
 
     async def _observe_change(self, event: ChannelEvent) -> None:
         """Correct what this process has cached."""
@@ -582,12 +579,12 @@ class ChannelAdapter:
 
     async def _publish_change(self, event: ChannelEvent) -> None:
         """Correct with a database what other processes have cached."""
-        if self.settings.database_url is not None:
+        if self._database_url is not None:
             await self.pipeline.publish(event)
 
     async def _drop_channel(self, channel: ChannelId) -> None:
         """Delete what the database keeps of a channel that is gone; one that was created again keeps it."""
-        if self.settings.database_url is not None and not await self.backend.channels.read([channel]):
+        if self._database_url is not None and not await self.backend.channels.read([channel]):
             await self._blocklist.drop(channel)
             await self.directory.hide(channel)
             await self._contacts.set(channel, None)

@@ -159,3 +159,8 @@ class OutcomeUnknownError(ChannelAdapterError):
     """The call was sent and no usable answer came back: it may have been carried out."""
 
     kind = "outcome_unknown"
+
+
+def needs_database(reason: str) -> ConfigurationError:
+    """Return the error of a method that needs `database_url`, which is not set."""
+    return ConfigurationError(f"{reason}: set database_url, for example sqlite:///adapter.db", field="database_url")

@@ -8,7 +8,7 @@ from channel_adapter.backends.protocols import MemberBackend
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import BlockedUser, Outcome, OutcomeKind
-from channel_adapter.errors import ConfigurationError
+from channel_adapter.errors import needs_database
 
 if TYPE_CHECKING:
     from channel_adapter.store.channel_blocks import BlockRows
@@ -76,5 +76,5 @@ class Blocklist:
 
     def _require_rows(self) -> "BlockRows":
         if self._rows is None:
-            raise ConfigurationError("blocked users are kept in the database: set database_url", field="database_url")
+            raise needs_database("blocked users are kept in a database")
         return self._rows

@@ -10,7 +10,12 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.channel import DELETED_AT, Channel, DirectoryEntry, ObservedFields
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.errors import ConfigurationError, InvalidError, OutcomeUnknownError, UnavailableError
+from channel_adapter.errors import (
+    InvalidError,
+    OutcomeUnknownError,
+    UnavailableError,
+    needs_database,
+)
 from channel_adapter.mapping.text import printable, require_list, require_text
 from channel_adapter.quoting import shown_value
 
@@ -134,7 +139,7 @@ class Directory:
 
     def _require_rows(self) -> "ChannelRows":
         if self._rows is None:
-            raise ConfigurationError("the directory is kept in the database: set database_url", field="database_url")
+            raise needs_database("the directory is kept in a database")
         return self._rows
 
     def _to_directory_entry(self, found: "FoundChannel") -> DirectoryEntry:

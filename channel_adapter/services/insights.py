@@ -24,7 +24,7 @@ from channel_adapter.domain.insights import (
     StoredViews,
 )
 from channel_adapter.domain.post import PostRef
-from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
+from channel_adapter.errors import InvalidError, UnavailableError, needs_database
 from channel_adapter.mapping.content import excerpt
 from channel_adapter.mapping.times import to_utc
 from channel_adapter.quoting import shown_value
@@ -227,7 +227,7 @@ class Insights:
 
     def _require_rows(self) -> "InsightRows":
         if self._rows is None:
-            raise ConfigurationError("insights are kept in the database: set database_url", field="database_url")
+            raise needs_database("insights are kept in a database")
         return self._rows
 
     def _current_time(self) -> datetime:

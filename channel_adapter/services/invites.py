@@ -19,13 +19,13 @@ from channel_adapter.domain.invitation import Invitation, InvitationState
 from channel_adapter.domain.subscription import Outcome, OutcomeKind
 from channel_adapter.errors import (
     ChannelAdapterError,
-    ConfigurationError,
     InvalidError,
     LimitReachedError,
     NotFoundError,
     PermissionDeniedError,
     RefusedError,
     UnavailableError,
+    needs_database,
 )
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.text import require_text
@@ -254,7 +254,7 @@ class Invites:
 
     def _require_rows(self) -> "InvitationRows":
         if self._rows is None:
-            raise ConfigurationError("invitations are kept in the database: set database_url", field="database_url")
+            raise needs_database("invitations are kept in a database")
         return self._rows
 
 

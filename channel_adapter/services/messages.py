@@ -21,7 +21,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, PeerId, Thread
 from channel_adapter.domain.post import Content, Draft
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Outcomes
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
+from channel_adapter.errors import ChannelAdapterError, InvalidError, needs_database
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.content_json import stored_parts
 from channel_adapter.mapping.ids import IdScheme
@@ -285,7 +285,7 @@ class Messages:
 
     def _require_rows(self) -> "MessageRows":
         if self._rows is None:
-            raise ConfigurationError("threads are kept in a database; set database_url", field="database_url")
+            raise needs_database("threads are kept in a database")
         return self._rows
 
 

@@ -31,11 +31,11 @@ from channel_adapter.domain.schedule import (
 )
 from channel_adapter.errors import (
     ChannelAdapterError,
-    ConfigurationError,
     ConflictError,
     InvalidError,
     NotFoundError,
     UnavailableError,
+    needs_database,
 )
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.ids import IdScheme
@@ -395,9 +395,7 @@ class PostSchedule(PostSender):
 
     def _require_url(self, what: str = "scheduled posts and drafts") -> str:
         if self._options.database_url is None:
-            raise ConfigurationError(
-                f"{what} need a database: set database_url, for example sqlite:///adapter.db", field="database_url"
-            )
+            raise needs_database(f"{what} need a database")
         return self._options.database_url
 
     def _require_database(self, what: str) -> "Database":

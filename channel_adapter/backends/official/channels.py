@@ -32,13 +32,13 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import (
     ChannelAdapterError,
-    ConfigurationError,
     ConflictError,
     InvalidError,
     NotFoundError,
     OutcomeUnknownError,
     UnavailableError,
     UnsupportedError,
+    needs_database,
 )
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.ids import OFFICIAL_IDS
@@ -91,7 +91,7 @@ class OfficialAttributes:
     async def set(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
         """Set attributes of a channel; None removes one. Raises ConfigurationError without a database."""
         if self._rows is None:
-            raise needs_database("attributes of channels")
+            raise needs_database("attributes of channels are kept in a database in official mode")
         merged = {**(await self.read([channel])).get(channel, {}), **changes}
         size = sum(byte_size(f";{name}={value}") for name, value in merged.items() if value is not None)
         if size > limits.GROUP_FIELD_VALUE_BYTES:
@@ -165,10 +165,9 @@ class OfficialRegistry:
     def require(self) -> ChannelRegistryRows:
         """Return the rows. Raises ConfigurationError without a database."""
         if self._rows is None:
-            raise ConfigurationError(
-                "the service does not list official accounts: set database_url to keep those that are created, read or"
-                " adopted here",
-                field="database_url",
+            raise needs_database(
+                "the service does not list official accounts; those created, read or adopted here are kept in a"
+                " database"
             )
         return self._rows
 
@@ -489,11 +488,6 @@ def check_profile(profile: ChannelProfile) -> None:
         raise InvalidError(
             f"max_subscribers must be a positive integer; got {shown_value(highest)}", field="max_subscribers"
         )
-
-
-def needs_database(what: str) -> ConfigurationError:
-    """Return the error for what a database keeps in this mode."""
-    return ConfigurationError(f"{what} need database_url in official mode", field="database_url")
 
 
 def no_such_channel(channel: ChannelId, error: ChannelAdapterError | None = None) -> NotFoundError:

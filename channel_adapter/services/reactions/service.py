@@ -26,7 +26,7 @@ from channel_adapter.domain.reaction import (
     Reactor,
     Reconciled,
 )
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, needs_database
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.emoji import one_emoji
 from channel_adapter.mapping.reactions import to_policy
@@ -310,14 +310,14 @@ class ReactionService:
         if self._direct is None:
             carrier = self._backend.reactions
             if carrier.capacity is None:
-                raise _needs_database(_NO_PLACE)
+                raise needs_database(_NO_PLACE)
             self._direct = DirectReactions(carrier, carrier.capacity, max_per_user=self._options.max_per_user)
         return self._direct
 
     def _require_place(self) -> None:
         """Raise ConfigurationError, before any call, if neither a database nor messages can hold reactions."""
         if self._database_url is None and self._backend.reactions.capacity is None:
-            raise _needs_database(_NO_PLACE)
+            raise needs_database(_NO_PLACE)
 
     async def _open_existing_store(self) -> "StoredReactions | None":
         """Return the store if its tables exist. A process without SQLAlchemy has no store."""
@@ -330,7 +330,7 @@ class ReactionService:
     async def _require_store(self) -> "StoredReactions":
         """Return the store, opened if necessary; the first use starts to publish what this and other processes left."""
         if self._database_url is None:
-            raise _needs_database("this needs the store of reactions")
+            raise needs_database("this needs the store of reactions")
         stored = self._opened or await self._open_store(self._database_url)
         if not self._publishing:
             self._publishing = True
@@ -346,10 +346,6 @@ class ReactionService:
                     database_url, self._app, self._backend, self._eligibility, self._options, self._clock
                 )
             return self._opened
-
-
-def _needs_database(reason: str) -> ConfigurationError:
-    return ConfigurationError(f"{reason}: set database_url, for example sqlite:///reactions.db", field="database_url")
 
 
 def _log_failure(error: Exception) -> None:
