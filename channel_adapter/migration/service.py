@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.config.extras import require_durable
 from channel_adapter.config.settings import Settings
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
@@ -162,7 +164,8 @@ class Migration:
         """
         url = self.journal_url()
         require_durable(url)
-        task = asyncio.ensure_future(self._sync_groups(url))
+        clock = self._context.clock
+        task = asyncio.ensure_future(repeat(partial(self._sync_groups, url), _LOOK_SECONDS, clock, _log_failed_look))
         try:
             yield
         finally:
@@ -170,20 +173,13 @@ class Migration:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _sync_groups(self, url: str) -> None:
-        while True:
-            try:
-                async with Database.shared(url) as database:
-                    waiting = await CutoverStore(database).unfilled_if_any()
-                if waiting:
-                    from channel_adapter.migration.cutover.groups import run_group_sync  # noqa: PLC0415 - DBOS is slow
+        async with Database.shared(url) as database:
+            waiting = await CutoverStore(database).unfilled_if_any()
+        if waiting:
+            from channel_adapter.migration.cutover.groups import run_group_sync  # noqa: PLC0415 - DBOS is slow
 
-                    async with run_group_sync(self._context, url, Budget(self._context.clock)):
-                        await asyncio.Event().wait()
-            except TRANSIENT:
-                pass  # the next look comes soon
-            except Exception:  # noqa: BLE001 - a fault of one look must not end the others
-                _log.exception("migration.group_sync_failed")
-            await asyncio.sleep(_LOOK_SECONDS)
+            async with run_group_sync(self._context, url, Budget(self._context.clock)):
+                await asyncio.Event().wait()
 
     def journal_url(self, database: str | None = None) -> str:
         """Return the database of the journal. Raises ConfigurationError when none is set."""
@@ -272,3 +268,8 @@ class Migration:
         a plan of another app.
         """
         return await make_report(self._context.with_journal(database), plan, verdict)
+
+
+def _log_failed_look(error: Exception) -> None:
+    if not isinstance(error, TRANSIENT):  # after those, the next look comes soon
+        _log.exception("migration.group_sync_failed")

@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from channel_adapter.backends.community.importing import CommunityImporter
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
@@ -46,6 +47,7 @@ class GroupSyncJob:
     ) -> None:
         self.store = store
         self.budget = budget
+        self.clock = context.clock
         self.idle = asyncio.Event()
         self.idle.set()
         self.failures: dict[str, Exception] = {}
@@ -101,7 +103,7 @@ class GroupSyncJob:
             retry=retry_if_exception_type(TRANSIENT),
             wait=self._pause_seconds,
             stop=self._is_over,
-            sleep=self._context.clock.sleep,
+            sleep=self.clock.sleep,
             reraise=True,
         )
         return await attempts(self._attempt_sync, migration)
@@ -178,15 +180,13 @@ class GroupSyncQueue:
     async def keep_queueing(self) -> None:
         """Start jobs for cutovers of other processes, for as long as the task runs."""
         again = True
-        while True:
-            try:
-                await self.queue(again=again)
-                again = False
-            except TRANSIENT:
-                pass  # the next look comes soon
-            except Exception:  # noqa: BLE001 - a fault of one look must not end the others
-                _log.exception("migration.group_sync_not_queued")
-            await asyncio.sleep(LOOK_SECONDS)
+
+        async def look() -> None:
+            nonlocal again
+            await self.queue(again=again)
+            again = False
+
+        await repeat(look, LOOK_SECONDS, self.sync.clock, _log_failed_look)
 
     async def _queue_job(self, row: CutoverRow, *, again: bool) -> bool:
         ended = False
@@ -201,6 +201,11 @@ class GroupSyncQueue:
         # Two processes that come here at the same time start one job.
         await self._jobs.start(GROUP_SYNC, _job_key(row), [row.migration])
         return ended
+
+
+def _log_failed_look(error: Exception) -> None:
+    if not isinstance(error, TRANSIENT):  # after those, the next look comes soon
+        _log.exception("migration.group_sync_not_queued")
 
 
 def register(jobs: Jobs, sync: GroupSyncJob) -> None:

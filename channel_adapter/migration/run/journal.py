@@ -12,8 +12,9 @@ from typing import Final
 
 import orjson
 
-from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.repeat import repeat
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
 from channel_adapter.migration.sources.accounts import AccountPages, HistoryPage, PagePosition
 from channel_adapter.store.database import Database
@@ -44,7 +45,9 @@ class Journal:
 
     def start(self) -> None:
         """Start writing notes in the background."""
-        self._writer = asyncio.ensure_future(self._keep_writing())
+        self._writer = asyncio.ensure_future(
+            repeat(self.flush, FLUSH_SECONDS, SystemClock(), self._record_failure, first=FLUSH_SECONDS)
+        )
 
     async def close(self) -> None:
         """Write what is left and stop. Raises UnavailableError when it cannot be written."""
@@ -97,17 +100,14 @@ class Journal:
         if self.failure is not None:
             raise self.failure
 
-    async def _keep_writing(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            try:
-                await self.flush()
-            except ChannelAdapterError as trouble:
-                self.failure = trouble
-            except Exception as fault:  # noqa: BLE001 - work that waits for its notes gets the failure
-                if self.failure is None:
-                    _log.exception("migration.journal_not_written")
-                self.failure = UnavailableError(f"the journal cannot be written: {type(fault).__name__}")
+    def _record_failure(self, error: Exception) -> None:
+        """Keep why notes are not written: work that waits for its notes gets it."""
+        if isinstance(error, ChannelAdapterError):
+            self.failure = error
+            return
+        if self.failure is None:
+            _log.exception("migration.journal_not_written")
+        self.failure = UnavailableError(f"the journal cannot be written: {type(error).__name__}")
 
 
 def _row_key(row: Row) -> tuple[object, ...]:
