@@ -504,11 +504,12 @@ class _SyncSubscriptions:
         """Return how new posts reach a user. Raises NotFoundError for a user who is not in the channel."""
 
     def set_notifications(
-        self, channel: str, notifications: Notifications | Literal["all", "muted", "off"], *, user: str
+        self, channel: str, notifications: Notifications | Literal["all", "muted", "off", "mentions"], *, user: str
     ) -> bool:
-        """Set how new posts reach a subscriber: `all`, `muted` or `off`; return False if it was set already.
+        """Set how new posts reach a subscriber: `all`, `muted`, `off`, `mentions`; return False if it was set already.
 
-        Raises InvalidError for another value and NotFoundError for a user who is not in the channel.
+        `mentions` is documented for client apps only. Raises InvalidError for another value, and NotFoundError for a
+        user who is not in the channel.
         """
 
     def subscribe(

@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import AsyncIterable, Iterator
-from typing import Annotated, TypeGuard
+from typing import Annotated, Literal, TypeGuard
 
 import typer
 
@@ -75,14 +75,18 @@ async def notifications(
     run: Run,
     channel: ChannelArgument,
     user: _USER,
-    wanted: Annotated[Notifications, typer.Argument(metavar="all|muted|off", help="How new posts reach the user.")],
+    wanted: Annotated[
+        Literal["all", "muted", "off", "mentions"],
+        typer.Argument(metavar="all|muted|off|mentions", help="How new posts reach the user."),
+    ],
 ) -> None:
     """Set how new posts reach a subscriber.
 
     all: delivered with push, counted in the badge. muted: delivered without push, not counted in the badge. off: not
-    delivered.
+    delivered. mentions: as muted, with push for posts that mention the user; no document says that this can be set by
+    the REST API.
     """
-    await _set_notifications(run, channel, user, wanted)
+    await _set_notifications(run, channel, user, Notifications(wanted))
 
 
 @command(app, "subscribers", "mute", example="channel-adapter subscribers mute harbor_news reader_1")

@@ -171,15 +171,17 @@ class Subscriptions:
         return found.notifications
 
     async def set_notifications(
-        self, channel: str, notifications: Notifications | Literal["all", "muted", "off"], *, user: str
+        self, channel: str, notifications: Notifications | Literal["all", "muted", "off", "mentions"], *, user: str
     ) -> bool:
-        """Set how new posts reach a subscriber: `all`, `muted` or `off`; return False if it was set already.
+        """Set how new posts reach a subscriber: `all`, `muted`, `off`, `mentions`; return False if it was set already.
 
-        Raises InvalidError for another value and NotFoundError for a user who is not in the channel.
+        `mentions` is documented for client apps only. Raises InvalidError for another value, and NotFoundError for a
+        user who is not in the channel.
         """
         if notifications not in SETTABLE_NOTIFICATIONS:
             raise InvalidError(
-                f"notifications must be one of all, muted, off; got {shown_value(notifications)}", field="notifications"
+                f"notifications must be one of {', '.join(SETTABLE_NOTIFICATIONS)}; got {shown_value(notifications)}",
+                field="notifications",
             )
         return await self._members.set_notifications(
             self._ids.channel(channel), ids.user_id(user), Notifications(notifications)

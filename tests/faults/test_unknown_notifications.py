@@ -54,7 +54,9 @@ async def test_unknown_setting_of_a_subscriber_of_an_official_account_is_shown()
 async def test_unknown_setting_cannot_be_set(value: Any) -> None:
     async with opened() as (adapter, server):
         before = len(list(server.log.calls()))
-        with pytest.raises(InvalidError, match="notifications must be one of all, muted, off; got ") as refused:
+        with pytest.raises(
+            InvalidError, match="notifications must be one of all, muted, off, mentions; got "
+        ) as refused:
             await adapter.subscriptions.set_notifications("news", value, user=USER)
         assert refused.value.field == "notifications"
         assert len(list(server.log.calls())) == before
