@@ -48,7 +48,7 @@ def postgres_server(testrun_uid: str, worker_id: str, tmp_path_factory: pytest.T
     with lock:
         user.unlink()
         if not any(folder.glob("*.user")):
-            server._stop()
+            server.stop()
             shutil.rmtree(folder)
 
 

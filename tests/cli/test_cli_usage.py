@@ -192,7 +192,7 @@ def test_missing_library_is_named_with_its_extra(
         ),
         (
             ["subscribers", "notifications", "news", "reader_1", "loud"],
-            "invalid value for 'all|muted|off': 'loud' is not one of 'all', 'muted', 'off'",
+            "invalid value for 'all|muted|off|mentions': 'loud' is not one of 'all', 'muted', 'off', 'mentions'",
         ),
         (["subscribers", "mute", "news", "reader_1", "--off"], "no such option: --off"),
         (["posts", "edit", "news", "1", "x", "--title", ""], "--title is empty; leave it out"),

@@ -69,8 +69,9 @@ async def test_import_is_counted_by_parts_and_each_part_ends_once(rows: ConsoleR
 
     await rows.set_import("one", state=store.FAILED, message="no answer")
     assert await rows.start_import("one", import_missing=False) == 2
-    assert await rows.part("one", 1, is_open=True) == USERS[0]
-    assert await rows.failures("one", 3) is None
+    assert await rows.parts("one") == [1, 2, 3]
+    assert [await rows.part("one", number, is_open=True) for number in (1, 2, 3)] == [[], USERS[1], USERS[0][1:]]
+    assert await rows.failures("one", 4) is None
     assert await rows.get_import("two") is None
 
 

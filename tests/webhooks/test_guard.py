@@ -323,7 +323,7 @@ async def test_hooks_without_other_mode_are_not_called_for_official_accounts() -
 
 @pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
 async def test_late_hook_is_cancelled_and_the_failure_policy_applies(policy: str, code: int | None) -> None:
-    async with open_scenario(guard={"budget_seconds": 0.1, "on_failure": policy}) as scenario:
+    async with open_scenario(guard={"budget_seconds": 0.5, "on_failure": policy}) as scenario:
         await unmuted(scenario)
         cancelled = asyncio.Event()
 
