@@ -82,17 +82,16 @@ def command(folder: Path, *words: str) -> None:
 
 @contextmanager
 def under_uvicorn(application: str, folder: Path) -> Iterator[str]:
-    """Run an application in a process, and yield its address after its start."""
-    port = free_port()
-    words = [str(forked.programs() / "python"), "-m", "uvicorn", "--no-access-log", "--port", str(port), application]
+    """Run an application in a process, and yield its address when it listens."""
+    words = [str(forked.programs() / "python"), "-m", "uvicorn", "--no-access-log", "--port", "0", application]
     with (folder / "output.txt").open("wb") as output, subprocess.Popen(
         words, cwd=folder, env=environment(folder), stdout=output, stderr=output
     ) as process:  # fmt: skip
         try:
-            while "Application startup complete" not in (folder / "output.txt").read_text():
+            while not (listens := re.search(r"running on (http://[\d.:]+)", (folder / "output.txt").read_text())):
                 assert process.poll() is None, (folder / "output.txt").read_text()
                 time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
+            yield listens[1]
         finally:
             process.terminate()
     shown = (folder / "output.txt").read_text()

