@@ -81,7 +81,7 @@ JOB_KINDS = (SCHEDULE, JOBS)
 
 
 class ChannelAdapter:
-    """Channels on Community groups of one app.
+    """The channels of one app of Tencent Cloud Chat.
 
     ```python
     async with ChannelAdapter.open("adapter.toml") as adapter:
@@ -96,7 +96,7 @@ class ChannelAdapter:
         self.settings = settings
         self._client = client
         self.clock = clock
-        self._gateway = ApiCaller(client)
+        self._caller = ApiCaller(client)
         self._closing = AsyncExitStack()  # of the parts that were made and hold connections or tasks
         self._telemetry = telemetry
         self._recording = AsyncExitStack()
@@ -283,7 +283,7 @@ class ChannelAdapter:
             total_seconds=settings.total_seconds,
             concurrency=settings.concurrency,
         )
-        return CommunityBackend(self._gateway, options, self.clock)
+        return CommunityBackend(self._caller, options, self.clock)
 
     def _make_official_backend(self) -> Backend:
         from channel_adapter.backends.official.backend import OfficialBackend
@@ -300,14 +300,14 @@ class ChannelAdapter:
         )
         database = self._database
         if database is None:
-            return OfficialBackend(self._gateway, options, self.clock)
+            return OfficialBackend(self._caller, options, self.clock)
         from channel_adapter.store.broadcasts import BroadcastStore
         from channel_adapter.store.channel_attributes import ChannelAttributeRows
         from channel_adapter.store.channel_registry import ChannelRows
 
         registry = ChannelRows(database)
         return OfficialBackend(
-            self._gateway, options, self.clock, BroadcastStore(database), ChannelAttributeRows(database), registry
+            self._caller, options, self.clock, BroadcastStore(database), ChannelAttributeRows(database), registry
         )
 
     @cached_property
@@ -346,7 +346,7 @@ class ChannelAdapter:
         from channel_adapter.migration.cutover.redirects import AccountRedirects
 
         options = OfficialOptions(total_seconds=self.settings.total_seconds, concurrency=self.settings.concurrency)
-        redirects = AccountRedirects(url, OfficialPosts(self._gateway, options, self.clock), self.clock)
+        redirects = AccountRedirects(url, OfficialPosts(self._caller, options, self.clock), self.clock)
         self._closing.push_async_callback(redirects.aclose)
         return redirects
 
@@ -415,12 +415,12 @@ class ChannelAdapter:
             raise UnsupportedError(self.settings.mode, "migration", "posts cannot be imported into official accounts")
         with needs_extra(database_url=self._database_url):
             from channel_adapter.migration.service import Migration
-        return self._trace_part("migration", Migration(self._gateway, self.settings, self.clock, self.unread))
+        return self._trace_part("migration", Migration(self._caller, self.settings, self.clock, self.unread))
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Call any command with a JSON body, signed, limited and repeated as the others, and return the JSON reply."""
         with self.instruments.span("call", {}):
-            return await self._gateway.call_raw(service, command, body)
+            return await self._caller.call_raw(service, command, body)
 
     async def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
         """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""

@@ -384,7 +384,7 @@ class Output:
         resumed: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> ProgressDisplay:
-        """Return a display of several counts on stderr: bars on a terminal, else `show` gets a snapshot now and then.
+        """Return a display of several counts on stderr: bars on a terminal, else `show` gets a snapshot periodically.
 
         `every` is the time between two snapshots in seconds; `resumed` says that an earlier run reached the first
         counts.

@@ -359,8 +359,8 @@ async def trigger(
     """Send a realistic webhook to a receiver, signed with the first token of the settings, and show its answer.
 
     With --sdkappid no settings are needed; the token is then that of the settings if there are any. A receiver of this
-    program hands events to its handlers only for channels that exist: name one with --channel. The name of a question
-    (PostDraft) asks the receiver's guard.
+    program hands events to its handlers only for channels that exist: name one with --channel. The name of a request
+    (PostDraft) asks the guard of the receiver.
     """
     import time
 

@@ -24,7 +24,7 @@ class Instruments(Protocol):
         ...
 
     def values(self, read: ValueReader) -> AbstractContextManager[None]:
-        """Record what `read` returns, now and then, for the length of a block. `read` may fail."""
+        """Record what `read` returns, periodically, for the length of a block. `read` may fail."""
         ...
 
 

@@ -25,7 +25,7 @@ COOKIE: Final = "channel_adapter_console"
 _SESSIONS: Final = 10_000
 _FAILURES: Final = 10  # wrong passwords of one name from one address, then a pause
 _PAUSE_SECONDS: Final = 300
-_HASHES_AT_ONCE: Final = 2  # each takes 64 MiB
+_CONCURRENT_HASHES: Final = 2  # each takes 64 MiB
 _NAME_BYTES: Final = 200
 _ENDED_SECONDS: Final = 7 * 86_400
 
@@ -143,7 +143,7 @@ class Sessions:
         self._sessions: TTLCache[str, Operator] = TTLCache(_SESSIONS, SESSION_SECONDS, timer=clock.monotonic)
         self._begun: TTLCache[str, None] = TTLCache(_SESSIONS, _ENDED_SECONDS, timer=clock.monotonic)
         self._failures: TTLCache[tuple[str, str], int] = TTLCache(_SESSIONS, _PAUSE_SECONDS, timer=clock.monotonic)
-        self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self._hashing = asyncio.Semaphore(_CONCURRENT_HASHES)
         self._decoy = _hash_password(secrets.token_urlsafe()) if users is not None else ""
         self.token = secrets.token_urlsafe(32) if users is None else None
         """The token of the link; None once it has been used, and with users."""

@@ -85,7 +85,7 @@ class SubscriberImports:
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._here: set[str] = set()  # imports that this process runs without a job
+        self._running_here: set[str] = set()  # imports that this process runs without a job
 
     @property
     def durable(self) -> bool:
@@ -95,7 +95,7 @@ class SubscriberImports:
     @property
     def has_local_work(self) -> bool:
         """Whether an import that ends with this process has begun and not ended."""
-        return bool(self._here)
+        return bool(self._running_here)
 
     async def resume(self) -> None:
         """Run imports that an earlier process has left. Raises UnavailableError."""
@@ -110,7 +110,7 @@ class SubscriberImports:
             states = dict(await jobs.statuses([_job_key(each.id, each.run) for each in left]))
         for each in left:
             state = states.get(_job_key(each.id, each.run))
-            if (state is None or state.ended) and each.id not in self._here:
+            if (state is None or state.ended) and each.id not in self._running_here:
                 await self._rows.set_import(each.id, state=store.FAILED, message=INTERRUPTED, run=each.run)
 
     def resume_later(self) -> None:
@@ -151,7 +151,7 @@ class SubscriberImports:
         if run is None:
             raise ConflictError("the import runs already, or is done")
         if not self.durable:
-            self._here.add(import_id)
+            self._running_here.add(import_id)
             self._run_in_background(self._run_import(_LocalSteps(), import_id))
             return
         try:
@@ -208,7 +208,7 @@ class SubscriberImports:
             await self._rows.set_import(import_id, state=state, message=failure)
 
         await self._retry_until_done(record)
-        self._here.discard(import_id)
+        self._running_here.discard(import_id)
 
     async def _retry_until_done(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Repeat some work on the database until it is done."""

@@ -58,7 +58,7 @@ class Kind:
     """A kind of job, and how many of its jobs one process runs at once. None is no limit."""
 
     name: str
-    at_once: int | None = None
+    concurrency: int | None = None
 
 
 class Jobs:
@@ -276,7 +276,7 @@ class Jobs:
             await self.database.run(
                 self._connected_client.register_queue,
                 name,
-                worker_concurrency=kind.at_once,
+                worker_concurrency=kind.concurrency,
                 polling_interval_sec=POLL_SECONDS,
             )
         if self.database.engine is None:

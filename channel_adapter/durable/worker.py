@@ -32,7 +32,7 @@ EVERY_SECONDS: Final = 0.75
 """How often leases are renewed and jobs of dead processes are looked for."""
 POLL_SECONDS: Final = 0.4
 _LISTEN_SECONDS: Final = 0.2  # also how long the listener of DBOS may delay the end
-_TAKEN_AT_ONCE: Final = 1_000
+_JOBS_PER_TAKEOVER: Final = 1_000
 _END_SECONDS: Final = 2.0
 _RECOVERIES: Final = 1_000_000
 
@@ -190,7 +190,7 @@ class Worker:
             status="PENDING",
             queue_name=sorted(self.functions),
             executor_id=executors,
-            limit=_TAKEN_AT_ONCE,
+            limit=_JOBS_PER_TAKEOVER,
             load_input=False,
             load_output=False,
         )

@@ -30,7 +30,7 @@ from channel_adapter.store.migration import MOVED, MigrationStore
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import members
 
-CHANNELS_AT_ONCE: Final = 8
+CONCURRENT_CHANNELS: Final = 8
 USERS_PER_BATCH: Final = 100
 
 
@@ -114,7 +114,7 @@ async def rollback(
     ):
         inspector = ChannelInspector(bound, plan, source, JournalHints(journal, plan.migration))
         items: list[RollbackItem] = []
-        inspected = concurrently(inspector.snapshots(), inspector.inspect, limit=CHANNELS_AT_ONCE, ordered=True)
+        inspected = concurrently(inspector.snapshots(), inspector.inspect, limit=CONCURRENT_CHANNELS, ordered=True)
         async with aclosing(inspected) as found:
             async for item in found:
                 done = item

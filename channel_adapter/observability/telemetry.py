@@ -42,7 +42,7 @@ GAUGES: Final = {
     "schedule.problems": ("{post}", "scheduled posts that failed, are late or were missed, until acknowledged"),
     "schedule.waiting": ("{post}", "scheduled posts that are not published yet"),
 }
-"""Metrics of values that are read now and then: name behind `channel_adapter.`, unit, description."""
+"""Metrics of values that are read periodically: name behind `channel_adapter.`, unit, description."""
 
 _log = get_logger("channel_adapter.observability")
 
@@ -195,7 +195,7 @@ class AppTelemetry:
         return self._tracer.start_span(name, attributes={f"{NAME}.app": self.sdkappid})
 
     def values(self, read: ValueReader) -> AbstractContextManager[None]:
-        """Record what `read` returns, now and then, for the length of a block."""
+        """Record what `read` returns, periodically, for the length of a block."""
         return self.telemetry.source(self, read)
 
     async def refresh_regularly(self) -> None:

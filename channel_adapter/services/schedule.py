@@ -109,7 +109,7 @@ class PostSchedule(PostSender):
         self._options = options
         self._clock = clock
         self._publisher: ScheduledPublisher | None = None
-        self._here = 0  # blocks of `publish_due`
+        self._publishing_here = 0  # blocks of `publish_due`
 
     async def schedule(
         self,
@@ -225,7 +225,7 @@ class PostSchedule(PostSender):
         counts = await store.counts(self._kind, self._clock.now())
         return ScheduleStatus(
             states=counts.states, problems=counts.problems, waiting_seconds=counts.waiting_seconds,
-            lag=self.schedule_lag, workers=max(counts.workers, self._here),
+            lag=self.schedule_lag, workers=max(counts.workers, self._publishing_here),
         )  # fmt: skip
 
     @property
@@ -349,7 +349,7 @@ class PostSchedule(PostSender):
         if counts.problems:
             message = f"{_format_post_count(counts.problems)} failed, late or missed"
             results = [HealthCheckResult("schedule", False, message, SEE_PROBLEMS)]
-        if counts.open and not (counts.workers or self._here):
+        if counts.open and not (counts.workers or self._publishing_here):
             message = f"{_format_post_count(counts.open)} waiting, and no process publishes them"
             results.append(HealthCheckResult("schedule", False, message, START_WORKER))
         return results
@@ -368,11 +368,11 @@ class PostSchedule(PostSender):
                 partial(log_failure, "schedule.worker_failed"),
             )
         )  # fmt: skip
-        self._here += 1
+        self._publishing_here += 1
         try:
             yield
         finally:
-            self._here -= 1
+            self._publishing_here -= 1
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 

@@ -18,7 +18,7 @@ from channel_adapter.services.scheduled_publisher import ScheduledPublisher, log
 LEAD_SECONDS: Final = 3.0
 """How long before its time a post gets a job: more than a look, a poll and a start take."""
 LOOK_SECONDS: Final = 0.4
-_NAP_SECONDS: Final = 0.4  # the longest time without a look at what has changed
+_POLL_SECONDS: Final = 0.4  # the longest time without a look at what has changed
 _AGAIN_SECONDS: Final = 1.0
 _KEEP_SECONDS: Final = 30 * 86_400.0
 _TIDY_SECONDS: Final = 600.0
@@ -46,7 +46,7 @@ class ScheduleJobs:
                 if found is None:
                     return
                 if isinstance(found, float):
-                    await asyncio.sleep(min(found, _NAP_SECONDS))
+                    await asyncio.sleep(min(found, _POLL_SECONDS))
                     continue
                 failpoint("schedule.claimed")
                 await self._publisher.publish(found.row, found.now)
@@ -74,7 +74,7 @@ class ScheduleJobs:
         await self._jobs.delete([key for key, state in states.items() if state.ended])
 
     async def tidy(self, clock: float) -> None:
-        """Delete posts that ended 30 days ago, now and then; `clock` is in seconds."""
+        """Delete posts that ended 30 days ago, periodically; `clock` is in seconds."""
         if clock - self._tidied >= _TIDY_SECONDS:
             self._tidied = clock
             await self._store.tidy(_KEEP_SECONDS, _TIDIED, self._publisher.now)

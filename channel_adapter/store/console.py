@@ -188,7 +188,7 @@ class ConsoleRows:
         row = self._database.insert(_ONCE).values(form=form, at=time.time(), place=place).on_conflict_do_nothing()
         await self._database.execute(row)
 
-    async def led_to(self, form: str) -> str | None:
+    async def result_of(self, form: str) -> str | None:
         """Return where a form has led before, None if it was not accepted yet."""
         await self._database.prepare(SCHEMA)
         query = select(_ONCE.c.place).where(_ONCE.c.form == form)

@@ -292,7 +292,7 @@ class DurableStorage:
                     results[part[0]] = error  # others need not wait for it
                 together = min(together, _Together.WITHOUT_HANDLERS)
                 if self._worth_logging():
-                    _log.warning("webhooks.ledger_failed", reason=_describe_error(error))
+                    _log.warning("webhooks.marks_not_recorded", reason=_describe_error(error))
                 await asyncio.sleep(_WRITE_AGAIN_SECONDS)
             except Exception as error:  # noqa: BLE001 - of a handler that broke the transaction, or of a mark
                 if len(part) > 1:

@@ -109,7 +109,7 @@ class Guard:
         Raises TypeError for what is no kind of request.
         """
         if not (isinstance(kind, type) and issubclass(kind, hooks.HookRequest)):
-            raise TypeError(f"{kind!r} is no question; see channel_adapter.domain.hooks")
+            raise TypeError(f"{kind!r} is no request of channel_adapter.domain.hooks")
 
         def register(hook: Hook[RequestT]) -> Hook[RequestT]:
             self._hooks.append(_RegisteredHook(kind, hook, other_mode))
@@ -178,7 +178,7 @@ class Guard:
         """Raise InvalidError for a response that this request cannot have; the previous answer stays then."""
         reply = self._callbacks.reply(pending.request, response, self._max_bytes)
         if isinstance(response, hooks.Refuse) and response.code not in (None, reply.error_code):
-            _log.warning("webhooks.guard_code_not_sent", question=type(pending.request).__name__, code=response.code)
+            _log.warning("webhooks.guard_code_not_sent", request=type(pending.request).__name__, code=response.code)
         pending.answer = GuardAnswer.from_reply(reply)
 
     def _decide_by_settings(self, request: hooks.HookRequest) -> hooks.HookResponse:

@@ -598,7 +598,7 @@ class EventInbox:
         wait = self._outages.wait_after(task.key, error)
         about = {"event_key": task.key, "reason": _describe_error(error)}
         if wait is not None:
-            _log.warning("webhooks.away", **about, retry_in=wait)
+            _log.warning("webhooks.dependency_unavailable", **about, retry_in=wait)
             await lane.outcome(InboxMark(lane.channel, wait=wait))
             return wait
         attempt = task.attempts + 1

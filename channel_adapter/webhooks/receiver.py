@@ -133,11 +133,12 @@ class Receiver:
         *,
         remote: str | None = None,
     ) -> WebhookResponse:
-        """Answer one request to this receiver; its event is stored, or its question answered, when the status is 200.
+        """Answer one request to this receiver.
 
-        `path` is relative to where the receiver is mounted: "" or "/", else the status is 404. `query` is the raw query
-        string. `headers` has lower-case names, or accepts any case. `body` is complete, or yields parts and raises
-        BodyBrokenOffError. `remote` is the client's address for the log.
+        With status 200 its event is stored, or the request of a before-webhook is decided. `path` is relative to where
+        the receiver is mounted: "" or "/", else the status is 404. `query` is the raw query string. `headers` has
+        lower-case names, or accepts any case. `body` is complete, or yields parts and raises BodyBrokenOffError.
+        `remote` is the client's address for the log.
         """
         if path not in ("", "/"):
             return NOT_FOUND

@@ -46,10 +46,10 @@ async def test_log_is_read_newest_first_in_pages_and_by_operator(rows: ConsoleRo
 
 
 async def test_form_keeps_its_first_result(rows: ConsoleRows) -> None:
-    assert await rows.led_to("form") is None
+    assert await rows.result_of("form") is None
     await rows.remember("form", "/c/a?number=1")
     await rows.remember("form", "/c/a?number=2")
-    assert await rows.led_to("form") == "/c/a?number=1"
+    assert await rows.result_of("form") == "/c/a?number=1"
 
 
 async def test_import_is_counted_by_parts_and_each_part_ends_once(rows: ConsoleRows) -> None:

@@ -204,7 +204,7 @@ class SilentPosts:
     async def read(self, channel: ChannelId, lowest: int, highest: int) -> None:
         """Read these posts in history, the newest 1,000, 20 a call; not those that were read within `seconds`."""
         known = self._get_or_add_channel(channel)
-        async with known.reading:  # who waits here mostly finds everything read
+        async with known.reading:  # after the wait, everything has mostly been read
             await self._read_silent_numbers(channel, known, max(lowest, highest - POSTS + 1), highest)
 
     async def _read_silent_numbers(self, channel: ChannelId, known: _Channel, lowest: int, highest: int) -> None:

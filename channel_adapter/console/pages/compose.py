@@ -79,7 +79,7 @@ async def publish(page: View) -> web.Response:
 async def _perform_action(page: View, sending: "Sending", action: str) -> web.Response:
     """Do what a button says, unless the same form has done it before."""
     key = hashlib.sha256(f"{page.slug}/{sending.once}".encode()).hexdigest()
-    if (place := await page.console.rows.led_to(key)) is not None:
+    if (place := await page.console.rows.result_of(key)) is not None:
         return web.Response(status=303, headers={"Location": place})
     posts, content, slug = page.adapter.posts, sending.composed.content(), page.slug
     if sending.draft and action == "draft":

@@ -45,7 +45,7 @@ HELD_SECONDS: Final = 3_600.0
 """How long broadcasters wait at most for a cutover that was killed."""
 ROUNDS: Final = 3
 """Deltas that are tried while subscribers of the source come and go."""
-_ACCOUNTS_AT_ONCE: Final = 8
+_CONCURRENT_ACCOUNTS: Final = 8
 _RESTARTS: Final = 3
 """Jobs of conversation groups that may end early, one after the other and without progress, before a cutover ends."""
 _RESTART_LOOKS: Final = 50
@@ -416,7 +416,7 @@ class CutoverRun:
         if not self._options.final_broadcast or self._plan.source.kind is not SourceKind.ACCOUNTS:
             return
         sent: list[Broadcast] = []
-        results = concurrently(list(self._rows), self._send_final_broadcast, limit=_ACCOUNTS_AT_ONCE, ordered=True)
+        results = concurrently(list(self._rows), self._send_final_broadcast, limit=_CONCURRENT_ACCOUNTS, ordered=True)
         async with aclosing(results) as broadcasts:
             async for each in broadcasts:
                 sent.append(each)

@@ -27,7 +27,7 @@ from channel_adapter.store.database import Database
 USERS_PER_BATCH: Final = 100
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before another attempt during an outage. Without `keep_retrying`, the job ends after them."""
-GROUP_SYNC: Final = Kind("migration-fill", at_once=1)
+GROUP_SYNC: Final = Kind("migration-fill", concurrency=1)
 LOOK_SECONDS: Final = 10.0
 """How often a worker looks for new cutovers."""
 END_SECONDS: Final = 1.0

@@ -144,8 +144,8 @@ class Planner:
                 self._on_progress("posts", 1)
             return ChannelInventory(channel, posts, await self._read_subscribers(source, channel) if wanted else None)
 
-        at_once = self._context.settings.concurrency
-        async with aclosing(concurrently(channels, count, limit=at_once, ordered=True)) as counted:
+        limit = self._context.settings.concurrency
+        async with aclosing(concurrently(channels, count, limit=limit, ordered=True)) as counted:
             return [found async for found in counted]
 
     async def _read_subscribers(self, source: Source, channel: SourceChannel) -> SubscriberTally:

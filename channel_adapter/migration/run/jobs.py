@@ -21,14 +21,14 @@ from channel_adapter.migration.plan.document import Plan, from_json
 from channel_adapter.migration.run.channel import close_channel, open_channel
 from channel_adapter.migration.run.journal import Journal, JournalPageCache, require_same_app
 from channel_adapter.migration.run.posts import move_posts
-from channel_adapter.migration.run.subscribers import PAGES_AT_ONCE, move_subscribers
+from channel_adapter.migration.run.subscribers import CONCURRENT_PAGES, move_subscribers
 from channel_adapter.migration.run.work import ChannelWork
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourceSpec, channels_by_id
 from channel_adapter.quoting import shown_text
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 
-CHANNELS_AT_ONCE: Final = 16
-MIGRATION: Final = Kind("migration", CHANNELS_AT_ONCE)
+CONCURRENT_CHANNELS: Final = 16
+MIGRATION: Final = Kind("migration", CONCURRENT_CHANNELS)
 STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] = {
     "open": open_channel, "posts": move_posts, "subscribers": move_subscribers, "close": close_channel,
 }  # fmt: skip
@@ -130,7 +130,7 @@ class MigrationRuntime:
         self._parse_plan = lru_cache(_PLANS_KEPT)(_parse_plan)
         self._sources = _OpenSources(self._context, journal)
         self._works: dict[_WorkKey, ChannelWork] = {}
-        self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._pages = asyncio.Semaphore(CONCURRENT_PAGES)
         self._add_size = BatchSize(context.settings.subscriptions.add_per_call)
 
     async def close(self) -> None:

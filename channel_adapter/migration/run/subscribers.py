@@ -31,7 +31,7 @@ from channel_adapter.tencent.wire import members
 
 T = TypeVar("T")
 
-PAGES_AT_ONCE: Final = 6
+CONCURRENT_PAGES: Final = 6
 """Pages that a process moves at the same time; a kill costs reading them again."""
 THERE: Final = frozenset({members.RESULT_ADDED, members.RESULT_ALREADY})
 REASONS: Final = {
@@ -80,7 +80,9 @@ async def _move_pages(work: ChannelWork) -> None:
             slots.release()
             return cursor
 
-        async with aclosing(concurrently(_read_pages(work, slots), move, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
+        async with aclosing(
+            concurrently(_read_pages(work, slots), move, limit=CONCURRENT_PAGES, ordered=True)
+        ) as cursors:
             async for cursor in cursors:
                 if cursor is not None:
                     work.row.cursor = cursor

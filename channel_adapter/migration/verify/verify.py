@@ -49,7 +49,7 @@ from channel_adapter.tencent.wire import members, messages
 
 R = TypeVar("R")
 
-CHANNELS_AT_ONCE: Final = 8
+CONCURRENT_CHANNELS: Final = 8
 """Channels that are compared at the same time; each reads its subscribers and its posts concurrently."""
 _POSTS_PER_BATCH: Final = 50
 _ORDER: Final = {Subject.PROFILE: 0, Subject.POST: 1, Subject.SUBSCRIBER: 2}
@@ -93,8 +93,8 @@ async def verify(
     async with context.source(plan.source) as source, _stored_originals(context, plan) as originals:
         notify = Notifier("on_progress", on_progress)
         comparer = ChannelComparer(context, plan, source, originals, post_cutovers or {}, notify)
-        at_once = min(CHANNELS_AT_ONCE, context.settings.concurrency)
-        compared = concurrently(comparer.pairs(), comparer.compare, limit=at_once, ordered=True)
+        limit = min(CONCURRENT_CHANNELS, context.settings.concurrency)
+        compared = concurrently(comparer.pairs(), comparer.compare, limit=limit, ordered=True)
         async with aclosing(compared) as channels:
             async for channel, scratch in channels:
                 with scratch:
