@@ -518,7 +518,7 @@ async def test_hook_for_base_type_receives_every_request() -> None:
 @pytest.mark.parametrize("kind", [e.Subscribed, hooks.Refuse, "PostDraft", None])
 async def test_hook_for_other_type_than_request_is_refused(kind: Any) -> None:
     async with open_scenario() as scenario:
-        with pytest.raises(TypeError, match="is no question"):
+        with pytest.raises(TypeError, match="is no request of"):
             scenario.adapter.guard.on(kind)
 
 

@@ -219,7 +219,7 @@ async def test_failed_recording_is_logged_once(
         storage.record(InboxMark("a", release=True), written.set_result)
         other.commit()
         async with asyncio.timeout(60):
-            while "webhooks.ledger_failed" not in caplog.text:  # noqa: ASYNC110 - a log has no waiters
+            while "webhooks.marks_not_recorded" not in caplog.text:  # noqa: ASYNC110 - a log has no waiters
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         other.execute("ALTER TABLE elsewhere RENAME TO lease")
@@ -227,7 +227,7 @@ async def test_failed_recording_is_logged_once(
     other.close()
     async with asyncio.timeout(60):
         assert await written is Recorded.LOST
-    assert caplog.text.count("webhooks.ledger_failed") == 1
+    assert caplog.text.count("webhooks.marks_not_recorded") == 1
     await storage.close()
 
 
@@ -292,7 +292,7 @@ async def test_inbox_stops_while_its_database_is_away(
     async with asyncio.timeout(60):
         async with running(f"sqlite:///{file}", plan) as inbox:
             await inbox.store(followed("u"))
-            while "webhooks.ledger_failed" not in caplog.text:  # noqa: ASYNC110 - a log has no waiters
+            while "webhooks.marks_not_recorded" not in caplog.text:  # noqa: ASYNC110 - a log has no waiters
                 await asyncio.sleep(0.01)
         assert "webhooks.marks_given_up marks=" in caplog.text
         away.rename(file)
