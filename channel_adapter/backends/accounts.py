@@ -1,4 +1,4 @@
-"""Accounts of the app, in either mode: which exist, and import of those that do not."""
+"""Calls about accounts of the app, in either mode: 100 are checked or imported a call."""
 
 from collections.abc import Sequence
 

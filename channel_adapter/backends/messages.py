@@ -1,4 +1,7 @@
-"""One-to-one messages, in either mode. Which account sends those of a channel is the mode's part."""
+"""One-to-one messages, in either mode: send to one or many, pages of a thread, edit, recall, read positions.
+
+Which account sends those of a channel is the part of the mode.
+"""
 
 import secrets
 from collections.abc import AsyncGenerator, Sequence

@@ -1,4 +1,4 @@
-"""`posts`: publish, list, show, edit, recall, import-feed; scheduled posts and drafts."""
+"""`posts`: publish, list, show, edit, recall, pin, import-feed; scheduled posts and drafts."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`state`: dump, load, diff."""
+"""`state`: dump and load the state of a stub, and show the differences of two states."""
 
 # ruff: noqa: PLC0415 - the stub and aiohttp are imported when a command runs, not for its help
 

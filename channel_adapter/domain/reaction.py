@@ -1,4 +1,4 @@
-"""Reactions: the emoji of a user on a post, what a channel allows, and what stands on a message of the service."""
+"""Values of reactions: the emoji of a user on a post, the policy of a channel, and what a message shows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

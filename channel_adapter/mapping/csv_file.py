@@ -1,4 +1,4 @@
-"""Rows of a CSV file, for migration files and for lists of users: read with Python's csv by the rules of RFC 4180.
+"""Rows of a CSV file, for migrations and for lists of users: encodings, delimiters and quotes by RFC 4180.
 
 Every spelling that spreadsheets and databases write is read: UTF-8 with or without BOM, UTF-16 with BOM, lines that end
 with LF, CRLF or CR, the delimiters `,` `;` tab and `|`, a first line `sep=;`, quoted fields over several lines, empty

@@ -1,6 +1,6 @@
-"""How reactions are written on a message, and the reaction policy of a channel. The only place that knows the layouts.
+"""Reactions as texts: the keys of extensions, the JSON of custom data, and the policy in the attributes of a channel.
 
-Extensions, layout 1:
+This is the only file that knows the layouts. Extensions, layout 1:
 
     r|<user id>   the emoji of a user; several, where a user may have several, with a blank between them
     n|<emoji>     how many users chose it, in decimal digits

@@ -1,4 +1,4 @@
-"""User ids from a CSV or text file that was checked as a whole before the first of them is used.
+"""User ids from a CSV or text file: its headings and column, checked as a whole before the first id is used.
 
 One record is one user. The id is in the first column, in the one that a heading names, or in the one that is given;
 other columns are ignored.

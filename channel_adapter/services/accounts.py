@@ -1,4 +1,4 @@
-"""Accounts of the app: which exist, and import of those that do not."""
+"""`adapter.accounts`: which accounts exist, and import of any number of others, with one outcome each."""
 
 from collections.abc import AsyncGenerator, Iterable
 

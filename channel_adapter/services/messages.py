@@ -1,4 +1,4 @@
-"""One-to-one messages between channels and users, and what webhooks report of them."""
+"""One-to-one messages between channels and users: the public methods, and the threads that webhooks report."""
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence

@@ -1,4 +1,6 @@
-"""Move posting from official accounts to channels: a last delta, a verification, then all accounts at the same time.
+"""Move posting from accounts to channels: hold broadcasts, last delta, verification, switch, final broadcasts.
+
+All accounts are moved at the same time.
 
 Every stage is recorded before the next one begins, so a cutover that is killed continues where it was. Until posting
 has moved, the guard asks broadcasters of the accounts to wait and nothing else changes. Conversation groups are

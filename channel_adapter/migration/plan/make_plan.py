@@ -1,4 +1,7 @@
-"""Turn an inventory into a plan and its cost in calls. Pure: equal input yields equal plans, byte for byte."""
+"""Turn an inventory into a plan: ids of the targets, conflicts, losses, and the cost in calls.
+
+Pure: equal input yields equal plans, byte for byte.
+"""
 
 import hashlib
 from array import array

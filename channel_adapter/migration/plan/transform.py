@@ -1,4 +1,6 @@
-"""Convert values of a source to values of the target. Pure: plan, apply, delta and verify use it.
+"""Convert values of a source to values of the target: ids, profiles, posts, subscribers.
+
+Pure: plan, apply, delta and verify use it.
 
 Order on the target: channel, posts oldest first, subscribers, notification options, closing, differences [25].
 """

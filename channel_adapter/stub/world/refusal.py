@@ -1,4 +1,4 @@
-"""The refusal of a command."""
+"""The refusal of a command, with its code; also of commands that the stub does not play."""
 
 from channel_adapter.tencent import codes
 

@@ -1,4 +1,7 @@
-"""Unread counts of one-to-one conversations: `openim`. Groups have no such call [conversations 2.3, 2.4]."""
+"""Unread counts and read positions of one-to-one conversations: `openim`.
+
+Groups have no such call [conversations 2.3, 2.4].
+"""
 
 from pydantic import Field
 
