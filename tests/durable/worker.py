@@ -14,6 +14,7 @@ from pathlib import Path
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 
 KIND = Kind("test-work")
+PAUSE = 2.0  # seconds between the steps: a kill in between hits no step whose effect is not recorded yet
 
 
 class Notes:
@@ -50,7 +51,7 @@ async def main(url: str, file: Path, role: str, count: int) -> None:
     async with serving(url, file) as jobs:
         if role == "begin":
             for number in range(count):
-                await jobs.start(KIND, f"w{number}", [f"w{number}", 0.5])
+                await jobs.start(KIND, f"w{number}", [f"w{number}", PAUSE])
         Notes(file).note("ready")
         await asyncio.sleep(60)
 
