@@ -25,7 +25,7 @@ from channel_adapter.tencent.wire.members import (
 )
 
 SMALLEST = 8  # slots; always a power of two
-FULL = 0.35  # share of used slots above which the index grows: few searches look at a second slot
+FULL = 0.6  # share of used slots above which the index grows
 
 
 class UserIndex:
