@@ -55,19 +55,24 @@ def start(
     more: Mapping[str, str] = {},
     open_files: int | None = None,
     stderr: Path | None = None,
+    installed: bool = False,
 ) -> Process:
-    """Start `webhooks serve` and wait until it listens. `open_files` is its soft limit of descriptors."""
+    """Start `webhooks serve` and wait until it listens. `open_files` is its soft limit of descriptors.
+
+    With `installed` the installed program is started, as a user starts it, in place of a fork that starts quickly.
+    """
     ready = settings.with_name(f"ready-{time.monotonic_ns()}.json")
     words = ["webhooks", "serve", "--port", str(port), "--handlers", handlers, "--ready-file", str(ready)]
     words += ["--config", str(settings)]
     process: forked.Forked | subprocess.Popen[bytes]
     with stderr.open("wb") if stderr is not None else nullcontext() as errors:
-        if open_files is None:
+        if open_files is None and not installed:
             process = forked.start(["channel-adapter", *words], env={**environ, **more}, stderr=errors)
         else:
-            limited: list[str | Path] = ["sh", "-c", f'ulimit -S -n {open_files} && exec "$0" "$@"', COMMAND, *words]
+            limit = "true" if open_files is None else f"ulimit -S -n {open_files}"
+            program: list[str | Path] = ["sh", "-c", f'{limit} && exec "$0" "$@"', COMMAND, *words]
             process = subprocess.Popen(
-                limited, cwd=ROOT, env={**environ, **more}, stdout=subprocess.DEVNULL, stderr=errors
+                program, cwd=ROOT, env={**environ, **more}, stdout=subprocess.DEVNULL, stderr=errors
             )
     end = time.monotonic() + 90
     while not ready.exists():
