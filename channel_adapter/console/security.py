@@ -5,6 +5,7 @@ Answers of all kinds have the same headers, errors included.
 
 import socket
 import struct
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -208,14 +209,12 @@ async def _sign_in(page: View) -> web.Response:
 
 async def _written_texts(page: View) -> list[tuple[str, str]]:
     """Return the fields of a form without its files, which are not stored; none if they are larger than 256 KiB."""
-    try:
+    with suppress(web.HTTPRequestEntityTooLarge, ValueError):  # too large, or not a form
         if page.request.content_type == _FORM:
             form = await page.form(KEPT_BYTES)
             return [(name, value) for name, value in form.items() if isinstance(value, str)]
         if page.request.content_type == _FORM_WITH_FILES:
             return await _texts_beside_files(await page.request.multipart())
-    except (web.HTTPRequestEntityTooLarge, ValueError):
-        pass
     return []
 
 
