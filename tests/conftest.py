@@ -1,13 +1,16 @@
 """Settings for all tests, which start without the environment variables of this package."""
 
 import gc
+import logging
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # The duration of an example depends on the load of the machine.
@@ -57,3 +60,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("CHANNEL_ADAPTER_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Restore logging, which a command in this process and `structlog.testing.capture_logs` leave configured."""
+    logger = logging.getLogger("channel_adapter")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+    structlog.reset_defaults()

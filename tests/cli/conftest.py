@@ -1,7 +1,6 @@
 """One stub in its own process for all tests of the command line."""
 
 import json
-import logging
 import signal
 import subprocess
 import time
@@ -11,9 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import structlog
 
-from channel_adapter.cli.command import LOGGER
 from tests import forked
 from tests.cli.shell import KEY, SECONDS, Shell
 
@@ -77,13 +74,3 @@ def new_channel(cli: Shell) -> Callable[[], str]:
         return slug
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """Restore logging, because a command in this process configures it."""
-    logger = logging.getLogger(LOGGER)
-    level = logger.level
-    yield
-    logger.setLevel(level)
-    structlog.reset_defaults()
