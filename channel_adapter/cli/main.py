@@ -156,7 +156,8 @@ def _report_usage_error(error: Exception, args: Sequence[str]) -> Exit:
     text = str(getattr(error, "format_message", error.__str__)()).rstrip(".").replace(": Value error, ", ": ")
     text = _with_short_values(text, args)
     where = context.command_path if context else PROGRAM
-    Output(json="--json" in args).error("usage", f"{text[:1].lower()}{text[1:]}. See '{where} --help'")
+    end = "" if text.endswith("?") else "."
+    Output(json="--json" in args).error("usage", f"{text[:1].lower()}{text[1:]}{end} See '{where} --help'")
     return Exit.USAGE
 
 

@@ -154,7 +154,7 @@ def test_missing_library_is_named_with_its_extra(
     ("words", "message"),
     [
         (["channels"], "a command is missing: create, show, list, adopt, update, delete"),
-        (["chanels", "list"], "there is no command 'chanels'; did you mean 'channels'?"),
+        (["chanels", "list"], "there is no command 'chanels'; did you mean 'channels'? See"),
         (["posts", "publsh"], "there is no command 'publsh'; did you mean 'publish'?"),
         (
             ["zzz"],
