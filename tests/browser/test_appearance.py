@@ -51,3 +51,20 @@ def test_every_page_is_translated_accessible_and_narrow(
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert narrowest_width(page) <= 320
+
+
+@pytest.mark.parametrize("context_options", [("en-GB", "light")], indirect=True, ids=["en"])
+@pytest.mark.parametrize("path", ["/", "/c/harbor_news", "/log"])
+def test_label_of_a_search_form_is_above_its_field_on_a_phone(path: str, page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(path)
+    places = page.evaluate(
+        """() => [...document.querySelectorAll(".search label")].map(label => {
+            const [above, below] = [label, label.control].map(each => each.getBoundingClientRect());
+            return [above.left - below.left, below.top - above.bottom];
+        })"""
+    )
+    assert len(places) == 2
+    for aside, gap in places:
+        assert aside == 0
+        assert 0 <= gap < 16
