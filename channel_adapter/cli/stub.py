@@ -80,7 +80,7 @@ async def stub(
     cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain of your own, in PEM.")] = None,
     key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
     ready_file: _READY_FILE = None,
-    latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Added to every answer.")] = 0.0,
+    latency: Annotated[float, typer.Option(min=0, max=3_600, metavar="SECONDS", help="Added to every answer.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same ids and the same faults.")] = 0,
     control: Annotated[
         bool, typer.Option("--control", help="Open the control plane under /_stub/, for loopback.")

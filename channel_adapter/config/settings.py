@@ -40,6 +40,7 @@ class SettingsTable(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid",
         frozen=True,
+        allow_inf_nan=False,
         hide_input_in_errors=True,  # one of the values is the key
         str_strip_whitespace=True,  # files and variables often end with a line break
         defer_build=True,
@@ -391,7 +392,7 @@ class Settings(SettingsTable):
     telemetry: bool = Field(
         default=False, description="spans and metrics by the OpenTelemetry providers of the process; extra otel"
     )
-    calls_per_second: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    calls_per_second: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description='other ceilings, by "service/command", for apps that bought more'
     )
     database_url: OptionalSecret = Field(

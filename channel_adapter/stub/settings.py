@@ -18,7 +18,7 @@ from channel_adapter.tencent import limits
 class SettingsSection(BaseModel):
     """One table of the settings file; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Behaviour(SettingsSection):
@@ -567,7 +567,7 @@ class RateSettings(SettingsSection):
 class StubSettings(BaseModel):
     """Everything that can be set; `StubSettings()` is the documented service with every feature on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     app: AppSettings = AppSettings()
     limits: Capacity = Capacity()

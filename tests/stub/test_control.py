@@ -256,6 +256,8 @@ async def test_webhooks_can_be_configured_triggered_and_redelivered(remote: Remo
         ("POST", "faults", [{"code": "x"}], 400),
         ("PUT", "faults", "x", 400),
         ("PUT", "latency", {"base": -1}, 400),
+        ("PUT", "latency", {"base": float("inf")}, 400),
+        ("POST", "clock", {"advance": float("nan")}, 400),
         ("POST", "seed", {"calls": [{"body": {}}]}, 400),
         ("GET", "calls?limit=all", None, 400),
     ],

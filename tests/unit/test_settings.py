@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from channel_adapter.config.settings import Settings, WebhookSettings
+from channel_adapter.config.settings import Settings, SettingsTable, WebhookSettings
 from channel_adapter.errors import ConfigurationError
 
 FILE = """
@@ -18,6 +18,18 @@ base_url = "http://127.0.0.1:8900"
 organization_key = "ch_org"
 custom_data_keys = ["a", "b"]
 """
+
+NUMBERS = [
+    *(name for name, field in Settings.model_fields.items() if field.annotation is float),
+    *(
+        f"{table}.{name}"
+        for table, part in Settings.model_fields.items()
+        if isinstance(part.annotation, type) and issubclass(part.annotation, SettingsTable)
+        for name, field in part.annotation.model_fields.items()
+        if field.annotation is float
+    ),
+]
+"""Settings that are numbers with a fraction."""
 
 
 @pytest.fixture
@@ -130,6 +142,16 @@ def test_malformed_variable_raises_configuration_error(
 def test_rate_that_is_not_a_positive_number_is_refused(rate: float) -> None:
     with pytest.raises(ConfigurationError, match="calls_per_second"):
         Settings.load(None, sdkappid=1, key="k", region="china", calls_per_second={"openim/modify_group_msg": rate})
+
+
+@pytest.mark.parametrize("value", ["inf", "nan"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_number_that_is_not_finite_is_refused(
+    name: str, value: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"CHANNEL_ADAPTER_{name.upper().replace('.', '__')}", value)
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.load(path)
 
 
 @pytest.mark.parametrize("values", [{}, {"sdkappid": 1}, {"sdkappid": 1, "region": "nowhere"}])

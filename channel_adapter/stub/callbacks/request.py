@@ -27,7 +27,7 @@ _MODIFIED, _MODIFIED_ONCE = (  # two spellings of one field [webhooks 5.12]
 class CallbackSettings(BaseModel):
     """Where the app listens, which commands it gets, and faults of the requests that a test may want."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     url: str | None = Field(
         default=None, description="http:// or https://, without a query; off when absent [doc 34520]"

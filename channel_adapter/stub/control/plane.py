@@ -37,7 +37,7 @@ from channel_adapter.tencent.limits import ACCOUNTS_PER_CALL
 from channel_adapter.tencent.wire.accounts import MultiaccountImportRequest, NewAccount
 from channel_adapter.tencent.wire.callback_samples import samples
 
-_STRICT: Final = ConfigDict(extra="forbid", frozen=True)
+_STRICT: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SeedCall(BaseModel):
@@ -149,7 +149,7 @@ _LIMIT_DIGITS: Final = 18
 class ControlSettings(BaseModel):
     """Access to the control plane."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     token: OptionalSecret = Field(
         default=cast("Any", None), description="bearer token of callers that are not on loopback"

@@ -35,7 +35,7 @@ _WITH_BEFORE_EVENT: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 class UserAction(BaseModel):
     """`{"user": "reader_1", "do": "join", "with": {"group_id": "..."}}`: a method of SimulatedUser."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     user: str
     do: str
     platform: str = "iOS"

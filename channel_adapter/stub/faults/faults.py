@@ -25,7 +25,7 @@ _WHEN: Final = ("service", "command", "group", "account", "nth", "every", "proba
 class Fault(BaseModel):
     """One fault. A call has to meet each condition that is given; names are patterns with `*` and `?`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(default="", description="what reports call it")
     service: str = Field(default="*", description="service name of the URL")
