@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -559,7 +559,7 @@ class RateSettings(SettingsSection):
     """Calls per second of each command; the numbers themselves stand in the command catalog."""
 
     enabled: bool = Field(default=True, description="off: no call is ever refused with 60007 [doc 34381]")
-    overrides: dict[str, float] = Field(
+    overrides: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default={}, description='calls per second by "service/command", in place of the catalog\'s number'
     )
 

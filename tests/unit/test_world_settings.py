@@ -60,6 +60,7 @@ def test_every_setting_has_a_description_and_a_source() -> None:
         ("[app]\nip_allow_list = ['10.0.0.0/33']", r"'10\.0\.0\.0/33' is neither"),
         ("[app]\nip_allow_list = '10.0.0.1'", r"app\.ip_allow_list"),
         ("[rates]\noverrides = { 'openim/sendmsg' = inf }", r"overrides.*: Input should be a finite number"),
+        ("[rates]\noverrides = { 'openim/sendmsg' = 0 }", r"overrides.*: Input should be greater than 0"),
         ("[app]\nkey = 5", r"app\.key: Input should be a valid string"),
     ],
 )
