@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -106,18 +108,22 @@ def test_failed_events_are_listed_counted_and_tailed(used: Path, capsys: pytest.
     assert run(used, "tail", "--seconds", "0.1", capsys=capsys)[1] == ""
 
 
-def test_dead_letters_are_dropped_and_retried(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = (letter["key"] for letter in rows(used, capsys))
-    assert run(used, "drop", first, "no-such-key", capsys=capsys)[0] == 3
-    assert run(used, "drop", first, capsys=capsys)[0] == 1
-    assert run(used, "retry", capsys=capsys)[0] == 2
-    assert run(used, "retry", "--all", capsys=capsys)[0] == 0
-    assert [row["key"] for row in rows(used, capsys, "--waiting")] == [second]
-    with receiver(used):  # its handler accepts all users
+def test_dead_letters_are_dropped_and_retried(used: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "inbox.db"
+    with closing(sqlite3.connect(used.parent / "inbox.db")) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    settings = write_settings(tmp_path, f"sqlite:///{copy}", attempts=2, retry_seconds=0.01)
+    first, second = (letter["key"] for letter in rows(settings, capsys))
+    assert run(settings, "drop", first, "no-such-key", capsys=capsys)[0] == 3
+    assert run(settings, "drop", first, capsys=capsys)[0] == 1
+    assert run(settings, "retry", capsys=capsys)[0] == 2
+    assert run(settings, "retry", "--all", capsys=capsys)[0] == 0
+    assert [row["key"] for row in rows(settings, capsys, "--waiting")] == [second]
+    with receiver(settings):  # its handler accepts all users
         end = time.monotonic() + 90
-        while rows(used, capsys, "--waiting") and time.monotonic() < end:
+        while rows(settings, capsys, "--waiting") and time.monotonic() < end:
             time.sleep(0.2)
-    assert rows(used, capsys, "--waiting") == rows(used, capsys) == []
+    assert rows(settings, capsys, "--waiting") == rows(settings, capsys) == []
 
 
 @pytest.mark.parametrize(
