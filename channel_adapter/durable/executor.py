@@ -85,7 +85,7 @@ class Executor:
             held = owners(connection, names)
             gone = [name for name in names if held.get(name) == name.removeprefix(_EXECUTOR) and _has_ended(held[name])]
             remove(connection, gone)
-        return self._leases.acquire(connection, names, self._now())
+        return self._leases.acquire(connection, names, self._now(), trust_clock=True)
 
     async def release_dead(self, executors: Iterable[str]) -> None:
         """Release what `acquire_dead` acquired."""

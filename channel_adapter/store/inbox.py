@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     delete,
     func,
     inspect,
@@ -56,6 +57,7 @@ LEASE_PREFIX: Final = "channel:"
 TRANSACTION_SECONDS: Final = 0.05
 """After so long in handlers a transaction begins no other one: marks of other channels wait for its commit."""
 _LEFT_LEASE_SECONDS: Final = 60.0
+_CLOCK_SECONDS: Final = 1.0  # by which times of one machine may be out of order
 
 _metadata = MetaData()
 EVENTS: Final = Table(
@@ -144,11 +146,15 @@ class ListedEvent(NamedTuple):
 
 
 class InboxTable:
-    """The events of one database, for the process that owns `leases`. `here` is the caller's clock in Unix seconds."""
+    """The events of one database, for the process that owns `leases`. `here` is the caller's clock in Unix seconds.
 
-    def __init__(self, database: Database, leases: Leases) -> None:
+    `window` is how long a new event waits. One that would wait longer is due: a clock was set back since it was stored.
+    """
+
+    def __init__(self, database: Database, leases: Leases, window: float = 0.0) -> None:
         self._database = database
         self._leases = leases
+        self._max_wait = window + _CLOCK_SECONDS
 
     def exists(self, connection: Connection) -> bool:
         """Return whether a receiver has created the table."""
@@ -181,9 +187,9 @@ class InboxTable:
                 lanes.c.channel.is_not(None), lanes.c.number < limit
             )
         )
-        due = select(head.c.due).where(_is_waiting_in(head), head.c.channel == lanes.c.channel)
-        due = due.order_by(head.c.at, head.c.seq, head.c.key).limit(1).correlate(lanes)
-        free = and_(due.scalar_subquery() <= now, not_(live(LEASE_PREFIX + lanes.c.channel, now)))
+        due_in = select(self._due_in(head.c.due, now)).where(_is_waiting_in(head), head.c.channel == lanes.c.channel)
+        due_in = due_in.order_by(head.c.at, head.c.seq, head.c.key).limit(1).correlate(lanes)
+        free = and_(due_in.scalar_subquery() <= 0, not_(live(LEASE_PREFIX + lanes.c.channel, now)))
         found = connection.execute(select(lanes.c.channel, free).where(lanes.c.channel.is_not(None))).all()
         return [str(channel) for channel, is_free in found if is_free], found[-1][0] if len(found) == limit else ""
 
@@ -194,7 +200,7 @@ class InboxTable:
 
     def read(self, connection: Connection, channels: Sequence[str], limit: int, here: float) -> list[WaitingEvent]:
         """Return the first `limit` waiting events of channels in their order, due or not."""
-        due_in = EVENTS.c.due - self._database.now(here)
+        due_in = self._due_in(EVENTS.c.due, self._database.now(here))
         columns = [EVENTS.c[name] for name in WaitingEvent._fields[:-1]]
         query = select(*columns, due_in).where(_IS_WAITING, EVENTS.c.channel.in_(channels))
         return [WaitingEvent._make(row) for row in connection.execute(query.order_by(*_ORDER).limit(limit))]
@@ -324,6 +330,9 @@ class InboxTable:
         dead = select(func.count()).where(EVENTS.c.state == DEAD, _IS_ENDED)
         lag = 0.0 if oldest is None else max(0.0, here - oldest)
         return InboxBacklog(int(number), int(connection.scalar(dead) or 0), lag)
+
+    def _due_in(self, due: ColumnElement[float], now: ColumnElement[float]) -> ColumnElement[float]:
+        return case((due - now > self._max_wait, 0.0), else_=due - now)
 
     def _lock_done_steps(self, connection: Connection, keys: Sequence[str]) -> dict[str, set[str]]:
         """Lock waiting events and return the steps that have run, by key."""

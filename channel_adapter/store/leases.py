@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     inspect,
     literal,
+    not_,
     or_,
     select,
     update,
@@ -39,6 +40,8 @@ LEASES: Final = Table(
     Column("until", Double, nullable=False),
 )
 SCHEMA: Final = Schema("leases", 1, _metadata)
+MAX_SECONDS: Final = 120.0
+"""No lease and no wait is longer: one that ends later was written before a clock was set back, and counts as ended."""
 WORKER: Final = "worker:"
 """Begins the name of the lease of a process that runs jobs: `worker:<kind>:<process>`."""
 
@@ -58,10 +61,13 @@ class Leases:
         self._lock_ours = select(LEASES.c.name).where(self._ours).order_by(LEASES.c.name).with_for_update()
         self._delete_ours = delete(LEASES).where(self._ours)
 
-    def acquire(self, connection: Connection, names: Sequence[str], here: float) -> set[str]:
+    def acquire(
+        self, connection: Connection, names: Sequence[str], here: float, *, trust_clock: bool = False
+    ) -> set[str]:
         """Acquire leases that are free, have ended or are ours; return the names of those acquired.
 
-        One whose row another transaction has locked is left out.
+        One whose row another transaction has locked is left out. After a clock was set back, the owner of a lease may
+        lose it until it renews it; with `trust_clock` the lease lasts until its end by the new clock instead.
         """
         if not names:
             return set()
@@ -74,7 +80,9 @@ class Leases:
         fresh = new.on_conflict_do_nothing(index_elements=["name"]).returning(LEASES.c.name)
         acquired = set(connection.scalars(fresh))
         if others := [name for name in names if name not in acquired]:
-            free = or_(LEASES.c.until <= self._database.now(here), LEASES.c.owner == self.owner)
+            now = self._database.now(here)
+            ended = LEASES.c.until <= now if trust_clock else not_(_lasts(now))
+            free = or_(ended, LEASES.c.owner == self.owner)
             query = select(LEASES.c.name).where(LEASES.c.name.in_(others), free).order_by(LEASES.c.name)
             if found := connection.scalars(query.with_for_update(skip_locked=True)).all():
                 change = update(LEASES).where(LEASES.c.name.in_(found)).values(owner=self.owner, until=until)
@@ -130,7 +138,11 @@ def remove(connection: Connection, names: Sequence[str]) -> None:
 
 def live(name: ColumnElement[str], now: ColumnElement[float]) -> ColumnElement[bool]:
     """Return the condition that a lease of this name has an owner, or may not be acquired, at the moment."""
-    return exists().where(LEASES.c.name == name, LEASES.c.until > now)
+    return exists().where(LEASES.c.name == name, _lasts(now))
+
+
+def _lasts(now: ColumnElement[float]) -> ColumnElement[bool]:
+    return and_(LEASES.c.until > now, LEASES.c.until <= now + MAX_SECONDS)
 
 
 def live_workers(connection: Connection, kind: str, now: ColumnElement[float]) -> int:

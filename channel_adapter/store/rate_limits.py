@@ -57,6 +57,7 @@ COUNT_SECONDS: Final = 2.0
 LEASE_SECONDS: Final = 15.0
 """How long a process counts after its latest call."""
 _FORGET_SECONDS: Final = 60.0  # after the end of a lease
+_MAX_AHEAD: Final = 120.0  # of a slot; one that is later was reserved before a clock was set back
 
 _log = get_logger("channel_adapter.rate_limits")
 
@@ -179,7 +180,8 @@ class _SlotTable:
         names = ("interval", "tolerance", "max_wait", "here")
         interval, tolerance, max_wait, here = (bindparam(name, type_=Double) for name in names)
         now = here if database.is_sqlite else database.now(0.0)  # of the server, after the row is locked
-        start = case((_SLOTS.c.free > now, _SLOTS.c.free), else_=now)
+        latest = now + tolerance + interval + _MAX_AHEAD
+        start = case((_SLOTS.c.free.between(now, latest), _SLOTS.c.free), else_=now)
         row = {"app": bindparam("app_id", type_=BigInteger), "command": bindparam("command_path", type_=String)}
         new = database.insert(_SLOTS).values(**row, free=now + interval)
         self._reserve: Any = new.on_conflict_do_update(

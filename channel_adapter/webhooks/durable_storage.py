@@ -114,10 +114,11 @@ class DurableStorage:
 
     max_events = 20_000
 
-    def __init__(self, url: str, remember_seconds: float, clock: Clock) -> None:
+    def __init__(self, url: str, remember_seconds: float, window: float, clock: Clock) -> None:
         self.lease_seconds = LEASE_SECONDS
         self._url = url
         self._remember = remember_seconds
+        self._window = window
         self._clock = clock
         self._database: Database | None = None
         self._lock: FileLock | None = None
@@ -135,7 +136,8 @@ class DurableStorage:
         """Open the database. Raises ConfigurationError if another receiver has the SQLite file."""
         self._database = database = Database.shared(self._url)
         owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._table = InboxTable(database, Leases(database, owner, seconds=self.lease_seconds))
+        leases = Leases(database, owner, seconds=self.lease_seconds)
+        self._table = InboxTable(database, leases, self._window)
         if database.is_sqlite:
             self._lock = _acquire_lock(database)
         await database.prepare(LEASES)
@@ -365,8 +367,11 @@ def _to_webhook_event(document: str) -> WebhookEvent:
 
 
 def _acquire_lock(database: Database) -> FileLock:
-    """Acquire the lock file of the one receiver of a SQLite file. Raises ConfigurationError."""
-    lock = FileLock(f"{database.url.database}.receiver.lock", mode=0o600)
+    """Acquire the lock file of the one receiver of a SQLite file, beside the file that a symbolic link names.
+
+    Raises ConfigurationError.
+    """
+    lock = FileLock(f"{os.path.realpath(str(database.url.database))}.receiver.lock", mode=0o600)
     try:
         lock.acquire(blocking=False)
     except Timeout:

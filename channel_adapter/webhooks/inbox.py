@@ -634,7 +634,7 @@ class EventInbox:
 
     async def _reconcile_backlog(self) -> float:
         """Find out which events that were stored here have been handled by other processes."""
-        keys = [key for key in self._backlog.first(_RECONCILED) if key not in self._storing]
+        keys = [key for key in self._backlog.next_part(_RECONCILED) if key not in self._storing]
         if keys:
             for key in await self._storage.handled_elsewhere(keys):
                 self._end_event(key)
@@ -677,7 +677,7 @@ class DurableInbox(EventInbox):
         from channel_adapter.webhooks.durable_storage import DurableStorage  # noqa: PLC0415 - an extra
 
         options, clock = options or InboxOptions(), clock or SystemClock()
-        super().__init__(DurableStorage(url, options.remember_seconds, clock), options, counters, clock)
+        super().__init__(DurableStorage(url, options.remember_seconds, options.window, clock), options, counters, clock)
 
 
 def open_inbox(settings: "Settings", counters: Counters | None = None) -> EventInbox:

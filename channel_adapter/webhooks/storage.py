@@ -1,9 +1,11 @@
 """The storage of an inbox: its interface, what both kinds share, and the one in memory."""
 
+import asyncio
 from bisect import insort
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 import orjson
@@ -94,6 +96,7 @@ class Backlog:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._pending: dict[str, _Pending] = {}
+        self._place = 0  # of the next part
         self.size = 0
 
     def __len__(self) -> int:
@@ -121,9 +124,11 @@ class Backlog:
         """Return when the first of them was received, in Unix seconds."""
         return next((pending.received_at for pending in self._pending.values()), None)
 
-    def first(self, limit: int) -> list[str]:
-        """Return the keys of the first ones."""
-        return [key for key, _ in zip(self._pending, range(limit), strict=False)]
+    def next_part(self, limit: int) -> list[str]:
+        """Return the keys of the next ones, up to `limit`; the first ones again after the last."""
+        found = list(islice(self._pending, self._place, self._place + limit))
+        self._place = self._place + limit if len(found) == limit else 0
+        return found
 
 
 def document_of(webhook: WebhookEvent) -> bytes:
@@ -218,7 +223,7 @@ class MemoryStorage:
         if mark.run is not None:
             try:
                 require_plain(mark.run(None))
-            except Exception as error:  # noqa: BLE001 - handlers are the app's
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - handlers are the app's
                 recorded(error)
                 return
         if mark.wait is not None:

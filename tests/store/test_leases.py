@@ -73,3 +73,14 @@ async def test_lease_is_rolled_back_with_transaction_of_caller(database: Databas
     with pytest.raises(LookupError):
         await database.write(acquire_and_fail)
     assert await database.read(lambda connection: connection.scalars(select(LEASES.c.name)).all()) == []
+
+
+async def test_lease_from_before_clock_was_set_back_has_ended(tmp_path: Path) -> None:
+    first, second = "first", "second"
+    async with Database(f"sqlite:///{tmp_path / 'leases.db'}") as database:
+        await database.prepare(SCHEMA)
+        before, after = (Leases(database, owner, seconds=60) for owner in (first, second))
+        await database.write(before.acquire, ["a", "b"], HERE + 3_600)
+        await database.write(before.delay, {"b": 60.0}, HERE + 3_600)
+        assert await database.write(after.acquire, ["a"], HERE, trust_clock=True) == set()
+        assert await database.write(after.acquire, ["a", "b"], HERE) == {"a", "b"}

@@ -22,6 +22,15 @@ CHECK = ("im_open_login_svc", "account_check", {"CheckItem": [{"UserID": "reader
 NOWHERE = "postgresql://harbor:orchid-7f@127.0.0.1:9/none"
 
 
+class SetClock(SystemClock):
+    """Clock of a machine whose time is set."""
+
+    ahead = 3_600.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
@@ -64,6 +73,15 @@ async def test_slot_beyond_longest_wait_is_not_reserved(two: tuple[SharedRateLim
     for _ in range(3):
         assert await slot(second, most=5.0) == pytest.approx(10, abs=2)
     assert await slot(first) == pytest.approx(10, abs=2)
+
+
+async def test_slot_from_before_clock_was_set_back_delays_no_call(tmp_path: Path) -> None:
+    clock = SetClock()
+    limits = SharedRateLimits(f"sqlite:///{tmp_path / 'slots.db'}", 1400000001, clock)
+    assert [await slot(limits), await slot(limits)] == [0, pytest.approx(10, abs=2)]
+    clock.ahead = 0.0
+    assert [await slot(limits), await slot(limits)] == [0, pytest.approx(10, abs=2)]
+    await limits.close()
 
 
 async def test_apps_do_not_share_slots(url: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from channel_adapter.webhooks.inbox import (
 )
 from channel_adapter.webhooks.parse import WebhookEvent
 from channel_adapter.webhooks.retry import RetryPolicy
+from channel_adapter.webhooks.storage import NotStoredError, document_of
 from tests.webhooks.events_made import Recorder, followed, who_of
 
 A = "@TOA#_a"
@@ -46,6 +47,15 @@ class ShiftedClock(SystemClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead
+
+
+class SetClock(SystemClock):
+    """Clock of a machine whose time is set; its monotonic time goes on."""
+
+    ahead = 3_600.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
 
 
 @pytest.fixture(autouse=True)
@@ -400,6 +410,14 @@ async def test_claims_skip_leases_locked_by_another_transaction(postgres_url: st
 # One receiver on SQLite
 
 
+async def test_second_durable_receiver_on_a_sqlite_file_is_refused_by_another_name(tmp_path: Path) -> None:
+    link, app = tmp_path / "link.db", Recorder()
+    link.symlink_to(tmp_path / "inbox.db")
+    async with running(f"sqlite:///{tmp_path / 'inbox.db'}", app.plan):
+        with pytest.raises(ConfigurationError, match="SQLite is for one receiver"):
+            await DurableInbox(f"sqlite:///{link}").start(app.plan)
+
+
 async def test_second_durable_receiver_on_a_sqlite_file_is_refused(tmp_path: Path) -> None:
     file, app = f"sqlite:///{tmp_path / 'inbox.db'}", Recorder()
     async with running(file, app.plan) as first:
@@ -431,7 +449,7 @@ async def test_receiver_takes_over_all_channels_of_a_sqlite_file_immediately(tmp
 
 
 async def test_handled_events_are_deleted_in_small_transactions(url: str) -> None:
-    old, shared = DurableStorage(url, -60.0, SystemClock()), Database.shared(url)
+    old, shared = DurableStorage(url, -60.0, 0.0, SystemClock()), Database.shared(url)
     await old.open()
     try:
         async with tables(url) as (database, table):
@@ -534,3 +552,65 @@ async def test_unavailable_error_in_a_transaction_uses_up_no_attempt(url: str) -
         await inbox.idle()
         assert await inbox.dead_letters() == []
     assert seen == ["u"]
+
+
+async def test_events_handled_elsewhere_take_no_capacity_behind_events_that_wait(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channel_adapter.webhooks.inbox._RECONCILED", 2)
+    gate, taken = Gate("held"), followed("u", account="@TOA#_b")
+    options = InboxOptions(window=0.0, waiting_bytes=4 * len(document_of(taken)) + 40)
+    async with tables(url) as (database, table), running(url, gate.plan, options) as inbox:
+        other = table("other", 60.0)
+        await database.write(other.claim, ["@TOA#_b"], time.time())
+        for at, who in enumerate(("held", "v", "w")):
+            await inbox.store(followed(who, at=at))
+        await inbox.store(taken)
+        with pytest.raises(NotStoredError):
+            await inbox.store(followed("x", at=3))
+        handled = InboxMark("@TOA#_b", taken.dedupe_key, ended=True)
+        assert await database.write(other.record, [handled], time.time()) == [Recorded.DONE]
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(NotStoredError):
+                    await inbox.store(followed("x", at=3))
+                    break
+                await asyncio.sleep(0.05)
+        gate.go.set()
+        await inbox.idle()
+    assert gate.seen == ["held", "v", "w", "x"]
+
+
+# A clock that is set back
+
+
+async def test_event_that_waits_for_earlier_ones_is_handled_after_clock_was_set_back(tmp_path: Path) -> None:
+    app, clock = Recorder(), SetClock()
+    async with running(f"sqlite:///{tmp_path / 'inbox.db'}", app.plan, InboxOptions(window=0.3), clock) as inbox:
+        await inbox.store(followed("late", at=2))
+        clock.ahead = 0.0
+        await inbox.store(followed("early", at=1))
+        async with asyncio.timeout(60):
+            await inbox.idle()
+    assert app.seen == ["early", "late"]
+
+
+async def test_failed_event_is_tried_again_after_clock_was_set_back(tmp_path: Path) -> None:
+    app, clock = Recorder(), SetClock()
+    app.failing = {"rower": 1}
+    async with running(f"sqlite:///{tmp_path / 'inbox.db'}", app.plan, QUICK, clock) as inbox:
+        await inbox.store(followed("rower"))
+        await until(lambda: bool(inbox.counters["failed"]))
+        clock.ahead = 0.0
+        async with asyncio.timeout(60):
+            await inbox.idle()
+    assert app.seen == ["rower", "rower"]
+
+
+async def test_event_left_before_clock_was_set_back_is_found_at_next_start(tmp_path: Path) -> None:
+    url, app, clock = f"sqlite:///{tmp_path / 'inbox.db'}", Recorder(), SetClock()
+    async with running(url, app.plan, InboxOptions(window=300.0), clock) as inbox:
+        await inbox.store(followed("rower"))
+    clock.ahead = 0.0
+    async with running(url, app.plan, QUICK, clock):
+        await until(lambda: app.seen == ["rower"])

@@ -211,7 +211,7 @@ async def test_failed_recording_is_logged_once(
 ) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.durable_storage._WRITE_AGAIN_SECONDS", 0.0)
     url = f"sqlite:///{tmp_path / 'i.db'}"
-    storage = DurableStorage(url, 60.0, SystemClock())
+    storage = DurableStorage(url, 60.0, 0.0, SystemClock())
     await storage.open()
     with sqlite3.connect(tmp_path / "i.db") as other:
         other.execute("ALTER TABLE lease RENAME TO elsewhere")
@@ -234,7 +234,7 @@ async def test_failed_recording_is_logged_once(
 async def test_mark_that_the_database_refuses_delays_no_other_channel(
     postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    storage = DurableStorage(postgres_url, 60.0, SystemClock())
+    storage = DurableStorage(postgres_url, 60.0, 0.0, SystemClock())
     await storage.open()
     results: dict[str, object] = {}
     marks = [
@@ -320,6 +320,31 @@ async def test_cancellation_within_a_handler_fails_only_its_event() -> None:
     for number, who in enumerate(["bad", "good"]):
         await inbox.store(followed(who, at=number))
     await inbox.idle()
+    assert seen == ["bad", "bad", "good"]
+    (letter,) = await inbox.dead_letters()
+    assert letter.reason.startswith("CancelledError")
+    await inbox.stop()
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_cancellation_within_a_handler_with_transaction_fails_only_its_event(kind: str, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
+        def run(connection: Any) -> None:
+            seen.append(who_of(event))
+            if who_of(event) == "bad":
+                raise asyncio.CancelledError
+
+        return [HandlerStep("run", run, transaction=True)]
+
+    options = InboxOptions(RetryPolicy(2, 0.0), window=0.0)
+    inbox = MemoryInbox(options) if kind == "memory" else DurableInbox(f"sqlite:///{tmp_path / 'inbox.db'}", options)
+    await inbox.start(plan)
+    for number, who in enumerate(["bad", "good"]):
+        await inbox.store(followed(who, at=number))
+    async with asyncio.timeout(60):
+        await inbox.idle()
     assert seen == ["bad", "bad", "good"]
     (letter,) = await inbox.dead_letters()
     assert letter.reason.startswith("CancelledError")
