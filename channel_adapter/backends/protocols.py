@@ -105,6 +105,10 @@ class ChannelBackend(Protocol):
         """Return a channel as it is now. Raises NotFoundError."""
         ...
 
+    def check(self, change: ChannelProfile) -> None:
+        """Raise InvalidError for a profile, or a part of one, that no channel can have."""
+        ...
+
     async def update(self, channel: ChannelId, change: ChannelProfile) -> Channel:
         """Change the fields that differ, and return the channel. Raises InvalidError and NotFoundError."""
         ...

@@ -91,6 +91,7 @@ class Channels(ChannelStaff):
         )  # fmt: skip
         wanted = self._ids.channel(channel)
         chosen = None if categories is None else self._directory.require_categories(categories)
+        self._channels.check(change)
         if contact is not None:
             await self._signals.contact_changed.emit(ContactChange(wanted, contact))
         changed = await self._channels.update(wanted, change)

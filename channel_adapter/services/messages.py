@@ -239,7 +239,7 @@ class Messages:
         Logs a warning if the account sends those of another channel: its received messages do not tell for which one.
         """
         wanted = self._ids.channel(channel)
-        await self._backend.set_contact(wanted, ids.receiver_id(account, "contact") if account else None)
+        await self._backend.set_contact(wanted, None if account == "" else ids.receiver_id(account, "contact"))
         await self._contacts.set(wanted, await self._backend.sender(wanted))
         contact = await self.contact(channel)
         if contact.shared_with:

@@ -139,6 +139,13 @@ class ChannelCache:
             entry = await self.require(channel)
         return entry.attributes
 
+    async def read_fields(self, group: ChannelId, fields: Sequence[str]) -> groups.GroupInfo:
+        """Return these base fields of a group of any kind, read now. Raises NotFoundError if it does not exist."""
+        item = await self._fetch_group_info(group, fields)
+        if item.error_code in codes.NO_GROUP_CODES:
+            raise no_such_channel(group)
+        return item
+
     async def lookup(self, channel: ChannelId) -> ChannelLookup:
         """Return what this id belongs to, read now."""
         changes = self._changes
@@ -181,13 +188,19 @@ class ChannelCache:
         changes = self._changes
         return self._store_entry(await self._fetch_group_info(channel), changes)
 
-    async def _fetch_group_info(self, channel: ChannelId) -> groups.GroupInfo:
-        items = await self._fetch_group_infos([channel])
+    async def _fetch_group_info(self, channel: ChannelId, fields: Sequence[str] | None = None) -> groups.GroupInfo:
+        items = await self._fetch_group_infos([channel], fields)
         return items[0] if items else groups.GroupInfo(group_id=channel, error_code=codes.NO_SUCH_GROUP)
 
-    async def _fetch_group_infos(self, channels: Sequence[ChannelId]) -> list[groups.GroupInfo]:
+    async def _fetch_group_infos(
+        self, channels: Sequence[ChannelId], fields: Sequence[str] | None = None
+    ) -> list[groups.GroupInfo]:
+        """Read groups: with these base fields and nothing else, or with all that a channel needs."""
+
         async def ask(some: Sequence[ChannelId]) -> list[groups.GroupInfo]:
-            request = profiles.info_request(some, self.keys)
+            request = (
+                profiles.info_request(some, self.keys) if fields is None else profiles.fields_request(some, fields)
+            )
             return (await self._caller.call(GET_GROUP_INFO, request)).group_info
 
         return await self._ask_until_settled(channels, ask)
@@ -265,7 +278,7 @@ class CommunityChannels:
         self._on_deleted = on_deleted
         self._keys = options.field_keys
         self._limits = options.profile_limits
-        self._changing = asyncio.Lock()  # an attribute is changed by reading and writing the whole tag
+        self._changing = asyncio.Lock()  # a part of the tag is changed by reading and writing the whole of it
 
     async def create(self, new: NewChannel) -> Channel:
         """Create a channel in three calls: create, close posting, read back.
@@ -277,7 +290,7 @@ class CommunityChannels:
         """
         channel, profile = new.id, new.profile
         require_text(profile.name, "name", self._limits.name, empty=False)
-        profiles.check_profile(profile, self._keys, self._limits)
+        self.check(profile)
         request = profiles.create_request(channel, new.owner, profile, self._keys)
         try:
             await self._caller.call(CREATE_GROUP, request)
@@ -309,9 +322,19 @@ class CommunityChannels:
         """Return a channel as it is now. Raises NotFoundError, also for a group that is not a channel."""
         return (await self._require_channel(channel))[0]
 
+    def check(self, change: ChannelProfile) -> None:
+        """Raise InvalidError for values over their limits, and for custom data without enough custom group fields."""
+        profiles.check_profile(change, self._keys, self._limits)
+
     async def update(self, channel: ChannelId, change: ChannelProfile) -> Channel:
         """Change the fields that differ, and return the channel. Raises InvalidError and NotFoundError."""
-        profiles.check_profile(change, self._keys, self._limits)
+        self.check(change)
+        if change.custom_data is None:
+            return await self._change_profile(channel, change)
+        async with self._changing:  # the tag counts the fields of custom data
+            return await self._change_profile(channel, change)
+
+    async def _change_profile(self, channel: ChannelId, change: ChannelProfile) -> Channel:
         current, tag = await self._require_channel(channel)
         difference = change.difference(current)
         if difference.is_empty():

@@ -48,7 +48,6 @@ from channel_adapter.tencent.catalog import (
     ADD_GROUP_MEMBER,
     CHANGE_GROUP_OWNER,
     DELETE_GROUP_MEMBER,
-    GET_GROUP_INFO,
     GET_GROUP_MEMBER_INFO,
     GET_ROLE_IN_GROUP,
     GET_SPECIFIED_GROUP_MEMBER_INFO,
@@ -185,7 +184,7 @@ class CommunityMembers:
         """
         addition = _Addition(
             caller=self._caller, accounts=self._accounts, channel=channel, import_missing=options.import_missing,
-            size=self._add_size, notify=options.notify,
+            cache=self._cache, size=self._add_size, notify=options.notify,
         )  # fmt: skip
         try:
             entry = self._cache.entries.get(channel)  # the caller has checked that it is a channel
@@ -420,6 +419,7 @@ class CommunityMembers:
 
 @dataclass(slots=True, kw_only=True)
 class _Addition(MemberAddition):
+    cache: ChannelCache
     size: BatchSize
     notify: bool
 
@@ -502,11 +502,7 @@ class _Addition(MemberAddition):
             await self.add(rest)
 
     async def _read_capacity(self) -> int:
-        request = groups.GetGroupInfoRequest(
-            group_id_list=[self.channel],
-            response_filter=groups.GroupResponseFilter(group_base_info_filter=["MemberNum", "MaxMemberNum"]),
-        )
-        info = (await self.caller.call(GET_GROUP_INFO, request)).group_info[0]
+        info = await self.cache.read_fields(self.channel, ["MemberNum", "MaxMemberNum"])
         return max(0, (info.max_member_num or 0) - (info.member_num or 0))
 
     async def explain_known(self, users: Sequence[UserId]) -> None:

@@ -139,6 +139,13 @@ def info_request(channels: Sequence[ChannelId], keys: FieldKeys, *, base: bool =
     )
 
 
+def fields_request(channels: Sequence[ChannelId], fields: Sequence[str]) -> groups.GetGroupInfoRequest:
+    """Return the request that reads some base fields of groups, and no custom fields."""
+    return groups.GetGroupInfoRequest(
+        group_id_list=list(channels), response_filter=groups.GroupResponseFilter(group_base_info_filter=list(fields))
+    )
+
+
 def fields_of(profile: groups.GroupProfile | groups.GroupTag) -> dict[str, str]:
     """Return the custom fields by key; none if the list is empty or missing."""
     data = profile.app_defined_data

@@ -20,7 +20,7 @@ from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundEr
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.subscription_member import to_notifications
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import GET_GROUP_INFO, SET_UNREAD_MSG_NUM
+from channel_adapter.tencent.catalog import SET_UNREAD_MSG_NUM
 from channel_adapter.tencent.wire import groups, members
 
 COUNTED_TYPES: Final = (groups.COMMUNITY, groups.PUBLIC, groups.PRIVATE)
@@ -274,10 +274,7 @@ class CommunityUnread:
 
     async def _read_next_seq(self, channel: ChannelId) -> int | None:
         """Return the number that the channel's next post will have."""
-        request = groups.GetGroupInfoRequest(
-            group_id_list=[channel], response_filter=groups.GroupResponseFilter(group_base_info_filter=["NextMsgSeq"])
-        )
-        return (await self._caller.call(GET_GROUP_INFO, request)).group_info[0].next_msg_seq
+        return (await self._channels.read_fields(channel, ["NextMsgSeq"])).next_msg_seq
 
     async def _read_last_seq(self, channel: ChannelId) -> int:
         return (await self._read_next_seq(channel) or 1) - 1

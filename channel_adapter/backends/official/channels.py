@@ -207,7 +207,7 @@ class OfficialChannels:
         """
         profile = new.profile
         require_text(profile.name, "name", limits.OFFICIAL_NAME_BYTES, empty=False)
-        check_profile(profile)
+        self.check(profile)
         request = wire.CreateOfficialAccountRequest(
             owner_account=new.owner,
             official_account_user_id=new.id,
@@ -251,13 +251,17 @@ class OfficialChannels:
             raise no_such_channel(channel)
         return found
 
+    def check(self, change: ChannelProfile) -> None:
+        """Raise InvalidError for values over their limits, and for a notification text."""
+        check_profile(change)
+
     async def update(self, channel: ChannelId, change: ChannelProfile) -> Channel:
         """Change the fields that differ, and read the account back.
 
         Raises InvalidError and NotFoundError, and OutcomeUnknownError if a field that was to be emptied has its value
         still: no page says that an empty text clears one.
         """
-        check_profile(change)
+        self.check(change)
         current = await self.get(channel)
         difference = change.difference(current)
         if difference.is_empty():
