@@ -1,6 +1,7 @@
-"""Times that callers pass, checked and converted to UTC."""
+"""Times that callers pass, checked and converted to UTC, and times that are stored as Unix seconds."""
 
 from datetime import UTC, datetime
+from typing import overload
 from zoneinfo import ZoneInfo
 
 from channel_adapter.errors import InvalidError
@@ -25,6 +26,19 @@ def to_utc(moment: object, field: str) -> datetime:
     except (OverflowError, ValueError):
         raise InvalidError(f"{field}: {moment} lies outside the years 1 to 9999 of UTC", field=field) from None
     return found
+
+
+@overload
+def from_seconds(seconds: float) -> datetime: ...
+
+
+@overload
+def from_seconds(seconds: float | None) -> datetime | None: ...
+
+
+def from_seconds(seconds: float | None) -> datetime | None:
+    """Return stored Unix seconds as a datetime in UTC; None for None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def to_zone(name: str, field: str = "zone") -> ZoneInfo:

@@ -26,7 +26,7 @@ from channel_adapter.domain.insights import (
 from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import InvalidError, UnavailableError, needs_database
 from channel_adapter.mapping.content import excerpt
-from channel_adapter.mapping.times import to_utc
+from channel_adapter.mapping.times import from_seconds, to_utc
 from channel_adapter.quoting import shown_value
 from channel_adapter.services.reactions.service import ReactionService
 
@@ -123,8 +123,8 @@ class Insights:
             days=days,
             posts=tuple(figures),
             best=tuple(sorted(figures, key=lambda post: (post.views or 0, post.reactions), reverse=True)[:BEST_POSTS]),
-            scanned_at=_to_time(stored.scanned_at),
-            recorded_since=_to_time(stored.recorded_since),
+            scanned_at=from_seconds(stored.scanned_at),
+            recorded_since=from_seconds(stored.recorded_since),
         )
 
     async def growth(self, channels: Iterable[str], days: int = 7) -> dict[ChannelId, int]:
@@ -143,15 +143,15 @@ class Insights:
 
     async def stored_views(self, refs: Iterable[PostRef]) -> dict[PostRef, StoredViews]:
         """Return the views of those posts that a scan by `views` has counted; no call to the service."""
-        by_channel: dict[ChannelId, dict[int, PostRef]] = {}
-        for ref, post in self._backend.ids.posts(refs).items():
-            by_channel.setdefault(post.channel, {})[post.seq] = ref
+        wanted = self._backend.ids.posts(refs)
+        by_channel: dict[ChannelId, set[int]] = {}
+        for post in wanted.values():
+            by_channel.setdefault(post.channel, set()).add(post.seq)
         found: dict[PostRef, StoredViews] = {}
-        for channel, posts in by_channel.items():
-            rows = await self._require_rows().views(channel, list(posts))
-            for seq, (views, reach, at) in rows.items():
-                found[posts[seq]] = StoredViews(views, reach, datetime.fromtimestamp(at, UTC))
-        return found
+        for channel, numbers in by_channel.items():
+            for seq, (views, reach, at) in (await self._require_rows().views(channel, sorted(numbers))).items():
+                found[PostRef(channel, seq)] = StoredViews(views, reach, from_seconds(at))
+        return {ref: found[post] for ref, post in wanted.items() if post in found}
 
     async def record(self, event: ChannelEvent) -> None:
         """Store a join or leave that a webhook reported; other events are ignored. Repeating changes nothing."""
@@ -252,7 +252,11 @@ def _find_beginning(
     created_at: datetime | None, stored: "StoredFigures", posts: Sequence[_ListedPost], until: datetime
 ) -> datetime:
     """Return when a channel began: its creation, or what is known of it if that is earlier."""
-    known = [created_at, _to_time(stored.recorded_since), *map(_to_midnight, (stored.first_scan, stored.first_join))]
+    known = [
+        created_at,
+        from_seconds(stored.recorded_since),
+        *map(_to_midnight, (stored.first_scan, stored.first_join)),
+    ]
     known += [post.published_at for post in posts[:1]]
     first = min([each for each in known if each is not None], default=until)
     if created_at is not None and created_at.date() == first.date():
@@ -303,7 +307,3 @@ def _to_day(seconds: float | None) -> str | None:
 
 def _to_midnight(day: str | None) -> datetime | None:
     return None if day is None else datetime.fromisoformat(day).replace(tzinfo=UTC)
-
-
-def _to_time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

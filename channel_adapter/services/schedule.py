@@ -41,7 +41,7 @@ from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.mapping.ids import idempotency_key as checked_key
 from channel_adapter.mapping.text import require_list, require_text
-from channel_adapter.mapping.times import to_utc
+from channel_adapter.mapping.times import from_seconds, to_utc
 from channel_adapter.quoting import duration, shown_value
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
@@ -273,8 +273,9 @@ class PostSchedule(PostSender):
             id=replace or row.id, channel=row.channel, content=row.content, author=row.author, silent=row.silent,
             created=row.created, changed=row.created,
         )  # fmt: skip
-        if keyed is None:
-            await store.save_draft(saved)
+        if replace is not None:
+            if not await store.replace_draft(saved):
+                raise _no_draft(replace)
         elif not await store.add_draft(saved):
             raise ConflictError(
                 f"idempotency_key: its draft {keyed} was scheduled or published", field="idempotency_key"
@@ -305,7 +306,8 @@ class PostSchedule(PostSender):
     async def publish_draft(self, draft_id: str, *, at: datetime | None = None) -> ScheduledPost:
         """Publish a draft immediately, or schedule it; the post has the id of the draft, which is gone then.
 
-        Repeating the call publishes nothing twice. Raises NotFoundError, and what `schedule` or `publish_now` raises.
+        Repeating the call publishes nothing twice. Raises NotFoundError, ConflictError for a draft that is replaced
+        meanwhile, which stays a draft, and what `schedule` or `publish_now` raises.
         """
         store = await self._prepare_store()
         now = await store.now(self._clock.now())
@@ -320,7 +322,8 @@ class PostSchedule(PostSender):
             row = self._make_row(preview, draft.author, at=wanted, post_id=draft_id)
             if at is None:  # workers leave it to this call
                 row = replaced(row, due=now + self._options.claim_seconds)
-            await store.schedule_draft(row)
+            if await store.schedule_draft(row, draft) is None and await store.draft(draft_id) is not None:
+                raise ConflictError(f"draft {draft_id} was changed meanwhile; publish it again", field="draft_id")
             failpoint("schedule.draft_taken")
         elif (found := await store.get(draft_id)) is None:
             raise _no_draft(draft_id)
@@ -489,12 +492,12 @@ class PostSchedule(PostSender):
         overdue = waits and await store.now(self._clock.now()) - row.at > LATE_SECONDS
         retries = row.state is ScheduleState.SCHEDULED and row.due > row.at
         return ScheduledPost(
-            id=row.id, channel=ChannelId(row.channel), at=_to_time(row.at), state=row.state,
+            id=row.id, channel=ChannelId(row.channel), at=from_seconds(row.at), state=row.state,
             parts=_to_parts(row.content), author=None if row.author is None else UserId(row.author),
-            silent=row.silent, created_at=_to_time(row.created),
+            silent=row.silent, created_at=from_seconds(row.created),
             ref=None if row.seq is None else PostRef(ChannelId(row.channel), row.seq, row.message_key),
-            published_at=None if row.published is None else _to_time(row.published), late=row.late or overdue,
-            error=row.error, retry_at=_to_time(row.due) if retries else None, acknowledged=row.acknowledged,
+            published_at=None if row.published is None else from_seconds(row.published), late=row.late or overdue,
+            error=row.error, retry_at=from_seconds(row.due) if retries else None, acknowledged=row.acknowledged,
         )  # fmt: skip
 
 
@@ -540,10 +543,6 @@ def _to_parts(content: str) -> tuple[Content, ...]:
 def _to_saved_draft(row: "DraftRow") -> SavedDraft:
     return SavedDraft(
         id=row.id, channel=ChannelId(row.channel), parts=_to_parts(row.content),
-        author=None if row.author is None else UserId(row.author), silent=row.silent, created_at=_to_time(row.created),
-        changed_at=_to_time(row.changed),
+        author=None if row.author is None else UserId(row.author), silent=row.silent,
+        created_at=from_seconds(row.created), changed_at=from_seconds(row.changed),
     )  # fmt: skip
-
-
-def _to_time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

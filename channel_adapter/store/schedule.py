@@ -361,12 +361,10 @@ class ScheduleStore:
 
         await self.database.write_relaxed(transaction)
 
-    async def save_draft(self, row: DraftRow) -> None:
-        """Store a draft, or replace one with this id; that keeps its time of creation."""
-        values = {name: getattr(row, name) for name in DraftRow.__dataclass_fields__}
-        new = self.database.insert(_DRAFTS).values(**values)
-        changed = {name: value for name, value in values.items() if name not in ("id", "created")}
-        await self.database.execute(new.on_conflict_do_update(index_elements=["id"], set_=changed))
+    async def replace_draft(self, row: DraftRow) -> bool:
+        """Replace the draft with this id, which keeps its time of creation; return whether there is one."""
+        changed = {name: getattr(row, name) for name in DraftRow.__dataclass_fields__ if name not in ("id", "created")}
+        return await self.database.execute(update(_DRAFTS).where(_DRAFTS.c.id == row.id).values(**changed)) > 0
 
     async def add_draft(self, row: DraftRow) -> bool:
         """Store a draft unless there is one with this id; return False, and store none, if it has become a post."""
@@ -399,11 +397,13 @@ class ScheduleStore:
         """Delete a draft; return whether there was one."""
         return await self.database.execute(delete(_DRAFTS).where(_DRAFTS.c.id == draft_id)) > 0
 
-    async def schedule_draft(self, row: ScheduledRow) -> ScheduledRow | None:
-        """Turn the draft with the id of a post into that post; None without a draft, and without such a post."""
+    async def schedule_draft(self, row: ScheduledRow, draft: DraftRow) -> ScheduledRow | None:
+        """Turn a draft into the post with its id; None if the draft is another one now, or gone without such a post."""
+        columns = DraftRow.__dataclass_fields__
+        unchanged = and_(*(_DRAFTS.c[name].is_not_distinct_from(getattr(draft, name)) for name in columns))
 
         def transaction(connection: Connection) -> ScheduledRow | None:
-            if connection.execute(delete(_DRAFTS).where(_DRAFTS.c.id == row.id)).rowcount:
+            if connection.execute(delete(_DRAFTS).where(unchanged)).rowcount:
                 connection.execute(self.database.insert(_POSTS).values(**_column_values(row)).on_conflict_do_nothing())
             return _read_row(connection, row.id)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from pydantic import SecretStr
 
-from channel_adapter import ChannelAdapter, ChannelId, StoredViews, Subscribed, Text, Unsubscribed, UserId
+from channel_adapter import ChannelAdapter, ChannelId, PostRef, StoredViews, Subscribed, Text, Unsubscribed, UserId
 from channel_adapter.config.settings import InsightSettings
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError, InvalidError, NotFoundError, UnsupportedError
@@ -249,3 +249,5 @@ async def test_stored_views_equal_those_of_the_last_scan(world: World) -> None:
     found = await adapter.insights.stored_views([first])
     assert found == {first: StoredViews(1, 4, scan.at)}
     assert found[first].share == 0.25
+    by_slug = PostRef(ChannelId("figures"), first.seq)
+    assert await adapter.insights.stored_views([by_slug, first]) == {by_slug: found[first], first: found[first]}

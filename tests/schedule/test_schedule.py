@@ -373,6 +373,40 @@ async def test_same_key_stores_a_draft_once(scene: Scene) -> None:
         assert [each.id async for each in adapter.posts.drafts()] == [elsewhere.id]
 
 
+async def test_draft_that_is_replaced_while_it_is_published_is_not_lost(scene: Scene) -> None:
+    async with scene.adapter() as editor, scene.adapter() as publisher:
+        draft = await editor.posts.draft(NEWS, Text("one"))
+        scene.server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.5)])
+        publishing = asyncio.ensure_future(publisher.posts.publish_draft(draft.id))
+        await asyncio.sleep(0.2)  # it has read the draft, and waits for the channel
+        await editor.posts.draft(NEWS, Text("two"), replace=draft.id)
+        with pytest.raises(ConflictError, match=f"draft {draft.id} was changed meanwhile; publish it again"):
+            await publishing
+        assert (await editor.posts.get_draft(draft.id)).parts == (Text("two"),)
+        await publisher.posts.publish_draft(draft.id)
+        assert scene.texts() == ["two"]
+
+
+async def test_draft_that_is_published_while_it_is_replaced_is_not_stored_again(scene: Scene) -> None:
+    async with scene.adapter() as adapter:
+        for number in range(10):
+            draft = await adapter.posts.draft(NEWS, Text(f"one {number}"))
+            text = Text(f"two {number}")
+            published, replaced = await asyncio.gather(
+                adapter.posts.publish_draft(draft.id),
+                adapter.posts.draft(NEWS, text, replace=draft.id),
+                return_exceptions=True,
+            )
+            drafts = [each async for each in adapter.posts.drafts()]
+            if isinstance(published, ScheduledPost):
+                assert drafts == []
+                assert published.parts == (text,) or isinstance(replaced, NotFoundError)
+            else:
+                assert isinstance(published, ConflictError)
+                assert drafts == [replaced]
+                await adapter.posts.discard_draft(draft.id)
+
+
 async def test_drafts_can_be_stored_replaced_published_and_discarded(scene: Scene) -> None:
     async with scene.adapter() as adapter:
         draft = await adapter.posts.draft(NEWS, Text("one"), author=None, silent=True)
