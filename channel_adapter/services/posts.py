@@ -137,6 +137,9 @@ class Posts(PostSchedule):
         row = PinRow(post.ref.channel, post.ref.seq, post.ref.key, post.dedupe, self._clock.now())
         added = await self._open_pin_store().add(row, MAX_PINS)
         if added is None:
+            await self.pinned(post.ref.channel)  # posts that are gone are not pinned any more
+            added = await self._open_pin_store().add(row, MAX_PINS)
+        if added is None:
             raise LimitReachedError(
                 f"channel {post.ref.channel} has {MAX_PINS} pinned posts; unpin one first", limit=MAX_PINS
             )

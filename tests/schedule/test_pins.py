@@ -49,3 +49,15 @@ async def test_pin_does_not_apply_to_post_of_new_channel_with_same_id(on_sqlite:
     async with on_sqlite.adapter(database_url=None) as adapter:
         with pytest.raises(ConfigurationError, match="pinned posts need a database"):
             await adapter.posts.pin(post.ref)
+
+
+async def test_pins_of_posts_that_are_gone_leave_room_for_others(on_sqlite: Scene) -> None:
+    async with on_sqlite.adapter() as adapter:
+        posts = [await adapter.posts.publish(NEWS, Text(f"post {number}")) for number in range(12)]
+        for post in posts[:10]:
+            await adapter.posts.pin(post.ref)
+        await adapter.posts.recall(posts[4].ref)
+        assert await adapter.posts.pin(posts[10].ref)
+        assert posts[4].ref not in [post.ref for post in await adapter.posts.pinned(NEWS)]
+        with pytest.raises(LimitReachedError):
+            await adapter.posts.pin(posts[11].ref)
