@@ -22,7 +22,7 @@ from channel_adapter.domain.channel import Channel, ExportedChannel
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post, PostState
 from channel_adapter.domain.subscription import Role, Subscriber
-from channel_adapter.errors import InvalidError
+from channel_adapter.errors import ConfigurationError, InvalidError
 from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.services.channels import Channels
 from channel_adapter.services.failpoints import failpoint
@@ -182,7 +182,13 @@ class ChannelExporter:
         if self._reactions is None or state.reactions is None:
             return
         rows: list[tuple[object, ...]] = []
-        found = await self._reactions.get_many(post.ref for post in posts)
+        try:
+            found = await self._reactions.get_many(post.ref for post in posts)
+        except ConfigurationError as error:
+            if error.field != "database_url" or state.reactions:
+                raise
+            state.reactions = None  # without a database, and messages of this app carry none
+            return
         for post in posts:
             if not found[post.ref].total:
                 continue

@@ -236,3 +236,13 @@ async def picture(adapter: ChannelAdapter) -> tuple[object, ...]:
 
 def subscription(each: Subscriber) -> tuple[str, Role, Notifications]:
     return each.user, each.role, each.notifications
+
+
+async def test_channel_of_an_app_without_extensions_is_exported_without_reactions(tmp_path: Path) -> None:
+    stub = StubSettings.model_validate({"app": {"message_extensions": False}})
+    async with StubServer(stub) as server, Scene(server, "").adapter(database_url=None) as adapter:
+        await adapter.accounts.add([OWNER])
+        await adapter.channels.create(slug=SLUG, name="Harbour log", owner=OWNER)
+        await adapter.posts.publish(SLUG, Text("one"))
+        done = await adapter.export_channel(SLUG, tmp_path / "export")
+        assert (done.posts, done.reactions) == (1, None)
