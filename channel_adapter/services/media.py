@@ -16,6 +16,7 @@ from PIL import ImageOps, ImageSequence, UnidentifiedImageError
 
 from channel_adapter.domain.post import Image
 from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
+from channel_adapter.mapping.text import with_article
 from channel_adapter.quoting import shown_text
 
 MAX_BYTES: Final = 20 << 20
@@ -118,7 +119,13 @@ def _read_source(source: str | os.PathLike[str] | bytes | IO[bytes]) -> bytes:
         except (OSError, ValueError) as wrong:
             raise InvalidError(f"{shown_text(os.fspath(source))}: {_failure_reason(wrong)}", field="image") from None
     else:
-        data = source.read(MAX_BYTES + 1)
+        read = getattr(source, "read", None)
+        data = None if read is None else read(MAX_BYTES + 1)
+        if not isinstance(data, bytes):
+            raise InvalidError(
+                f"image must be a path, bytes or a binary file; got {with_article(type(source).__name__)}",
+                field="image",
+            )
     if len(data) > MAX_BYTES:
         raise InvalidError(
             f"the picture has more than {MAX_BYTES >> 20} MB; make it smaller", field="image", limit=MAX_BYTES
@@ -133,7 +140,8 @@ def _rewrite_picture(opened: Pictures.Image, kind: str, *, animated: bool, publi
     if animated:
         frames = [_strip_metadata(frame.copy()) for frame in ImageSequence.Iterator(opened)]
         upright = frames[0]
-        options |= {"save_all": True, "append_images": frames[1:]}
+        times = [frame.info.get("duration", 0) for frame in frames]  # WebP has no time of a frame but this
+        options |= {"save_all": True, "append_images": frames[1:], "duration": times}
     else:
         upright = _strip_metadata(ImageOps.exif_transpose(opened))
     data = _encode_picture(upright, kind, profile, **options)

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image as Pictures
+from PIL import ImageSequence
 
 from channel_adapter import (
     ChannelAdapter,
@@ -116,6 +117,25 @@ async def test_animated_image_keeps_its_frames(kind: str, adapter_with_media: Ch
     image = await adapter_with_media.media.add(source)
     with Pictures.open(tmp_path / "media" / image.url.rpartition("/")[2]) as stored:
         assert (stored.format, stored.n_frames, stored.size) == (kind, 2, (32, 16))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
+async def test_every_frame_of_an_animated_image_keeps_its_time(
+    kind: str, adapter_with_media: ChannelAdapter, tmp_path: Path
+) -> None:
+    source, milliseconds = tmp_path / "source", [100, 500, 900]
+    frames = [Pictures.new("RGB", (32, 16), (each * 60, 0, 0)) for each in range(3)]
+    frames[0].save(source, kind, save_all=True, append_images=frames[1:], duration=milliseconds)
+    image = await adapter_with_media.media.add(source)
+    with Pictures.open(tmp_path / "media" / image.url.rpartition("/")[2]) as stored:
+        assert [frame.copy().info["duration"] for frame in ImageSequence.Iterator(stored)] == milliseconds
+
+
+async def test_what_is_no_picture_source_is_refused(adapter_with_media: ChannelAdapter) -> None:
+    source: Any
+    for source in (None, 7, io.StringIO("text")):
+        with pytest.raises(InvalidError, match="image must be a path, bytes or a binary file; got a"):
+            await adapter_with_media.media.add(source)
 
 
 @pytest.mark.parametrize("name", REFUSED)
