@@ -670,7 +670,8 @@ class _SyncPosts:
     def publish_draft(self, draft_id: str, *, at: datetime | None = None) -> ScheduledPost:
         """Publish a draft immediately, or schedule it; the post has the id of the draft, which is gone then.
 
-        Repeating the call publishes nothing twice. Raises NotFoundError, and what `schedule` or `publish_now` raises.
+        Repeating the call publishes nothing twice. Raises NotFoundError, ConflictError for a draft that is replaced
+        meanwhile, which stays a draft, and what `schedule` or `publish_now` raises.
         """
 
     def publish_due(self) -> AbstractContextManager[None]:

@@ -37,6 +37,7 @@ ModelT = TypeVar("ModelT", bound=WireModel)
 
 _LONGEST_ESCAPE: Final = len("\\u0000")  # bytes that JSON needs for one character at most
 _AROUND: Final = 100  # bytes of the JSON around a lone text, and some more
+_INTEGERS: Final = 2**63
 _CARRIERS_OF_CUSTOM: Final = (p.Article, p.Custom)
 
 
@@ -103,6 +104,8 @@ def _check_types(part: p.Content) -> None:
         if not fits(value, expected):
             got = with_article(type(value).__name__)
             raise InvalidError(f"{part.kind}: {name} must be {NAMES[expected]}; got {got}", field=name)
+        if expected is int and not -_INTEGERS <= value < _INTEGERS:
+            raise InvalidError(f"{part.kind}: {name} is {shown_value(value)}; an integer has 64 bits", field=name)
 
 
 def _encode_part(part: p.Content) -> list[w.Element]:

@@ -6,7 +6,8 @@ from channel_adapter.backends.protocols import AccountBackend
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, Outcomes
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.services.bulk import BulkLoop, BulkOptions, Users, collect, require_list, require_users
+from channel_adapter.mapping.text import require_list
+from channel_adapter.services.bulk import BulkLoop, BulkOptions, Users, collect, require_users
 
 
 class Accounts:
@@ -18,7 +19,7 @@ class Accounts:
 
     async def check(self, users: Iterable[str]) -> dict[UserId, bool]:
         """Return for each id whether the app has the account."""
-        wanted = dict.fromkeys(user_id(user, "users") for user in require_list(users))
+        wanted = dict.fromkeys(user_id(user, "users") for user in require_list(users, "users"))
         return await self._backend.check([*wanted])
 
     async def add(self, users: Users) -> Outcomes:

@@ -1,5 +1,6 @@
 """One-to-one messages between channels and users: the public methods, and the threads that webhooks report."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
@@ -366,8 +367,8 @@ def _to_thread_position(text: str) -> "ThreadPosition | None":
     try:
         position = float(seconds)
     except ValueError:
-        separator = ""
-    if not separator:
+        position = math.nan
+    if not separator or not math.isfinite(position) or "\0" in user:
         raise InvalidError(f"cursor: {shown_value(text)} is not the cursor of a list of threads", field="cursor")
     return position, user
 

@@ -20,8 +20,9 @@ from channel_adapter.domain.subscription import (
 )
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, UnavailableError
 from channel_adapter.mapping import ids
+from channel_adapter.mapping.text import require_list
 from channel_adapter.services.blocks import Blocklist
-from channel_adapter.services.bulk import BulkLoop, BulkOptions, collect, require_list, require_users
+from channel_adapter.services.bulk import BulkLoop, BulkOptions, collect, require_users
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.signals import Signals
 from channel_adapter.services.subscriptions import Subscriptions
@@ -195,7 +196,7 @@ class ChannelStaff:
 
 def _require_distinct(users: Iterable[str]) -> list[UserId]:
     """Return the ids of different users. Raises InvalidError."""
-    accounts = users if isinstance(users, Collection) else [*require_list(users)]
+    accounts = users if isinstance(users, Collection) else [*require_list(users, "users")]
     return [UserId(user) for user in dict.fromkeys(require_users(accounts))]
 
 

@@ -22,6 +22,7 @@ from channel_adapter.domain.subscription import (
 )
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping import ids
+from channel_adapter.mapping.text import require_list
 from channel_adapter.quoting import shown_value
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import (
@@ -30,7 +31,6 @@ from channel_adapter.services.bulk import (
     BulkOptions,
     Users,
     collect,
-    require_list,
     require_users,
 )
 from channel_adapter.services.signals import UsersLeft
@@ -190,7 +190,7 @@ class Subscriptions:
     async def is_subscribed(self, channel: str, users: Iterable[str]) -> dict[UserId, bool]:
         """Return which users receive the channel's posts, its owner included, 500 a call. Raises NotFoundError."""
         wanted = self._ids.channel(channel)
-        unique = dict.fromkeys(ids.user_id(user, "users") for user in require_list(users))
+        unique = dict.fromkeys(ids.user_id(user, "users") for user in require_list(users, "users"))
         return await self._members.subscribed(wanted, [*unique])
 
     def subscribers(self, channel: str, *, cursor: str = "") -> Pages[Subscriber, str]:

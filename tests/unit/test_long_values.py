@@ -137,6 +137,13 @@ async def test_long_value_is_shortened(adapter: ChannelAdapter, mistake: Mistake
     check(refused.value.message, field)
 
 
+@pytest.mark.parametrize("cursor", ["nan/ann", "inf/ann", "-1e999/ann", "1.0", "1.0/a\0", "x/ann"])
+async def test_cursor_that_no_list_of_threads_has_is_refused(adapter: ChannelAdapter, cursor: str) -> None:
+    with pytest.raises(InvalidError, match="is not the cursor of a list of threads") as refused:
+        await drawn(adapter.messages.threads("news", cursor=cursor))
+    assert refused.value.field == "cursor"
+
+
 async def test_number_that_python_does_not_write_is_refused(adapter: ChannelAdapter) -> None:
     huge = 10**5_000
     with pytest.raises(InvalidError, match=r"^before is <int> \(16,610 bits\)"):

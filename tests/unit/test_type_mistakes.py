@@ -11,6 +11,7 @@ from channel_adapter import (
     Article,
     ChannelAdapter,
     ConfigurationError,
+    Face,
     Image,
     InvalidError,
     Post,
@@ -44,6 +45,10 @@ async def drawn(items: Any) -> list[object]:
     return [item async for item in items]
 
 
+async def streamed() -> AsyncIterator[str]:
+    yield "reader"
+
+
 async def reading(method: Callable[[Any], object], value: object) -> object:
     return method(value)
 
@@ -64,6 +69,9 @@ async def jobs(adapter: ChannelAdapter, kinds: Any) -> None:
         (lambda a: drawn(a.subscriptions.subscribers("news", cursor=None)), "cursor", "must be a string"),
         (lambda a: a.accounts.add(None), "users", "users must be a list of ids; got None"),
         (lambda a: a.accounts.check(None), "users", "users must be a list of ids; got None"),
+        (lambda a: a.accounts.check(streamed()), "users", "users must be a list of ids; got <async_generator"),
+        (lambda a: a.channels.block("news", streamed()), "users", "must be a list of ids; got <async_generator"),
+        (lambda a: a.subscriptions.is_subscribed("news", streamed()), "users", "must be a list of ids; got <async"),
         (lambda a: a.channels.get_many(None), "channels", "must be a list of ids; got None"),
         (lambda a: a.channels.create(name=None, owner="o", slug="news"), "name", "must be a string"),
         (lambda a: a.channels.create(name="n", owner=None, slug="news"), "owner", "must be a string"),
@@ -91,6 +99,8 @@ async def jobs(adapter: ChannelAdapter, kinds: Any) -> None:
         (lambda a: a.messages.recall(POST), "ref", "ref must be a MessageRef; got a Post"),
         (lambda a: drawn(a.messages.thread("news", user=7)), "user", "user must be a string; got 7"),
         (lambda a: a.channels.update("news", contact=7), "contact", "contact must be a string; got 7"),
+        (lambda a: a.channels.update("news", contact=0), "contact", "contact must be a string; got 0"),
+        (lambda a: a.posts.publish("news", Face(2**64)), "index", "index is 18446744073709551616; an integer has 64 b"),
         (
             lambda a: a.posts.publish("news", TextAndImage("x", A_TEXT)),
             "image",
