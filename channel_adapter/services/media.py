@@ -120,12 +120,13 @@ def _read_source(source: str | os.PathLike[str] | bytes | IO[bytes]) -> bytes:
             raise InvalidError(f"{shown_text(os.fspath(source))}: {_failure_reason(wrong)}", field="image") from None
     else:
         read = getattr(source, "read", None)
-        data = None if read is None else read(MAX_BYTES + 1)
-        if not isinstance(data, bytes):
+        found = None if read is None else read(MAX_BYTES + 1)
+        if not isinstance(found, bytes):
             raise InvalidError(
                 f"image must be a path, bytes or a binary file; got {with_article(type(source).__name__)}",
                 field="image",
             )
+        data = found
     if len(data) > MAX_BYTES:
         raise InvalidError(
             f"the picture has more than {MAX_BYTES >> 20} MB; make it smaller", field="image", limit=MAX_BYTES
