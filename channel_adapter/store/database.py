@@ -10,7 +10,9 @@ import copy
 import json
 import os
 import re
+import select as select_io
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -401,6 +403,7 @@ class Database:
             engine = create_engine(
                 self.url, connect_args=connect, pool_size=THREADS, max_overflow=0, hide_parameters=True
             )
+            event.listen(engine, "checkout", _require_open)
             self._relaxed = engine.execution_options(**{_RELAXED: True})
             # Statements of READ COMMITTED see no common snapshot, so autocommit reads the same with fewer round trips.
             self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -451,6 +454,28 @@ class Database:
                 f"{schema.name} have version {stored}, this program needs {schema.version}; use a new database",
                 field="database_url",
             )
+
+
+def _require_open(connection: Any, *_: object) -> None:
+    """Let the pool replace a connection that the server, or what is between, has closed since it was last used.
+
+    Asking the server would cost every transaction a round trip.
+    """
+    import psycopg  # noqa: PLC0415 - an extra
+
+    try:
+        while _has_input(connection.fileno()):
+            connection.pgconn.consume_input()  # notices, or the reason of the end; then the end itself, which raises
+    except psycopg.Error:
+        raise exc.DisconnectionError from None
+
+
+def _has_input(socket: int) -> bool:
+    if sys.platform == "win32":
+        return bool(select_io.select([socket], [], [], 0)[0])
+    poll = select_io.poll()
+    poll.register(socket, select_io.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _bind_parameter(name: str, parameters: Mapping[str, Any] | None, kind: TypeEngine[Any]) -> "BindParameter[Any]":

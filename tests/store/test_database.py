@@ -194,6 +194,32 @@ async def test_locked_rows_of_postgresql_raise_unavailable(postgres_url: str) ->
                 await database.write(add, 1)
 
 
+async def test_connections_that_the_server_closed_are_replaced(postgres_url: str) -> None:
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with Database(postgres_url) as database:
+        await database.prepare(SCHEMA)
+        await asyncio.gather(*(database.read(lambda connection: connection.scalar(text("SELECT 1"))) for _ in range(9)))
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            admin.execute(f"SELECT pg_terminate_backend(pid) {others}")
+            while admin.execute(f"SELECT pid {others}").fetchone():  # noqa: ASYNC110 - processes have no waiters
+                await asyncio.sleep(0.01)
+        assert await asyncio.gather(*(database.write(add, number) for number in range(9))) == [1] * 9
+        assert await database.read(count) == 9
+
+
+async def test_notices_of_the_server_end_no_connection(postgres_url: str) -> None:
+    def number(connection: Connection) -> int:
+        return int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+    async with Database(postgres_url) as database:
+        first = await database.read(number)
+        await database.read(lambda connection: connection.execute(text("LISTEN news")) and None)
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            for _ in range(20):
+                admin.execute("NOTIFY news")
+                assert await database.read(number) == first
+
+
 async def test_statement_timeout_is_not_reported_as_lock(postgres_url: str) -> None:
     def sleep(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 50")
