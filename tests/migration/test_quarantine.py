@@ -180,6 +180,27 @@ async def test_apply_releases_users_that_it_moves_and_users_that_the_source_has_
     assert "never" not in scene.system.server.world.state.groups["@TGS#_news"].members
 
 
+async def test_retry_reports_a_channel_whose_group_is_gone_and_goes_on_with_the_others(scene: Scene) -> None:
+    profiles = [
+        {"id": name, "name": name, "owner": worlds.OWNER, "created_at": BORN} for name in ("gone", "news", "users")
+    ]
+    posts = [{"channel": name, **post(1, author="later")} for name in ("gone", "news")]
+    users = [{"channel": name, "user": "later"} for name in ("gone", "users")]
+    for kind, records in (("channels", profiles), ("posts", posts), ("subscribers", users)):
+        (scene.files / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    plan = await scene.plan()
+    assert (await scene.apply(plan)).quarantined == 4
+    await scene.system.adapter.accounts.add(["later"])
+    await scene.system.adapter.channels.delete("gone")
+    retried = await scene.retry(plan)
+    [failed] = retried.failed
+    assert (failed.source, failed.transient) == ("gone", False)
+    assert failed.reason == "@TGS#_gone was made by this migration and is gone; roll back and plan again"
+    assert (retried.complete, retried.done, retried.posts, retried.quarantined) == (False, 2, 1, 2)
+    assert scene.texts == ["Post 1"]
+    assert await scene.system.adapter.subscriptions.is_subscribed("users", ["later"]) == {"later": True}
+
+
 async def test_limits_of_a_retry_count_once_for_channels_and_records(scene: Scene) -> None:
     scene.write([post(1), post(2, author="later")], users=["here", "ghost"])
     plan = await scene.plan()

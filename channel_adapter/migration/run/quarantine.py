@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ from channel_adapter.migration.run.work import (
     subscriber_from_raw,
 )
 from channel_adapter.migration.sources.source import BrokenRecord
-from channel_adapter.store.migration import DONE, QuarantineRow
+from channel_adapter.store.migration import DONE, FAILED, QuarantineRow
 
 _BATCH: Final = 200
 
@@ -43,8 +44,8 @@ async def retry(
     """Continue channels that failed or were stopped, then try what is in the quarantine; return how far it is then.
 
     What can be moved leaves the quarantine; posts are moved behind all others. Profile fields stay there: another plan
-    changes what becomes of them. `stopped` says why records were not tried. Raises what `apply` raises, and
-    ConflictError when nothing of the plan was ever applied.
+    changes what becomes of them. A channel whose records cannot be tried is a failed one of the result. `stopped` says
+    why records were not tried. Raises what `apply` raises, and ConflictError when nothing of the plan was ever applied.
     """
     check_plan(context, plan)
     url = context.require_journal(plan)
@@ -64,18 +65,35 @@ async def retry(
         for row in await journal.store.quarantined(plan.migration):
             by_channel[row.source].append(row)
         job = await journal.store.job(plan.migration)
+        failures: dict[str, ChannelAdapterError] = {}
         try:
             for channel in await journal.store.channels(plan.migration):
                 rows = by_channel[channel.source]
-                if job is not None and rows and channel.status == DONE and plan.channel(channel.source) is not None:
-                    work = await runtime.channel_work(plan, channel, job.round)
-                    await _retry_channel(work, rows)
+                if job is None or not rows or channel.status != DONE or plan.channel(channel.source) is None:
+                    continue
+                try:
+                    await _retry_channel(await runtime.channel_work(plan, channel, job.round), rows)
+                except TRANSIENT:
+                    raise
+                except ChannelAdapterError as error:
+                    failures[channel.source] = error
         except BudgetExhausted:
             await journal.flush()
         finally:
             await runtime.close()
         await journal.flush()
-        return await read_status(journal, plan.migration, budget)
+        return _add_failures(await read_status(journal, plan.migration, budget), failures)
+
+
+def _add_failures(found: Status, failures: Mapping[str, ChannelAdapterError]) -> Status:
+    """Return the status with failed channels; the journal keeps them as done, as what was moved before stays moved."""
+    channels = (
+        replace(channel, status=FAILED, reason=failures[channel.source].message)
+        if channel.source in failures
+        else channel
+        for channel in found.channels
+    )
+    return replace(found, channels=tuple(channels))
 
 
 async def _retry_channel(work: ChannelWork, rows: Sequence[QuarantineRow]) -> None:
