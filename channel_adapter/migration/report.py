@@ -126,7 +126,10 @@ def _describe_channel(plan: Plan, place: int, status: Status | None) -> dict[str
             "recalled": planned.source.posts.recalled,
             "expired": planned.source.posts.expired,
         },
-        "moved": {"posts": found.posts, "subscribers": found.subscribers, "removed": found.removed} if found else None,
+        "moved": {
+            "posts": found.posts, "subscribers": found.subscribers,
+            "already_subscribed": found.already, "removed": found.removed,
+        } if found else None,
         "losses": [
             {"loss": loss.loss.value, "policy": loss.policy.value, "count": loss.count} for loss in planned.losses
         ],
@@ -161,12 +164,13 @@ def _report_lines(document: Mapping[str, Any]) -> Iterator[str]:
 def _channel_lines(channels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows: list[Sequence[Any]] = []
     for each in channels:
-        moved, planned = each["moved"] or {"posts": 0, "subscribers": 0}, each["planned"]
+        moved, planned = each["moved"] or {"posts": 0, "subscribers": 0, "already_subscribed": 0}, each["planned"]
         losses = ", ".join(f"{loss['loss']} {loss['policy']} ({loss['count']})" for loss in each["losses"])
         state = f"{each['state']}: {each['reason']}" if each["reason"] else each["state"]
+        already = f", {moved['already_subscribed']} subscribed already" if moved["already_subscribed"] else ""
         rows.append((
             each["source"], each["target"], state, f"{moved['posts']} of {planned['posts']}",
-            f"{moved['subscribers']} of {planned['subscribers']}", losses,
+            f"{moved['subscribers']} of {planned['subscribers']}{already}", losses,
         ))  # fmt: skip
     yield "## Channels"
     yield ""

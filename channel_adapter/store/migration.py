@@ -66,9 +66,9 @@ CHANNELS: Final = Table(
     Column("last_time", BigInteger, nullable=False, default=0),
     Column("posts", BigInteger, nullable=False, default=0),
     Column("subscribers", BigInteger, nullable=False, default=0),
+    Column("already", BigInteger, nullable=False, default=0),  # users who had subscribed to the target before
     Column("removed", BigInteger, nullable=False, default=0),
     Column("options", BigInteger, nullable=False, default=0),
-    Column("calls", BigInteger, nullable=False, default=0),
     Column("profile", ForeignText, nullable=False, default=""),  # of the source, as it was moved last
     Column("reason", ForeignText, nullable=False, default=""),
     Column("transient", Boolean, nullable=False, default=False),
@@ -140,7 +140,7 @@ PAGES: Final = Table(  # of an account's history, read and not moved yet
     PrimaryKeyConstraint("migration", "source", "number"),
 )
 
-SCHEMA: Final = Schema("migration", 3, _TABLES)
+SCHEMA: Final = Schema("migration", 4, _TABLES)
 
 
 PLANNED: Final = "planned"
@@ -183,9 +183,9 @@ class ChannelRow:
     last_time: int = 0
     posts: int = 0
     subscribers: int = 0
+    already: int = 0
     removed: int = 0
     options: int = 0
-    calls: int = 0
     profile: str = ""
     reason: str = ""
     transient: bool = False

@@ -3,7 +3,7 @@
 One method is one call, unless its docstring says otherwise, so that a caller can record the result of every call.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -71,6 +71,14 @@ class PostImport:
 
     seq: int
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """When a member joined, in unix seconds, and how new posts reach them; None where that is unknown."""
+
+    joined: int | None
+    notifications: Notifications | None
 
 
 class CommunityImporter:
@@ -236,13 +244,16 @@ class CommunityImporter:
         )
         await self._caller.call(MODIFY_GROUP_MEMBER_INFO, request)
 
-    async def notifications(self, channel: ChannelId, users: Sequence[str]) -> Mapping[str, Notifications | None]:
-        """Return how new posts reach each of at most 50 users who are members; None for an unknown setting."""
+    async def member_states(self, channel: ChannelId, users: Sequence[str]) -> dict[str, MemberState]:
+        """Return at most 50 users, of those who are members."""
         request = members.GetSpecifiedGroupMemberInfoRequest(
-            group_id=channel, member_list_account=list(users), member_info_filter=["MsgFlag"]
+            group_id=channel, member_list_account=list(users), member_info_filter=["JoinTime", "MsgFlag"]
         )
         reply = await self._caller.call(GET_SPECIFIED_GROUP_MEMBER_INFO, request)
-        return {item.member_account: NOTIFICATIONS.get(item.msg_flag or "") for item in reply.member_list}
+        return {
+            item.member_account: MemberState(item.join_time, NOTIFICATIONS.get(item.msg_flag or ""))
+            for item in reply.member_list
+        }
 
     async def remove_members(self, channel: ChannelId, users: Sequence[str]) -> None:
         """Remove members without a notice."""

@@ -123,6 +123,8 @@ def show_status(
         f"migration {found.migration}: {found.done:,} of {counted(len(found.channels), 'channel')} {kind};"
         f" {counted(found.subscribers, 'subscriber')}, {counted(found.posts, 'post')}, {counted(found.calls, 'call')}"
     )
+    if found.already:
+        run.output.line(f"subscribed already, and left as they are: {counted(found.already, 'user')}")
     if found.quarantined or plan.broken_count:
         records, lines = counted(found.quarantined, "record"), counted(plan.broken_count, "broken line")
         run.output.line(f"could not go: {records}, {lines} of the source")
@@ -143,12 +145,13 @@ def _status_document(found: "Status", plan: "Plan", quarantine: Path | None) -> 
         "channels": [
             {
                 "source": each.source, "target": each.target, "state": each.state, "status": each.status,
-                "subscribers": each.subscribers, "posts": each.posts, "removed": each.removed,
-                "reason": each.reason or None,
+                "subscribers": each.subscribers, "already_subscribed": each.already, "posts": each.posts,
+                "removed": each.removed, "reason": each.reason or None,
             }
             for each in found.channels
         ],
         "subscribers": found.subscribers,
+        "already_subscribed": found.already,
         "posts": found.posts,
         "quarantined": found.quarantined,
         "broken": plan.broken_count,

@@ -23,7 +23,10 @@ if TYPE_CHECKING:  # DBOS is slow to import, and in an extra
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """How far one channel is. `status`: queued, stopped, failed or done; `state` is the step that was done last."""
+    """How far one channel is. `status`: queued, stopped, failed or done; `state` is the step that was done last.
+
+    `subscribers` were moved; `already` had subscribed to the target by themselves before that, and are not among them.
+    """
 
     source: str
     target: str
@@ -34,6 +37,7 @@ class ChannelStatus:
     removed: int
     reason: str
     transient: bool
+    already: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ class Status:
     def subscribers(self) -> int:
         return sum(channel.subscribers for channel in self.channels)
 
+    @property
+    def already(self) -> int:
+        """Number of users who had subscribed to the target before they could be moved."""
+        return sum(channel.already for channel in self.channels)
+
 
 async def read_status(journal: Journal, name: str, budget: Budget | None = None) -> Status:
     """Return how far a migration is. Raises ConflictError when the database does not know it."""
@@ -85,7 +94,7 @@ async def read_status(journal: Journal, name: str, budget: Budget | None = None)
         tuple(
             ChannelStatus(
                 row.source, row.target, row.state, row.status, row.posts, row.subscribers, row.removed, row.reason,
-                row.transient,
+                row.transient, row.already,
             )
             for row in rows
         ),

@@ -5,11 +5,12 @@ the calls that were not recorded yet, not the pages in progress.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, Self, TypeVar
 
 from channel_adapter.backends.accounts import AppAccounts
+from channel_adapter.backends.community.importing import MemberState
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Notifications
@@ -45,7 +46,8 @@ async def move_subscribers(work: ChannelWork) -> None:
     row = work.row
     if row.subscribers_round != work.round:
         row.subscribers_round, row.cursor = work.round, FIRST_PAGE
-        row.subscribers = 0 if work.first else row.subscribers
+        if work.first:
+            row.subscribers = row.already = 0
     await work.note(IMPORTING_SUBSCRIBERS)
     if row.subscribers_done != work.round:
         await _move_all(work)
@@ -195,7 +197,7 @@ class SubscriberImporter:
     async def _import_parts(self, subscribers: list[SourceSubscriber], sent: set[str]) -> set[str]:
         """Import users; return those who are members now.
 
-        `sent` users were in a call when an earlier run ended: membership does not tell whether it moved them.
+        `sent` users were in a call when an earlier run ended: without a time of joining, they count as moved by it.
         """
         work = self._work
         if not subscribers:
@@ -207,6 +209,9 @@ class SubscriberImporter:
         results: dict[str, int] = {}
         for answer in await _wait_for_all(self._move_part(part, sent) for part in parts):
             results |= answer
+        await self._record_earlier_members(
+            [each for each in subscribers if results.get(each.user) == members.RESULT_ALREADY], sent
+        )
         there = {user for user, result in results.items() if result in THERE}
         await work.release(SUBSCRIBER, there)
         await self._explain_failures(
@@ -215,32 +220,61 @@ class SubscriberImporter:
         return there
 
     async def _move_part(self, subscribers: list[SourceSubscriber], sent: set[str]) -> dict[str, int]:
-        """Make one call, and set the options of its users; record each user when nothing is left to do."""
+        """Make one call; record the users whom it made members, and those whom the target refused."""
         work = self._work
-        unfinished: list[SourceSubscriber] = []
-        rows: list[UserRow] = []
         async with work.journal.slot():
             results = await self._import_members(subscribers, sent)
-            for subscriber in subscribers:
-                result = results.get(subscriber.user, members.RESULT_FAILED)
-                if result not in THERE:
-                    rows.append(self._user_row(subscriber, REFUSED))
-                    continue
-                ours = result == members.RESULT_ADDED or work.first or subscriber.user in sent
-                if ours and subscriber.target_notifications is not Notifications.ALL:
-                    unfinished.append(subscriber)
-                else:
-                    rows.append(self._user_row(subscriber, MOVED if ours else ALREADY))
-                    work.row.subscribers += ours
-            await work.journal.note([*rows, work.row])
-        await _wait_for_all(self._finish_subscriber(subscriber) for subscriber in unfinished)
+            added = [each for each in subscribers if results.get(each.user) == members.RESULT_ADDED]
+            refused = [each for each in subscribers if results.get(each.user) not in THERE]
+            await work.journal.note([self._user_row(each, REFUSED) for each in refused])
+            unfinished = await self._record_moved(added)
+        await _wait_for_all(self._finish_subscriber(each) for each in unfinished)
         return results
 
-    async def _finish_subscriber(self, subscriber: SourceSubscriber) -> None:
-        """Set the notifications of a moved user, the last step, and record the user."""
+    async def _record_moved(self, subscribers: Sequence[SourceSubscriber]) -> list[SourceSubscriber]:
+        """Record moved users; return those whose notifications are still to be set, the last step."""
+        work = self._work
+        default = [each for each in subscribers if each.target_notifications is Notifications.ALL]
+        work.row.subscribers += len(default)
+        await work.journal.note([*(self._user_row(each, MOVED) for each in default), work.row])
+        return [each for each in subscribers if each.target_notifications is not Notifications.ALL]
+
+    async def _record_earlier_members(self, subscribers: list[SourceSubscriber], sent: Collection[str]) -> None:
+        """Record users who were members before the calls: by an earlier call, or because they have subscribed."""
+        work = self._work
+        for part in _split_parts(subscribers, work.importer.lookups_per_call):
+            current = await work.importer.member_states(work.channel, [each.user for each in part])
+            moved = [each for each in part if self._is_moved(each, current.get(each.user), sent)]
+            already = [each for each in part if each not in moved]
+            work.row.already += len(already)
+            await work.journal.note([self._user_row(each, ALREADY) for each in already])
+            unfinished = await self._record_moved(moved)
+            set_before = {user: found.notifications for user, found in current.items()}
+            await _wait_for_all(
+                self._finish_subscriber(each, done=set_before.get(each.user) is each.notifications)
+                for each in unfinished
+            )
+
+    def _is_moved(self, subscriber: SourceSubscriber, found: MemberState | None, sent: Collection[str]) -> bool:
+        """Return whether an earlier call has made a member: then the time of joining is the one that imports give.
+
+        Without a time, users of the first run and those who were `sent` count as moved: a call may have had no answer.
+        """
+        work = self._work
+        now = int(work.context.clock.now())
+        expected = transform.join_time(subscriber.since, work.row.created_at, now)
+        if found is None or found.joined is None or expected is None:
+            return work.first or subscriber.user in sent
+        return found.joined in (expected, expected - 1)  # the second before, for one who subscribed during the call
+
+    async def _finish_subscriber(self, subscriber: SourceSubscriber, *, done: bool = False) -> None:
+        """Set the notifications of a moved user, unless that is `done`, and record the user."""
         work = self._work
         async with work.journal.slot():
-            await self._set_notifications(subscriber)
+            if done:
+                await work.release(NOTIFICATIONS, [subscriber.user])
+            else:
+                await self._set_notifications(subscriber)
             work.row.subscribers += 1
             await work.journal.note([self._user_row(subscriber, MOVED), work.row])
 
@@ -325,10 +359,11 @@ class SubscriberImporter:
         """Move notification options that changed at the source, unless they changed on the target too."""
         work = self._work
         for part in _split_parts(changed, work.importer.lookups_per_call):
-            current = await work.importer.notifications(work.channel, [subscriber.user for subscriber in part])
+            current = await work.importer.member_states(work.channel, [subscriber.user for subscriber in part])
             for subscriber in part:
                 found = current.get(subscriber.user)
-                if found is not None and found.value == known[subscriber.user].notifications:
+                notifications = found.notifications if found else None
+                if notifications is not None and notifications.value == known[subscriber.user].notifications:
                     await self._set_notifications(subscriber)
 
     def _user_row(self, subscriber: SourceSubscriber, status: str) -> UserRow:
