@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.plan.planner import PlanOptions
 from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.files import find_files
@@ -25,10 +26,11 @@ from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.members import Member
 from tests.migration import worlds
 from tests.migration.applied import moved
-from tests.migration.conftest import system
+from tests.migration.conftest import System, system
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
+BEYOND_HISTORY = (limits.ROAMING_DAYS + 30) * worlds.DAY
 SCENARIO = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "flaky_network.toml")
 
 
@@ -48,34 +50,38 @@ async def test_loss_is_explained_only_by_stored_original(database: str) -> None:
         assert {finding.what for finding in spoilt.named} == {Subject.PROFILE, Subject.POST, Subject.SUBSCRIBER}
 
 
+async def plan_of_files(at: System, folder: Path, old: int, now: int) -> Plan:
+    """Write a channel with five subscribers and five posts, two of which are beyond the target's history; plan it."""
+    lines: dict[str, list[dict[str, Any]]] = {
+        "channels": [
+            {"id": "quay", "name": "Quay", "owner": worlds.OWNER, "created_at": old, "admins": [worlds.OTHER_OWNER]}
+        ],
+        "subscribers": [
+            {
+                "channel": "quay",
+                "user": f"reader_{n:06}",
+                "since": old + n,
+                "notifications": "muted" if n else "all",
+                "unread": n if n < 4 else 99,
+            }
+            for n in range(5)
+        ],
+        "posts": [
+            {"channel": "quay", "id": str(n), "time": time, "text": f"Post {n}"}
+            for n, time in enumerate((old + 9, old + 99, now - 900, now - 900, now - 300))
+        ],
+    }
+    for kind, records in lines.items():
+        (folder / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(folder)))
+    async with at.adapter.migration.source(spec) as source:
+        return await at.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
+
+
 async def test_files_are_compared_and_posts_beyond_history_are_unreadable(tmp_path: Path, database: str) -> None:
     async with system(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as at:
         now = int(at.server.world.clock.now())
-        old = now - (limits.ROAMING_DAYS + 30) * worlds.DAY
-        lines: dict[str, list[dict[str, Any]]] = {
-            "channels": [
-                {"id": "quay", "name": "Quay", "owner": worlds.OWNER, "created_at": old, "admins": [worlds.OTHER_OWNER]}
-            ],
-            "subscribers": [
-                {
-                    "channel": "quay",
-                    "user": f"reader_{n:06}",
-                    "since": old + n,
-                    "notifications": "muted" if n else "all",
-                    "unread": n if n < 4 else 99,
-                }
-                for n in range(5)
-            ],
-            "posts": [
-                {"channel": "quay", "id": str(n), "time": time, "text": f"Post {n}"}
-                for n, time in enumerate((old + 9, old + 99, now - 900, now - 900, now - 300))
-            ],
-        }
-        for kind, records in lines.items():
-            (tmp_path / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-        spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(tmp_path)))
-        async with at.adapter.migration.source(spec) as source:
-            plan = await at.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
+        plan = await plan_of_files(at, tmp_path, now - BEYOND_HISTORY, now)
         assert (await at.adapter.migration.apply(plan)).complete
         findings: list[Finding] = []
         verdict = await at.adapter.migration.verify(plan, on_finding=findings.append)
@@ -97,6 +103,13 @@ async def test_files_are_compared_and_posts_beyond_history_are_unreadable(tmp_pa
         assert [(each.key, each.differences) for each in verdict.named] == [
             ("reader_000002", (FieldDifference("unread", 2, 0),))
         ]
+
+
+async def test_unread_posts_of_a_channel_that_was_cut_over_are_explained(tmp_path: Path) -> None:
+    async with system(Size(12, 0), ids=(worlds.EMPTY,)) as at:
+        now = int(at.server.world.clock.now())
+        old = now - BEYOND_HISTORY
+        plan = await plan_of_files(at, tmp_path, old, now)
         terms = CompareContext(
             plan.channels[0],
             plan.migration,
