@@ -85,6 +85,7 @@ class Worker:
         self._client = client
         self.functions = dict(functions)
         """The function of each kind whose jobs run here."""
+        self._is_stopping = False
         self._jobs: set[asyncio.Task[Any]] = set()
         self._chores: list[asyncio.Task[None]] = []
 
@@ -117,6 +118,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Cancel the jobs under way, which another process goes on with, and stop DBOS."""
+        self._is_stopping = True
         tasks = [*self._chores, *self._jobs]
         for task in tasks:
             task.cancel()
@@ -133,7 +135,7 @@ class Worker:
     async def run(self, kind: str, args: Sequence[Any]) -> Any:
         """Run a job. Cancelled, and so left to others, if its kind is not run here any more."""
         function, task = self.functions.get(kind), asyncio.current_task()
-        if function is None or task is None or self.lost.is_set():
+        if function is None or task is None or self.lost.is_set() or self._is_stopping:
             raise asyncio.CancelledError
         self._jobs.add(task)
         try:
@@ -142,10 +144,15 @@ class Worker:
             self._jobs.discard(task)
 
     async def wait_for_lease(self) -> None:
-        """Wait until the lease of this process is renewed, if it may have ended."""
+        """Wait until the lease of this process is renewed, if it may have ended.
+
+        Cancelled in a job that goes on after `stop`: DBOS would store the error of its next step as its result.
+        """
         if not self.executor.fresh:  # the process was suspended, or its renewals fail
             self._renewed.clear()
         await self._renewed.wait()
+        if self._is_stopping:
+            raise asyncio.CancelledError
 
     async def step(self, name: str, function: Callable[..., Coroutine[Any, Any, Any]], args: Sequence[Any]) -> Any:
         """Run a step of the current job, or return its recorded result. Raises NotRecordedError."""
@@ -162,10 +169,14 @@ class Worker:
 
         try:
             return await DBOS.run_step_async({"name": name}, run)
-        except SQLAlchemyError as error:
+        except Exception as error:
             if error is failure:
                 raise
-            raise NotRecordedError(self._database.explain(error)) from None
+            if self._is_stopping:
+                raise asyncio.CancelledError from None
+            if isinstance(error, SQLAlchemyError):
+                raise NotRecordedError(self._database.explain(error)) from None
+            raise
 
     async def take_over(self) -> int:
         """Queue jobs that dead processes have left; return how many. It happens by itself, too."""

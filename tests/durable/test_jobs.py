@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -188,3 +188,29 @@ async def test_error_of_the_database_shows_no_statement_and_no_value(url: str) -
     for hidden in ("INSERT", "48151623"):
         assert hidden not in str(raised.value)
     await database.close()
+
+
+async def test_job_that_does_not_end_with_its_worker_is_continued_by_the_next_one(url: str) -> None:
+    kind, begun, runs = Kind("test-late"), asyncio.Event(), 0
+
+    async def nothing() -> None:
+        await asyncio.sleep(0)
+
+    async def late(job: Job) -> str:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            begun.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            await asyncio.sleep(2.1)  # DBOS is ending now
+            await job.step("late", nothing)
+        return "done"
+
+    async with open_jobs(url) as jobs:
+        jobs.register(kind, late)
+        async with jobs.run_worker([kind]):
+            await jobs.start(kind, "a")
+            await begun.wait()
+        async with jobs.run_worker([kind]):
+            assert await jobs.wait("a") == "done"
