@@ -365,11 +365,12 @@ class _SyncInvites:
         """Subscribe a user with the code of an invitation: `added`, or `already`, which uses up nothing.
 
         A use is reserved in the database before the user is subscribed, so no more users than `max_uses` subscribe with
-        it, in any number of processes. A subscription that fails gives the use back; one that was interrupted does so
-        after some minutes. A user who has used the invitation may use it again. Raises NotFoundError for a wrong code,
-        PermissionDeniedError for an invitation that has expired or was revoked, LimitReachedError for one that is used
-        up and for a channel without room, RefusedError for a user who is blocked or a channel that is suspended,
-        NotFoundError for an unknown account, and UnavailableError.
+        it, in any number of processes. A subscription that another program makes at the same moment counts too. One
+        that fails gives the use back; one that was interrupted does so after some minutes. A user who has used the
+        invitation may use it again. Raises NotFoundError for a wrong code, PermissionDeniedError for an invitation that
+        has expired or was revoked, LimitReachedError for one that is used up and for a channel without room,
+        RefusedError for a user who is blocked or a channel that is suspended, NotFoundError for an unknown account, and
+        UnavailableError.
         """
 
     def create(

@@ -6,6 +6,7 @@ import io
 import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -117,11 +118,12 @@ class Invites:
         """Subscribe a user with the code of an invitation: `added`, or `already`, which uses up nothing.
 
         A use is reserved in the database before the user is subscribed, so no more users than `max_uses` subscribe with
-        it, in any number of processes. A subscription that fails gives the use back; one that was interrupted does so
-        after some minutes. A user who has used the invitation may use it again. Raises NotFoundError for a wrong code,
-        PermissionDeniedError for an invitation that has expired or was revoked, LimitReachedError for one that is used
-        up and for a channel without room, RefusedError for a user who is blocked or a channel that is suspended,
-        NotFoundError for an unknown account, and UnavailableError.
+        it, in any number of processes. A subscription that another program makes at the same moment counts too. One
+        that fails gives the use back; one that was interrupted does so after some minutes. A user who has used the
+        invitation may use it again. Raises NotFoundError for a wrong code, PermissionDeniedError for an invitation that
+        has expired or was revoked, LimitReachedError for one that is used up and for a channel without room,
+        RefusedError for a user who is blocked or a channel that is suspended, NotFoundError for an unknown account, and
+        UnavailableError.
         """
         rows, account = self._require_rows(), ids.user_id(user)
         invitation = (await self._finding.get(_require_code(code))).invitation
@@ -133,6 +135,8 @@ class Invites:
         failpoint("invites.reserved")
         outcome, failure = await self._subscribe_user(invitation, account)
         failpoint("invites.subscribed")
+        if outcome.kind is OutcomeKind.ALREADY and not held:  # since the check: by an attempt whose answer was lost
+            outcome = replace(outcome, kind=OutcomeKind.ADDED)
         if outcome.kind in _SUBSCRIBED:
             if await rows.confirm(invitation.id, account, self._clock.now()):
                 return outcome

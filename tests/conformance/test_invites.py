@@ -169,6 +169,18 @@ async def test_subscription_with_lost_answer_uses_the_invitation(town: Town) -> 
         await town.accept(invitation, EVE)
 
 
+@in_both_modes
+async def test_repeated_call_after_a_lost_answer_uses_the_invitation(town: Town) -> None:
+    """The second attempt finds the user subscribed, by the first one."""
+    invitation = await town.create(max_uses=1)
+    town.server.faults.replace([Fault(command=town.adding, nth=(1,), drop=True, applied=True)])
+    assert await town.accept(invitation, BEN) is OutcomeKind.ADDED
+    assert await town.uses(invitation) == 1
+    with pytest.raises(LimitReachedError):
+        await town.accept(invitation, EVE)
+    assert await town.members() == {BEN}
+
+
 async def test_concurrent_acceptance_by_four_adapters_uses_invitation_exactly(town: Town) -> None:
     """All users accept concurrently: one appears twice; one blocked and one unknown user return their uses."""
     invitation = await town.create(max_uses=20)
