@@ -220,7 +220,7 @@ class ConversationGroups:
                 if old in snapshot.names.values():
                     message = f"{user!r} has a group {old!r} and a group {new!r}; remove one of them"
                     raise ConflictError(message, field="new", origin=error.origin) from error
-                return False
+                return _is_repetition(error)
         return True
 
     async def delete(self, user: UserId, name: str) -> bool:
@@ -236,7 +236,7 @@ class ConversationGroups:
             except ChannelAdapterError as error:
                 if error.code != codes.NO_SUCH_CONTACT_GROUP:
                     raise
-                return error.origin is not None and error.origin.attempts > 1  # an earlier attempt deleted it
+                return _is_repetition(error)
         return True
 
     async def mark(self, user: UserId, channel: ChannelId, change: MarkChange) -> None:
@@ -588,6 +588,11 @@ def _to_failed_assignment(error: ChannelAdapterError) -> GroupAssignment:
         return GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups")
     transient = attempt_status(error) is not AttemptStatus.ANSWERED
     return GroupAssignment(AssignmentStatus.FAILED, f"{error.message}; {REPEAT_HINT}", transient=transient)
+
+
+def _is_repetition(error: ChannelAdapterError) -> bool:
+    """Return whether a call found its work done by an earlier attempt of its own, whose answer was lost."""
+    return error.origin is not None and error.origin.attempts > 1
 
 
 def _refusal_reason(code: int, text: str) -> str:

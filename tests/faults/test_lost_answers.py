@@ -154,6 +154,15 @@ async def test_lost_answer_leaves_the_same_state_as_no_fault(
     assert await system.state() == await undisturbed(WORK[command])
 
 
+async def test_change_of_a_conversation_group_whose_first_answer_was_lost_is_reported_as_made(system: System) -> None:
+    groups, faults = system.adapter.unread, system.server.faults
+    faults.replace([Fault(command="update_contact_group", nth=(1,), drop=True, applied=True)])
+    assert await groups.rename(USERS[0], "Updates")
+    faults.replace([Fault(command="del_contact_group", nth=(1,), drop=True, applied=True)])
+    assert await groups.remove(USERS[0], "Updates")
+    assert [each async for each in groups.groups(USERS[0])] == []
+
+
 async def test_operations_on_a_flaky_network_end_in_the_expected_state() -> None:
     scenario = Scenario.load(SCENARIOS / "flaky_network.toml")
     async with StubServer(scenario.settings, faults=scenario.faults, seed=7) as server:
