@@ -19,7 +19,7 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from channel_adapter.backends.caller import Caller, item_error, naming_account
+from channel_adapter.backends.caller import Caller, item_error, naming_account, possibly_applied
 from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.outage import AttemptStatus
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
@@ -220,7 +220,7 @@ class ConversationGroups:
                 if old in snapshot.names.values():
                     message = f"{user!r} has a group {old!r} and a group {new!r}; remove one of them"
                     raise ConflictError(message, field="new", origin=error.origin) from error
-                return _is_repetition(error)
+                return possibly_applied(error)  # by an earlier attempt of this call
         return True
 
     async def delete(self, user: UserId, name: str) -> bool:
@@ -236,7 +236,7 @@ class ConversationGroups:
             except ChannelAdapterError as error:
                 if error.code != codes.NO_SUCH_CONTACT_GROUP:
                     raise
-                return _is_repetition(error)
+                return possibly_applied(error)  # by an earlier attempt of this call
         return True
 
     async def mark(self, user: UserId, channel: ChannelId, change: MarkChange) -> None:
@@ -588,11 +588,6 @@ def _to_failed_assignment(error: ChannelAdapterError) -> GroupAssignment:
         return GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups")
     transient = attempt_status(error) is not AttemptStatus.ANSWERED
     return GroupAssignment(AssignmentStatus.FAILED, f"{error.message}; {REPEAT_HINT}", transient=transient)
-
-
-def _is_repetition(error: ChannelAdapterError) -> bool:
-    """Return whether a call found its work done by an earlier attempt of its own, whose answer was lost."""
-    return error.origin is not None and error.origin.attempts > 1
 
 
 def _refusal_reason(code: int, text: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from channel_adapter import ChannelAdapter, OutcomeKind, PostState, Settings, Text
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import PostRef
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
@@ -161,6 +162,15 @@ async def test_change_of_a_conversation_group_whose_first_answer_was_lost_is_rep
     faults.replace([Fault(command="del_contact_group", nth=(1,), drop=True, applied=True)])
     assert await groups.remove(USERS[0], "Updates")
     assert [each async for each in groups.groups(USERS[0])] == []
+
+
+async def test_deletion_that_was_throttled_first_does_not_report_what_never_existed_as_deleted(system: System) -> None:
+    for command in ("del_contact_group", "destroy_official_account"):
+        system.server.faults.add(Fault(command=command, nth=(1,), code=60007))
+    assert not await system.adapter.unread.remove(USERS[0], "No such group")
+    official = settings_of(system.server).model_copy(update={"mode": Mode.OFFICIAL})
+    async with ChannelAdapter.open(official, clock=HastyClock()) as adapter:
+        assert not await adapter.channels.delete("no_such_channel")
 
 
 async def test_operations_on_a_flaky_network_end_in_the_expected_state() -> None:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from itertools import count, islice
 from typing import Final, NamedTuple, TypeVar
 
-from channel_adapter.backends.caller import Caller, item_error, no_account, without_account
+from channel_adapter.backends.caller import Caller, item_error, no_account, possibly_applied, without_account
 from channel_adapter.backends.community import profile as profiles
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.backends.options import BackendOptions
@@ -362,7 +362,7 @@ class CommunityChannels:
         except NotFoundError as error:
             if error.code not in codes.NO_GROUP_CODES:
                 raise
-            return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
+            return possibly_applied(error)  # by an earlier attempt of this call
         finally:
             self._cache.forget(channel)
             self._on_deleted(channel)

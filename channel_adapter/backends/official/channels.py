@@ -7,7 +7,7 @@ from typing import Final
 from cachetools import LRUCache, TTLCache
 
 from channel_adapter.backends.accounts import AppAccounts
-from channel_adapter.backends.caller import Caller, item_error, no_account
+from channel_adapter.backends.caller import Caller, item_error, no_account, possibly_applied
 from channel_adapter.backends.protocols import (
     AttributeRows,
     ChannelRegistryRows,
@@ -303,7 +303,7 @@ class OfficialChannels:
         except NotFoundError as error:
             if error.code not in NOT_FOUND_CODES:
                 raise
-            deleted = error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
+            deleted = possibly_applied(error)  # by an earlier attempt of this call
         finally:
             self._attributes.forget(channel)
             self._registry.forget(channel)
