@@ -30,7 +30,7 @@ from channel_adapter.domain.reaction import PolicyKind, ReactionChange, Reaction
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.mapping.text import parse_digits, require_list
+from channel_adapter.mapping.text import byte_size, parse_digits, require_list
 from channel_adapter.quoting import shown_value
 from channel_adapter.tencent.wire.extensions import Extension
 
@@ -148,6 +148,8 @@ def _parse_object(current: str | None) -> dict[str, Any] | None:
 
 POLICY: Final = "reactions"
 """The attribute of a channel that contains its policy."""
+POLICY_BYTES: Final = 280
+"""The longest policy: with the flags, the contact and what a migration writes it fits into the tag of a channel."""
 
 _WORDS: Final = {kind.value: ReactionPolicy(kind) for kind in (PolicyKind.ALL, PolicyKind.BASIC, PolicyKind.NONE)}
 
@@ -155,7 +157,9 @@ _WORDS: Final = {kind.value: ReactionPolicy(kind) for kind in (PolicyKind.ALL, P
 def to_policy(wanted: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
     """Return the policy for `all`, `basic`, `none`, or a list of emoji. Raises InvalidError."""
     if isinstance(wanted, ReactionPolicy):
-        return wanted
+        if wanted.kind is not PolicyKind.SOME:
+            return wanted
+        wanted = wanted.emoji
     if isinstance(wanted, str):
         if wanted in _WORDS:
             return _WORDS[wanted]
@@ -182,8 +186,13 @@ def parse_policy(text: str | None) -> ReactionPolicy:
 
 
 def policy_text(policy: ReactionPolicy) -> str:
-    """Return the value of the attribute for a policy."""
-    return " ".join(policy.emoji) if policy.kind is PolicyKind.SOME else policy.kind.value
+    """Return the value of the attribute for a policy. Raises InvalidError for a list that is too long."""
+    text = " ".join(policy.emoji) if policy.kind is PolicyKind.SOME else policy.kind.value
+    if (size := byte_size(text)) > POLICY_BYTES:
+        raise InvalidError(
+            f"the list has {size} bytes; {POLICY_BYTES} are allowed", field=POLICY, limit=POLICY_BYTES, size=size
+        )
+    return text
 
 
 def to_reactions(ref: PostRef, counts: Mapping[str, int], mine: tuple[str, ...] = ()) -> Reactions:

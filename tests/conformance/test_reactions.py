@@ -15,6 +15,7 @@ from channel_adapter import (
     PermissionDeniedError,
     PolicyKind,
     PostRef,
+    ReactionPolicy,
     Reactions,
     Text,
 )
@@ -162,6 +163,21 @@ async def test_policy_is_stored_with_the_channel(scene: Scene) -> None:
             await reactions.set_policy(scene.slug, wrong)
     with pytest.raises(NotFoundError):
         await reactions.set_policy("no_such_channel_here", "basic")
+
+
+async def test_longest_policy_leaves_room_for_flags_and_contact(scene: Scene) -> None:
+    emoji = [chr(number) for number in range(0x1F600, 0x1F638)]  # 4 bytes each
+    with pytest.raises(InvalidError, match="policy: the list has 284 bytes; 280 are allowed"):
+        await scene.adapter.reactions.set_policy(scene.slug, [*emoji, "🙏"])
+    await scene.adapter.reactions.set_policy(scene.slug, emoji)
+    assert await scene.adapter.channels.verify(scene.slug)
+    if scene.adapter.can.contacts:
+        await scene.adapter.accounts.add(["%" * 32])
+        await scene.adapter.channels.update(scene.slug, contact="%" * 32)
+    assert await scene.adapter.channels.suspend(scene.slug)
+    assert (await scene.adapter.reactions.policy(scene.slug)).allowed == tuple(emoji)
+    with pytest.raises(InvalidError, match="'sun' is not an emoji"):
+        await scene.adapter.reactions.set_policy(scene.slug, ReactionPolicy(PolicyKind.SOME, ("sun",)))
 
 
 async def test_overlong_policy_is_refused_with_its_size(scene: Scene) -> None:
