@@ -184,9 +184,9 @@ async def test_overlong_policy_is_refused_with_its_size(scene: Scene) -> None:
     with pytest.raises(InvalidError) as refused:
         await scene.adapter.reactions.set_policy(scene.slug, list(islice(EMOJI_DATA, 20, 200)))
     error = refused.value
-    assert (error.field, error.limit) == ("policy", 512)
+    assert (error.field, error.limit) == ("policy", 280)
     assert error.size is not None
-    assert error.size > 512
+    assert error.size > 280
     assert (await scene.adapter.reactions.policy(scene.slug)).kind is PolicyKind.ALL
 
 
