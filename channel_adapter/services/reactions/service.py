@@ -146,10 +146,10 @@ class ReactionService:
         return await self._eligibility.policy(self._ids.channel(channel))
 
     async def set_policy(self, channel: str, policy: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
-        """Set which emoji a channel accepts: `all`, `basic` (six of them), `none`, or a list of 280 bytes at most, about 50.
+        """Set which emoji a channel accepts: `all`, `basic` (six of them), `none`, or a list of about 50.
 
         It is stored with the channel: other processes see it within `channels.cache_seconds`. Existing reactions stay.
-        Raises InvalidError, with limit and size in bytes for a list that is too long, and NotFoundError.
+        Raises InvalidError, with limit and size in bytes for a list of more than 280 bytes, and NotFoundError.
         """
         wanted = to_policy(policy)
         await self._eligibility.set_policy(self._ids.channel(channel), wanted)
