@@ -145,9 +145,8 @@ def settings_for(stub: StubServer, **changes: Any) -> Settings:
         admin=stub.admin,
         base_url=stub.url,
         rate_limits=False,
-        total_seconds=2.0,
         channels=ChannelSettings(organization_key="ch_org", custom_data_keys=("ch_data_1",)),
-        **changes,
+        **{"total_seconds": 2.0, **changes},
     )
 
 

@@ -20,7 +20,7 @@ import pytest
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
 
-from channel_adapter import ChannelAdapter, ScheduleState, Text
+from channel_adapter import ChannelAdapter, OutcomeKind, ScheduleState, Text
 from channel_adapter.console import application
 from channel_adapter.console.app import has_local_work
 from channel_adapter.store.console import ConsoleRows, SubscriberImport
@@ -408,8 +408,12 @@ class Console:
 
 async def test_import_continues_after_a_kill_and_scheduled_posts_are_published(tmp_path: Path) -> None:
     fields = StubSettings.model_validate({"app": {"group_fields": FIELDS}})
-    async with StubServer(fields, latency=0.01) as stub, ChannelAdapter.open(settings_for(stub)) as adapter:
-        await adapter.accounts.add(["editor_7", *(f"user_{n}" for n in range(1, 3_001))])
+    async with (
+        StubServer(fields, latency=0.01) as stub,
+        ChannelAdapter.open(settings_for(stub, total_seconds=60.0)) as adapter,
+    ):
+        added = await adapter.accounts.add(["editor_7", *(f"user_{n}" for n in range(1, 3_001))])
+        assert added.counts == {OutcomeKind.ADDED: 3_001}
         await adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
         config = tmp_path / "adapter.toml"
         config.write_text(

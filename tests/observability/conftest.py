@@ -1,5 +1,6 @@
 """Adapter on the embedded stub with spans and metrics in memory."""
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+import channel_adapter
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.config.settings import WebhookSettings
 from channel_adapter.observability import Telemetry
@@ -96,3 +98,12 @@ async def observed(
         )  # fmt: skip
         async with ChannelAdapter.open(settings, telemetry=recorded.telemetry) as adapter:
             yield adapter, server
+
+
+@pytest.fixture
+def _no_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the modules of the extra `otel` fail to import, until the end of the test."""
+    monkeypatch.setattr(channel_adapter, "observability", channel_adapter.observability)  # a new import replaces it
+    for name in [name for name in sys.modules if name.startswith("channel_adapter.observability")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)

@@ -163,12 +163,8 @@ def test_port_in_use_is_usage_error(tmp_path: Path) -> None:
         assert "Address already in use" in refused.error["message"]
 
 
-def test_missing_extra_is_usage_error_with_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys  # noqa: PLC0415
-
-    for name in [name for name in sys.modules if name.startswith("channel_adapter.observability")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+@pytest.mark.usefixtures("_no_opentelemetry")
+def test_missing_extra_is_usage_error_with_install_command(tmp_path: Path) -> None:
     (tmp_path / "adapter.toml").write_text('sdkappid = 1\nkey = "k"\nregion = "seoul"\n')
     refused = Shell(tmp_path, tmp_path / "adapter.toml")("webhooks", "serve", "--metrics-port", "0", "--json", code=2)
     assert "--metrics-port needs OpenTelemetry: pip install 'channel-adapter[otel]'" in refused.error["message"]

@@ -303,10 +303,8 @@ def test_setting_uses_providers_of_process() -> None:
     assert result.stdout.strip() == "['im_open_login_svc/account_check', 'accounts.check']"
 
 
-def test_missing_extra_raises_configuration_error_with_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("channel_adapter.observability")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+@pytest.mark.usefixtures("_no_opentelemetry")
+def test_missing_extra_raises_configuration_error_with_install_command() -> None:
     with pytest.raises(
         ConfigurationError, match=r"telemetry needs OpenTelemetry: pip install 'channel-adapter\[otel\]'"
     ):
