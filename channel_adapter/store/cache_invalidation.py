@@ -73,16 +73,17 @@ class InvalidationTable:
         await self._database.prepare(SCHEMA)
 
         def transaction(connection: Connection) -> tuple[float, set[tuple[str, str, float]]]:
-            newest = self._newest
-            if newest is None:
-                newest = self._database.time(connection, time.time())
+            now = self._database.time(connection, time.time())
+            # what is newer than now was published before a clock was set back
+            newest = now if self._newest is None else min(self._newest, now)
             columns = (INVALIDATIONS.c.channel, INVALIDATIONS.c.user_id, INVALIDATIONS.c.changed_at)
             found = connection.execute(select(*columns).where(INVALIDATIONS.c.changed_at > newest - LOOK_BACK_SECONDS))
-            return newest, {(str(channel), str(user), float(at)) for channel, user, at in found}
+            rows = {(str(channel), str(user), float(at)) for channel, user, at in found}
+            return max([newest, *(at for *_, at in rows if at <= now)]), rows
 
         newest, rows = await self._database.read(transaction)
         fresh = rows - self._seen
-        self._newest = max([newest, *(at for *_, at in rows)])
+        self._newest = newest
         self._seen = {row for row in self._seen | rows if row[2] > self._newest - LOOK_BACK_SECONDS}
         return [Invalidation(ChannelId(channel), UserId(user) if user else None) for channel, user, _ in fresh]
 

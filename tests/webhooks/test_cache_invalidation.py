@@ -1,9 +1,11 @@
 """Caches of a receiver that did not receive the event: the change is published through the database."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -165,3 +167,18 @@ async def test_publishing_without_a_database_does_nothing() -> None:
         alone = scenario.adapter.pipeline.invalidation
         await alone.publish(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
         await alone.listen()  # returns without a database
+
+
+async def test_invalidations_are_read_after_clock_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = [3_600.0]
+    clock = SimpleNamespace(time=lambda: time.time() + ahead[0], monotonic=time.monotonic)
+    monkeypatch.setattr("channel_adapter.store.cache_invalidation.time", clock)
+    async with Database(f"sqlite:///{tmp_path / 'adapter.db'}") as database:
+        writer, reader = InvalidationTable(database), InvalidationTable(database)
+        before, after = Invalidation(LIGHTHOUSE), Invalidation(QUAY, UserId(MATE))
+        assert await reader.published() == []
+        await writer.publish([before])
+        assert await reader.published() == [before]
+        ahead[0] = 0.0
+        await writer.publish([after])
+        assert [await reader.published() for _ in range(2)] == [[after], []]
