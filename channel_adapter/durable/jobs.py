@@ -238,10 +238,15 @@ class Jobs:
                 await self._open_connections()
             wanted = {name: one for served in reversed(self._serving) for name, one in served.items()}
             functions = {name: function for name, (_, function) in wanted.items()}
-            if self._worker is not None and (self._worker.functions != functions or self._worker.lost.is_set()):
-                await self._stop_worker()
-            if self._worker is None and wanted:
-                await self._start_worker(wanted)
+            try:
+                if self._worker is not None and (self._worker.functions != functions or self._worker.lost.is_set()):
+                    await self._stop_worker()
+                if self._worker is None and wanted:
+                    await self._start_worker(wanted)
+            except Exception:
+                if self._worker is None and self._watch is not asyncio.current_task():
+                    self._watch = asyncio.ensure_future(self._restart_worker())  # for those who use it already
+                raise
             if not self._users:
                 await self._close_connections()
 
@@ -283,12 +288,12 @@ class Jobs:
             raise ConfigurationError("the jobs are not open", field="database_url")
         functions = {name: function for name, (_, function) in wanted.items()}
         self._worker = Worker(self.database, self._connected_client, Executor(self._store, sorted(wanted)), functions)
-        self._watch = asyncio.ensure_future(self._restart_when_lost(self._worker))
         try:
             await self._worker.start(self.database.engine)
         except BaseException:
             await self._stop_worker()
             raise
+        self._watch = asyncio.ensure_future(self._restart_when_lost(self._worker))
 
     async def _stop_worker(self) -> None:
         worker, self._worker = self._worker, None
@@ -299,6 +304,9 @@ class Jobs:
 
     async def _restart_when_lost(self, worker: Worker) -> None:
         await worker.lost.wait()
+        await self._restart_worker()
+
+    async def _restart_worker(self) -> None:
         restarted = asyncio.Event()
 
         async def restart() -> None:

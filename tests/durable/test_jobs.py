@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
@@ -13,7 +14,7 @@ from channel_adapter.durable import Job, Kind, State, open_jobs
 from channel_adapter.durable.database import JobDatabase
 from channel_adapter.errors import ConfigurationError, ConflictError, UnavailableError
 from channel_adapter.store.database import Database
-from tests.durable.test_durable import OTHER, THIRD, running
+from tests.durable.test_durable import OTHER, THIRD, echo, running
 
 FAR = 3_600.0
 
@@ -214,3 +215,17 @@ async def test_job_that_does_not_end_with_its_worker_is_continued_by_the_next_on
             await begun.wait()
         async with jobs.run_worker([kind]):
             assert await jobs.wait("a") == "done"
+
+
+async def test_jobs_of_others_run_again_after_a_kind_could_not_be_added(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        async with running(postgres_url) as jobs, open_jobs(postgres_url) as same:
+            same.register(THIRD, echo)
+            admin.execute("ALTER TABLE lease RENAME TO away")
+            with pytest.raises(UnavailableError):
+                async with same.run_worker([THIRD]):
+                    pass
+            admin.execute("ALTER TABLE away RENAME TO lease")
+            await jobs.start(OTHER, "a", ["a"])
+            async with asyncio.timeout(60):
+                assert await jobs.wait("a") == "a"
