@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, create_engine, func, insert, select, text, tuple_
 
+from channel_adapter.durable.database import JobDatabase
 from channel_adapter.errors import (
     ChannelAdapterError,
     ConfigurationError,
@@ -205,6 +207,21 @@ async def test_connections_that_the_server_closed_are_replaced(postgres_url: str
                 await asyncio.sleep(0.01)
         assert await asyncio.gather(*(database.write(add, number) for number in range(9))) == [1] * 9
         assert await database.read(count) == 9
+
+
+async def test_connections_end_soon_after_the_network_falls_silent(postgres_url: str) -> None:
+    def parameters(connection: Connection) -> dict[str, str]:
+        driver: Any = connection.connection.driver_connection
+        found: dict[str, str] = driver.info.get_parameters()
+        return {name: found[name] for name in ("keepalives_idle", "tcp_user_timeout")}
+
+    async with Database(postgres_url) as database, Database(f"{postgres_url}&tcp_user_timeout=9") as other:
+        assert await database.read(parameters) == {"keepalives_idle": "10", "tcp_user_timeout": "15000"}
+        assert await other.read(parameters) == {"keepalives_idle": "10", "tcp_user_timeout": "9"}
+    jobs = JobDatabase(postgres_url)
+    with (await jobs.open()).connect() as connection:
+        assert parameters(connection) == {"keepalives_idle": "10", "tcp_user_timeout": "15000"}
+    await jobs.close()
 
 
 async def test_notices_of_the_server_end_no_connection(postgres_url: str) -> None:
