@@ -187,8 +187,7 @@ class CommunityMembers:
             cache=self._cache, size=self._add_size, notify=options.notify,
         )  # fmt: skip
         try:
-            entry = self._cache.entries.get(channel)  # the caller has checked that it is a channel
-            if entry is not None and SUSPENDED in entry.attributes:
+            if SUSPENDED in await self._cache.attributes(channel):
                 return BatchResult(tuple(Outcome(user, OutcomeKind.REFUSED, SUSPENDED_REASON) for user in users))
             await addition.add(users)
         except ChannelAdapterError as error:
