@@ -60,6 +60,20 @@ async def test_reset_deletes_accounts_and_calls(remote: Remote) -> None:
     assert await remote.good("GET", "calls") == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"set": NOW * 1_000}, {"freeze": -1}, {"freeze": NOW, "advance": 1e18}, {"resume": True, "advance": -NOW * 2}],
+)
+async def test_time_that_is_not_in_seconds_is_refused(remote: Remote, change: dict[str, Any]) -> None:
+    await remote.good("POST", "clock", {"freeze": NOW})
+    status, answer = await remote.control("POST", "clock", change)
+    assert (status, answer["error"].partition(",")[0]) == (
+        400,
+        "clock: the clock takes Unix seconds from 0 to 4294967295",
+    )
+    assert await remote.good("GET", "clock") == {"now": NOW, "frozen": True}
+
+
 async def test_clock_can_be_frozen_advanced_set_and_resumed(remote: Remote) -> None:
     assert await remote.good("POST", "clock", {"freeze": NOW}) == {"now": NOW, "frozen": True}
     assert (await remote.good("POST", "clock", {"advance": 3600}))["now"] == NOW + 3600

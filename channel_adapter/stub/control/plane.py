@@ -9,13 +9,14 @@ contains a key, signature or token.
 import hmac
 import tomllib
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from channel_adapter.config.values import OptionalSecret
 from channel_adapter.quoting import shown_text
@@ -73,7 +74,7 @@ class ClockChange(BaseModel):
 
     model_config = _STRICT
     resume: bool = False
-    freeze: bool | float = Field(default=False, union_mode="left_to_right")
+    freeze: StrictBool | float = Field(default=False, union_mode="left_to_right")
     set: float | None = None
     advance: float = 0.0
 
@@ -291,7 +292,12 @@ class ControlPlane:
         return {"now": clock.now(), "frozen": clock.frozen}
 
     def change_clock(self, asked: ControlRequest) -> Any:
-        read_model(ClockChange, asked.body, "clock").apply(self._dispatcher.world.clock)
+        change, clock = read_model(ClockChange, asked.body, "clock"), self._dispatcher.world.clock
+        try:
+            change.apply(copy(clock))
+        except ValueError as error:
+            raise ControlError(400, f"clock: {error}") from None
+        change.apply(clock)
         return self.clock(asked)
 
     def faults(self, _: ControlRequest) -> Any:
