@@ -1,5 +1,6 @@
 """Snapshots of the state: complete, deterministic, without secrets."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,42 @@ def test_invalid_snapshot_is_refused_with_reason_and_without_change() -> None:
         with pytest.raises(SnapshotError, match=reason):
             play.world.load(data)
         assert play.world.dump() == good
+
+
+def places_in(value: Any, *path: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Yield the place of every value that is neither a list nor an object; contents of messages are free."""
+    if isinstance(value, dict | list) and path[-1:] != ("MsgContent",):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places_in(item, *path, key)
+    elif not isinstance(value, dict | list):
+        yield path
+
+
+def test_value_of_other_type_is_refused_at_every_place() -> None:
+    play = busy()
+    play.call("sendmsg", "openim", From_Account="a", To_Account="b", MsgSeq=1, MsgRandom=1, MsgBody=text())
+    good = orjson.dumps(play.world.dump())
+    places = [path for path in places_in(orjson.loads(good)) if path[0] != "random"]
+    assert len(places) > 150
+    for *parents, last in places:
+        document = orjson.loads(good)
+        place = document
+        for key in parents:
+            place = place[key]
+        place[last] = {"of": "another type"}
+        with pytest.raises(SnapshotError, match="the state"):
+            play.world.load(document)
+    assert orjson.dumps(play.world.dump()) == good
+
+
+def test_refused_value_is_named_by_its_place() -> None:
+    play = busy()
+    document = orjson.loads(orjson.dumps(play.world.dump()))
+    document["groups"][0]["messages"][1]["time"] = "noon"
+    with pytest.raises(
+        SnapshotError, match=r"^the state is damaged: messages\.1\.time: Input should be a valid integer$"
+    ):
+        play.world.load(document)
 
 
 def test_snapshot_of_version_1_is_loaded() -> None:

@@ -20,6 +20,7 @@ from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.stub.world.conversations import PairMessage
 from channel_adapter.stub.world.member_table import MemberTable
 from channel_adapter.stub.world.message_log import Extensions, MessageLog, StoredMessage, pack
+from channel_adapter.stub.world.snapshot_types import check_types
 from channel_adapter.stub.world.state import AppData, ContactBook, ConversationEntry, Group, OfficialAccount
 from channel_adapter.tencent.wire.callback_envelope import UNKNOWN_PLATFORM
 from channel_adapter.tencent.wire.msg_body import Element
@@ -221,6 +222,7 @@ class _RecordReader:
         reader = self.READERS.get(kind)
         if reader is None:
             raise ValueError(f"unknown record {shown_value(kind)}")
+        check_types(kind, data)
         reader(self, data)
 
     def finish(self) -> None:
