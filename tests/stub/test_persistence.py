@@ -123,6 +123,24 @@ async def test_restarted_stub_keeps_its_state_in_memory(file: Path, stranger: St
     assert ([group["group_id"] for group in document["groups"]], document["online"]) == ([GROUP["GroupId"]], {})
 
 
+async def test_list_of_groups_goes_on_after_a_restart(file: Path, stranger: Start) -> None:
+    ids = [f"@TGS#_{number}" for number in range(8)]
+    page = {"GroupType": "Community", "Limit": 2}
+    async with StubServer(state=file) as server:
+        caller = stranger(server)
+        for group_id in ids:
+            await caller.must(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n", "GroupId": group_id})
+        for group_id in ids[:3]:
+            await caller.must(f"{GROUPS}/destroy_group", {"GroupId": group_id})
+        first = await caller.must(f"{GROUPS}/get_appid_group_list", page)
+    async with StubServer(state=file) as server:
+        caller = stranger(server)
+        await caller.must(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n", "GroupId": "@TGS#_new"})
+        rest = await caller.must(f"{GROUPS}/get_appid_group_list", page | {"Limit": 9, "Next": first["Next"]})
+    listed = [item["GroupId"] for answer in (first, rest) for item in answer["GroupIdList"]]
+    assert listed == [*ids[3:], "@TGS#_new"]
+
+
 async def test_json_document_is_accepted_as_state(file: Path, stranger: Start) -> None:
     async with StubServer() as server:
         await stranger(server).must(IMPORT, {"UserID": "ann"})

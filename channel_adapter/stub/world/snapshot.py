@@ -254,7 +254,7 @@ class _RecordReader:
         self._state.contacts |= {user: _load_book(book) for user, book in data.items()}
 
     def _read_group(self, data: Mapping[str, Any]) -> None:
-        group = Group(**{name: deepcopy(data[name]) for name in GROUP_FIELDS})
+        group = Group(**{name: deepcopy(data[name]) for name in GROUP_FIELDS}, serial=data.get("serial", 0))
         group.pins = {int(seq): user for seq, user in data["pins"]}
         group.members, group.log = self._begin_place(data)
         self._state.add_group(group)
@@ -332,6 +332,7 @@ def _split_items(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
 def _dump_group(group: Group) -> dict[str, Any]:
     return {name: deepcopy(getattr(group, name)) for name in GROUP_FIELDS} | {
         "pins": list(group.pins.items()),
+        "serial": group.serial,
         **_dump_heads(group.members, group.log),
     }
 

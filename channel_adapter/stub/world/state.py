@@ -276,8 +276,9 @@ class AppData:
         return group
 
     def add_group(self, group: Group) -> None:
-        group.serial = self._next_serial
-        self._next_serial += 1
+        """Add a group after all others; one with a serial that is high enough keeps it."""
+        group.serial = max(group.serial, self._next_serial)
+        self._next_serial = group.serial + 1
         self.groups[group.group_id] = group
         self.community_count += group.type == COMMUNITY
 
