@@ -277,7 +277,18 @@ async def test_slow_app_does_not_delay_callers(hooked: Caller, app: App) -> None
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://host/", "http://host/?a=b", "http://host/a b", "http:///x", "host", f"http://{'h' * 64}/", "http://a/$"],
+    [
+        *(
+            "ftp://host/",
+            "http://host/?a=b",
+            "http://host/a b",
+            "http:///x",
+            "host",
+            f"http://{'h' * 64}/",
+            "http://a/$",
+        ),
+        *("http://a..b/", "http://.a/", "http://."),  # an empty part of a name
+    ],
 )
 def test_url_that_console_refuses_is_invalid(url: str) -> None:
     with pytest.raises(ValueError, match="webhook URL"):

@@ -14,7 +14,9 @@ from channel_adapter.tencent.wire import callback_envelope as wire
 from channel_adapter.tencent.wire.callbacks_group import AfterMemberFieldChanged
 from channel_adapter.tencent.wire.callbacks_other import IOS_IN_CAPITALS, RequestOverLimit, StateChange
 
-_URL: Final = re.compile(r"https?://[A-Za-z0-9._-]{1,63}(:(?P<port>\d{1,5}))?(/[^!$&?#\s]*)?")  # [webhooks 1.3]
+_LABEL: Final = "[A-Za-z0-9_-]+"  # between the dots of a host: an empty one is no name
+_URL: Final = re.compile(rf"https?://(?P<host>{_LABEL}(\.{_LABEL})*\.?)(:(?P<port>\d{{1,5}}))?(/[^!$&?#\s]*)?")
+_HOST_CHARACTERS: Final = 63  # [webhooks 1.3]
 _HIGHEST_PORT: Final = 65_535
 LIMIT_ALARM: Final = RequestOverLimit.command  # the one command without ClientIP [doc 60256]
 _IN_CAPITALS: Final = (StateChange.command, wire.IOS)  # written IOS by this command alone [doc 34357]
@@ -68,7 +70,7 @@ class CallbackSettings(BaseModel):
         if url is None:
             return None
         found = _URL.fullmatch(url)
-        if found is None or int(found["port"] or 0) > _HIGHEST_PORT:
+        if found is None or len(found["host"]) > _HOST_CHARACTERS or int(found["port"] or 0) > _HIGHEST_PORT:
             raise ValueError("a webhook URL is http(s)://host/path: no query, no spaces, none of ! $ & ?")
         return url
 
