@@ -111,11 +111,13 @@ class RequestDispatcher:
     async def _execute_with_fault(
         self, authenticated: AuthenticatedRequest, remote: str | None, matched: MatchedFault
     ) -> bytes:
-        fault = matched.fault
+        fault, reply = matched.fault, Reply().to_wire()
         if fault.applied or not fault.hides:
-            reply = await self._execute_batch(authenticated, remote, matched)
-        else:
-            reply = Reply().to_wire()
+            try:
+                reply = await self._execute_batch(authenticated, remote, matched)
+            except Refusal:
+                if fault.code is None:
+                    raise
         if fault.code is not None:
             raise Refusal(fault.code, fault.info)
         return orjson.dumps(reply | fault.extra)

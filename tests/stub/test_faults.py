@@ -109,6 +109,11 @@ async def test_call_with_injected_code_is_carried_out_only_if_applied(struck: St
     assert await struck.imported("lost", "kept") == [False, True]
 
 
+async def test_injected_code_hides_refusal_of_applied_call(struck: Struck) -> None:
+    struck.strike({"code": 60008, "applied": True})
+    assert await struck.codes(f"{GROUPS}/destroy_group", 1, {"GroupId": "@TGS#_missing"}) == [60008]
+
+
 @pytest.mark.parametrize("applied", [False, True])
 async def test_fault_with_status_returns_html_page(struck: Struck, applied: bool) -> None:
     struck.strike({"status": 502, "applied": applied})
