@@ -82,6 +82,24 @@ async def test_invalid_rewrite_leaves_message_unchanged(hooked: Caller, app: App
     assert app.bodies(AFTER_SEND)[0]["MsgBody"] == TEXT
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 12_289}}]},
+        {"CloudCustomData": "x" * 12_289},
+        {"CloudCustomData": "checked", "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 12_288}}]},
+    ],
+    ids=["body", "custom data", "both"],
+)
+async def test_rewrite_over_the_size_of_a_message_leaves_it_unchanged(
+    hooked: Caller, app: App, answer: dict[str, Any]
+) -> None:
+    app.answers[BEFORE_SEND] = lambda _: {**OK, **answer}
+    assert (await send(hooked, CloudCustomData="raw"))["ErrorCode"] == 0
+    (after,) = app.bodies(AFTER_SEND)
+    assert (after["MsgBody"], after["CloudCustomData"]) == (TEXT, "raw")
+
+
 OF_OFFICIAL = "OfficialAccount.CallbackBefore"
 CREATE = {"Type": "Community", "Name": "n", "GroupId": "@TGS#_new", "Owner_Account": "editor"}
 MEMBERS = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}

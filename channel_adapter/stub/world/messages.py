@@ -191,17 +191,18 @@ def _drop_message(call: SendCall, group: Group) -> Sent:
 
 
 def rewrite(call: CommandContext[Any]) -> None:
-    """Apply the changes of the app's before-webhook; an invalid body leaves the original [doc 34374]."""
-    decision = call.decision
-    if decision.msg_body is not None:
-        try:
+    """Apply the changes of the app's before-webhook; the original stays if they make no valid message [doc 34374]."""
+    decision, body, cloud = call.decision, call.request.msg_body, call.request.cloud_custom_data
+    try:
+        if decision.msg_body is not None:
             body = [Element.model_validate(item, strict=True) for item in decision.msg_body]
             bodies.check_body(body)
-        except (ValidationError, Refusal):
-            body = call.request.msg_body
-        call.request.msg_body = body
-    if decision.cloud_custom_data is not None:
-        call.request.cloud_custom_data = decision.cloud_custom_data
+        if decision.cloud_custom_data is not None:
+            cloud = decision.cloud_custom_data
+        bodies.check_size(call.settings, body, cloud)
+    except (ValidationError, Refusal):
+        return
+    call.request.msg_body, call.request.cloud_custom_data = body, cloud
 
 
 def _deliver_message(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
