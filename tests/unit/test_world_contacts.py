@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
-from tests.unit.worlds import CHANNEL, NOW, OWNER, Play
+from tests.unit.worlds import CHANNEL, NOW, OWNER, Play, text
 
 SERVICE = "recentcontact"
 NEWS = {"Type": 2, "ToGroupId": CHANNEL}
@@ -273,3 +274,21 @@ def test_recent_list_has_conversations_until_they_are_deleted() -> None:
     assert len(recent(play, flags=1)) == 1
     assert play.code("delete", SERVICE, From_Account="a", Type=2, To_Account="x") == 50002
     assert play.code("delete", SERVICE, From_Account="ghost", Type=1, To_Account="x") == 50001
+
+
+def test_message_with_no_last_msg_leaves_recent_list_as_it_is() -> None:
+    play = prepared_play()
+    official, account = "official_account_open_http_svc", "@TOA#_n"
+    play.call("create_official_account", official, OfficialAccountUserID=account, Owner_Account="a", Name="n")
+    play.call("add_subscriber", official, Official_Account=account, SubscriberList=[{"Subscriber_Account": "a"}])
+    broadcast = {"Official_Account": account, "MsgBody": text()}
+    play.send()
+    play.call("send_official_account_msg", official, Random=1, **broadcast)
+    play.clock.advance(60)
+    play.send(SendMsgControl=["NoLastMsg"])
+    play.call("send_official_account_msg", official, Random=2, SendMsgControl=["NoLastMsg"], **broadcast)
+    loaded = Play()
+    loaded.world.load(orjson.loads(orjson.dumps(play.world.dump())))
+    for each in (play, loaded):
+        assert [item["MsgTime"] for item in recent(each, flags=1)] == [NOW, NOW]
+    assert play.info()["LastMsgTime"] == NOW + 60

@@ -336,9 +336,9 @@ def recent(call: CommandContext[Any], user: str, *, empty_too: bool) -> list[tup
     logs = call.state.conversations.logs(user)
     peers = {peer: log.last_time(user) for peer, log in logs.items()}
     for account in call.state.subscribed.get(user):
-        peers[account.account_id] = max(account.log.last_time, peers.get(account.account_id, 0))
+        peers[account.account_id] = max(account.log.last_listed_time, peers.get(account.account_id, 0))
     everything: list[tuple[int, ConversationKey]] = [
-        *((group.log.last_time, (wire.GROUP, group.group_id)) for group in call.state.joined.get(user)),
+        *((group.log.last_listed_time, (wire.GROUP, group.group_id)) for group in call.state.joined.get(user)),
         *((time, (wire.ONE_TO_ONE, peer)) for peer, time in peers.items()),
     ]
     found = [(time, key) for time, key in everything if time or empty_too]

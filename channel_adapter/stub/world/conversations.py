@@ -41,14 +41,10 @@ class MessageNumbers(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class PairMessage(StoredMessage):
-    """A stored one-to-one message, from `sender` to `receiver`.
-
-    `listed` False: it does not move the conversation in lists of recent ones. `receipt`: the receiver confirmed it.
-    """
+    """A stored one-to-one message, from `sender` to `receiver`. `receipt`: the receiver confirmed it."""
 
     receiver: str = ""
     unread: bool = False
-    listed: bool = True
     receipt: bool = False
     hidden_from: tuple[str, ...] = ()
 

@@ -28,7 +28,10 @@ class Extensions:
 
 @dataclass(slots=True, eq=False)
 class StoredMessage:
-    """One stored message; whether it has expired is decided when it is read."""
+    """One stored message; whether it has expired is decided when it is read.
+
+    `listed` False: it does not move the conversation in lists of recent ones.
+    """
 
     seq: int
     time: int
@@ -41,6 +44,7 @@ class StoredMessage:
     supports_extensions: bool = False
     recalled: bool = False
     system: bool = False  # a notice that the service wrote
+    listed: bool = True
     extensions: Extensions | None = None
 
     @property
@@ -100,6 +104,11 @@ class MessageLog:
     def last_time(self) -> int:
         """Return when the latest message was sent, 0 without any."""
         return self._messages[-1].time if self._messages else 0
+
+    @property
+    def last_listed_time(self) -> int:
+        """Return when the latest message was sent that lists of recent conversations show, 0 without any."""
+        return next((message.time for message in reversed(self._messages) if message.listed), 0)
 
     def append(self, message: StoredMessage, *, counted: bool = True) -> None:
         """Store a message that has the next seq."""

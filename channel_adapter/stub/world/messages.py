@@ -219,6 +219,7 @@ def _deliver_message(call: SendCall, group: Group, repeat_key: Hashable) -> Sent
             pack(request.msg_body),
             request.cloud_custom_data,
             supports_extensions=request.support_message_extension == 1,
+            listed=wire.NO_LAST_MSG not in (request.send_msg_control or ()),
         )
         group.log.append(message, counted=wire.NO_UNREAD not in (request.send_msg_control or ()))
     group.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)

@@ -126,6 +126,7 @@ def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgRepl
                 NORMAL,
                 pack(request.msg_body),
                 request.cloud_custom_data,
+                listed=messages.NO_LAST_MSG not in (request.send_msg_control or ()),
             )
         )
     account.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)

@@ -372,6 +372,8 @@ def _dump_message(message: StoredMessage) -> dict[str, Any]:
     }
     if message.system:
         stored["system"] = True
+    if not message.listed:
+        stored["listed"] = False
     if message.extensions is not None:
         stored["extensions"] = _dump_extensions(message.extensions)
     return stored
@@ -389,6 +391,7 @@ def _load_message(seq: int, item: Mapping[str, Any]) -> StoredMessage:
         supports_extensions=item["supports_extensions"],
         recalled=item["recalled"],
         system=item.get("system", False),
+        listed=item.get("listed", True),
         extensions=_load_extensions(item.get("extensions")),
     )
 

@@ -65,7 +65,7 @@ _PAIR_MESSAGE: Final = {
     "system": (bool, False),
     "extensions": (ExtensionsRecord | None, None),
 }
-_MESSAGE: Final = {**_PAIR_MESSAGE, "seq": None}
+_MESSAGE: Final = {**_PAIR_MESSAGE, "seq": None, "listed": (bool, True)}
 
 
 def _record_of(source: type, stored: Mapping[str, Any]) -> Any:
