@@ -261,7 +261,7 @@ class Playground:
         if phone.peer and phone.peer not in [chat.peer for chat in chats]:
             chats.append(ListedChat(phone.peer, 0, "", ()))
         shown = await self._open_channel(phone, opened) if opened is not None else None
-        if phone.peer and state.conversations.unread(phone.user):
+        if phone.peer in state.conversations.logs(phone.user) and state.conversations.unread(phone.user):
             self.server.world.client(phone.user).read_messages(phone.peer)
         followed = [self._listed_channel(group, phone.user) for group in groups if phone.user in group.members]
         return PhoneView(

@@ -1,5 +1,6 @@
 """Actions of users in client apps, and the webhooks that the app receives."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -192,3 +193,24 @@ def test_conversations_are_filed_and_unfiled_in_groups() -> None:
     reader.drop_folder("Mine")
     assert (book.groups, book.conversations()) == ({}, [])
     assert refused(reader.drop_folder, "Mine") == 51009
+
+
+def test_client_of_deleted_account_is_refused() -> None:
+    play = Play()
+    play.channel()
+    play.users("a")
+    a = play.world.client("a")
+    play.call("account_delete", "im_open_login_svc", DeleteItem=[{"UserID": "a"}])
+    actions: tuple[Callable[[], object], ...] = (a.login, lambda: a.join(CHANNEL), lambda: a.send(OWNER, "hello"))
+    for act in actions:
+        assert refused(act) == 70107
+    assert play.world.state.online == {}
+
+
+def test_unknown_peer_is_neither_read_nor_counted() -> None:
+    play = Play()
+    play.users("a")
+    a = play.world.client("a")
+    for act in (a.read_messages, a.unread_messages):
+        assert refused(act, "ghost") == 90048
+    assert play.events == []

@@ -302,8 +302,8 @@ def _respell_range(body: Any, _settings: StubSettings) -> Any:
 def get_roaming_messages(call: CommandContext[wire.AdminGetroammsgRequest]) -> PrebuiltReply:
     """Return the newest messages of a range, oldest first, cut at MaxCnt and at 13 KB [doc 35478]."""
     request, maximum = call.request, call.settings.limits
-    user = _find_reader(call, "Operator_Account", request.operator_account)
-    peer = _find_reader(call, "Peer_Account", request.peer_account)
+    user = find_reader(call, "Operator_Account", request.operator_account)
+    peer = find_reader(call, "Peer_Account", request.peer_account)
     if request.max_cnt < 1:
         raise bad("MaxCnt must be 1 or more")
     below = _read_key(request.last_msg_key) if request.last_msg_key else None
@@ -332,7 +332,7 @@ def get_roaming_messages(call: CommandContext[wire.AdminGetroammsgRequest]) -> P
     )
 
 
-def _find_reader(call: CommandContext[Any], name: str, account: str) -> str:
+def find_reader(call: CommandContext[Any], name: str, account: str) -> str:
     """Return the stored id of a user or an official account; 90048 if there is none."""
     known = call.state.party(account)
     if known is None:
@@ -443,8 +443,8 @@ def change_message(
 def delete_messages(call: CommandContext[wire.DeleteC2cMsgRambleRequest]) -> wire.DeleteC2cMsgRambleReply:
     """Hide messages from one of the two accounts; those that do not exist are ignored [php-sdk; inferred]."""
     request, maximum = call.request, call.settings.limits.c2c_deletions
-    user = _find_reader(call, "Operator_Account", request.operator_account)
-    peer = _find_reader(call, "Peer_Account", request.peer_account)
+    user = find_reader(call, "Operator_Account", request.operator_account)
+    peer = find_reader(call, "Peer_Account", request.peer_account)
     if not 1 <= len(request.msg_key_list) <= maximum:
         raise bad(f"MsgKeyList: 1 to {maximum} messages", guess="c2c-deletion-batch")
     hide(call, user, peer, [_read_key(key) for key in request.msg_key_list])
@@ -527,7 +527,7 @@ def unread_from(call: CommandContext[Any], user: str, peer: str | None) -> int:
 
 def _known_reader(call: CommandContext[Any], name: str, account: str) -> str:
     """Return the stored id of an account that can read; 90048 for an official account if that is switched off."""
-    known = _find_reader(call, name, account)
+    known = find_reader(call, name, account)
     if known in call.state.official and not call.settings.behaviour.official_account_reads:
         raise Refusal(codes.NO_SUCH_PEER, f"{name} is an official account", guess="official-account-reads")
     return known
@@ -558,7 +558,7 @@ def admin_set_msg_read(call: CommandContext[unread.AdminSetMsgReadRequest]) -> u
     """Mark as read what a peer sent up to a moment, and emit the event [java-sdk]."""
     request = call.request
     user = _known_reader(call, "Report_Account", request.report_account)
-    peer = _find_reader(call, "Peer_Account", request.peer_account)
+    peer = find_reader(call, "Peer_Account", request.peer_account)
     until = call.now if request.msg_read_time is None else request.msg_read_time
     if until < 0:
         raise bad("MsgReadTime must be 0 or more")

@@ -207,14 +207,12 @@ class SimulatedUser:
         return cast("c2c_wire.SendmsgReply", self._run_command(request, one_to_one.send_message.run, decision))
 
     def read_messages(self, peer: str, up_to: int | None = None) -> None:
-        """Read what a user or official account sent, all or up to a time in Unix seconds."""
-        self._run_command(
-            None, lambda call: one_to_one.mark_read(call, self.user, peer, call.now if up_to is None else up_to)
-        )
+        """Read what a user or official account sent, all or up to a time in Unix seconds; 90048 for an unknown one."""
+        self._run_command(None, lambda call: self._read_messages(call, peer, up_to))
 
     def unread_messages(self, peer: str | None = None) -> int:
-        """Return the unread one-to-one messages and broadcasts, of one account or of all."""
-        return self._run_command(None, lambda call: one_to_one.unread_from(call, self.user, peer))
+        """Return the unread one-to-one messages and broadcasts, of one account (90048 if unknown) or of all."""
+        return self._run_command(None, lambda call: self._count_unread_messages(call, peer))
 
     def read_all(self) -> None:
         """Read everything, groups too; the one event about it has the read positions of the groups."""
@@ -265,6 +263,8 @@ class SimulatedUser:
     def _run_command(
         self, request: Any, do: Callable[[CommandContext[Any]], ResultT], decision: CallbackDecision = ALLOW
     ) -> ResultT:
+        if self._world.state.account(self.user) is None:  # it was deleted meanwhile
+            raise Refusal(codes.NO_SUCH_USER, "the account does not exist")
         self._world.changes += 1
         with self._world.calling(request, self.user, self.platform, decision) as call:
             return do(call)
@@ -384,6 +384,14 @@ class SimulatedUser:
         return c2c_wire.SendmsgRequest(
             from_account=self.user, to_account=peer, msg_random=drawn, msg_body=_to_elements(body)
         )
+
+    def _read_messages(self, call: CommandContext[Any], peer: str, up_to: int | None) -> None:
+        known = one_to_one.find_reader(call, "the peer", peer)
+        one_to_one.mark_read(call, self.user, known, call.now if up_to is None else up_to)
+
+    def _count_unread_messages(self, call: CommandContext[Any], peer: str | None) -> int:
+        known = None if peer is None else one_to_one.find_reader(call, "the peer", peer)
+        return one_to_one.unread_from(call, self.user, known)
 
     def _mark_all_read(self, call: CommandContext[Any]) -> None:
         peers = {
