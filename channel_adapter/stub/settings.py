@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from channel_adapter.config.values import Secret
 from channel_adapter.quoting import shown_text, shown_value
 from channel_adapter.tencent import limits
+from channel_adapter.tencent.catalog import COMMANDS
 
 
 class SettingsSection(BaseModel):
@@ -292,10 +294,14 @@ class Capacity(SettingsSection):
         default=limits.GROUP_INFO_PER_CALL, description="get_group_info; 10004 above [docS 1616; inferred]"
     )
     joined_groups: int = Field(
-        default=limits.JOINED_GROUPS_PER_PAGE_HIGHEST, description="joined list Limit [docS 1625]"
+        default=limits.JOINED_GROUPS_PER_PAGE_HIGHEST, ge=1, description="joined list Limit [docS 1625]"
     )
-    app_groups: int = Field(default=limits.APP_GROUPS_PER_PAGE, description="get_appid_group_list Limit [docS 1614]")
-    members_per_page: int = Field(default=limits.MEMBERS_PER_PAGE_HIGHEST, description="member list Limit [docS 1617]")
+    app_groups: int = Field(
+        default=limits.APP_GROUPS_PER_PAGE, ge=1, description="get_appid_group_list Limit [docS 1614]"
+    )
+    members_per_page: int = Field(
+        default=limits.MEMBERS_PER_PAGE_HIGHEST, ge=1, description="member list Limit [docS 1617]"
+    )
     specified_members: int = Field(
         default=limits.SPECIFIED_MEMBERS_PER_CALL, description="named members a call [doc 112002]"
     )
@@ -346,7 +352,7 @@ class Capacity(SettingsSection):
         default=limits.C2C_DEDUPE_SECONDS, description="window in which a repeat of sendmsg is dropped [doc cn-2282]"
     )
     roaming_messages: int = Field(
-        default=limits.ROAMING_PER_CALL, description="messages of an admin_getroammsg page [doc 35478; inferred]"
+        default=limits.ROAMING_PER_CALL, ge=1, description="messages of an admin_getroammsg page [doc 35478; inferred]"
     )
     roaming_bytes: int = Field(
         default=limits.ROAMING_REPLY_BYTES, description="bytes of an admin_getroammsg page [doc 35478]"
@@ -355,7 +361,7 @@ class Capacity(SettingsSection):
         default=limits.C2C_DELETIONS_PER_CALL, description="delete_c2c_msg_ramble; 90001 above [js-sdk; inferred]"
     )
     roaming_days: int = Field(default=limits.ROAMING_DAYS, description="older messages are IsPlaceMsg 1 [doc 34381]")
-    history: int = Field(default=limits.HISTORY_PER_CALL, description="messages a history page [doc 34971]")
+    history: int = Field(default=limits.HISTORY_PER_CALL, ge=1, description="messages a history page [doc 34971]")
     recalls: int = Field(default=limits.RECALLS_PER_CALL, description="group_msg_recall [doc 34965]")
     recall_reason_bytes: int = Field(
         default=limits.RECALL_REASON_BYTES, description="Reason of a recall [doc 34965, 60811]"
@@ -370,7 +376,9 @@ class Capacity(SettingsSection):
     extension_keys_per_call: int = Field(
         default=limits.EXTENSION_KEYS_PER_CALL, description="pairs a call; 10004 [doc 52170]"
     )
-    extension_keys_per_read: int = Field(default=limits.EXTENSION_KEYS_PER_READ, description="pairs a read [doc 52169]")
+    extension_keys_per_read: int = Field(
+        default=limits.EXTENSION_KEYS_PER_READ, ge=1, description="pairs a read [doc 52169]"
+    )
     extension_key_bytes: int = Field(default=limits.EXTENSION_KEY_BYTES, description="an extension's Key [doc 52170]")
     extension_value_bytes: int = Field(
         default=limits.EXTENSION_VALUE_BYTES, description="an extension's Value [doc 52170]"
@@ -393,7 +401,7 @@ class Capacity(SettingsSection):
         default=limits.CONVERSATIONS_PER_SEARCH, description="50002 above [doc 53442; inferred]"
     )
     contact_group_page: int = Field(
-        default=100, description="get_contact_group page; the real size is unknown [inferred]"
+        default=100, ge=1, description="get_contact_group page; the real size is unknown [inferred]"
     )
     custom_mark_bytes: int = Field(default=limits.CUSTOM_MARK_BYTES, description="CustomMark; 50002 above [doc 53438]")
     recent_conversations: int = Field(default=100, description="recent conversations kept a user [doc 34381]")
@@ -418,7 +426,7 @@ class Capacity(SettingsSection):
         default=limits.OFFICIAL_SUBSCRIBERS_PER_CALL, description="6017 above [doc 60760]"
     )
     official_subscribers_per_page: int = Field(
-        default=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, description="Limit [doc 60759]"
+        default=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, ge=1, description="Limit [doc 60759]"
     )
     official_subscriptions_of_user: int = Field(
         default=limits.OFFICIAL_SUBSCRIPTIONS_PER_USER,
@@ -428,7 +436,9 @@ class Capacity(SettingsSection):
         default=0, description="official accounts of an app, 0 = any; 130010 (free apps: 5) [doc 34348, doc 60813]"
     )
     official_info: int = Field(default=limits.OFFICIAL_INFO_PER_CALL, description="6017 above [doc 60758; inferred]")
-    official_subscriptions: int = Field(default=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE, description="Limit [doc 60763]")
+    official_subscriptions: int = Field(
+        default=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE, ge=1, description="Limit [doc 60763]"
+    )
     official_broadcasts_per_hour: int = Field(
         default=limits.OFFICIAL_BROADCASTS_PER_HOUR, description="an account [doc 60810]"
     )
@@ -439,6 +449,13 @@ class Capacity(SettingsSection):
     request_bytes: int = Field(
         default=1_048_576, description="a request body; the native SDK's packet limit [sdk-hdr 8.0]"
     )
+
+    @field_validator("*")
+    @classmethod
+    def _check_number(cls, number: int) -> int:
+        if number < 0:
+            raise ValueError("a limit is 0 or more")
+        return number
 
 
 DEFAULT_KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"  # made up
@@ -529,6 +546,8 @@ class AppSettings(SettingsSection):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
+        if "" in self.admins:
+            raise ValueError("an admin has an empty name")
         if self.admin not in self.admins:
             raise ValueError(f"admins must contain {shown_value(self.admin)}")
         if len(self.admins) > limits.ADMINS_PER_APP:
@@ -562,6 +581,19 @@ class RateSettings(SettingsSection):
     overrides: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default={}, description='calls per second by "service/command", in place of the catalog\'s number'
     )
+
+    @field_validator("overrides")
+    @classmethod
+    def _check_overrides(cls, overrides: dict[str, float]) -> dict[str, float]:
+        known = [row.path for row in COMMANDS.values()]
+        for path, rate in overrides.items():
+            if path not in known:
+                nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
+                hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+                raise ValueError(f"{shown_value(path)} is no service/command{hint}")
+            if not 0 < rate < math.inf:
+                raise ValueError(f"{path}: {rate:g} calls a second; a rate is above 0")
+        return overrides
 
 
 class StubSettings(BaseModel):

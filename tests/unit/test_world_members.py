@@ -119,6 +119,15 @@ def test_member_pages_are_complete_and_filtered_by_role() -> None:
     assert pages(play, 2, MemberRoleFilter=["Owner", "Admin"]) == [[OWNER]]
 
 
+def test_page_without_limit_has_no_more_members_than_the_highest_limit() -> None:
+    play = Play(limits={"members_per_page": 2})
+    play.channel("a", "b")
+    assert play.code("get_group_member_info", GroupId=CHANNEL, Limit=3) == 10004
+    first = play.call("get_group_member_info", GroupId=CHANNEL)
+    assert [item["Member_Account"] for item in first["MemberList"]] == [OWNER, "a"]
+    assert first["Next"]
+
+
 def test_cursor_remains_valid_after_changes_between_pages() -> None:
     play = Play()
     users = [f"u{number}" for number in range(10)]

@@ -277,11 +277,12 @@ def get_group_member_info(call: CommandContext[wire.GetGroupMemberInfoRequest]) 
         raise rules.bad("Offset is not for Communities: page with Next", guess="member-list-offset")
     if request.offset is not None and request.offset < 0:
         raise rules.bad("Offset must be 0 or more")
-    rows, following = _read_page(
-        group.members, _parse_cursor(request.next), request.limit or limits.MEMBERS_PER_PAGE, roles
-    )
-    if not community:
-        every_row, _ = _read_page(group.members, 0, len(group.members) + 1, roles)
+    start = _parse_cursor(request.next)
+    if community:
+        usual = min(limits.MEMBERS_PER_PAGE, call.settings.limits.members_per_page)
+        rows, following = _read_page(group.members, start, request.limit or usual, roles)
+    else:
+        every_row, following = _read_page(group.members, 0, len(group.members) + 1, roles)
         rows = every_row[request.offset or 0 :][: request.limit]
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
