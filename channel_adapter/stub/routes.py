@@ -59,6 +59,14 @@ def find(name: str) -> Command[Any, Any] | None:
     return named[0] if len(named) == 1 else None
 
 
+def check_name(command: str) -> None:
+    """Raise ValueError with the most similar name for one that no command has; accept any `service/command`."""
+    names = [name for _, name in COMMANDS]
+    if "/" not in command and command not in names:
+        found = difflib.get_close_matches(command, names, n=1)
+        raise ValueError(f"no command is named {command!r}" + (f"; did you mean {found[0]!r}?" if found else ""))
+
+
 def unknown_command(target: RequestTarget) -> Refusal:
     """Return the refusal of a service or command that the catalog does not have; it names the nearest one."""
     known = nearest(target.service, target.name)

@@ -5,7 +5,7 @@ from reprlib import Repr
 from typing import Any, Final
 
 from channel_adapter.stub.request_log import NearMiss, RecordedCall, is_named, nearest
-from channel_adapter.stub.routes import find
+from channel_adapter.stub.routes import check_name, find
 from channel_adapter.stub.server import StubServer
 
 _SHORT: Final = Repr()
@@ -33,6 +33,8 @@ class StubAssertions:
         """Return the calls that match; AssertionError lists the nearest ones when none match, or not `times`."""
         __tracebackhide__ = True
         found = self.calls(command, **fields)
+        if times == 0:
+            check_name(command)
         if times is None and not found:
             raise AssertionError(
                 f"{_describe_expected(command, fields)} was not called\n{self._describe_nearest(command, fields)}"
@@ -44,8 +46,12 @@ class StubAssertions:
         return found
 
     def assert_not_called(self, command: str, /, **fields: object) -> None:
-        """Raise AssertionError when there is such a call."""
+        """Raise AssertionError when there is such a call.
+
+        ValueError for a name that no command has, which a misspelt one is; `service/command` may be any.
+        """
         __tracebackhide__ = True
+        check_name(command)
         found = self.calls(command, **fields)
         if found:
             answers = ", ".join("no answer" if call.code is None else str(call.code) for call in found)

@@ -165,6 +165,26 @@ def test_failed_assertion_reports_nearest_call(pytester: pytest.Pytester) -> Non
     )
 
 
+def test_absence_of_misspelt_command_is_an_error(pytester: pytest.Pytester) -> None:
+    """A command that does not exist is never called: a test would pass whatever the client does."""
+    source = """
+        def test_misspelt(stub):
+            stub.assert_not_called("send_grup_msg")
+
+        def test_misspelt_times(stub):
+            stub.assert_called("send_grup_msg", times=0)
+
+        def test_right(stub):
+            stub.assert_not_called("send_group_msg")
+            stub.assert_not_called("get_online_member_num")
+            stub.assert_called("sns/friend_add", times=0)
+    """
+    result = run(pytester, source)
+    result.assert_outcomes(passed=1, failed=2)
+    reason = "*no command is named 'send_grup_msg'; did you mean 'send_group_msg'[?]"
+    result.stdout.fnmatch_lines([reason, reason], consecutive=False)
+
+
 def test_strict_mode_reports_unknown_field_and_command_as_error(pytester: pytest.Pytester) -> None:
     """An unknown field or command is an error of the test that sent it, unless a marker allows it."""
     source = """
