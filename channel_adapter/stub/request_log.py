@@ -96,9 +96,8 @@ class RequestLog:
 
     def count(self, command: str | None = None) -> int:
         """Return how often a command was called since the start or the last `clear`, whatever the answer."""
-        return sum(
-            times for (path, _), times in self.answers.items() if command in (None, path, path.rpartition("/")[2])
-        )
+        answers = dict(self.answers)  # a copy, as in __iter__
+        return sum(times for (path, _), times in answers.items() if command in (None, path, path.rpartition("/")[2]))
 
     def clear(self) -> None:
         """Forget calls and counters."""

@@ -65,7 +65,7 @@ class StubAssertions:
         unknown = [path for path in commands if path != "/" and find(path) is None]
         return [f"unknown command {path}" for path in unknown] + [
             f"unknown field {field} of {path}, sent {_count_word(times)}"
-            for (path, field), times in self.world.unknown_fields.items()
+            for (path, field), times in dict(self.world.unknown_fields).items()
         ]
 
     def _describe_nearest(self, command: str, fields: Mapping[str, object]) -> str:

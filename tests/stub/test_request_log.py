@@ -1,5 +1,8 @@
 """Request log of the stub: what is recorded, and what is never recorded."""
 
+import sys
+import threading
+
 import pytest
 
 from channel_adapter.stub.request_log import RecordedCall, RequestLog
@@ -84,3 +87,22 @@ def test_body_that_is_no_object_has_no_fields() -> None:
 async def test_long_unknown_names_are_truncated(caller: Caller) -> None:
     await caller.send(f"/v4/{'s' * 999}/{'c' * 999}", b"{}")
     assert max(len(kept.service) + len(kept.command) for kept in caller.server.log) < 200
+
+
+def test_calls_can_be_counted_while_the_server_adds_some() -> None:
+    log, interval = RequestLog(max_calls=10), sys.getswitchinterval()
+
+    def add() -> None:
+        for number in range(60_000):
+            log.add(call()._replace(command=f"command_{number % 20_000}"), known=True)
+
+    adding = threading.Thread(target=add)
+    sys.setswitchinterval(1e-6)
+    try:
+        adding.start()
+        while adding.is_alive():
+            log.count("create_group")
+    finally:
+        sys.setswitchinterval(interval)
+        adding.join()
+    assert log.count() == 60_000
