@@ -1,12 +1,18 @@
-"""A channel that is suspended while a long bulk call subscribes users."""
+"""A channel that is suspended while a long bulk call subscribes users, or while its attributes are read."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from channel_adapter import ChannelAdapter, OutcomeKind
+from channel_adapter import ChannelAdapter, ChannelId, OutcomeKind
+from channel_adapter.backends.official.channels import OfficialAttributes
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.config.settings import ChannelSettings
+from channel_adapter.domain.channel import SUSPENDED
+from channel_adapter.store.channel_attributes import ChannelAttributeRows
+from channel_adapter.store.database import Database
 from tests.faults.test_adapter_trouble import USERS, channel_on, opened, settings
 
 
@@ -35,3 +41,31 @@ async def test_users_are_refused_after_the_channel_was_suspended_elsewhere() -> 
         channel = await channel_on(adapter)
         outcomes = await adapter.subscriptions.subscribe(channel, suspended_after_the_first_batch(channel, other))
         assert outcomes.counts[OutcomeKind.REFUSED] >= 15
+
+
+class SlowRows(ChannelAttributeRows):
+    """Rows whose first read returns late."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.has_read, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def read(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Mapping[str, str]]:
+        found = await super().read(channels)
+        self.has_read.set()
+        await self.go_on.wait()
+        return found
+
+
+async def test_flag_that_is_set_while_attributes_are_read_is_seen(tmp_path: Path) -> None:
+    database, channel = Database.shared(f"sqlite:///{tmp_path}/app.db"), ChannelId("@TOA#_tides")
+    slow = SlowRows(database)
+    attributes = OfficialAttributes(slow, 300.0, SystemClock())
+    reading = asyncio.ensure_future(attributes.read([channel]))
+    await slow.has_read.wait()
+    await ChannelAttributeRows(database).write(channel, {SUSPENDED: "1"})
+    attributes.forget(channel)  # as after a change by this process, or one that another process reports
+    slow.go_on.set()
+    assert await reading == {}
+    assert await attributes.is_suspended(channel)
+    await database.close()

@@ -79,7 +79,7 @@ class ChannelCache:
         self._concurrency = options.concurrency
         self._seconds = options.cache_seconds
         self.clock = clock
-        self.entries: dict[ChannelId, CacheEntry] = {}
+        self._entries: dict[ChannelId, CacheEntry] = {}
         """What was read of groups, valid or not, in the order of reading: what was read first ends first."""
         self._max_entries = options.cache_entries
         self._asking: SingleFlight[ChannelId, CacheEntry] = SingleFlight(self._fetch_entry)
@@ -90,13 +90,13 @@ class ChannelCache:
         self._changes += 1
         self._asking.forget(channel)
         if channel is None:
-            self.entries.clear()
+            self._entries.clear()
         else:
-            self.entries.pop(channel, None)
+            self._entries.pop(channel, None)
 
     def get_cached(self, channel: ChannelId, *, allow_stale: bool = False) -> bool | None:
         """Return whether this is a channel, without a call; None if it was not read, or not within the last seconds."""
-        entry = self.entries.get(channel) if allow_stale else self._get_valid_entries([channel])[channel]
+        entry = self._entries.get(channel) if allow_stale else self._get_valid_entries([channel])[channel]
         return entry.is_channel if entry is not None else None
 
     async def read(self, channels: Iterable[ChannelId]) -> AsyncGenerator[Channel, None]:
@@ -121,7 +121,7 @@ class ChannelCache:
 
     async def require(self, channel: ChannelId) -> CacheEntry:
         """Return what is cached of a channel, its owner included. Raises NotFoundError if there is no such channel."""
-        entry = self.entries.get(channel)
+        entry = self._entries.get(channel)
         if (
             entry is None
             or entry.read_at <= self.clock.monotonic() - self._seconds
@@ -156,7 +156,7 @@ class ChannelCache:
     def _get_valid_entries(self, channels: Iterable[ChannelId]) -> dict[ChannelId, CacheEntry | None]:
         """Return the valid entries of these groups."""
         oldest = self.clock.monotonic() - self._seconds
-        cached = self.entries.get
+        cached = self._entries.get
         return {
             channel: entry if (entry := cached(channel)) is not None and entry.read_at > oldest else None
             for channel in channels
@@ -258,7 +258,7 @@ class ChannelCache:
         """Cache entries, unless something changed since the read began, and drop the oldest ones over the limit."""
         if changes != self._changes:
             return
-        cache = self.entries
+        cache = self._entries
         for channel, entry in found.items():
             cache.pop(channel, None)
             cache[channel] = entry

@@ -73,6 +73,7 @@ class OfficialAttributes:
     def __init__(self, rows: AttributeRows | None, seconds: float, clock: Clock) -> None:
         self._rows = rows
         self._cache: TTLCache[ChannelId, Mapping[str, str]] = TTLCache(_CACHED, seconds, timer=clock.monotonic)
+        self._changes = 0  # the result of a read that began before the latest change is not cached
 
     async def get(self, channel: ChannelId) -> Mapping[str, str]:
         """Return the attributes of a channel; none without a database. Cached."""
@@ -84,8 +85,10 @@ class OfficialAttributes:
         """Return the attributes of the channels that have some; none without a database."""
         if self._rows is None:
             return {}
+        changes = self._changes
         found = await self._rows.read(channels)
-        self._cache.update({channel: found.get(channel, {}) for channel in channels})
+        if changes == self._changes:
+            self._cache.update({channel: found.get(channel, {}) for channel in channels})
         return found
 
     async def set(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
@@ -115,7 +118,8 @@ class OfficialAttributes:
             await self.set(channel, dict.fromkeys(known))
 
     def forget(self, channel: ChannelId | None = None) -> None:
-        """Drop what is cached of one channel, or of all."""
+        """Drop what is cached of one channel, or of all, and the results of running reads."""
+        self._changes += 1
         if channel is None:
             self._cache.clear()
         else:
