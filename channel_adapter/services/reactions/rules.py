@@ -52,6 +52,7 @@ class ReactionEligibility:
         )
         self._members: TTLCache[tuple[ChannelId, UserId], bool] = cache()
         self._posts: TTLCache[PostRef, bool] = cache()
+        self._changes = 0  # the answer to a question that was asked before the latest change is not cached
         self._member_loader: BatchLoader[ChannelId, UserId, bool] = BatchLoader(
             self._load_members, max_items=_USERS_PER_BATCH
         )
@@ -92,7 +93,6 @@ class ReactionEligibility:
             raise NotFoundError(f"channel {ref.channel} has no post {ref.seq}", field="seq")
         if state is not PostState.PUBLISHED:
             raise NotFoundError(f"post {ref.seq} of {ref.channel} was recalled or has expired", field="seq")
-        self._posts[ref] = True
 
     async def filter_allowed(self, channel: ChannelId, changes: Sequence[ReactionChange]) -> list[FilteredChange]:
         """Return changes that client apps made, with whether each counts by the settings, the policy and subscription.
@@ -113,35 +113,42 @@ class ReactionEligibility:
 
     def forget_post(self, ref: PostRef) -> None:
         """Drop what is cached of a post."""
+        self._changes += 1
         self._posts.pop(ref, None)
 
     def forget_channel(self, channel: ChannelId) -> None:
         """Drop what is cached of the posts of a channel."""
+        self._changes += 1
         for ref in [each for each in self._posts if each.channel == channel]:
             self._posts.pop(ref, None)
 
     def forget_users(self, channel: ChannelId, users: Iterable[UserId]) -> None:
         """Drop what is cached of users of a channel."""
+        self._changes += 1
         for user in users:
             self._members.pop((channel, user), None)
 
     async def _members_among(self, channel: ChannelId, users: set[UserId]) -> set[UserId]:
         unknown = [user for user in users if not self._members.get((channel, user))]
-        found = await self._backend.members.subscribed(channel, unknown) if unknown else {}
-        self._members.update({(channel, user): True for user, inside in found.items() if inside})
+        found = await self._read_members(channel, unknown) if unknown else {}
         return {user for user in users if found.get(user, True)}
 
     async def _load_members(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool | Exception]:
-        inside = await self._backend.members.subscribed(channel, list(dict.fromkeys(users)))
-        results: list[bool | Exception] = []
-        for user in users:
-            if inside[user]:
-                self._members[channel, user] = True
-            results.append(inside[user])
-        return results
+        inside = await self._read_members(channel, list(dict.fromkeys(users)))
+        return [inside[user] for user in users]
+
+    async def _read_members(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
+        changes = self._changes
+        inside = await self._backend.members.subscribed(channel, users)
+        if changes == self._changes:
+            self._members.update({(channel, user): True for user in users if inside[user]})
+        return inside
 
     async def _look_up_post(self, ref: PostRef) -> PostState | None:
+        changes = self._changes
         post = await self._backend.posts.get(ref)
+        if post is not None and post.state is PostState.PUBLISHED and changes == self._changes:
+            self._posts[ref] = True
         return post.state if post is not None else None
 
 

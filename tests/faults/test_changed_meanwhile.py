@@ -1,4 +1,4 @@
-"""A channel that is suspended while a long bulk call subscribes users, or while its attributes are read."""
+"""What changes while it is read or while a bulk call goes on: suspended channels, and users who leave."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from channel_adapter import ChannelAdapter, ChannelId, OutcomeKind
+from channel_adapter import ChannelAdapter, ChannelId, OutcomeKind, PermissionDeniedError, Text
 from channel_adapter.backends.official.channels import OfficialAttributes
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.config.settings import ChannelSettings
 from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.store.channel_attributes import ChannelAttributeRows
 from channel_adapter.store.database import Database
+from channel_adapter.stub.faults.faults import Fault
 from tests.faults.test_adapter_trouble import USERS, channel_on, opened, settings
 
 
@@ -41,6 +42,20 @@ async def test_users_are_refused_after_the_channel_was_suspended_elsewhere() -> 
         channel = await channel_on(adapter)
         outcomes = await adapter.subscriptions.subscribe(channel, suspended_after_the_first_batch(channel, other))
         assert outcomes.counts[OutcomeKind.REFUSED] >= 15
+
+
+async def test_user_who_leaves_while_a_reaction_is_checked_cannot_react_again() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        post = await adapter.posts.publish(channel, Text("x"))
+        await adapter.subscriptions.subscribe(channel, USERS[:1])
+        server.faults.replace([Fault(command="get_role_in_group", nth=(1,), delay=0.4)])
+        reacting = asyncio.ensure_future(adapter.reactions.react(post.ref, USERS[0], "👍"))
+        await asyncio.sleep(0.15)  # the service has answered that the user is inside
+        await adapter.subscriptions.unsubscribe(channel, USERS[:1])
+        await reacting
+        with pytest.raises(PermissionDeniedError):
+            await adapter.reactions.react(post.ref, USERS[0], "🙏")
 
 
 class SlowRows(ChannelAttributeRows):
