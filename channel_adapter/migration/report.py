@@ -15,6 +15,7 @@ from channel_adapter.migration.cutover.cutover import read_cutover_state
 from channel_adapter.migration.plan.document import Plan, check_app
 from channel_adapter.migration.run.apply import Status, read_status
 from channel_adapter.migration.run.journal import open_journal
+from channel_adapter.migration.run.quarantine import read_quarantine
 from channel_adapter.migration.verify.findings import Mark, Subject
 
 FORMAT: Final = "channel-adapter migration report"
@@ -54,6 +55,9 @@ async def make_report(
         "fingerprint": plan.fingerprint,
         "source": plan.source.kind.value,
         "channels": [_describe_channel(plan, place, status) for place in range(len(plan.channels))],
+        "no_longer_planned": [
+            {"source": each.source, "target": each.target} for each in (status.dropped if status else ())
+        ],
         "round": status.round if status else 0,
         "complete": bool(status and status.complete),
         "quarantine": quarantine,
@@ -74,7 +78,7 @@ async def _read_journal(plan: Plan, database: str | None) -> tuple[Status | None
             status = await read_status(journal, plan.migration)
         except ConflictError:  # never applied, or rolled back
             return None, []
-        rows = await journal.store.quarantined(plan.migration)
+        rows = await read_quarantine(journal, plan)
     counts = Counter((row.source, row.what, row.reason) for row in rows)
     return status, [
         {"channel": source, "what": what, "reason": reason, "count": count}
@@ -152,6 +156,10 @@ def _report_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"From {_escape_cell(kind)}, app {document['sdkappid']}; {state}, run {document['round']}."
     yield ""
     yield from _channel_lines(document["channels"])
+    if document["no_longer_planned"]:
+        sources = ", ".join(each["source"] for each in document["no_longer_planned"])
+        yield f"No longer in the plan, and left as it is: {_escape_cell(sources)}."
+        yield ""
     yield from _quarantine_lines(document)
     yield from _verification_lines(document["verification"])
     yield from _cutover_lines(document["cutover"])

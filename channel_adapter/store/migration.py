@@ -470,9 +470,11 @@ class MigrationStore:
         wanted = select(QUARANTINE.c.key).where(QUARANTINE.c.migration == migration, QUARANTINE.c.source == source)
         return await self.database.read(lambda connection: connection.execute(wanted.limit(1)).first() is not None)
 
-    async def count_quarantined(self, migration: str) -> int:
-        """Return the number of records in the quarantine."""
+    async def count_quarantined(self, migration: str, source: str | None = None) -> int:
+        """Return the number of records in the quarantine, of one channel or of all."""
         wanted = select(func.count()).where(QUARANTINE.c.migration == migration)
+        if source is not None:
+            wanted = wanted.where(QUARANTINE.c.source == source)
         return await self.database.read(lambda connection: connection.scalar(wanted) or 0)
 
     async def originals(self, channel: str, what: str) -> dict[str, str]:

@@ -68,7 +68,7 @@ class MigrationProgress:
         self.latest = status
         self._display.update(
             {
-                "channels": ProgressCount("channels", status.done, len(status.channels)),
+                "channels": ProgressCount("channels", status.done, len(status.planned)),
                 "posts": ProgressCount("posts", status.posts, self.posts, self.limits["posts"]),
                 "subscribers": ProgressCount(
                     "subscribers", status.subscribers, self.subscribers, self.limits["subscribers"]
@@ -126,7 +126,7 @@ def _migration_line(document: Mapping[str, Any]) -> str:
 
 def _describe_status(status: "Status") -> str:
     return (
-        f"{status.done:,} of {len(status.channels):,} channels are done, {status.subscribers:,} subscribers and"
+        f"{status.done:,} of {len(status.planned):,} channels are done, {status.subscribers:,} subscribers and"
         f" {status.posts:,} posts are moved, {status.calls:,} calls were made"
     )
 

@@ -73,7 +73,7 @@ async def _run_plan(
 ) -> Exit:
     from channel_adapter.migration.plan.document import read_plan
     from channel_adapter.migration.run.journal import open_journal
-    from channel_adapter.migration.run.quarantine import write_quarantine
+    from channel_adapter.migration.run.quarantine import read_quarantine, write_quarantine
 
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
@@ -89,7 +89,7 @@ async def _run_plan(
             begin = adapter.migration.apply if verb == "apply" else adapter.migration.retry
             found = await begin(plan, database=url, limits=bounds, on_progress=progress.update)
         async with open_journal(url) as journal:
-            left = write_quarantine(files.quarantine, await journal.store.quarantined(plan.migration))
+            left = write_quarantine(files.quarantine, await read_quarantine(journal, plan))
     show_status(run, found, plan, files.quarantine if left else None)
     return code_of(found, plan.broken_count)
 
@@ -115,14 +115,17 @@ def show_status(
     table = run.output.table(("from", "to", "state", "subscribers", "posts", "reason"))
     for each in found.channels:
         state = each.state if each.status == "done" else f"{each.status}: {each.state}"
+        state = "no longer in the plan" if each in found.dropped else state
         table.add(each.source, each.target, state, each.subscribers, each.posts, each.reason)
     table.close()
     run.output.line("")
     kind = "moved" if found.round == 1 else f"brought up to date, run {found.round}"
     run.output.line(
-        f"migration {found.migration}: {found.done:,} of {counted(len(found.channels), 'channel')} {kind};"
+        f"migration {found.migration}: {found.done:,} of {counted(len(found.planned), 'channel')} {kind};"
         f" {counted(found.subscribers, 'subscriber')}, {counted(found.posts, 'post')}, {counted(found.calls, 'call')}"
     )
+    for each in found.dropped:
+        run.output.line(f"no longer in the plan, and left as it is: {each.source}")
     if found.already:
         run.output.line(f"subscribed already, and left as they are: {counted(found.already, 'user')}")
     if found.quarantined or plan.broken_count:

@@ -328,6 +328,11 @@ def from_json(text: bytes, where: str) -> Plan:
         raise InvalidError(f"{where}: {shown_text(name)}: {problem['msg']}", field=FIELD) from None
 
 
+def planned_sources(text: str) -> frozenset[str]:
+    """Return the ids at the source of the channels of a plan that `to_json` has written, without checking the rest."""
+    return frozenset(channel["source"]["id"] for channel in orjson.loads(text)["channels"])
+
+
 def read_plan(path: Path) -> Plan:
     """Read a plan. Raises InvalidError, and OSError when the file cannot be read."""
     return from_json(path.read_bytes(), str(path))

@@ -4,12 +4,20 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.errors import ConflictError, InvalidError
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetLimits, noop_progress
 from channel_adapter.migration.context import Failpoint, MigrationContext, needs_durable, noop_failpoint
-from channel_adapter.migration.plan.document import Plan, PlannedLimits, changes, check_app, to_json
+from channel_adapter.migration.plan.document import (
+    Plan,
+    PlannedLimits,
+    changes,
+    check_app,
+    planned_sources,
+    to_json,
+)
 from channel_adapter.migration.run.journal import Journal, open_journal
 from channel_adapter.migration.sources.source import channels_by_id
 from channel_adapter.quoting import shown_text
@@ -21,9 +29,15 @@ if TYPE_CHECKING:  # DBOS is slow to import, and in an extra
     from channel_adapter.migration.run.jobs import MigrationRuntime
 
 
+DROPPED: Final = "dropped"
+_planned_sources = lru_cache(4)(planned_sources)  # the status is read several times a second
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """How far one channel is. `status`: queued, stopped, failed or done; `state` is the step that was done last.
+    """How far one channel is. `state` is the step that was done last.
+
+    `status`: queued, stopped, failed or done; dropped for one that an earlier plan named and the latest one does not.
 
     `subscribers` were moved; `already` had subscribed to the target by themselves before that, and are not among them.
     """
@@ -42,7 +56,10 @@ class ChannelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a migration is. `round` 1 is the move, later ones are deltas; `calls` are those of this process."""
+    """How far a migration is. `round` 1 is the move, later ones are deltas; `calls` are those of this process.
+
+    Channels that are not in the plan any more are among `channels`, and count nowhere.
+    """
 
     migration: str
     round: int
@@ -51,6 +68,16 @@ class Status:
     calls: int = 0
     stopped: str = ""
     """Why this run ended before the migration did; empty when it did not."""
+
+    @property
+    def planned(self) -> tuple[ChannelStatus, ...]:
+        """Channels of the plan that was applied last."""
+        return tuple(channel for channel in self.channels if channel.status != DROPPED)
+
+    @property
+    def dropped(self) -> tuple[ChannelStatus, ...]:
+        """Channels that are not in the plan any more; their groups stay as they are."""
+        return tuple(channel for channel in self.channels if channel.status == DROPPED)
 
     @property
     def done(self) -> int:
@@ -64,21 +91,21 @@ class Status:
 
     @property
     def complete(self) -> bool:
-        """Return whether every channel is done."""
-        return self.done == len(self.channels)
+        """Return whether every channel of the plan is done."""
+        return self.done == len(self.planned) > 0
 
     @property
     def posts(self) -> int:
-        return sum(channel.posts for channel in self.channels)
+        return sum(channel.posts for channel in self.planned)
 
     @property
     def subscribers(self) -> int:
-        return sum(channel.subscribers for channel in self.channels)
+        return sum(channel.subscribers for channel in self.planned)
 
     @property
     def already(self) -> int:
         """Number of users who had subscribed to the target before they could be moved."""
-        return sum(channel.already for channel in self.channels)
+        return sum(channel.already for channel in self.planned)
 
 
 async def read_status(journal: Journal, name: str, budget: Budget | None = None) -> Status:
@@ -87,21 +114,26 @@ async def read_status(journal: Journal, name: str, budget: Budget | None = None)
     job = await store.job(name)
     if job is None:
         raise ConflictError(f"the database knows no migration {shown_text(name)}", field="database_url")
-    rows = await store.channels(name)
+    planned = _planned_sources(job.plan)
+    channels = tuple(
+        ChannelStatus(
+            row.source, row.target, row.state, row.status if row.source in planned else DROPPED, row.posts,
+            row.subscribers, row.removed, row.reason if row.source in planned else "", row.transient, row.already,
+        )
+        for row in await store.channels(name)
+    )  # fmt: skip
+    quarantined = await store.count_quarantined(name)
+    for channel in channels:
+        if channel.status == DROPPED:
+            quarantined -= await store.count_quarantined(name, channel.source)
     return Status(
         name,
         job.round,
-        tuple(
-            ChannelStatus(
-                row.source, row.target, row.state, row.status, row.posts, row.subscribers, row.removed, row.reason,
-                row.transient, row.already,
-            )
-            for row in rows
-        ),
-        await store.count_quarantined(name),
+        channels,
+        quarantined,
         budget.calls if budget else 0,
         budget.reason if budget else "",
-    )  # fmt: skip
+    )
 
 
 LOOK_EVERY: Final = 0.2
@@ -270,8 +302,8 @@ async def _begin_job(context: MigrationContext, plan: Plan, journal: Journal) ->
 
 
 async def _queue_channels(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) -> None:
-    """Queue every channel that this round has not finished, unless it has a job that runs or waits."""
-    rows = [row for row in await runtime.journal.store.channels(job.migration) if row.finished < job.round]
+    """Queue every channel of the plan that this round has not finished, unless it has a job that runs or waits."""
+    rows = [row for row in await _planned_rows(runtime.journal, job) if row.finished < job.round]
     found = await jobs.statuses([_channel_job_key(row) for row in rows if row.status == QUEUED])
     under_way = {key for key, state in found.items() if not state.ended}
     await _start_channel_jobs(jobs, runtime, [row for row in rows if _channel_job_key(row) not in under_way])
@@ -295,13 +327,17 @@ async def _check_jobs(jobs: "Jobs", runtime: "MigrationRuntime", job: JobRow) ->
     A job whose end could not be written into the journal leaves its channel queued. Raises UnavailableError.
     """
     await jobs.check_room()
-    store = runtime.journal.store
-    queued = [_channel_job_key(row) for row in await store.channels(job.migration) if row.status == QUEUED]
+    queued = [_channel_job_key(row) for row in await _planned_rows(runtime.journal, job) if row.status == QUEUED]
     ended = {key for key, state in (await jobs.statuses(queued)).items() if state.ended}
-    rows = await store.channels(job.migration) if ended else []  # later than the jobs: what they wrote is there
+    rows = await _planned_rows(runtime.journal, job) if ended else []  # later than the jobs: what they wrote is there
     await _start_channel_jobs(
         jobs, runtime, [row for row in rows if row.status == QUEUED and _channel_job_key(row) in ended]
     )
+
+
+async def _planned_rows(journal: Journal, job: JobRow) -> list[ChannelRow]:
+    planned = _planned_sources(job.plan)
+    return [row for row in await journal.store.channels(job.migration) if row.source in planned]
 
 
 def _channel_job_key(row: ChannelRow) -> str:

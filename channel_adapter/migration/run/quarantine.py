@@ -16,7 +16,7 @@ from channel_adapter.migration.context import MigrationContext, needs_durable
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.run.apply import Status, StatusCallback, apply, check_plan, read_status
 from channel_adapter.migration.run.channel import open_channel
-from channel_adapter.migration.run.journal import open_journal
+from channel_adapter.migration.run.journal import Journal, open_journal
 from channel_adapter.migration.run.posts import retry_posts
 from channel_adapter.migration.run.subscribers import SubscriberImporter
 from channel_adapter.migration.run.work import (
@@ -62,14 +62,14 @@ async def retry(
             from channel_adapter.migration.run.jobs import MigrationRuntime  # noqa: PLC0415 - DBOS is slow to import
         runtime = MigrationRuntime(context, journal, budget)
         by_channel: dict[str, list[QuarantineRow]] = defaultdict(list)
-        for row in await journal.store.quarantined(plan.migration):
+        for row in await read_quarantine(journal, plan):
             by_channel[row.source].append(row)
         job = await journal.store.job(plan.migration)
         failures: dict[str, ChannelAdapterError] = {}
         try:
             for channel in await journal.store.channels(plan.migration):
                 rows = by_channel[channel.source]
-                if job is None or not rows or channel.status != DONE or plan.channel(channel.source) is None:
+                if job is None or not rows or channel.status != DONE:
                     continue
                 try:
                     await _retry_channel(await runtime.channel_work(plan, channel, job.round), rows)
@@ -123,6 +123,12 @@ async def _retry_option(work: ChannelWork, row: QuarantineRow) -> None:
     except ChannelAdapterError:
         return
     await work.release(ADMIN, [row.key])
+
+
+async def read_quarantine(journal: Journal, plan: Plan) -> list[QuarantineRow]:
+    """Return what could not be moved of the channels of a plan."""
+    planned = {channel.source.id for channel in plan.channels}
+    return [row for row in await journal.store.quarantined(plan.migration) if row.source in planned]
 
 
 REPAIR = "repair the line in the file and plan again"
