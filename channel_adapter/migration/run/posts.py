@@ -1,17 +1,18 @@
 """Move posts, oldest first, seven a call, each later than the one before; posts that exist are not sent again."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import orjson
 
+from channel_adapter.concurrency.batching import batches, stream
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.plan.resolutions import Incompatibility
 from channel_adapter.migration.plan.transform import SendTimes, refused
 from channel_adapter.migration.run.work import IMPORTING_POSTS, POST, RECALL, ChannelWork, raw_post, retry_command
-from channel_adapter.migration.sources.source import SourcePost, SourceState
+from channel_adapter.migration.sources.source import SourceKind, SourcePost, SourceState
 from channel_adapter.store.migration import PostRow
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire.msg_body import Element
@@ -22,13 +23,21 @@ _LOOKED_UP: Final = 200
 
 
 async def move_posts(work: ChannelWork) -> None:
-    """Move everything behind the last post that was moved; in a delta, recall what the source has recalled since."""
+    """Move what was not moved before; in a delta, recall what the source has recalled since."""
     await work.note(IMPORTING_POSTS)
     there = await _find_unrecorded(work)
     sender = PostImporter(work, there)
-    async with aclosing(_stream_posts(work.source.posts(work.id, after=work.row.post_key))) as posts:
-        async for post in posts:
-            await sender.take(post)
+    # A post that a file has now and did not have before may have any time; an account has new posts at the end only.
+    whole = not work.first and work.plan.source.kind is SourceKind.FILES
+    posts = work.source.posts(work.id, after="" if whole else work.row.post_key)
+    refused = await _quarantined_posts(work) if whole else frozenset()
+    async with aclosing(batches(posts, _LOOKED_UP)) as parts:
+        async for part in parts:
+            recorded = await work.journal.store.posts(work.plan.migration, work.id, [post.key for post in part])
+            for post in part:
+                row = recorded.get(post.key)
+                if post.key not in refused and (row is None or row.seq > work.row.last_seq):
+                    await sender.take(post)
     await sender.send()
     await work.note()
     if not work.first:
@@ -50,9 +59,11 @@ async def retry_posts(work: ChannelWork, posts: Sequence[SourcePost]) -> None:
     await work.note()
 
 
-async def _stream_posts(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
-    async for post in posts:
-        yield post
+async def _quarantined_posts(work: ChannelWork) -> frozenset[str]:
+    """Return the keys of posts that `retry` tries again."""
+    if not work.quarantined:
+        return frozenset()
+    return frozenset(row.key for row in await work.journal.store.quarantined(work.plan.migration, work.id, [POST]))
 
 
 @dataclass(slots=True)
@@ -197,7 +208,7 @@ async def _recall_posts(work: ChannelWork) -> None:
     """Recall on the target what the source has recalled since."""
     gone: list[PostRow] = []
     some: list[str] = []
-    async with aclosing(_stream_posts(work.source.posts_any_order(work.id))) as posts:
+    async with aclosing(stream(work.source.posts_any_order(work.id))) as posts:
         async for post in posts:
             if post.state is SourceState.RECALLED:
                 some.append(post.key)
