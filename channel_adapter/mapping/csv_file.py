@@ -30,6 +30,8 @@ SAMPLE_LINES: Final = 100
 
 BLOCK_BYTES: Final = 1 << 16
 
+NOT_UTF8: Final = "not UTF-8"
+
 _COMPRESSED: Final = {
     b"\x1f\x8b": "compressed with gzip; decompress it first, for example with gunzip",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet such as .xlsx; save it as CSV first",
@@ -112,7 +114,7 @@ class TextLines:
             while (rest := self._text.readline(LINE_CHARACTERS)) and not rest.endswith(("\n", "\r")):
                 continue
             return TextLine("\n", f"longer than {LINE_CHARACTERS:,} characters")
-        return TextLine(line, "" if line.isascii() or _is_unicode(line) else "not UTF-8")
+        return TextLine(line, "" if is_unicode(line) else NOT_UTF8)
 
 
 class CsvFile:
@@ -155,7 +157,7 @@ class CsvFile:
             except csv.Error as error:
                 first, *following = record.lines
                 self._lines.give_back(following)
-                yield BrokenRow(record.number, f"no CSV: {error}", first.text, misquoted=True)
+                yield BrokenRow(record.number, f"no CSV: {error}", escape_bytes(first.text), misquoted=True)
                 continue
             if fields is None:
                 break
@@ -165,7 +167,7 @@ class CsvFile:
             while len(fields) > 1 and not fields[-1].strip():
                 fields.pop()
             if problem:
-                yield BrokenRow(record.number, problem, raw)
+                yield BrokenRow(record.number, problem, escape_bytes(raw))
             elif (fields and fields[-1].strip()) or (columns == 1 and raw.strip()):
                 yield Row(record.number, fields, raw)
         self.close()
@@ -250,9 +252,17 @@ def _split_sample(sample: Sequence[str], delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _is_unicode(line: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Return whether a text of `open_text` has no bytes that are not UTF-8."""
+    if text.isascii():
+        return True
     try:
-        line.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def escape_bytes(text: str) -> str:
+    r"""Return a text of `open_text` with bytes that are not UTF-8 written as `\xe4`, so that it can be stored."""
+    return text if is_unicode(text) else text.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import RawIOBase, TextIOWrapper
+from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -18,11 +18,14 @@ from channel_adapter.mapping.csv_file import (
     BLOCK_BYTES,
     FIELD_CHARACTERS,
     LINE_CHARACTERS,
+    NOT_UTF8,
     BrokenRow,
     CsvFile,
     TextLines,
     buffered,
     column_name,
+    escape_bytes,
+    is_unicode,
     open_text,
 )
 from channel_adapter.migration.sources.source import BrokenRecord
@@ -68,13 +71,13 @@ class LineReader:
     def _read_jsonl(self, source: RawIOBase) -> Iterator[Line | BrokenRecord]:
         stream = buffered(source)
         text = open_text(stream, self._path.name)
-        if stream.peek().removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        if _begins_with_bracket(stream):
             yield from self._read_json_array(text)
             return
         lines = TextLines(text)
         for line in lines:
             if line.problem:
-                yield self._broken_record(lines.number, "", line.problem, "")
+                yield self._broken_record(lines.number, "", line.problem, escape_bytes(line.text))
             elif line.text.strip():
                 yield self._parse_object(lines.number, line.text)
 
@@ -109,6 +112,8 @@ class LineReader:
     def _parse_object(self, number: int, text: str) -> Line | BrokenRecord:
         if len(text) > LINE_CHARACTERS:
             return self._broken_record(number, "", f"longer than {LINE_CHARACTERS:,} characters", "")
+        if not is_unicode(text):
+            return self._broken_record(number, "", NOT_UTF8, escape_bytes(text))
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as wrong:
@@ -154,6 +159,13 @@ class LineReader:
 
     def _broken_record(self, number: int, field: str, reason: str, raw: str) -> BrokenRecord:
         return BrokenRecord(self._line_location(number), field, reason, raw.rstrip("\n"))
+
+
+def _begins_with_bracket(stream: BufferedReader) -> bool:
+    head = stream.peek()
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "ignore").encode()
+    return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
 
 
 class _Hashed(RawIOBase):
