@@ -46,6 +46,16 @@ def test_stopped_verification_leaves_findings_and_counts(cli: Shell) -> None:
         assert content(cli) == before
 
 
+def test_report_has_no_verification_of_an_earlier_migration_with_the_same_plan_file(cli: Shell) -> None:
+    cli("migrate", "apply", "plan.json")
+    cli("migrate", "verify", "plan.json")
+    assert cli("migrate", "report", "plan.json", "--json").json["verification"]["clean"] is True
+    cli.file("accounts.txt", worlds.TEXTS)
+    cli("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut", "--name", "other", "--rename",
+        f"{worlds.TEXTS}=other", "--accept-empty")  # fmt: skip
+    assert cli("migrate", "report", "plan.json", "--json", code=3).json["verification"] is None
+
+
 def test_counts_are_beside_the_plan_wherever_the_findings_are(cli: Shell) -> None:
     cli("migrate", "apply", "plan.json")
     for out in ("elsewhere.jsonl", "result.json"):

@@ -105,8 +105,11 @@ def _show_verdict(output: "Output", verdict: "VerificationResult", lines: Path) 
         output.line(f"not compared: {words}")
 
 
-def _read_counts(file: Path) -> dict[str, Any] | None:
-    """Return the counts of the last verification; None before the first one. Raises InvalidError for another file."""
+def _read_counts(file: Path, migration: str) -> dict[str, Any] | None:
+    """Return the counts of the last verification of a migration; None before the first one.
+
+    The file of an earlier plan with the same name counts for nothing. Raises InvalidError for another file.
+    """
     if not file.is_file():
         return None
     try:
@@ -115,7 +118,7 @@ def _read_counts(file: Path) -> dict[str, Any] | None:
         counts = None
     if not isinstance(counts, dict) or not {"at", "clean", "open", "channels", "named"} <= counts.keys():
         raise InvalidError(f"{file} is no result of a verification: run `migrate verify` again", field="plan")
-    return counts
+    return counts if counts.get("migration") == migration else None
 
 
 @command(app, "migrate", "report", example="channel-adapter migrate report plan.json --out report.md")
@@ -135,7 +138,7 @@ async def report(
 
     plan = read_plan(file)
     files = PlanFiles(file)
-    verdict = _read_counts(files.counts)
+    verdict = _read_counts(files.counts, plan.migration)
     markdown = out or files.report
     document_file = markdown.with_suffix(".json")
     if markdown == document_file:
