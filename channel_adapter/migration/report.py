@@ -15,7 +15,6 @@ from channel_adapter.migration.cutover.cutover import read_cutover_state
 from channel_adapter.migration.plan.document import Plan, check_app
 from channel_adapter.migration.run.apply import Status, read_status
 from channel_adapter.migration.run.journal import open_journal
-from channel_adapter.migration.run.quarantine import read_quarantine
 from channel_adapter.migration.verify.findings import Mark, Subject
 
 FORMAT: Final = "channel-adapter migration report"
@@ -78,11 +77,12 @@ async def _read_journal(plan: Plan, database: str | None) -> tuple[Status | None
             status = await read_status(journal, plan.migration)
         except ConflictError:  # never applied, or rolled back
             return None, []
-        rows = await read_quarantine(journal, plan)
-    counts = Counter((row.source, row.what, row.reason) for row in rows)
+        counts = await journal.store.quarantine_counts(plan.migration)
+    planned = {channel.source.id for channel in plan.channels}
     return status, [
         {"channel": source, "what": what, "reason": reason, "count": count}
-        for (source, what, reason), count in counts.items()
+        for source, what, reason, count in counts
+        if source in planned
     ]
 
 

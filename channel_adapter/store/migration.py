@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    tuple_,
     update,
 )
 
@@ -455,15 +456,41 @@ class MigrationStore:
         self, migration: str, source: str | None = None, kinds: Sequence[str] | None = None
     ) -> list[QuarantineRow]:
         """Return the quarantine of a migration, of one channel, of some kinds, in the order of channels and keys."""
+        return [row async for rows in self.quarantine_pages(migration, source, kinds) for row in rows]
+
+    async def quarantine_pages(
+        self, migration: str, source: str | None = None, kinds: Sequence[str] | None = None
+    ) -> AsyncGenerator[Sequence[QuarantineRow], None]:
+        """Yield the rows of `quarantined` in batches. Rows may be rewritten or deleted meanwhile."""
         columns = (QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
-        wanted = select(QUARANTINE).where(QUARANTINE.c.migration == migration).order_by(*columns)
+        wanted = select(QUARANTINE).where(QUARANTINE.c.migration == migration).order_by(*columns).limit(_ROWS_READ)
         if source is not None:
             wanted = wanted.where(QUARANTINE.c.source == source)
         if kinds is not None:
             wanted = wanted.where(QUARANTINE.c.what.in_(kinds))
-        return await self.database.read(
-            lambda connection: [QuarantineRow(**row._asdict()) for row in connection.execute(wanted)]
+
+        def page(connection: Connection, after: tuple[str, str, str] | None) -> list[QuarantineRow]:
+            rows = wanted
+            if after is not None:
+                position = (literal(value, column.type) for value, column in zip(after, columns, strict=True))
+                rows = wanted.where(tuple_(*columns) > tuple_(*position))
+            return [QuarantineRow(**row._asdict()) for row in connection.execute(rows)]
+
+        after: tuple[str, str, str] | None = None
+        while rows := await self.database.read(page, after):
+            yield rows
+            after = (rows[-1].source, rows[-1].what, rows[-1].key)
+
+    async def quarantine_counts(self, migration: str) -> list[tuple[str, str, str, int]]:
+        """Return how many records there are by channel, kind and reason."""
+        groups = (QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.reason)
+        wanted = (
+            select(*groups, func.count())
+            .where(QUARANTINE.c.migration == migration)
+            .group_by(*groups)
+            .order_by(QUARANTINE.c.source, QUARANTINE.c.what, func.min(QUARANTINE.c.key))
         )
+        return await self.database.read(lambda connection: [(*row,) for row in connection.execute(wanted)])
 
     async def has_quarantined(self, migration: str, source: str) -> bool:
         """Return whether the quarantine has a record of a channel."""

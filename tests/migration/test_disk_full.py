@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from channel_adapter.concurrency.files import replace_file
 from channel_adapter.errors import UnavailableError
 from channel_adapter.migration.plan.document import read_plan
-from channel_adapter.migration.run.quarantine import write_quarantine
+from channel_adapter.migration.run.quarantine import replaced_quarantine
 from channel_adapter.migration.sources.files import RecordIndex
 from channel_adapter.migration.verify.scratch import ComparisonScratchDb
 from channel_adapter.store.migration import QuarantineRow
@@ -114,7 +114,8 @@ def test_move_with_a_file_size_limit_ends_and_the_next_run_completes(cli: Shell,
 
 
 def _quarantine(path: Path) -> None:
-    write_quarantine(path, [QuarantineRow("move", worlds.TEXTS, "post", "1_1_1", "no room", "{}", "make some")])
+    with replaced_quarantine(path) as file:
+        file.add([QuarantineRow("move", worlds.TEXTS, "post", "1_1_1", "no room", "{}", "make some")])
 
 
 def _report(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Each record of the quarantine names what to do about it, and leaves the quarantine when that is done."""
 
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from channel_adapter.migration.plan.planner import PlanOptions
 from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.run.apply import Status
 from channel_adapter.migration.run.journal import open_journal
+from channel_adapter.migration.run.quarantine import read_quarantine, replaced_quarantine
 from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 from channel_adapter.store.migration import QuarantineRow
@@ -257,3 +259,29 @@ async def test_users_that_a_reply_lacks_are_moved_by_the_next_run(scene: Scene) 
     scene.system.server.faults.replace([])
     status = await scene.apply(plan)
     assert (status.subscribers, status.quarantined) == (5, 0)
+
+
+async def test_quarantine_of_many_users_is_read_and_written_in_bounded_memory(scene: Scene) -> None:
+    scene.write()
+    plan = await scene.plan()
+    await scene.apply(plan)
+    raw = json.dumps({"user": "u", "since": None, "notifications": "all", "custom_data": "d" * 400, "unread": None})
+    async with open_journal(scene.database) as journal:
+        for first in range(0, 20_000, 2_000):
+            await journal.store.write(
+                QuarantineRow("m", "news", "subscriber", f"ghost_{number:06}", "no account of the app", raw, "again")
+                for number in range(first, first + 2_000)
+            )
+        file = scene.files / "plan.quarantine.jsonl"
+        for _ in range(2):
+            tracemalloc.start()
+            with replaced_quarantine(file) as written:
+                async for rows in read_quarantine(journal, plan):
+                    written.add(rows)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert written.count == 20_000
+            assert peak < 4_000_000
+    assert len(file.read_bytes().splitlines()) == 20_000
+    made = await scene.system.adapter.migration.report(plan)
+    assert [each["count"] for each in made.document["quarantine"]] == [20_000]

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - help must not wait for the client to be imported
 
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ async def _run_plan(
 ) -> Exit:
     from channel_adapter.migration.plan.document import read_plan
     from channel_adapter.migration.run.journal import open_journal
-    from channel_adapter.migration.run.quarantine import read_quarantine, write_quarantine
+    from channel_adapter.migration.run.quarantine import read_quarantine, replaced_quarantine
 
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
@@ -88,9 +89,11 @@ async def _run_plan(
         with progress:
             begin = adapter.migration.apply if verb == "apply" else adapter.migration.retry
             found = await begin(plan, database=url, limits=bounds, on_progress=progress.update)
-        async with open_journal(url) as journal:
-            left = write_quarantine(files.quarantine, await read_quarantine(journal, plan))
-    show_status(run, found, plan, files.quarantine if left else None)
+        async with open_journal(url) as journal, aclosing(read_quarantine(journal, plan)) as pages:
+            with replaced_quarantine(files.quarantine) as written:
+                async for rows in pages:
+                    written.add(rows)
+    show_status(run, found, plan, files.quarantine if written.count else None)
     return code_of(found, plan.broken_count)
 
 

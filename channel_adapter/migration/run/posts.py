@@ -63,7 +63,8 @@ async def _quarantined_posts(work: ChannelWork) -> frozenset[str]:
     """Return the keys of posts that `retry` tries again."""
     if not work.quarantined:
         return frozenset()
-    return frozenset(row.key for row in await work.journal.store.quarantined(work.plan.migration, work.id, [POST]))
+    pages = work.journal.store.quarantine_pages(work.plan.migration, work.id, [POST])
+    return frozenset([row.key async for rows in pages for row in rows])
 
 
 @dataclass(slots=True)

@@ -1,14 +1,15 @@
 """Records that could not be moved: the file quarantine.jsonl, and trying them again."""
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import orjson
 
+from channel_adapter.concurrency.batching import batches
 from channel_adapter.concurrency.files import replaced_file
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted, BudgetLimits, noop_progress
@@ -61,18 +62,16 @@ async def retry(
         with needs_durable(url):
             from channel_adapter.migration.run.jobs import MigrationRuntime  # noqa: PLC0415 - DBOS is slow to import
         runtime = MigrationRuntime(context, journal, budget)
-        by_channel: dict[str, list[QuarantineRow]] = defaultdict(list)
-        for row in await read_quarantine(journal, plan):
-            by_channel[row.source].append(row)
         job = await journal.store.job(plan.migration)
         failures: dict[str, ChannelAdapterError] = {}
         try:
             for channel in await journal.store.channels(plan.migration):
-                rows = by_channel[channel.source]
-                if job is None or not rows or channel.status != DONE:
+                if job is None or channel.status != DONE or plan.channel(channel.source) is None:
+                    continue
+                if not await journal.store.has_quarantined(plan.migration, channel.source):
                     continue
                 try:
-                    await _retry_channel(await runtime.channel_work(plan, channel, job.round), rows)
+                    await _retry_channel(await runtime.channel_work(plan, channel, job.round))
                 except TRANSIENT:
                     raise
                 except ChannelAdapterError as error:
@@ -96,19 +95,26 @@ def _add_failures(found: Status, failures: Mapping[str, ChannelAdapterError]) ->
     return replace(found, channels=tuple(channels))
 
 
-async def _retry_channel(work: ChannelWork, rows: Sequence[QuarantineRow]) -> None:
+async def _retry_channel(work: ChannelWork) -> None:
     """Try the records of one channel again."""
-    posts = [row for row in rows if row.what == POST]
+    posts = [post_from_raw(row.raw) async for rows in _quarantine_of(work, POST) for row in rows]
     if posts:
         await open_channel(work)  # which posts are there
-        await retry_posts(work, [post_from_raw(row.raw) for row in posts])
-    subscribers = [subscriber_from_raw(row.raw) for row in rows if row.what == SUBSCRIBER]
-    for start in range(0, len(subscribers), _BATCH):
-        await SubscriberImporter(work).retry(subscribers[start : start + _BATCH])
-        await work.note()
-    for row in rows:
-        if row.what in (ADMIN, NOTIFICATIONS):
-            await _retry_option(work, row)
+        await retry_posts(work, posts)
+    async with aclosing(_quarantine_of(work, SUBSCRIBER)) as pages:
+        async for rows in pages:
+            async with aclosing(batches([subscriber_from_raw(row.raw) for row in rows], _BATCH)) as parts:
+                async for part in parts:
+                    await SubscriberImporter(work).retry(part)
+                    await work.note()
+    async with aclosing(_quarantine_of(work, ADMIN, NOTIFICATIONS)) as pages:
+        async for rows in pages:
+            for row in rows:
+                await _retry_option(work, row)
+
+
+def _quarantine_of(work: ChannelWork, *kinds: str) -> AsyncGenerator[Sequence[QuarantineRow], None]:
+    return work.journal.store.quarantine_pages(work.plan.migration, work.id, kinds)
 
 
 async def _retry_option(work: ChannelWork, row: QuarantineRow) -> None:
@@ -125,10 +131,12 @@ async def _retry_option(work: ChannelWork, row: QuarantineRow) -> None:
     await work.release(ADMIN, [row.key])
 
 
-async def read_quarantine(journal: Journal, plan: Plan) -> list[QuarantineRow]:
-    """Return what could not be moved of the channels of a plan."""
+async def read_quarantine(journal: Journal, plan: Plan) -> AsyncGenerator[list[QuarantineRow], None]:
+    """Yield in batches what could not be moved of the channels of a plan."""
     planned = {channel.source.id for channel in plan.channels}
-    return [row for row in await journal.store.quarantined(plan.migration) if row.source in planned]
+    async with aclosing(journal.store.quarantine_pages(plan.migration)) as pages:
+        async for rows in pages:
+            yield [row for row in rows if row.source in planned]
 
 
 REPAIR = "repair the line in the file and plan again"
@@ -147,28 +155,44 @@ async def write_broken(path: Path, records: AsyncIterator[BrokenRecord]) -> int:
     return count
 
 
-def write_quarantine(path: Path, rows: Iterable[QuarantineRow]) -> int:
-    """Write what could not be moved behind the broken records of the plan; return how many records the file has now.
+class QuarantineFile:
+    """The file of what could not be moved, while it is written; `count` is the number of its records."""
 
-    A line names channel, kind, key, reason, the record itself, and how to try again. Raises OSError.
-    """
-    current = path.read_bytes().splitlines() if path.exists() else []
-    broken = [line for line in current if line.strip() and not _is_row(line)]
-    count = 0
-    with replaced_file(path) as file:
-        for line in broken:
-            file.write(line + b"\n")
-            count += 1
+    def __init__(self, file: BinaryIO) -> None:
+        self.count = 0
+        self._file = file
+
+    def copy(self, line: bytes) -> None:
+        """Write a line as it is."""
+        self._file.write(line.rstrip(b"\r\n") + b"\n")
+        self.count += 1
+
+    def add(self, rows: Iterable[QuarantineRow]) -> None:
+        """Write a line for each row: channel, kind, key, reason, the record itself, and how to try again."""
         for row in rows:
             entry = {
                 "channel": row.source, "what": row.what, "key": row.key, "reason": row.reason,
                 "raw": orjson.loads(row.raw), "retry": row.retry,
             }  # fmt: skip
-            file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
-            count += 1
-    if not count:
+            self.copy(orjson.dumps(entry))
+
+
+@contextmanager
+def replaced_quarantine(path: Path) -> Iterator[QuarantineFile]:
+    """Replace what the file has from the journal with what the block adds; the broken records of the plan stay.
+
+    Without any record the file is removed. Raises OSError.
+    """
+    with replaced_file(path) as file:
+        written = QuarantineFile(file)
+        if path.exists():
+            with path.open("rb") as lines:
+                for line in lines:
+                    if line.strip() and not _is_row(line):
+                        written.copy(line)
+        yield written
+    if not written.count:
         _delete_file(path)
-    return count
 
 
 def _is_row(line: bytes) -> bool:
