@@ -35,6 +35,8 @@ class StubAssertions:
         found = self.calls(command, **fields)
         if times == 0:
             check_name(command)
+        if times is not None or not found:
+            self._require_all_kept(command)
         if times is None and not found:
             raise AssertionError(
                 f"{_describe_expected(command, fields)} was not called\n{self._describe_nearest(command, fields)}"
@@ -53,6 +55,8 @@ class StubAssertions:
         __tracebackhide__ = True
         check_name(command)
         found = self.calls(command, **fields)
+        if not found:
+            self._require_all_kept(command)
         if found:
             answers = ", ".join("no answer" if call.code is None else str(call.code) for call in found)
             raise AssertionError(
@@ -67,6 +71,16 @@ class StubAssertions:
             f"unknown field {field} of {path}, sent {_count_word(times)}"
             for (path, field), times in dict(self.world.unknown_fields).items()
         ]
+
+    def _require_all_kept(self, command: str) -> None:
+        """Raise AssertionError when the log has dropped calls of the command: they may be the ones that match."""
+        __tracebackhide__ = True
+        dropped = self.server.log.count(command) - len(self.calls(command))
+        if dropped > 0:
+            raise AssertionError(
+                f"the log of the stub has dropped {dropped} older calls of {command}, which may match;"
+                " server.log.count counts them too"
+            )
 
     def _describe_nearest(self, command: str, fields: Mapping[str, object]) -> str:
         if not len(self.server.log):

@@ -5,8 +5,10 @@ import threading
 
 import pytest
 
-from channel_adapter.stub.request_log import RecordedCall, RequestLog
+from channel_adapter.stub.request_log import CALLS_KEPT, RecordedCall, RequestLog
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.world.clock import StubClock
+from channel_adapter.testing.expectations import StubAssertions
 from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
 
 IMPORT = f"{ACCOUNTS}/account_import"
@@ -106,3 +108,17 @@ def test_calls_can_be_counted_while_the_server_adds_some() -> None:
         sys.setswitchinterval(interval)
         adding.join()
     assert log.count() == 60_000
+
+
+async def test_assertion_about_dropped_calls_fails(server: StubServer) -> None:
+    body = b'{"GroupId": "@TGS#_first"}'
+    for number in range(CALLS_KEPT + 1):
+        server.log.add(call(number, raw=b"{}" if number else body), known=True)
+    stub = StubAssertions(server)
+    assert len(stub.assert_called("create_group")) == CALLS_KEPT
+    reason = "has dropped 1 older calls of create_group, which may match"
+    with pytest.raises(AssertionError, match=reason):
+        stub.assert_not_called("create_group", group_id="@TGS#_first")
+    with pytest.raises(AssertionError, match=reason):
+        stub.assert_called("create_group", times=CALLS_KEPT)
+    stub.assert_not_called("destroy_group")
