@@ -500,3 +500,13 @@ def test_state_is_restored_completely_from_dump_and_file(tmp_path: Path) -> None
     assert send(other, MsgSeq=5, SupportMessageExtension=1) == key, "the repeat is known after loading"
     other.world.reset()
     assert "one_to_one" not in other.world.dump()
+
+
+def test_message_of_recreated_account_is_no_repeat() -> None:
+    play = prepared_play()
+    for _ in range(2):
+        send(play, "welcome", MsgSeq=1, MsgRandom=1)
+        assert words_of(thread(play)) == ["welcome"]
+        play.call("destroy_official_account", ACCOUNTS, Official_Account=HARBOUR)
+        play.call("create_official_account", ACCOUNTS, OfficialAccountUserID=HARBOUR, Owner_Account=EDITOR, Name="n")
+        play.call("add_subscriber", ACCOUNTS, Official_Account=HARBOUR, SubscriberList=[{"Subscriber_Account": ANN}])

@@ -5,7 +5,7 @@ A pair is two users, or a user and an official account. A pair without messages 
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from types import MappingProxyType
@@ -168,7 +168,7 @@ class Conversations:
             self.settle(log, message)
 
     def remove(self, user: str) -> None:
-        """Forget all conversations of an account, for the other accounts too."""
+        """Forget all conversations of an account, for the other accounts too, and which messages it sent lately."""
         for peer, log in self._logs.pop(user, {}).items():
             self._count_unread(log, peer, -log.unread(peer))
             others = self._logs.get(peer, {})
@@ -176,6 +176,7 @@ class Conversations:
             if not others:
                 self._logs.pop(peer, None)
         self._unread.pop(user, None)
+        self.recent = {key: seen for key, seen in self.recent.items() if not _names(key, user)}
 
     def messages(self) -> Iterator[PairMessage]:
         """Yield all messages, pair by pair."""
@@ -193,3 +194,8 @@ class Conversations:
             self._unread[user] = total
         else:
             self._unread.pop(user, None)
+
+
+def _names(key: Hashable, user: str) -> bool:
+    """Return whether an account is part of what makes a message a repeat."""
+    return any(_names(part, user) for part in key) if isinstance(key, tuple) else key == user
