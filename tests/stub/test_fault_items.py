@@ -123,6 +123,16 @@ async def test_failed_items_of_subscribers_are_neither_added_nor_deleted(struck:
     assert [item["Subscriber_Account"] for item in left["SubscriberList"]] == ["c"]
 
 
+async def test_failed_items_of_subscribers_in_the_other_spelling_are_not_deleted(struck: Struck) -> None:
+    users = [{"Subscriber_Account": user} for user in "ab"]
+    await struck.must(f"{OFFICIAL}/add_subscriber", {"Official_Account": GAZETTE, "SubscriberList": users})
+    gone = {"Official_Account": GAZETTE, "SubscriberList": users}
+    answer = await struck.failing(f"{OFFICIAL}/delete_subscriber", gone)
+    assert [item["Result"] for item in answer["SubscriberList"]] == [1, 0]
+    left = await struck.must(f"{OFFICIAL}/get_subscriber_info", {"Official_Account": GAZETTE, "Limit": 9, "Next": ""})
+    assert [item["Subscriber_Account"] for item in left["SubscriberList"]] == ["b"]
+
+
 async def test_failed_items_of_one_to_one_messages_are_not_sent(struck: Struck) -> None:
     body = {"From_Account": "a", "To_Account": ["b", "c"], "MsgRandom": 1, "MsgBody": TEXT}
     answer = await struck.failing("openim/batchsendmsg", body)

@@ -399,6 +399,12 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
         ("subscriber_list", lambda it: _failed_subscriber(it.item)),
     ),
     _flat_fields(
+        catalog.DELETE_SUBSCRIBER,
+        official_accounts.SubscriberItem,
+        "subscriber_list",
+        ("subscriber_list", lambda it: _failed_subscriber(it.item.subscriber_account)),
+    ),
+    _flat_fields(
         catalog.GET_OFFICIAL_ACCOUNT_INFO,
         official_accounts.OfficialAccountItem,
         "official_account_id_list",
