@@ -391,8 +391,8 @@ class _SyncInvites:
     def qr(self, invitation: Invitation, *, scale: int = 8) -> str:
         """Return an SVG image with the QR code of an invitation that was just created: its link, or else its code.
 
-        `scale` is the width of a module in pixels. Raises InvalidError for an invitation without its code, and
-        ConfigurationError without the extra `invites`.
+        `scale` is the width of a module in pixels. Raises InvalidError for another scale than 1 to 1,000 and for an
+        invitation without its code, and ConfigurationError without the extra `invites`.
         """
 
     def revoke(self, invitation: str, *, channel: str | None = None) -> bool:
@@ -871,11 +871,15 @@ class _SyncAccounts:
 class _SyncUnreadService:
     """Unread counts, conversation groups and marks of users.
 
-    Every method accepts a channel by slug or by id. An account that the app does not have raises NotFoundError.
+    Every method accepts a channel by slug or by id. An account that the app does not have raises NotFoundError where
+    a method has no result that says so.
     """
 
     def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
-        """Put channels into the user's group, 100 a call; subscribing does it by itself."""
+        """Put channels into the user's group, 100 a call; subscribing does it by itself.
+
+        Every failure is a result, also that of an account that the app does not have.
+        """
 
     def catch_up(self, user: str, posts: Sequence[PostRef]) -> tuple[ChannelId, ...]:
         """Mark posts up to these as read where the service has an earlier position; return the channels of these.
@@ -982,7 +986,10 @@ class _SyncUnreadService:
         """
 
     def unassign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
-        """Take channels out of the user's group, 100 a call; unsubscribing does it by itself, a client app does not."""
+        """Take channels out of the user's group, 100 a call; unsubscribing does it by itself, a client app does not.
+
+        Every failure is a result; an account that the app does not have has no channel in a group.
+        """
 
     def unassign_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Take channels that the user has left out of the user's group; what is followed again stays in it."""

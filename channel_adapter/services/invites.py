@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 CODE_BYTES: Final = 16
 """Random bytes of a code: 128 bits, 26 letters and digits (base 32), so that a command never takes it for an option."""
 MAX_USES: Final = 1_000_000_000
+MAX_SCALE: Final = 1_000
 _CODE: Final = re.compile(r"[a-z2-7]{26}")
 _ID_BEGINS: Final = "inv_"
 _ID: Final = re.compile(rf"{_ID_BEGINS}[0-9a-f]{{16}}")
@@ -174,9 +175,13 @@ class Invites:
     def qr(self, invitation: Invitation, *, scale: int = 8) -> str:
         """Return an SVG image with the QR code of an invitation that was just created: its link, or else its code.
 
-        `scale` is the width of a module in pixels. Raises InvalidError for an invitation without its code, and
-        ConfigurationError without the extra `invites`.
+        `scale` is the width of a module in pixels. Raises InvalidError for another scale than 1 to 1,000 and for an
+        invitation without its code, and ConfigurationError without the extra `invites`.
         """
+        if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= MAX_SCALE:
+            raise InvalidError(
+                f"scale must be 1 to {MAX_SCALE:,}; got {shown_value(scale)}", field="scale", limit=MAX_SCALE
+            )
         if not invitation.code:
             raise InvalidError(
                 "the code of an invitation is known only when it is created; create another one", field="invitation"

@@ -181,7 +181,7 @@ class Posts(PostSchedule):
     ) -> Draft:
         return Draft(
             content,
-            None if author is None or author == channel else ids.user_id(author, "author"),
+            None if author is None else ids.user_id(author, "author"),
             None if idempotency_key is None else self.dedupe_of(channel, idempotency_key),
             silent,
         )

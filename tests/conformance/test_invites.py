@@ -252,6 +252,10 @@ async def test_qr_code_is_svg_of_the_link_and_needs_a_new_invitation(town: Town)
     with pytest.raises(InvalidError, match="known only when it is created"):
         town.adapter.invites.qr(listed)
     assert modules(image) != modules(town.adapter.invites.qr(await town.create()))
+    wrong: Any
+    for wrong in (0, -1, 1_001, True, "8", float("nan")):
+        with pytest.raises(InvalidError, match="scale must be 1 to 1,000; got"):
+            town.adapter.invites.qr(invitation, scale=wrong)
     async with ChannelAdapter.open(town.settings.model_copy(update={"invites": InviteSettings()})) as plain:
         unlinked = await plain.invites.create(NEWS)
         assert unlinked.link == ""

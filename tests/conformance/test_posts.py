@@ -135,6 +135,8 @@ async def test_admin_may_be_author_and_subscriber_may_not(setting: Setting, chan
     assert (await adapter.posts.publish(channel, Text("by an admin"), author=READERS[0])).author == READERS[0]
     with pytest.raises(PermissionDeniedError, match="neither owner nor admin") as refused:
         await adapter.posts.publish(channel, Text("no"), author=READERS[1])
+    with pytest.raises(PermissionDeniedError, match="is neither owner nor admin"):
+        await adapter.posts.publish(channel, Text("no"), author=(await adapter.channels.get(channel)).id)
     assert refused.value.field == "author"
     assert len([post async for post in adapter.posts.history(channel)]) == 1
 

@@ -37,7 +37,8 @@ FAILED_FOR_ONE_USER = (*ERRORS_OF_ONE_USER, *TRANSIENT, RefusedError)
 class UnreadService:
     """Unread counts, conversation groups and marks of users.
 
-    Every method accepts a channel by slug or by id. An account that the app does not have raises NotFoundError.
+    Every method accepts a channel by slug or by id. An account that the app does not have raises NotFoundError where
+    a method has no result that says so.
     """
 
     def __init__(
@@ -172,11 +173,17 @@ class UnreadService:
         return ConcurrentMap(require_list(users), sync, start=_require_cursor(cursor), limit=self._concurrency)
 
     async def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
-        """Put channels into the user's group, 100 a call; subscribing does it by itself."""
+        """Put channels into the user's group, 100 a call; subscribing does it by itself.
+
+        Every failure is a result, also that of an account that the app does not have.
+        """
         return await self._assigner.assign(ids.user_id(user), self._ids.channels(channels))
 
     async def unassign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
-        """Take channels out of the user's group, 100 a call; unsubscribing does it by itself, a client app does not."""
+        """Take channels out of the user's group, 100 a call; unsubscribing does it by itself, a client app does not.
+
+        Every failure is a result; an account that the app does not have has no channel in a group.
+        """
         return await self._assigner.unassign(ids.user_id(user), self._ids.channels(channels))
 
     async def unassign_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
