@@ -10,6 +10,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import Any, Final
 
+import orjson
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http import SERVER_SOFTWARE
 
@@ -23,6 +24,7 @@ from channel_adapter.tencent import codes
 
 LOGGER: Final = logging.getLogger("channel_adapter.stub")
 JSON: Final = "application/json"
+FAILED: Final = "the stub failed on this request; its log has the traceback"
 CONTROL_BYTES: Final = 256 * 1_048_576  # of a request to the control plane: a state may be large
 _GRACE: Final = 0.001  # seconds aiohttp gives a handler that is being cancelled; 0 would mean for ever
 
@@ -118,10 +120,13 @@ class HttpApp:
         return SENT
 
     async def _answer_control(self, control: ControlPlane, request: web.BaseRequest) -> web.Response:
-        status, text = await control.answer(
-            request.method, request.raw_path, request.remote, request.headers, partial(read_raw, request, CONTROL_BYTES)
-        )
-        self._run_before_response()
+        read = partial(read_raw, request, CONTROL_BYTES)
+        try:
+            status, text = await control.answer(request.method, request.raw_path, request.remote, request.headers, read)
+            self._run_before_response()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller needs a status that says so
+            self._log_failure(error)
+            status, text = 500, orjson.dumps({"error": FAILED})
         answer = web.Response(status=status, body=text, content_type=JSON)
         if not request.content.is_eof():  # the body of a caller that was refused
             answer.force_close()
@@ -136,10 +141,12 @@ class HttpApp:
 
     def internal_error(self, error: BaseException | None) -> web.Response:
         """Count a fault of the stub, log it with its traceback, and answer 60008."""
+        self._log_failure(error)
+        return envelope(refusal_json("", Refusal(codes.SERVICE_TIMEOUT, FAILED)))
+
+    def _log_failure(self, error: BaseException | None) -> None:
         self.failures += 1
         LOGGER.error("the stub failed on a request", exc_info=error)
-        refusal = Refusal(codes.SERVICE_TIMEOUT, "the stub failed on this request; its log has the traceback")
-        return envelope(refusal_json("", refusal))
 
     def log_broken_body(self, error: str) -> None:
         """Log that the rest of a body could not be read after its request was answered."""

@@ -227,6 +227,21 @@ async def test_failed_save_is_logged_and_tried_again(
         assert "ann" in accounts_in(folder / "state")
 
 
+async def test_control_request_whose_effect_cannot_be_saved_is_answered_with_500(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    server = StubServer(state=folder / "state", save_every=0, control=ControlSettings())
+    await server.start()
+    shutil.rmtree(folder)
+    async with session.post(f"{server.url}/_stub/reset") as answer:
+        assert (answer.status, list(await answer.json())) == (500, ["error"])
+    assert server.app.failures == 1
+    with pytest.raises(StateFileError, match="cannot be saved"):
+        await server.stop()
+
+
 async def test_failed_save_is_logged_and_raised_at_stop(
     tmp_path: Path, stranger: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
