@@ -233,6 +233,17 @@ async def test_client_app_actions_send_webhooks_with_their_platform(hooked: Call
     assert app.bodies(AFTER_SEND)[0]["Operator_Account"] == "reader_1"
 
 
+@pytest.mark.parametrize("more", [{}, {"random": None}, {"random": 77}])
+async def test_both_events_of_a_post_in_a_client_app_have_the_same_random(
+    hooked: Caller, app: App, more: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        await client(hooked, "editor", "post", group_id=GROUP, body="hello", **more)
+    before, after = ([body["Random"] for body in app.bodies(command)] for command in (BEFORE_SEND, AFTER_SEND))
+    assert before == after
+    assert before[0] == more.get("random") or before[0] != before[1]
+
+
 async def test_app_can_refuse_client_app_actions(hooked: Caller, app: App) -> None:
     refuse(app, "Group.CallbackBeforeApplyJoinGroup", 10120, "members only")
     status, answer = await client(hooked, "reader_1", "join", group_id=GROUP)

@@ -52,7 +52,8 @@ async def perform(world: StubState, webhooks: WebhookSender, action: UserAction,
         raise SettingsError(f"platform: {error}") from None
     if action.do in _WITHOUT_BEFORE_EVENT:
         return _to_json(_call_method(client, action.do, action.arguments))
-    if action.do == "send" and "random" not in action.arguments:  # both webhooks name the message alike
+    _, shared = _WITH_BEFORE_EVENT[action.do]
+    if "random" in shared and action.arguments.get("random") is None:  # both webhooks name the message alike
         drawn = {"random": world.draw(RANDOM_HIGHEST)}
         action = action.model_copy(update={"arguments": action.arguments | drawn})
     decision = await _ask_before_event(client, webhooks, action, remote)

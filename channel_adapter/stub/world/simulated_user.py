@@ -128,7 +128,7 @@ class SimulatedUser:
         self._run_command(request, contacts.del_contact_group.run)
 
     def before_post(
-        self, group_id: str, body: str | Sequence[Mapping[str, Any]], *, random: int = 0
+        self, group_id: str, body: str | Sequence[Mapping[str, Any]], *, random: int | None = None
     ) -> CallbackEvent | None:
         """Return the event before a post."""
         return self._run_command(self._group_message(group_id, body, random), messages.before_send)
