@@ -103,7 +103,8 @@ class RequestDispatcher:
         webhooks = self.webhooks
         if webhooks is None or not webhooks.on:
             return do(command, body, caller=caller)
-        event = self.world.before_callback(command, body, caller=caller)
+        with webhooks.on_behalf_of(remote):  # a refusal has an event, too
+            event = self.world.before_callback(command, body, caller=caller)
         decision = await webhooks.ask(event, remote)
         with webhooks.on_behalf_of(remote):
             return do(command, body, caller=caller, decision=decision)

@@ -233,6 +233,16 @@ async def test_client_app_actions_send_webhooks_with_their_platform(hooked: Call
     assert app.bodies(AFTER_SEND)[0]["Operator_Account"] == "reader_1"
 
 
+async def test_every_event_of_a_client_app_has_its_address(hooked: Caller, app: App) -> None:
+    await client(hooked, "reader_1", "join", group_id=GROUP)
+    await client(hooked, "reader_1", "leave", group_id=GROUP)
+    hooked.server.world.client("reader_1").join(GROUP)
+    await hooked.server.webhooks.idle()
+    joined, left = "Group.CallbackAfterNewMemberJoin", "Group.CallbackAfterMemberExit"
+    assert app.commands() == ["Group.CallbackBeforeApplyJoinGroup", joined, left, joined]
+    assert {query["ClientIP"] for _, query, _ in app.told} == {"127.0.0.1"}
+
+
 @pytest.mark.parametrize("more", [{}, {"random": None}, {"random": 77}])
 async def test_both_events_of_a_post_in_a_client_app_have_the_same_random(
     hooked: Caller, app: App, more: dict[str, Any]

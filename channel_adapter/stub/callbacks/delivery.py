@@ -79,7 +79,7 @@ def sample_event(command: str, changes: Mapping[str, Any], *, now: float, platfo
 ResultT = TypeVar("ResultT")
 
 DELIVERIES_KEPT: Final = 10_000
-LOCAL_ADDRESS: Final = "127.0.0.1"  # ClientIP of events that the stub makes up itself
+LOCAL_ADDRESS: Final = "127.0.0.1"  # ClientIP of events that no request caused
 _BLOCKED: Final = {  # what the caller sees when the app is silent and the policy is to block [webhooks 3, 10; inferred]
     BeforeSendMsg.command: codes.WEBHOOK_SILENT,
     C2CBeforeSendMsg.command: codes.WEBHOOK_SILENT,
@@ -109,7 +109,7 @@ class WebhookSender:
         self._world = world
         self.settings = settings or CallbackSettings()
         self._random = Random(seed)  # noqa: S311 - disorder that can be repeated
-        self._client_ip = ""
+        self._client_ip = LOCAL_ADDRESS
         self._count = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -165,17 +165,17 @@ class WebhookSender:
     @contextlib.contextmanager
     def on_behalf_of(self, remote: str | None) -> Iterator[None]:
         """Give the events of the block this address as their ClientIP."""
-        self._client_ip = remote or ""
+        self._client_ip = remote or LOCAL_ADDRESS
         try:
             yield
         finally:
-            self._client_ip = ""
+            self._client_ip = LOCAL_ADDRESS
 
     async def ask(self, event: CallbackEvent | None, remote: str | None) -> CallbackDecision:
         """Send a before-event and return the decision. Without an answer the policy of the command decides."""
         if event is None or not self.settings.wants(event.command):
             return ALLOW
-        answer = (await self._post_once(event, remote or "")).answer
+        answer = (await self._post_once(event, remote or LOCAL_ADDRESS)).answer
         if answer is not None:
             return CallbackDecision.from_answer(answer, event.command)
         if self.settings.blocks(event.command):

@@ -51,7 +51,8 @@ async def perform(world: StubState, webhooks: WebhookSender, action: UserAction,
     except ValueError as error:
         raise SettingsError(f"platform: {error}") from None
     if action.do in _WITHOUT_BEFORE_EVENT:
-        return _to_json(_call_method(client, action.do, action.arguments))
+        with webhooks.on_behalf_of(remote):
+            return _to_json(_call_method(client, action.do, action.arguments))
     _, shared = _WITH_BEFORE_EVENT[action.do]
     if "random" in shared and action.arguments.get("random") is None:  # both webhooks name the message alike
         drawn = {"random": world.draw(RANDOM_HIGHEST)}
@@ -68,7 +69,9 @@ async def _ask_before_event(
         return ALLOW
     method, names = _WITH_BEFORE_EVENT[action.do]
     arguments = {name: action.arguments[name] for name in names if name in action.arguments}
-    return await webhooks.ask(_call_method(client, method, arguments), remote)
+    with webhooks.on_behalf_of(remote):
+        event = _call_method(client, method, arguments)
+    return await webhooks.ask(event, remote)
 
 
 def _call_method(client: SimulatedUser, method: str, arguments: Mapping[str, Any]) -> Any:
