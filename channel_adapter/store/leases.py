@@ -81,7 +81,7 @@ class Leases:
         acquired = set(connection.scalars(fresh))
         if others := [name for name in names if name not in acquired]:
             now = self._database.now(here)
-            ended = LEASES.c.until <= now if trust_clock else not_(_lasts(now))
+            ended = LEASES.c.until <= now if trust_clock else not_(lasts(now))
             free = or_(ended, LEASES.c.owner == self.owner)
             query = select(LEASES.c.name).where(LEASES.c.name.in_(others), free).order_by(LEASES.c.name)
             if found := connection.scalars(query.with_for_update(skip_locked=True)).all():
@@ -138,10 +138,11 @@ def remove(connection: Connection, names: Sequence[str]) -> None:
 
 def live(name: ColumnElement[str], now: ColumnElement[float]) -> ColumnElement[bool]:
     """Return the condition that a lease of this name has an owner, or may not be acquired, at the moment."""
-    return exists().where(LEASES.c.name == name, _lasts(now))
+    return exists().where(LEASES.c.name == name, lasts(now))
 
 
-def _lasts(now: ColumnElement[float]) -> ColumnElement[bool]:
+def lasts(now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Return the condition that a lease has not ended."""
     return and_(LEASES.c.until > now, LEASES.c.until <= now + MAX_SECONDS)
 
 
@@ -150,4 +151,4 @@ def live_workers(connection: Connection, kind: str, now: ColumnElement[float]) -
     if not inspect(connection).has_table(LEASES.name):
         return 0
     prefix = LEASES.c.name.startswith(f"{WORKER}{kind}:", autoescape=True)
-    return connection.scalar(select(func.count()).select_from(LEASES).where(prefix, LEASES.c.until > now)) or 0
+    return connection.scalar(select(func.count()).select_from(LEASES).where(prefix, lasts(now))) or 0

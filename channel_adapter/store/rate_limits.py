@@ -159,7 +159,7 @@ class SharedRateLimits:
         Leases(database, self._lease, seconds=LEASE_SECONDS).acquire(connection, [self._lease], here)
         ours, now = LEASES.c.name.startswith(self._prefix, autoescape=True), database.now(here)
         connection.execute(delete(LEASES).where(ours, LEASES.c.until < now - _FORGET_SECONDS))
-        counted = connection.scalar(select(func.count()).select_from(LEASES).where(ours, LEASES.c.until > now))
+        counted = connection.scalar(select(func.count()).select_from(LEASES).where(ours, leases.lasts(now)))
         return max(1, counted or 0)
 
     def _record_away(self, error: Exception) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from channel_adapter.store.database import Database
-from channel_adapter.store.leases import LEASES, SCHEMA, Leases
+from channel_adapter.store.leases import LEASES, SCHEMA, Leases, live_workers
 
 HERE = 1_000.0
 
@@ -84,3 +84,6 @@ async def test_lease_from_before_clock_was_set_back_has_ended(tmp_path: Path) ->
         await database.write(before.delay, {"b": 60.0}, HERE + 3_600)
         assert await database.write(after.acquire, ["a"], HERE, trust_clock=True) == set()
         assert await database.write(after.acquire, ["a", "b"], HERE) == {"a", "b"}
+        await database.write(before.acquire, ["worker:k:dead"], HERE + 3_600)
+        await database.write(after.acquire, ["worker:k:living"], HERE)
+        assert await database.read(live_workers, "k", database.now(HERE)) == 1
