@@ -281,6 +281,9 @@ class EventInbox:
             await self._storage.close()
             raise
         self._plan, self._stopping = plan, False
+        if not self._shared:  # what was under way at the last stop; others are looked for regularly
+            for channel in await self._storage.find():
+                self._schedule_channel(channel, 0.0)
         self._start_task("inbox-pump", self._start_lanes)
         if self._shared:
             self._start_task("inbox-renewal", self._renew_leases)

@@ -270,8 +270,8 @@ class MemoryStorage:
         return True
 
     async def find(self) -> list[str]:
-        """Return nothing: no other process leaves events here."""
-        return []
+        """Return all channels with events that wait."""
+        return list(self._channels)
 
     async def renew(self, channels: Sequence[str]) -> set[str]:
         """Return all channels: there are no leases."""

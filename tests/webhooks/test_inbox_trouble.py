@@ -349,3 +349,28 @@ async def test_cancellation_within_a_handler_with_transaction_fails_only_its_eve
     (letter,) = await inbox.dead_letters()
     assert letter.reason.startswith("CancelledError")
     await inbox.stop()
+
+
+async def test_memory_inbox_that_starts_again_handles_what_was_under_way() -> None:
+    seen: list[str] = []
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
+        async def run(connection: Any) -> None:
+            begun.set()
+            await go.wait()
+            seen.append(who_of(event))
+
+        return [HandlerStep("run", run)]
+
+    inbox = MemoryInbox(InboxOptions(window=0.0))
+    await inbox.start(plan)
+    await inbox.store(followed("u"))
+    await begun.wait()
+    await inbox.stop()
+    go.set()
+    await inbox.start(plan)
+    async with asyncio.timeout(60):
+        await inbox.idle()
+    await inbox.stop()
+    assert seen == ["u"]
