@@ -23,12 +23,13 @@ from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.modes import CallbackTables
 from channel_adapter.webhooks.parse import WebhookEvent
+from channel_adapter.webhooks.storage import position_of
 
 MAX_EXPECTED: Final = 1_000
 """Posts that are remembered at the same time; above that the oldest are forgotten. Each is a message of up to 12 KB."""
 LOOK_BACK: Final = 1_000  # posts of history that are read in one search; the service stores 40 a second
 TRIES: Final = 5  # to read history
-_CLOCK_SKEW_SECONDS: Final = 10.0  # by which the service's clock may be behind ours
+_CLOCK_SKEW_SECONDS: Final = 10.0  # by which clocks of the service may differ
 
 _log = get_logger("channel_adapter.webhooks")
 
@@ -135,7 +136,9 @@ class LostPosts:
     ) -> list[_ExpectedPost]:
         """Return the posts that history does not have; none if they may be too far back to be found."""
         left = dict(missing)
-        early = min((each.webhook.received_at for each in missing.values()), default=0.0) - _CLOCK_SKEW_SECONDS
+        early = (
+            min((position_of(each.webhook)[0] for each in missing.values()), default=0) / 1_000 - _CLOCK_SKEW_SECONDS
+        )
         count = 0
         async with aclosing(self._posts.history(channel)) as history:
             async for post in history:

@@ -33,10 +33,11 @@ class FakeClock(SystemClock):
         return self.passed
 
 
-def message(command: str, random: int, **more: object) -> WebhookEvent:
+def message(command: str, random: int, *, ahead: float = 0.0, **more: object) -> WebhookEvent:
+    """Return a webhook about a post; the receiver's clock is ahead by some seconds."""
     body = {"CallbackCommand": command, "GroupId": LIGHTHOUSE, "Type": "Community", "From_Account": KEEPER,
             "Random": random, "EventTime": 1_736_000_000_000 + random, "MsgSeq": random, **more}  # fmt: skip
-    return make_event(command, body, {}, now=SystemClock().now())
+    return make_event(command, body, {}, now=SystemClock().now() + ahead)
 
 
 @pytest.fixture
@@ -88,6 +89,16 @@ async def test_post_received_by_another_receiver_is_not_lost(
         lost.expect(message(BEFORE, number))
     clock.passed = 60.0
     assert [each.body["Random"] for each in await lost.overdue()] == [8]
+
+
+async def test_post_in_history_is_not_lost_for_a_receiver_whose_clock_is_ahead(
+    scenario: Scenario, lost: LostPosts, clock: FakeClock
+) -> None:
+    for number in (7, 8, 9):
+        await scenario.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
+    lost.expect(message(BEFORE, 7, ahead=50.0, EventTime=int(SystemClock().now() * 1_000)))
+    clock.passed = 60.0
+    assert await lost.overdue() == []
 
 
 async def test_history_is_read_in_few_calls_for_all_posts_of_a_channel(
