@@ -219,6 +219,8 @@ class Subscriptions:
     ) -> tuple[ChannelOutcome, ...]:
         account, wanted = ids.user_id(user), list(dict.fromkeys(self._ids.channels(channels)))
         known = await self._channels.known(wanted)
+        if missing := [channel for channel in wanted if channel not in known]:
+            known = known.union(await self._channels.read(missing))  # another process may have created some meanwhile
         change = self._add if subscribed else self._members.remove
         loop = BulkLoop(self._options.bulk)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from channel_adapter import ChannelAdapter, ChannelId, OutcomeKind, PermissionDeniedError, Text
+from channel_adapter import ChannelAdapter, ChannelId, NotFoundError, OutcomeKind, PermissionDeniedError, Text
 from channel_adapter.backends.official.channels import OfficialAttributes
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.config.settings import ChannelSettings
@@ -56,6 +56,27 @@ async def test_user_who_leaves_while_a_reaction_is_checked_cannot_react_again() 
         await reacting
         with pytest.raises(PermissionDeniedError):
             await adapter.reactions.react(post.ref, USERS[0], "🙏")
+
+
+async def test_channel_that_another_process_creates_is_found_after_it_was_missing() -> None:
+    async with opened() as (adapter, server), ChannelAdapter.open(settings(server)) as other:
+        with pytest.raises(NotFoundError):
+            await adapter.posts.publish("tides", Text("x"))
+        assert not (await adapter.subscriptions.follow(USERS[0], ["tides"]))[0].done
+        await channel_on(other)
+        assert (await adapter.subscriptions.follow(USERS[0], ["tides"]))[0].done
+        assert (await adapter.posts.publish("tides", Text("x"))).ref.seq == 1
+        assert (await adapter.reactions.policy("tides")).kind == "all"
+
+
+async def test_missing_channel_is_published_to_after_it_was_created_elsewhere() -> None:
+    async with opened() as (adapter, server), ChannelAdapter.open(settings(server)) as other:
+        for call in (adapter.posts.publish("tides", Text("x")), adapter.subscriptions.subscribe("tides", USERS[:1])):
+            with pytest.raises(NotFoundError):
+                await call
+        await channel_on(other)
+        assert (await adapter.posts.publish("tides", Text("x"))).ref.seq == 1
+        assert (await adapter.subscriptions.subscribe("tides", USERS[:1])).complete
 
 
 class SlowRows(ChannelAttributeRows):

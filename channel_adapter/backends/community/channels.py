@@ -125,7 +125,8 @@ class ChannelCache:
         if (
             entry is None
             or entry.read_at <= self.clock.monotonic() - self._seconds
-            or (entry.is_channel and not entry.owner_known)
+            or not entry.owner_known
+            or not entry.is_channel  # another process may have created it meanwhile
         ):
             entry = await self._asking.get(channel)
         if not entry.is_channel:
