@@ -23,7 +23,7 @@ from channel_adapter.migration.run.journal import Journal, JournalPageCache, req
 from channel_adapter.migration.run.posts import move_posts
 from channel_adapter.migration.run.subscribers import CONCURRENT_PAGES, move_subscribers
 from channel_adapter.migration.run.work import ChannelWork
-from channel_adapter.migration.sources.source import Source, SourceChannel, SourceSpec, channels_by_id
+from channel_adapter.migration.sources.source import Source, SourceChannel, SourceSpec
 from channel_adapter.quoting import shown_text
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 
@@ -84,7 +84,7 @@ class _OpenSources:
         pages = JournalPageCache(self._journal, plan.migration, self._context.clock)
         source = await self._context.open_source(plan.source, pages)
         try:
-            made = _OpenSource(key, source, await channels_by_id(source))
+            made = _OpenSource(key, source, await self._context.existing_channels(plan, source))
         except BaseException:
             await source.aclose()
             raise
@@ -240,7 +240,8 @@ class MigrationRuntime:
         now = opened.channels.get(row.source)
         if now is None:
             raise ConflictError(
-                f"the source of migration {plan.migration} has no channel {row.source} any more: plan again",
+                f"the source of migration {plan.migration} has no channel {row.source} any more: plan again"
+                f" without it, with --name {plan.migration}",
                 field="source",
             )
         quarantined = await self.journal.store.has_quarantined(plan.migration, row.source)
