@@ -95,7 +95,7 @@ async def test_worker_moves_files_that_changed_after_the_plan(tmp_path: Path, da
         [failed] = status.failed
         assert (failed.source, failed.reason) == (
             "b",
-            "the source of migration m has no channel b any more: plan again",
+            "the source of migration m has no channel b any more: plan again without it, with --name m",
         )
 
 
