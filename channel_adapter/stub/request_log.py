@@ -160,9 +160,9 @@ def nearest(
 def _find_differences(call: RecordedCall, fields: Mapping[str, Any]) -> Iterable[NearestCallDifference]:
     body = {plain_name(name): value for name, value in call.body.items()}
     for name, expected in fields.items():
-        actual = body.get(plain_name(name))
+        actual = body.get(plain_name(name), _ABSENT)
         if actual != expected:
-            yield NearestCallDifference(name, expected, actual)
+            yield NearestCallDifference(name, expected, None if actual is _ABSENT else actual)
 
 
 def _name_similarity(expected: str, actual: str) -> float:

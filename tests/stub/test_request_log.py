@@ -122,3 +122,9 @@ async def test_assertion_about_dropped_calls_fails(server: StubServer) -> None:
     with pytest.raises(AssertionError, match=reason):
         stub.assert_called("create_group", times=CALLS_KEPT)
     stub.assert_not_called("destroy_group")
+
+
+async def test_field_that_is_absent_is_reported_when_null_was_expected(server: StubServer) -> None:
+    server.log.add(call(raw=b'{"UserID": "ann"}'), known=True)
+    with pytest.raises(AssertionError, match=r"create_group \(answered 0\): nick is absent, expected None"):
+        StubAssertions(server).assert_called("create_group", user_id="ann", nick=None)
