@@ -10,7 +10,7 @@ import pytest
 from channel_adapter.stub.settings import DEFAULT_KEY
 from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.snapshot import SnapshotError
-from tests.unit.worlds import CHANNEL, DAY, OWNER, Play, text
+from tests.unit.worlds import CHANNEL, DAY, NOW, OWNER, Play, text
 
 
 def busy() -> Play:
@@ -221,3 +221,26 @@ def test_reset_restores_the_initial_state() -> None:
     play = busy()
     play.world.reset()
     assert play.world.dump() == Play(app={"member_fields": ["lvl"]}).world.dump()
+
+
+def test_last_message_time_of_account_outlives_the_account_of_its_sender() -> None:
+    play = busy()
+    play.clock.advance(60)
+    play.call("sendmsg", "openim", From_Account="a", To_Account="@TOA#_n", MsgSeq=1, MsgRandom=1, MsgBody=text())
+    play.call("account_delete", "im_open_login_svc", DeleteItem=[{"UserID": "a"}])
+    asked = {"OfficialAccountIdList": [{"Official_Account": "@TOA#_n"}]}
+    for each in (play, through_json(play)):
+        reply = each.call("get_official_account_info", "official_account_open_http_svc", **asked)
+        assert reply["OfficialAccountInfoList"][0]["LastMsgTime"] == NOW + 60
+
+
+def test_recent_conversations_of_one_second_have_the_same_order_after_loading() -> None:
+    play = Play()
+    play.users("b", "c", "d")
+    for number, (sender, receiver) in enumerate((("c", "d"), ("b", "d"), ("b", "c"))):
+        body = {"From_Account": sender, "To_Account": receiver, "MsgSeq": number, "MsgRandom": number}
+        play.call("sendmsg", "openim", **body, MsgBody=text())
+    start = {"TimeStamp": 0, "StartIndex": 0, "TopTimeStamp": 0, "TopStartIndex": 0, "AssistFlags": 7}
+    lists = [each.call("get_list", "recentcontact", From_Account="b", **start) for each in (play, through_json(play))]
+    assert [item["To_Account"] for item in lists[0]["SessionItem"]] == ["c", "d"]
+    assert lists[1] == lists[0]

@@ -345,7 +345,7 @@ def recent(call: CommandContext[Any], user: str, *, empty_too: bool) -> list[tup
     book = call.state.contacts.get(user)
     if book is not None:
         found = [(time, key) for time, key in found if key not in book.deleted or time > book.deleted[key]]
-    found.sort(key=lambda item: item[0], reverse=True)
+    found.sort(key=lambda item: (-item[0], item[1]))  # by name within a second: a restart keeps the order
     return found[: call.settings.limits.recent_conversations]
 
 

@@ -261,7 +261,9 @@ class _RecordReader:
         self._place = group
 
     def _read_official_account(self, data: Mapping[str, Any]) -> None:
-        account = OfficialAccount(**{name: deepcopy(data[name]) for name in OFFICIAL_FIELDS})
+        account = OfficialAccount(
+            **{name: deepcopy(data[name]) for name in OFFICIAL_FIELDS}, last_message=data.get("last_message", 0)
+        )
         account.broadcasts = deque(data["broadcasts"])
         account.subscribers, account.log = self._begin_place(data)
         self._state.official[account.account_id] = account
@@ -340,6 +342,7 @@ def _dump_group(group: Group) -> dict[str, Any]:
 def _dump_official(account: OfficialAccount) -> dict[str, Any]:
     return {name: deepcopy(getattr(account, name)) for name in OFFICIAL_FIELDS} | {
         "broadcasts": list(account.broadcasts),
+        "last_message": account.last_message,
         **_dump_heads(account.subscribers, account.log),
     }
 

@@ -58,7 +58,7 @@ class MembersRecord(BaseModel):
 
 _HEADS: Final = {"log": None, "as_tuple": None, "next_serial": Serial, "uncounted": list[int], "recent": Recent}
 _GROUP: Final = {**_HEADS, "members": None, "pins": list[tuple[int, str]], "serial": (Serial, 0)}
-_OFFICIAL_ACCOUNT: Final = {**_HEADS, "subscribers": None, "broadcasts": list[float], "last_message": None}
+_OFFICIAL_ACCOUNT: Final = {**_HEADS, "subscribers": None, "broadcasts": list[float], "last_message": (int, 0)}
 _PAIR_MESSAGE: Final = {
     "packed": None,
     "body": list[dict[str, Any]],
