@@ -536,6 +536,11 @@ def suspended(channel: ChannelId) -> PermissionDeniedError:
     )
 
 
+def unnamed_post(ref: PostRef) -> OutcomeUnknownError:
+    """Return the error for a post that the answer to its recall does not name, and that is not recalled."""
+    return OutcomeUnknownError(f"the service's answer does not name post {ref.seq} of {ref.channel}; recall it again")
+
+
 def deleted_in_part(channel: ChannelId, error: ChannelAdapterError) -> ChannelAdapterError:
     """Return the error for a channel that is deleted, while the database failed with OutcomeUnknown or Unavailable."""
     return type(error)(

@@ -7,7 +7,7 @@ import pytest
 from channel_adapter import ChannelAdapter, OutcomeUnknownError, PermissionDeniedError, PostState, Text
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from tests.faults.test_adapter_trouble import USERS, Calls, channel_on, settings
+from tests.faults.test_adapter_trouble import USERS, Calls, channel_on, opened, settings
 from tests.faults.test_lost_answers import HastyClock
 
 SEND = "send_group_msg"
@@ -77,3 +77,18 @@ async def test_unreadable_history_leaves_the_outcome_of_a_post_unknown() -> None
         with pytest.raises(OutcomeUnknownError, match=SEND):
             await adapter.posts.publish(channel, Text("second"))
         assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "command"), [("community", "group_msg_recall"), ("official", "official_account_msg_recall")]
+)
+async def test_post_that_the_answer_to_its_recall_leaves_out_is_looked_up(mode: str, command: str) -> None:
+    async with opened(mode=mode) as (adapter, server):
+        post = (await adapter.posts.publish(await channel_on(adapter), Text("x"))).ref
+        nothing: dict[str, Any] = {"RecallRetList": []}
+        server.faults.replace([Fault(command=command, fail_items=1, extra=nothing)])
+        with pytest.raises(OutcomeUnknownError, match="the service's answer does not name post 1"):
+            await adapter.posts.recall(post)
+        server.faults.replace([Fault(command=command, extra=nothing)])
+        await adapter.posts.recall(post)
+        assert (await adapter.posts.get(post)).state is PostState.RECALLED

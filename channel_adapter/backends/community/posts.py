@@ -8,7 +8,7 @@ from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.backends.community.history import History, SilentPosts
 from channel_adapter.backends.community.members import RoleCache
 from channel_adapter.backends.options import BackendOptions
-from channel_adapter.backends.protocols import suspended
+from channel_adapter.backends.protocols import suspended, unnamed_post
 from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
@@ -132,13 +132,18 @@ class CommunityPosts:
             msg_seq_list=[messages.MsgSeqItem(msg_seq=ref.seq) for ref in refs],
             reason=reason or None,
         )
+        unnamed = set(refs)
         for item in (await self._caller.call(GROUP_MSG_RECALL, request)).recall_ret_list:
             ref = PostRef(channel, item.msg_seq)
+            unnamed.discard(ref)
             if item.ret_code == codes.NO_SUCH_MESSAGE:
                 if not await self._is_recalled(ref):  # else by an earlier attempt whose reply was lost, or before
                     outcomes[ref] = NotFoundError(f"channel {channel} has no post {ref.seq}", field="seq")
             elif item.ret_code != 0:
                 outcomes[ref] = item_error(GROUP_MSG_RECALL, item.ret_code, "")
+        for ref in unnamed:
+            if not await self._is_recalled(ref):
+                outcomes[ref] = unnamed_post(ref)
         for ref, error in outcomes.items():
             if error is None:
                 self._silent.add(channel, ref.seq)

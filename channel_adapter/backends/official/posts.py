@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from channel_adapter.backends.caller import Caller, item_error, possibly_applied
 from channel_adapter.backends.official.channels import OfficialAttributes, no_such_channel
 from channel_adapter.backends.official.options import OfficialOptions
-from channel_adapter.backends.protocols import PostKeys, SendBudget, suspended
+from channel_adapter.backends.protocols import PostKeys, SendBudget, suspended, unnamed_post
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -251,6 +251,10 @@ class OfficialPosts:
                 results = (await self._caller.call(OFFICIAL_ACCOUNT_MSG_RECALL, request)).recall_ret_list
             except ChannelAdapterError as error:
                 raise _to_missing_channel_error(channel, error) from error
+            named = {item.msg_key for item in results}
+            for ref in [by_key[key] for key in part if key not in named]:
+                post = await self.get(ref)
+                outcomes[ref] = None if post is not None and post.state is PostState.RECALLED else unnamed_post(ref)
             for item in results:
                 if item.msg_key in by_key:
                     ref = by_key[item.msg_key]
