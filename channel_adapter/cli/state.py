@@ -184,7 +184,7 @@ def _to_one_line(value: Any) -> Any:
     return encode(value).decode() if isinstance(value, dict | list) else value
 
 
-_NOT_SHOWN = frozenset({"members", "messages", "next_serial", "recent", "uncounted", "mutes"})
+_NOT_SHOWN = frozenset({"members", "messages", "serial", "next_serial", "recent", "uncounted", "mutes"})
 _BY_MEMBER = {"name_cards": "name card", "member_fields": "fields", "subscriber_strings": "custom string"}
 _COLUMNS = {"roles": "role", "joined": "joined", "read": "read up to", "flags": "receive option"}
 _ROLES = {1: "Member", 2: "Admin", 3: "Owner"}

@@ -90,6 +90,7 @@ def test_diff_lists_differences_of_two_states(cli: Shell) -> None:
     other = group | {
         "name_cards": {},
         "next_serial": 77,
+        "serial": 5,
         "members": columns | {"users": ["bob"], "serials": [3], "roles": [1]},
         "messages": [message | {"recalled": True}, message],
     }
