@@ -5,7 +5,7 @@ exists. The journal may confirm that subscribers who have left the source since 
 Users of a removed channel are recorded first and struck off when their conversation group has lost it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -21,7 +21,7 @@ from channel_adapter.migration.cutover.cutover import open_redirects
 from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_app
 from channel_adapter.migration.plan.transform import imported_post_number, join_time
 from channel_adapter.migration.sources.accounts import sequence_of
-from channel_adapter.migration.sources.source import Source, SourceKind, every_subscriber
+from channel_adapter.migration.sources.source import Source, SourceChannel, SourceKind, every_subscriber
 from channel_adapter.migration.verify.scratch import ComparisonScratchDb
 from channel_adapter.services.unread.service import UnreadService
 from channel_adapter.store.cutover import CutoverUsers
@@ -204,7 +204,7 @@ class JournalHints:
 @dataclass(frozen=True, slots=True)
 class ChannelSnapshot:
     planned: PlannedChannel
-    at_source: bool
+    source: SourceChannel | None
     group: GroupState | None
 
 
@@ -226,7 +226,8 @@ class ChannelInspector:
                 channels = [each.target.channel for each in part if each.target.id]
                 groups = await self._importer.inspect(channels) if channels else {}
                 for planned in part:
-                    yield ChannelSnapshot(planned, planned.source.id in existing, groups.get(planned.target.channel))
+                    source = existing.get(planned.source.id)
+                    yield ChannelSnapshot(planned, source, groups.get(planned.target.channel))
 
     async def inspect(self, snapshot: ChannelSnapshot) -> RollbackItem:
         """Return what may be done about one channel."""
@@ -237,11 +238,12 @@ class ChannelInspector:
         if not is_ours(group, self._plan.migration):
             return replace(item, status=RollbackStatus.FOREIGN, reason="the group is none of this migration's")
         item = replace(item, subscribers=max(0, group.members - 1), mark=_change_mark(group))
-        if not snapshot.at_source:
+        if snapshot.source is None:
             reason = "the source is gone: what stands here is the only copy"
             return replace(item, status=RollbackStatus.SOURCE_GONE, reason=reason)
         posts, own_posts = await self._count_posts(planned)
-        own_users = await self._count_own_users(planned, group.created_at)
+        staff = {planned.target.owner, *planned.target.admins, *snapshot.source.admins}
+        own_users = await self._count_own_users(planned, group.created_at, staff)
         item = replace(item, posts=posts, own_posts=own_posts, own_subscribers=own_users)
         if own_posts or own_users:
             reason = f"did not come from the source: posts {own_posts}, subscribers {own_users}"
@@ -264,10 +266,9 @@ class ChannelInspector:
                     own += number not in numbers and not 0 < number <= highest
         return posts, own
 
-    async def _count_own_users(self, planned: PlannedChannel, born: int) -> int:
-        """Return how many subscribers did not come from the source."""
+    async def _count_own_users(self, planned: PlannedChannel, born: int, staff: Collection[str]) -> int:
+        """Return how many members did not come from the source; `staff` are its owner and its admins."""
         now, own = int(self._context.clock.now()), 0
-        staff = {planned.target.owner, *planned.target.admins}
         with ComparisonScratchDb() as scratch:
             async for subscribers in every_subscriber(self._source, planned.source.id):
                 scratch.add_subscribers(subscribers)

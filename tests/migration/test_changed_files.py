@@ -1,5 +1,7 @@
 """Files that have changed since they were moved: later runs move every post that is new, once."""
 
+from channel_adapter.migration.rollback import RollbackStatus
+from tests.migration import worlds
 from tests.migration.test_quarantine import HUGE, Scene, post, scene
 
 __all__ = ["scene"]
@@ -39,3 +41,13 @@ async def test_post_in_the_quarantine_is_left_to_retry_by_later_runs(scene: Scen
     assert (await scene.retry(plan)).quarantined == 1
     assert (await scene.apply(plan)).posts == 2
     assert scene.texts == ["Post 1", "Post 2"]
+
+
+async def test_channel_with_an_admin_that_the_source_has_since_the_plan_is_removable(scene: Scene) -> None:
+    scene.write()
+    plan = await scene.plan()
+    await scene.apply(plan)
+    scene.write(admins=[worlds.OTHER_OWNER])
+    await scene.apply(plan)
+    [item] = (await scene.system.adapter.migration.rollback(plan)).items
+    assert (item.status, item.own_subscribers) == (RollbackStatus.REMOVABLE, 0)
