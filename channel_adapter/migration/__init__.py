@@ -10,7 +10,7 @@
 
 A plan is the contract between the commands: it names app, migration, source, resolutions, and for every channel the
 source as it was read and the target as it shall be. It holds no posts and no subscribers; these are read again when
-they are moved, and what happened at the source in between is moved by the next run.
+they are moved, and what happened in the source in between is moved by the next run.
 
 A migration has an id, derived from app and source ids unless it is named. It stands in the tag of every channel it
 creates (`mapping.tag`), in every dedupe number of a post (`plan.transform.post_random`) and in every row of the

@@ -224,7 +224,7 @@ def _verification_lines(verdict: Mapping[str, Any] | None) -> Iterator[str]:
     for finding in verdict["named"]:
         text = "; ".join(
             filter(None, [finding.get("reason"), *(
-                f"{each['field']}: {each['source']!r} at the source, {each['target']!r} here"
+                f"{each['field']}: {each['source']!r} in the source, {each['target']!r} here"
                 for each in finding.get("differences", ())
             )])
         )  # fmt: skip

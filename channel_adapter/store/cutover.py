@@ -137,7 +137,7 @@ class CutoverChannelRow:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastRow:
-    """A broadcast at the source. `result` is its key there, or why it could not be sent."""
+    """A broadcast of an account. `result` is its key there, or why it could not be sent."""
 
     source: str
     seq: int

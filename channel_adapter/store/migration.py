@@ -199,7 +199,7 @@ class ChannelRow:
 
 @dataclass(frozen=True, slots=True)
 class PostRow:
-    """A post that was moved: its key and number at the source, its number and time on the target."""
+    """A post that was moved: its key and number in the source, its number and time on the target."""
 
     migration: str
     source: str

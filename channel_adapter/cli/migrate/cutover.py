@@ -54,7 +54,7 @@ async def cutover(
     window: Annotated[
         str,
         typer.Option(
-            "--window", metavar="TIME", help=f"How long posts are broadcast at the source too: {DURATIONS}, or 0."
+            "--window", metavar="TIME", help=f"How long posts are broadcast on the accounts too: {DURATIONS}, or 0."
         ),
     ] = "7d",
     on_broadcast: Annotated[
@@ -162,7 +162,7 @@ def _show_cutover(output: "Output", done: "Cutover") -> None:
     if done.posting_moved and done.group_sync.wanted:
         output.line(filling_sentence(done.group_sync))
     if done.destroyed:
-        output.line(f"destroyed at the source: {', '.join(done.destroyed)}")
+        output.line(f"destroyed accounts: {', '.join(done.destroyed)}")
     if done.stopped:
         output.line(f"stopped: {done.stopped}")
 

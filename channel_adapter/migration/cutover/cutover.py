@@ -75,7 +75,7 @@ class GroupSyncProgress:
 
 @dataclass(frozen=True, slots=True)
 class CutoverState:
-    """How far a cutover is. `broadcasts` are those at the source, `verdict` is the last verification, as JSON."""
+    """How far a cutover is. `broadcasts` are those of the accounts, `verdict` is the last verification, as JSON."""
 
     moved: tuple[CutoverChannelRow, ...]
     broadcasts: tuple[BroadcastRow, ...]
@@ -85,7 +85,7 @@ class CutoverState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverOptions:
-    """How posting moves. In the window, posts are broadcast at the source too; 0 seconds is no window.
+    """How posting moves. In the window, posts are broadcast on the accounts too; 0 seconds is no window.
 
     `guard` is what happens to broadcasts of a moved account. `final_broadcast` is the text of the last broadcast of
     every account; none if it is empty. `accepted` are findings that are waived. `accept_differences` moves posting in
@@ -311,7 +311,7 @@ class CutoverRun:
         if left > 0:
             duration = f"{left / _HOUR:.1f} h" if left >= _HOUR else f"{ceil(left)} s"
             raise InvalidError(
-                f"posts are broadcast at the source for another {duration}: destroy it when that is over",
+                f"posts are broadcast on the accounts for another {duration}: destroy them when that is over",
                 field="destroy_source",
             )
 

@@ -246,7 +246,7 @@ class Plan(PlanPart):
         return ((channel, problem) for channel in self.channels for problem in channel.problems)
 
     def channel(self, source_id: str) -> PlannedChannel | None:
-        """Return the channel with this id at the source; None if there is none."""
+        """Return the channel with this id in the source; None if there is none."""
         return next((each for each in self.channels if each.source.id == source_id), None)
 
 
@@ -329,7 +329,7 @@ def from_json(text: bytes, where: str) -> Plan:
 
 
 def planned_sources(text: str) -> frozenset[str]:
-    """Return the ids at the source of the channels of a plan that `to_json` has written, without checking the rest."""
+    """Return the ids in the source of the channels of a plan that `to_json` has written, without checking the rest."""
     return frozenset(channel["source"]["id"] for channel in orjson.loads(text)["channels"])
 
 

@@ -107,7 +107,7 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> set[str]:
     ]
     if work.now.owner not in (before.get("owner", work.now.owner), work.owner):
         raw = {"owner": work.now.owner, "was": before["owner"]}
-        reason = "the owner at the source is another one now"
+        reason = "the owner in the source is another one now"
         retry = "subscribe the new owner, then `channel-adapter channels transfer`, and apply"
         await work.quarantine(PROFILE, "owner", reason, raw, retry)
         refused.add("owner")
@@ -132,7 +132,7 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> set[str]:
 
 
 async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
-    """Add users who became admins at the source since; on the first run all admins."""
+    """Add users who became admins in the source since; on the first run all admins."""
     known = () if work.first else before.get("admins", ())
     fresh = [user for user in work.now.admins if user not in known and user != work.planned.target.owner]
     for user in fresh:
@@ -147,7 +147,7 @@ async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
 
 
 async def _release_obsolete(work: ChannelWork, refused: Collection[str]) -> None:
-    """Release fields that are on the target as they are at the source, and admins that the source has no more."""
+    """Release fields that are on the target as they are in the source, and admins that the source has no more."""
     if not work.quarantined:
         return
     current = {PROFILE: refused, ADMIN: work.now.admins}

@@ -35,7 +35,7 @@ STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] =
 STEP_DONE: Final = "done"
 _PLANS_KEPT: Final = 4
 _WorkKey = tuple[str, str, int]
-"""Migration, id at the source, run."""
+"""Migration, id in the source, run."""
 
 
 @dataclass(eq=False, slots=True)

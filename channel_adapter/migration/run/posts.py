@@ -17,7 +17,7 @@ from channel_adapter.store.migration import PostRow
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire.msg_body import Element
 
-RECALLED_MEANWHILE: Final = "recalled at the source"
+RECALLED_MEANWHILE: Final = "recalled in the source"
 _WAIT_AT_MOST: Final = 60
 _LOOKED_UP: Final = 200
 
@@ -227,7 +227,7 @@ async def _recall_posts(work: ChannelWork) -> None:
         await work.release(RECALL, [row.key for row in recalled])
         for row in batch:
             if row.seq in refused:
-                reason = f"it was recalled at the source, and the target refuses that: {refused[row.seq]}"
+                reason = f"it was recalled in the source, and the target refuses that: {refused[row.seq]}"
                 retry = "recall it with `channel-adapter posts recall`, and apply"
                 await work.quarantine(RECALL, row.key, reason, {"key": row.key, "seq": row.seq}, retry)
 

@@ -356,7 +356,7 @@ class SubscriberImporter:
         return moved and row is not None and row.notifications != subscriber.notifications.value
 
     async def _update_notifications(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
-        """Move notification options that changed at the source, unless they changed on the target too."""
+        """Move notification options that changed in the source, unless they changed on the target too."""
         work = self._work
         for part in _split_parts(changed, work.importer.lookups_per_call):
             current = await work.importer.member_states(work.channel, [subscriber.user for subscriber in part])

@@ -41,7 +41,7 @@ POINTS: Final = (
 
 @dataclass(slots=True)
 class ChannelWork:
-    """What the steps of one channel need. `now` is the channel at the source; `round` 1 moves, a later one is a delta.
+    """What the steps of one channel need. `now` is the channel in the source; `round` 1 moves, a later one is a delta.
 
     `pages` limits the pages of subscribers that all channels of a process move at the same time.
     """
@@ -70,7 +70,7 @@ class ChannelWork:
 
     @property
     def id(self) -> str:
-        """The id at the source."""
+        """The id in the source."""
         return self.planned.source.id
 
     @property

@@ -62,7 +62,7 @@ class SourceChannel:
 
 
 class SourceState(StrEnum):
-    """What is left of a post at the source."""
+    """What is left of a post in the source."""
 
     PUBLISHED = "published"
     RECALLED = "recalled"
@@ -72,7 +72,7 @@ class SourceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourcePost:
-    """One post. `key` names it at the source, `number` is unique in its channel and below 2**32.
+    """One post. `key` names it in the source, `number` is unique in its channel and below 2**32.
 
     `author` is empty where the source knows none, or where it is the channel itself: then the owner posts.
     """

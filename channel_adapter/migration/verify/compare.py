@@ -79,7 +79,7 @@ class CompareContext:
 
     @property
     def id(self) -> str:
-        """The id at the source."""
+        """The id in the source."""
         return self.channel.source.id
 
     def beyond(self, time: int) -> bool:
@@ -177,7 +177,7 @@ def compare_post(
     if post.state is SourceState.RECALLED:
         if current is None or current.place != messages.PLACE_NORMAL:
             return found(Mark.SAME)
-        return found(Mark.DIFFERS, reason="recalled at the source and still here")
+        return found(Mark.DIFFERS, reason="recalled in the source and still here")
     mapped = map_post(post, context.target)
     if current is None and mapped.body is not None and context.beyond(post.time):
         return found(Mark.UNREADABLE, explained=BEYOND)

@@ -52,14 +52,14 @@ class FieldDifference:
 
     def __str__(self) -> str:
         why = f" ({self.explained})" if self.explained else ""
-        return f"{self.field}: {self.source!r} at the source, {self.target!r} here{why}"
+        return f"{self.field}: {self.source!r} in the source, {self.target!r} here{why}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One profile field, post or subscriber of a channel, which is named by its id at the source.
+    """One profile field, post or subscriber of a channel, which is named by its id in the source.
 
-    `key`: the field's name, the post's key at the source (`#` and its number on the target for one that only stands
+    `key`: the field's name, the post's key in the source (`#` and its number on the target for one that only stands
     there), or the user. `reason` is what `differences` cannot express; `explained` is about the whole finding.
     """
 
@@ -102,7 +102,7 @@ class Finding:
         )  # fmt: skip
 
     def __str__(self) -> str:
-        """Return one line: `* @TOA#_news profile name: name: 'Harbour news' at the source, 'Harbour' here`."""
+        """Return one line: `* @TOA#_news profile name: name: 'Harbour news' in the source, 'Harbour' here`."""
         texts = [str(each) for each in self.differences]
         words = "; ".join(filter(None, [self.reason, *texts, self.explained]))
         return f"{self.mark} {self.channel} {self.what} {self.key}{f': {words}' if words else ''}"

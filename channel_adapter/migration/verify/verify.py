@@ -136,7 +136,7 @@ class ChannelPair:
 
 @dataclass(frozen=True, slots=True)
 class ChannelComparison:
-    """One channel while it is compared. `staff` are its owner and admins at the source."""
+    """One channel while it is compared. `staff` are its owner and admins in the source."""
 
     context: CompareContext
     scratch: ComparisonScratchDb
@@ -184,7 +184,7 @@ class ChannelComparer:
                     yield ChannelPair(planned, existing.get(planned.source.id), groups.get(planned.target.channel))
 
     async def compare(self, pair: ChannelPair) -> tuple[str, ComparisonScratchDb]:
-        """Compare one channel; return its id at the source and its findings, which the caller closes."""
+        """Compare one channel; return its id in the source and its findings, which the caller closes."""
         planned, group, source = pair.planned, pair.group, pair.source
         after = self._post_cutovers.get(planned.source.id, PostCutover())
         born = (group.created_at if group else 0) or planned.target.created_at or 0
@@ -198,7 +198,7 @@ class ChannelComparer:
                 explained = "removed by the cutover" if after.destroyed else ""
                 comparison.record(
                     context.finding(
-                        Subject.PROFILE, "channel", Mark.UNREADABLE, reason="gone at the source", explained=explained
+                        Subject.PROFILE, "channel", Mark.UNREADABLE, reason="gone from the source", explained=explained
                     )
                 )
             else:
