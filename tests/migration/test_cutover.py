@@ -320,7 +320,7 @@ async def test_source_is_destroyed_only_after_the_window(database: str) -> None:
             await at.adapter.migration.cutover(plan, wish)
         for window, left in ((36_000, r"\d+\.\d h"), (3_500, r"\d+ s")):
             await posting_moved(at, plan, window)
-            with pytest.raises(InvalidError, match=f"another ({left}): destroy it when that is over"):
+            with pytest.raises(InvalidError, match=f"another ({left}): destroy them when that is over"):
                 await at.adapter.migration.cutover(plan, wish)
         await posting_moved(at, plan, 0)
         at.server.faults.replace([Fault(command=DESTROY_OFFICIAL_ACCOUNT.name, nth=(2,), code=130002)])

@@ -183,7 +183,7 @@ def post_there(at: System, group: Group, account: OfficialAccount) -> None:
         (open_posting, Subject.PROFILE, Mark.DIFFERS, "open to all"),
         (change_a_body, Subject.POST, Mark.DIFFERS, "another"),
         (recall_here, Subject.POST, Mark.DIFFERS, "recalled here"),
-        (recall_there, Subject.POST, Mark.DIFFERS, "recalled at the source"),
+        (recall_there, Subject.POST, Mark.DIFFERS, "recalled in the source"),
         (another_author, Subject.POST, Mark.DIFFERS, "author"),
         (a_minute_later, Subject.POST, Mark.DIFFERS, "time"),
         (swap_two, Subject.POST, Mark.DIFFERS, "order"),
@@ -294,7 +294,7 @@ async def test_missing_account_is_unreadable_and_others_are_compared() -> None:
         del at.server.world.state.official[worlds.FULL]
         verdict, findings = await found_in(at, plan)
         gone = [each for each in findings if each.channel == worlds.FULL]
-        assert [(each.mark, each.reason) for each in gone] == [(Mark.UNREADABLE, "gone at the source")]
+        assert [(each.mark, each.reason) for each in gone] == [(Mark.UNREADABLE, "gone from the source")]
         assert verdict.open == 1
 
 
