@@ -45,6 +45,18 @@ async def test_flag_that_is_set_while_custom_data_changes_is_kept() -> None:
         assert (found.suspended, found.custom_data) == (True, "x" * 600)
 
 
+async def test_changes_of_tags_of_different_channels_do_not_wait_for_each_other() -> None:
+    async with opened() as (adapter, server):
+        slow, quick = [
+            (await adapter.channels.create(slug=slug, name=slug, owner="owner")).id for slug in ("slow", "quick")
+        ]
+        server.faults.replace([Fault(command="modify_group_base_info", group=slow, delay=1.0)])
+        changes = [asyncio.ensure_future(adapter.channels.verify(channel)) for channel in (slow, quick)]
+        done, pending = await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
+        assert (done, pending) == ({changes[1]}, {changes[0]})
+        assert await asyncio.gather(*changes) == [True, True]
+
+
 async def test_contact_is_not_changed_by_an_update_with_an_invalid_field() -> None:
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)

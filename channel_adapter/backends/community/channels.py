@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import aclosing
 from itertools import count, islice
 from typing import Final, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 from channel_adapter.backends.caller import Caller, item_error, no_account, possibly_applied, without_account
 from channel_adapter.backends.community import profile as profiles
@@ -279,7 +280,7 @@ class CommunityChannels:
         self._on_deleted = on_deleted
         self._keys = options.field_keys
         self._limits = options.profile_limits
-        self._changing = asyncio.Lock()  # a part of the tag is changed by reading and writing the whole of it
+        self._changing: WeakValueDictionary[ChannelId, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, new: NewChannel) -> Channel:
         """Create a channel in three calls: create, close posting, read back.
@@ -332,7 +333,7 @@ class CommunityChannels:
         self.check(change)
         if change.custom_data is None:
             return await self._change_profile(channel, change)
-        async with self._changing:  # the tag counts the fields of custom data
+        async with self._changing_tag(channel):  # it counts the fields of custom data
             return await self._change_profile(channel, change)
 
     async def _change_profile(self, channel: ChannelId, change: ChannelProfile) -> Channel:
@@ -442,8 +443,15 @@ class CommunityChannels:
         one may undo the change of the other. Raises NotFoundError, and InvalidError if the tag would exceed the size of
         a custom group field, 512 bytes.
         """
-        async with self._changing:
+        async with self._changing_tag(channel):
             await self._change_attributes(channel, changes)
+
+    def _changing_tag(self, channel: ChannelId) -> asyncio.Lock:
+        """Return the lock of a channel: a part of its tag is changed by reading and writing the whole of it."""
+        lock = self._changing.get(channel)
+        if lock is None:
+            lock = self._changing[channel] = asyncio.Lock()
+        return lock
 
     async def _change_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
         _, tag = await self._require_channel(channel)
