@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from channel_adapter.config.extras import installed_durable_fault
 from channel_adapter.errors import ConfigurationError, UnavailableError
 from channel_adapter.quoting import shown_text
-from channel_adapter.store.database import driver_message, parse_url, silence_options, use_write_ahead_log
+from channel_adapter.store.database import driver_message, libpq_options, parse_url, use_write_ahead_log
 from channel_adapter.tencent.redaction import redact_text
 
 P = ParamSpec("P")
@@ -102,7 +102,7 @@ def _create_engine(url: URL) -> Engine:
             max_overflow=0,
             hide_parameters=True,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": _CONNECT_SECONDS, **silence_options(url)},
+            connect_args=libpq_options(url),
         )
     else:
         # SQLite has one writer: waiting for the only connection takes less than finding the file locked.

@@ -78,8 +78,10 @@ READERS: Final = 4
 """Threads that read from a SQLite file beside the one that writes."""
 _IDLE_SECONDS: Final = 2
 _STATEMENT_SECONDS: Final = 20
-_CONNECT_SECONDS: Final = 5
-_SILENCE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+_LIBPQ: Final = {
+    "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}  # fmt: skip
 _CREATE_KEY: Final = 7_235_001  # of the transaction-level advisory lock under which PostgreSQL creates tables
 _SHOWN: Final = ("host", "port", "sslmode")  # of the query of a URL
 _READ_ONLY: Final = "channel_adapter_read_only"
@@ -399,8 +401,9 @@ class Database:
                 "idle_in_transaction_session_timeout": _IDLE_SECONDS * 1_000,
                 "statement_timeout": _STATEMENT_SECONDS * 1_000,
             }
-            options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
-            connect = {"options": options, "connect_timeout": _CONNECT_SECONDS, **silence_options(self.url)}
+            options = [f"-c {name}={value}" for name, value in bounds.items()]
+            options += self.url.normalized_query.get("options", ())  # the last one of a name counts
+            connect = {"options": " ".join(options), **libpq_options(self.url)}
             engine = create_engine(
                 self.url, connect_args=connect, pool_size=THREADS, max_overflow=0, hide_parameters=True
             )
@@ -457,12 +460,13 @@ class Database:
             )
 
 
-def silence_options(url: URL) -> dict[str, int]:
-    """Return options of libpq, unless the URL has them, that end a connection 25 s after the network has fallen silent.
+def libpq_options(url: URL) -> dict[str, int]:
+    """Return options of libpq, unless the URL has them, that bound connecting, and a network that falls silent.
 
-    Without them it ends after 15 minutes. Firewalls forget idle connections, and then drop what is sent on them.
+    Without them a connection ends 15 minutes after the last answer, and not after 25 s. Firewalls forget idle
+    connections, and then drop what is sent on them.
     """
-    return {name: value for name, value in _SILENCE.items() if name not in url.query}
+    return {name: value for name, value in _LIBPQ.items() if name not in url.query}
 
 
 def _require_open(connection: Any, *_: object) -> None:

@@ -55,6 +55,12 @@ def count(connection: Connection) -> int:
     return connection.scalar(select(func.count()).select_from(NUMBERS)) or 0
 
 
+def connection_parameters(connection: Connection) -> dict[str, str]:
+    driver: Any = connection.connection.driver_connection
+    found: dict[str, str] = driver.info.get_parameters()
+    return found
+
+
 async def test_write_returns_result_and_commits(database: Database, url: str) -> None:
     assert await database.write(add, 1, 2) == 2
     async with Database(url) as other:
@@ -211,8 +217,7 @@ async def test_connections_that_the_server_closed_are_replaced(postgres_url: str
 
 async def test_connections_end_soon_after_the_network_falls_silent(postgres_url: str) -> None:
     def parameters(connection: Connection) -> dict[str, str]:
-        driver: Any = connection.connection.driver_connection
-        found: dict[str, str] = driver.info.get_parameters()
+        found = connection_parameters(connection)
         return {name: found[name] for name in ("keepalives_idle", "tcp_user_timeout")}
 
     async with Database(postgres_url) as database, Database(f"{postgres_url}&tcp_user_timeout=9") as other:
@@ -222,6 +227,20 @@ async def test_connections_end_soon_after_the_network_falls_silent(postgres_url:
     with (await jobs.open()).connect() as connection:
         assert parameters(connection) == {"keepalives_idle": "10", "tcp_user_timeout": "15000"}
     await jobs.close()
+
+
+async def test_options_of_the_url_are_used(postgres_url: str) -> None:
+    def show(connection: Connection) -> list[str]:
+        names = ("search_path", "lock_timeout", "statement_timeout")
+        return [str(connection.scalar(text(f"SHOW {name}"))) for name in names]
+
+    given = "options=-c%20search_path%3Dharbor%20-c%20statement_timeout%3D9s"
+    async with Database(f"{postgres_url}&{given}&connect_timeout=7") as database:
+        assert await database.read(show) == ["harbor", "2s", "9s"]
+        assert (await database.read(connection_parameters))["connect_timeout"] == "7"
+    async with Database(postgres_url) as database:
+        assert await database.read(show) == ['"$user", public', "2s", "20s"]
+        assert (await database.read(connection_parameters))["connect_timeout"] == "5"
 
 
 async def test_notices_of_the_server_end_no_connection(postgres_url: str) -> None:
