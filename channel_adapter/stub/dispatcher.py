@@ -43,10 +43,15 @@ class RequestDispatcher:
         self.log = RequestLog()
         self.faults = Faults() if faults is None else faults
         self.webhooks = webhooks
+        self._resets = 0
         self._apply_settings()
 
     def reset(self) -> None:
-        """Empty the state, the log and the rate windows. Settings, clock and faults stay."""
+        """Empty the state, the log and the rate windows. Settings, clock and faults stay.
+
+        Calls that wait for the app meanwhile are neither carried out nor recorded.
+        """
+        self._resets += 1
         self.world.reset()
         self.log.clear()
         self.faults.replace(list(self.faults))
@@ -63,7 +68,7 @@ class RequestDispatcher:
 
     async def answer(self, method: str, url: str, remote: str | None, raw: bytes) -> StubResponse:
         """Execute one request and return the JSON of its answer."""
-        started = perf_counter()
+        started, resets = perf_counter(), self._resets
         target, caller, matched = NOWHERE, None, None
         code: int | None = codes.OK
         try:
@@ -83,7 +88,8 @@ class RequestDispatcher:
             body = refusal_json(target.service, refusal)
         if matched is not None and matched.fault.silent:
             code = None
-        self.record(target, caller, code, perf_counter() - started, raw)
+        if resets == self._resets:
+            self.record(target, caller, code, perf_counter() - started, raw)
         return StubResponse(body, matched)
 
     @property
@@ -103,9 +109,12 @@ class RequestDispatcher:
         webhooks = self.webhooks
         if webhooks is None or not webhooks.on:
             return do(command, body, caller=caller)
+        state = self.world.state
         with webhooks.on_behalf_of(remote):  # a refusal has an event, too
             event = self.world.before_callback(command, body, caller=caller)
         decision = await webhooks.ask(event, remote)
+        if self.world.state is not state:
+            raise Refusal(codes.SERVICE_TIMEOUT, "the stub was reset or got another state while the app was asked")
         with webhooks.on_behalf_of(remote):
             return do(command, body, caller=caller, decision=decision)
 

@@ -233,6 +233,20 @@ async def test_client_app_actions_send_webhooks_with_their_platform(hooked: Call
     assert app.bodies(AFTER_SEND)[0]["Operator_Account"] == "reader_1"
 
 
+async def test_call_that_waits_for_the_app_during_a_reset_has_no_effect(hooked: Caller, app: App) -> None:
+    server = hooked.server
+    app.answers["Group.CallbackBeforeCreateGroup"] = lambda _: 0.2
+    creation = asyncio.create_task(hooked.call(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n"}))
+    async with asyncio.timeout(5):
+        while not app.told:  # noqa: ASYNC110 - the app does not report
+            await asyncio.sleep(0.01)
+    server.reset()
+    assert (await creation)["ErrorCode"] == 60008
+    assert (len(server.log), server.log.count(), server.world.state.groups) == (0, 0, {})
+    await server.webhooks.idle()
+    assert app.commands() == ["Group.CallbackBeforeCreateGroup"]
+
+
 async def test_every_event_of_a_client_app_has_its_address(hooked: Caller, app: App) -> None:
     await client(hooked, "reader_1", "join", group_id=GROUP)
     await client(hooked, "reader_1", "leave", group_id=GROUP)
