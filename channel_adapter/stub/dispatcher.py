@@ -14,7 +14,7 @@ from channel_adapter.stub.rates import RateLimitAlarm
 from channel_adapter.stub.request_log import RecordedCall, RequestLog
 from channel_adapter.stub.routes import USERSIG, RequestTarget, read_target
 from channel_adapter.stub.world.context import PrebuiltReply
-from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.refusal import REPLACED, Refusal
 from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, Command
@@ -114,7 +114,7 @@ class RequestDispatcher:
             event = self.world.before_callback(command, body, caller=caller)
         decision = await webhooks.ask(event, remote)
         if self.world.state is not state:
-            raise Refusal(codes.SERVICE_TIMEOUT, "the stub was reset or got another state while the app was asked")
+            raise Refusal(codes.SERVICE_TIMEOUT, REPLACED)
         with webhooks.on_behalf_of(remote):
             return do(command, body, caller=caller, decision=decision)
 

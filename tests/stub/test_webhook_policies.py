@@ -247,6 +247,20 @@ async def test_call_that_waits_for_the_app_during_a_reset_has_no_effect(hooked: 
     assert app.commands() == ["Group.CallbackBeforeCreateGroup"]
 
 
+async def test_client_app_that_waits_for_the_app_during_a_reset_has_no_effect(hooked: Caller, app: App) -> None:
+    server, document = hooked.server, hooked.server.world.dump()
+    app.answers["Group.CallbackBeforeApplyJoinGroup"] = lambda _: 0.2
+    joining = asyncio.create_task(client(hooked, "reader_1", "join", group_id=GROUP))
+    async with asyncio.timeout(5):
+        while not app.told:  # noqa: ASYNC110 - the app does not report
+            await asyncio.sleep(0.01)
+    server.reset()
+    server.world.load(document)  # the next test has the same users and groups
+    status, answer = await joining
+    assert (status, answer["error"].partition(":")[0]) == (409, "60008")
+    assert "reader_1" not in server.world.state.groups[GROUP].members
+
+
 async def test_every_event_of_a_client_app_has_its_address(hooked: Caller, app: App) -> None:
     await client(hooked, "reader_1", "join", group_id=GROUP)
     await client(hooked, "reader_1", "leave", group_id=GROUP)

@@ -9,8 +9,10 @@ from channel_adapter.quoting import shown_text
 from channel_adapter.stub.callbacks.delivery import WebhookSender
 from channel_adapter.stub.settings import SettingsError
 from channel_adapter.stub.world.context import ALLOW, CallbackDecision
+from channel_adapter.stub.world.refusal import REPLACED, Refusal
 from channel_adapter.stub.world.simulated_user import SimulatedUser
 from channel_adapter.stub.world.stub_state import StubState
+from channel_adapter.tencent import codes
 from channel_adapter.tencent.limits import RANDOM_HIGHEST
 from channel_adapter.tencent.wire.envelope import WireModel
 
@@ -57,7 +59,10 @@ async def perform(world: StubState, webhooks: WebhookSender, action: UserAction,
     if "random" in shared and action.arguments.get("random") is None:  # both webhooks name the message alike
         drawn = {"random": world.draw(RANDOM_HIGHEST)}
         action = action.model_copy(update={"arguments": action.arguments | drawn})
+    state = world.state
     decision = await _ask_before_event(client, webhooks, action, remote)
+    if world.state is not state:
+        raise Refusal(codes.SERVICE_TIMEOUT, REPLACED)
     with webhooks.on_behalf_of(remote):
         return _to_json(_call_method(client, action.do, {**action.arguments, "decision": decision}))
 

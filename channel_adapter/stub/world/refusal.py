@@ -3,6 +3,7 @@
 from channel_adapter.tencent import codes
 
 LISTED = "`channel-adapter stub --commands` lists what it plays"
+REPLACED = "the stub was reset or got another state while the app was asked"
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
