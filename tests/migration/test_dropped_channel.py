@@ -61,6 +61,18 @@ async def test_channel_that_a_plan_names_again_is_moved_on(database: str) -> Non
         assert (await at.adapter.channels.get("full")).name == "Renamed"
 
 
+async def test_unfinished_channel_that_a_plan_names_again_counts_all_moved_users(database: str) -> None:
+    async with system(SIZE, ids=IDS, database_url=database) as at:
+        migration = at.adapter.migration
+        whole = await plan_of(at, *IDS)
+        at.server.faults.replace([Fault(command="modify_group_base_info", group="@TGS#_full", code=10007)])
+        assert [each.subscribers for each in (await migration.apply(whole)).failed] == [30]
+        at.server.faults.replace([])
+        assert (await migration.apply(await plan_of(at, worlds.TEXTS))).complete
+        status = await migration.apply(whole)
+        assert (status.complete, status.subscribers) == (True, 36)
+
+
 def test_commands_name_a_channel_that_is_no_longer_in_the_plan(tmp_path: Path) -> None:
     with world_served(SIZE, IDS) as (server, _):
         cli = planned_shell(server, tmp_path, IDS)

@@ -46,8 +46,6 @@ async def move_subscribers(work: ChannelWork) -> None:
     row = work.row
     if row.subscribers_round != work.round:
         row.subscribers_round, row.cursor = work.round, FIRST_PAGE
-        if work.first:
-            row.subscribers = row.already = 0
     await work.note(IMPORTING_SUBSCRIBERS)
     if row.subscribers_done != work.round:
         await _move_all(work)
