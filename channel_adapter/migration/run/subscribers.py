@@ -270,7 +270,7 @@ class SubscriberImporter:
         work = self._work
         async with work.journal.slot():
             if done:
-                await work.release(NOTIFICATIONS, [subscriber.user])
+                await self._count_notifications(subscriber)
             else:
                 await self._set_notifications(subscriber)
             work.row.subscribers += 1
@@ -341,10 +341,15 @@ class SubscriberImporter:
                 retry_command("see why it was refused"),
             )
             return False
+        await self._count_notifications(subscriber)
+        return True
+
+    async def _count_notifications(self, subscriber: SourceSubscriber) -> None:
+        """Count notifications that are set on the target, by this run or by one that was killed before it counted."""
+        work = self._work
         work.failpoint("options.set")
         work.row.options += 1
         await work.release(NOTIFICATIONS, [subscriber.user])
-        return True
 
     @staticmethod
     def _has_changed_notifications(subscriber: SourceSubscriber, row: UserRow | None) -> bool:
