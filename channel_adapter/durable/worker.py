@@ -124,6 +124,7 @@ class Worker:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_END_SECONDS)
+        self._renewed.set()  # nobody renews it any more
         try:
             await self._database.run(DBOS.destroy)
         finally:
@@ -148,9 +149,10 @@ class Worker:
 
         Cancelled in a job that goes on after `stop`: DBOS would store the error of its next step as its result.
         """
-        if not self.executor.fresh:  # the process was suspended, or its renewals fail
-            self._renewed.clear()
-        await self._renewed.wait()
+        if not self._is_stopping:
+            if not self.executor.fresh:  # the process was suspended, or its renewals fail
+                self._renewed.clear()
+            await self._renewed.wait()
         if self._is_stopping:
             raise asyncio.CancelledError
 

@@ -191,8 +191,9 @@ async def test_error_of_the_database_shows_no_statement_and_no_value(url: str) -
     await database.close()
 
 
-async def test_job_that_does_not_end_with_its_worker_is_continued_by_the_next_one(url: str) -> None:
-    kind, begun, runs = Kind("test-late"), asyncio.Event(), 0
+@pytest.mark.parametrize("seconds", [2.1, 4.0], ids=["while DBOS ends", "after its end"])
+async def test_job_that_does_not_end_with_its_worker_is_continued_by_the_next_one(url: str, seconds: float) -> None:
+    kind, begun, left, runs = Kind("test-late"), asyncio.Event(), asyncio.Event(), 0
 
     async def nothing() -> None:
         await asyncio.sleep(0)
@@ -204,8 +205,11 @@ async def test_job_that_does_not_end_with_its_worker_is_continued_by_the_next_on
             begun.set()
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-            await asyncio.sleep(2.1)  # DBOS is ending now
-            await job.step("late", nothing)
+            await asyncio.sleep(seconds)
+            try:
+                await job.step("late", nothing)
+            finally:
+                left.set()
         return "done"
 
     async with open_jobs(url) as jobs:
@@ -215,6 +219,8 @@ async def test_job_that_does_not_end_with_its_worker_is_continued_by_the_next_on
             await begun.wait()
         async with jobs.run_worker([kind]):
             assert await jobs.wait("a") == "done"
+            async with asyncio.timeout(60):
+                await left.wait()
 
 
 async def test_jobs_of_others_run_again_after_a_kind_could_not_be_added(postgres_url: str) -> None:
