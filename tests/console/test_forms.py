@@ -652,7 +652,6 @@ async def test_draft_of_another_channel_is_neither_shown_nor_replaced_nor_delete
     assert (await browser.get(f"{COMPOSE}?draft={draft.id}")).status == 404
     form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Mine", "draft": draft.id}
     assert (await browser.post(COMPOSE, {**form, "action": "draft"})).status == 404
-    assert (await browser.post(COMPOSE, form)).status == 303
     assert await stored.adapter.posts.get_draft(draft.id) == draft
 
 
