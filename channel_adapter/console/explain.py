@@ -43,7 +43,7 @@ _WORDS: Final = {
     "outcome_unknown": _Words(
         503,
         message("It is not known whether this was done"),
-        message("Sending the form again is safe: nothing is published twice."),
+        message("Sending the form again unchanged is safe: nothing is published twice."),
     ),
 }
 _DONE: Final = message(

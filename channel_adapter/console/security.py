@@ -35,7 +35,7 @@ KEPT_BYTES: Final = 256 << 10
 """The largest form of an ended session that is shown again: names and texts of its fields, without files."""
 _MOST_FIELDS: Final = 1_000
 _STATIC_SECONDS: Final = 3600
-_UNWRITTEN: Final = frozenset({"once", "draft", "channel_name", "format", "action", "zone"})
+_UNWRITTEN: Final = frozenset({"once", "draft", "seen", "channel_name", "format", "action", "zone"})
 """Fields of forms that an operator does not write."""
 ROUTES: Final[web.AppKey[dict[web.AbstractRoute, PageRoute]]] = web.AppKey("channel_adapter_console_routes", dict)
 

@@ -645,13 +645,69 @@ async def test_draft_is_stored_once_however_often_the_form_is_sent(stored: Serve
     assert len([each async for each in stored.adapter.posts.drafts()]) == 2
 
 
+async def test_form_that_is_sent_again_with_another_text_or_button_is_not_ignored(stored: Served) -> None:
+    browser = stored.browser()
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "First"}
+    for _ in range(2):
+        assert (await browser.post(COMPOSE, {**form, "action": "draft"})).place == "/schedule?done=drafted"
+        assert (await browser.post(COMPOSE, form)).place == f"/c/{SLUG}?done=published&number=1"
+    for _ in range(2):
+        changed = {**form, "text": "Second"}
+        assert (await browser.post(COMPOSE, {**changed, "action": "draft"})).place == "/schedule?done=drafted"
+        assert (await browser.post(COMPOSE, changed)).place == f"/c/{SLUG}?done=published&number=2"
+    assert [each.parts async for each in stored.adapter.posts.drafts()] == [(Text("First"),), (Text("Second"),)]
+    assert len([post async for post in stored.adapter.posts.history(SLUG)]) == 2
+
+
+async def test_draft_of_two_operators_is_published_once(stored: Served) -> None:
+    browser = stored.browser()
+    draft = await stored.adapter.posts.draft(SLUG, Text("Tide"))
+    form = (await browser.get(f"{COMPOSE}?draft={draft.id}")).form(COMPOSE)
+    first, second = form, {**form, "once": "another window", "text": "Tide table"}
+    assert (await browser.post(COMPOSE, first)).status == 303
+    for action in ("publish", "draft", "schedule"):
+        refused = await browser.post(COMPOSE, {**second, "action": action})
+        assert (refused.status, refused.form(COMPOSE)["text"]) == (404, "Tide table")
+    assert (await browser.post(COMPOSE, refused.form(COMPOSE))).place == f"/c/{SLUG}?done=published&number=2"
+    assert len([post async for post in stored.adapter.posts.history(SLUG)]) == 2
+
+
+async def test_draft_that_another_operator_changed_is_replaced_at_the_second_attempt(stored: Served) -> None:
+    browser = stored.browser()
+    draft = await stored.adapter.posts.draft(SLUG, Text("Tide"))
+    form = (await browser.get(f"{COMPOSE}?draft={draft.id}")).form(COMPOSE)
+    await browser.submit(f"{COMPOSE}?draft={draft.id}", COMPOSE, text="By Ada", action="draft")
+    for action in ("draft", "publish"):
+        refused = await browser.post(COMPOSE, {**form, "text": "By Eve", "action": action})
+        assert refused.status == 409
+        assert "was changed meanwhile" in refused.text
+        assert [each.parts async for each in stored.adapter.posts.drafts()] == [(Text("By Ada"),)]
+    assert (await browser.post(COMPOSE, {**refused.form(COMPOSE), "action": "draft"})).status == 303
+    assert [each.parts async for each in stored.adapter.posts.drafts()] == [(Text("By Eve"),)]
+
+
+async def test_draft_opened_in_the_composer_stays_silent_and_keeps_its_author(stored: Served) -> None:
+    browser = stored.browser()
+    await stored.adapter.subscriptions.subscribe(SLUG, ["reader_1"], assign=False)
+    await stored.adapter.channels.promote(SLUG, ["reader_1"])
+    draft = await stored.adapter.posts.draft(SLUG, Text("Tide"), author="reader_1", silent=True)
+    await browser.submit(f"{COMPOSE}?draft={draft.id}", COMPOSE, text="High tide", action="draft")
+    found = await stored.adapter.posts.get_draft(draft.id)
+    assert (found.parts, found.author, found.silent) == ((Text("High tide"),), "reader_1", True)
+    await browser.submit(f"{COMPOSE}?draft={draft.id}", COMPOSE)
+    assert (await stored.adapter.posts.get(PostRef(ID, 1))).author == "reader_1"
+    (call,) = stored.stub.log.calls("send_group_msg")
+    assert "NoUnread" in call.body["SendMsgControl"]
+
+
 async def test_draft_of_another_channel_is_neither_shown_nor_replaced_nor_deleted(stored: Served) -> None:
     browser = stored.browser()
     await stored.adapter.channels.create(slug="other", name="Other", owner=OWNER)
     draft = await stored.adapter.posts.draft("other", Text("Of the other"))
     assert (await browser.get(f"{COMPOSE}?draft={draft.id}")).status == 404
     form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Mine", "draft": draft.id}
-    assert (await browser.post(COMPOSE, {**form, "action": "draft"})).status == 404
+    for action in ("draft", "publish"):
+        assert (await browser.post(COMPOSE, {**form, "action": action})).status == 404
     assert await stored.adapter.posts.get_draft(draft.id) == draft
 
 

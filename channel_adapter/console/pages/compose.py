@@ -16,19 +16,20 @@ from channel_adapter.console.pages.media import UPLOAD_BYTES, uploaded
 from channel_adapter.console.pages.schedule import ZONE_COOKIE, last_zone, moment
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.schedule import SavedDraft
-from channel_adapter.errors import ChannelAdapterError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
     """A form of the composer: its content, the value that makes it count once, and when and how it is sent.
 
-    `user` is the account that gets a test.
+    `user` is the account that gets a test. `seen` is when the draft was changed last before it was shown.
     """
 
     composed: Composed
     once: str
     draft: str = ""
+    seen: str = ""
     at: str = ""
     zone: str = ""
     silent: bool = False
@@ -38,8 +39,13 @@ class Sending:
     def read(cls, form: Mapping[str, Any]) -> "Sending":
         """Return the fields of a form."""
         once = str(form.get("once", "")) or secrets.token_urlsafe(16)
-        draft, at, zone, user = (str(form.get(name, "")).strip() for name in ("draft", "at", "zone", "user"))
-        return cls(Composed.read(form), once, draft, at, zone, "silent" in form, user)
+        texts = {name: str(form.get(name, "")).strip() for name in ("draft", "seen", "at", "zone", "user")}
+        return cls(Composed.read(form), once, silent="silent" in form, **texts)
+
+    def key(self, slug: str, action: str) -> str:
+        """Return the key of what the form asks for, which is done once; with another text or button it asks anew."""
+        asked = (slug, self.once, action, self.composed, self.at, self.zone, self.silent)
+        return hashlib.sha256(repr(asked).encode()).hexdigest()
 
     def time(self) -> datetime:
         """Return when the post is to be published. Raises InvalidError."""
@@ -49,13 +55,15 @@ class Sending:
 async def show(page: View) -> web.Response:
     """Show an empty composer, or one with the content of a draft."""
     channel = await page.channel()
-    draft_id = page.request.query.get("draft", "")
-    composed: Composed | None = Composed()
-    if draft_id:
-        composed = Composed.of((await _find_draft(page, draft_id)).parts)
+    draft_id, once = page.request.query.get("draft", ""), secrets.token_urlsafe(16)
+    if not draft_id:
+        return await _render_composer(page, channel, Sending(Composed(), once))
+    draft = await _find_draft(page, draft_id)
+    composed = Composed.of(draft.parts)
     if composed is None:
         raise NotFoundError(f"the composer cannot show draft {draft_id}", field="draft")
-    return await _render_composer(page, channel, Sending(composed, secrets.token_urlsafe(16), draft_id))
+    seen = draft.changed_at.isoformat()
+    return await _render_composer(page, channel, Sending(composed, once, draft_id, seen, silent=draft.silent))
 
 
 async def publish(page: View) -> web.Response:
@@ -73,26 +81,31 @@ async def publish(page: View) -> web.Response:
         await page.refused(error)
         if isinstance(error, NotFoundError) and error.field == "channel":
             raise
+        if sending.draft and error.field in ("draft", "draft_id"):
+            sending = await _with_draft_as_now(page, sending)
         return await _render_composer(page, None, sending, error)
 
 
 async def _perform_action(page: View, sending: "Sending", action: str) -> web.Response:
     """Do what a button says, unless the same form has done it before."""
-    key = hashlib.sha256(f"{page.slug}/{sending.once}".encode()).hexdigest()
+    key = sending.key(page.slug, action)
     if (place := await page.console.rows.result_of(key)) is not None:
         return web.Response(status=303, headers={"Location": place})
     posts, content, slug = page.adapter.posts, sending.composed.content(), page.slug
-    if sending.draft and action == "draft":
-        await _find_draft(page, sending.draft)
+    author, silent = await _read_author(page, sending), sending.silent
     if action == "schedule":
-        post = await posts.schedule(slug, content, at=sending.time(), idempotency_key=key, silent=sending.silent)
-        place, outcome = page.url("schedule", query={"done": "scheduled"}), f"scheduled {post.id}"
+        waiting = await posts.schedule(
+            slug, content, at=sending.time(), author=author, idempotency_key=key, silent=silent
+        )
+        place, outcome = page.url("schedule", query={"done": "scheduled"}), f"scheduled {waiting.id}"
     elif action == "draft":
-        old = sending.draft or None
-        draft = await posts.draft(slug, content, silent=sending.silent, replace=old, idempotency_key=key)
+        draft = await posts.draft(
+            slug, content, author=author, silent=silent, replace=sending.draft or None, idempotency_key=key
+        )
         place, outcome = page.url("schedule", query={"done": "drafted"}), f"stored draft {draft.id}"
     else:
-        number = str((await posts.publish(slug, content, idempotency_key=sending.once, silent=sending.silent)).ref.seq)
+        post = await posts.publish(slug, content, author=author, idempotency_key=key, silent=silent)
+        number = str(post.ref.seq)
         place = page.url("channel", slug=slug, query={"done": "published", "number": number})
         outcome = f"published {number}"
     await page.wrote(outcome)
@@ -112,6 +125,29 @@ async def _find_draft(page: View, draft_id: str) -> SavedDraft:
     if draft.channel != page.adapter.backend.ids.channel(page.slug):
         raise NotFoundError(f"the channel has no draft {draft_id}", field="draft")
     return draft
+
+
+async def _read_author(page: View, sending: "Sending") -> str | None:
+    """Return the author of the draft that the form replaces, publishes or schedules; None for the owner.
+
+    Raises NotFoundError if the draft has gone, and ConflictError if it was changed after the form had been shown.
+    """
+    if not sending.draft:
+        return None
+    draft = await _find_draft(page, sending.draft)
+    if sending.seen and draft.changed_at.isoformat() != sending.seen:
+        raise ConflictError(
+            f"draft {draft.id} was changed meanwhile; what you wrote replaces it when you send it again", field="draft"
+        )
+    return draft.author
+
+
+async def _with_draft_as_now(page: View, sending: "Sending") -> "Sending":
+    """Return the form with its draft as it is now, for sending it again; without one if the draft has gone."""
+    try:
+        return replace(sending, seen=(await _find_draft(page, sending.draft)).changed_at.isoformat())
+    except NotFoundError:
+        return replace(sending, draft="", seen="")
 
 
 async def _send_test(page: View, sending: "Sending") -> web.Response:
