@@ -21,6 +21,7 @@ class ChannelList:
         self._channels = channels
         self._clock = clock
         self._found: list[Channel] | None = None
+        self._changed = False
         self._until = 0.0
         self._reading = asyncio.Lock()
 
@@ -28,16 +29,19 @@ class ChannelList:
         """Return the first 5,000 channels, in no order. Raises what `channels.all` raises."""
         async with self._reading:
             if self._found is None or self._clock.monotonic() >= self._until:
+                self._changed = False
                 found = []
                 async with aclosing(self._channels.all()) as channels:
                     async for channel in channels:
                         found.append(channel)
                         if len(found) == MOST:
                             break
+                if self._changed:  # while it was read: the next request reads it again
+                    return found
                 self._found = found
                 self._until = self._clock.monotonic() + SECONDS
             return self._found
 
     def forget(self) -> None:
         """Read the list again when it is needed next."""
-        self._found = None
+        self._found, self._changed = None, True

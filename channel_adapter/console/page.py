@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import aiohttp_jinja2
 from aiohttp import web
 from cachetools import TTLCache
 from multidict import MultiDictProxy
+from yarl import URL
 
 from channel_adapter.adapter import ChannelAdapter
 from channel_adapter.concurrency.logs import get_logger
@@ -261,7 +263,8 @@ class View:
 
     def url(self, name: str, /, *, query: Mapping[str, str] | None = None, **parts: str) -> str:
         """Return the address of a route."""
-        found = self.request.app.router[name].url_for(**parts)
+        quoted = {part: quote(value, safe="") for part, value in parts.items()}  # `url_for` leaves a / in a user id
+        found = URL(self.request.app.router[name].canonical.format_map(quoted), encoded=True)
         return str(found.with_query(query) if query else found)
 
     def static(self, file: str) -> str:
@@ -286,10 +289,21 @@ class View:
         return "" if text is None else self.gettext(text) % {"number": number[:20]}
 
     async def form(self, max_bytes: int = FORM_BYTES) -> MultiDictProxy[Any]:
-        """Return the fields of a form; files are in temporary files. Raises HTTPRequestEntityTooLarge."""
-        fields = await self.request.clone(client_max_size=max_bytes).post()
+        """Return the fields of a form; files are in temporary files.
+
+        Raises HTTPRequestEntityTooLarge, and HTTPBadRequest for what is not the form of a browser.
+        """
+        try:
+            fields = await self.request.clone(client_max_size=max_bytes).post()
+        except (ValueError, LookupError):  # parts that are not closed or have no name, another charset
+            raise web.HTTPBadRequest from None
         self._files += [each.file for each in fields.values() if isinstance(each, web.FileField)]
         return fields
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the browser still waits for the answer."""
+        return self.request.transport is not None and not self.request.transport.is_closing()
 
     def close(self) -> None:
         """Delete the files of the form."""

@@ -51,6 +51,7 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER without time
 _log = get_logger("channel_adapter.console")
 
 _TITLES: Final = {
+    400: message("That form cannot be read"),
     401: message("Sign in"),
     403: message("Not allowed"),
     404: message("There is no such page"),
@@ -60,6 +61,7 @@ _TITLES: Final = {
     500: message("This failed"),
 }
 _TEXTS: Final = {
+    400: message("Nothing was done. Open its page again and repeat it there."),
     403: message("Your role does not include this. An administrator of the console can do it."),
     404: message("The address is wrong, or what was there has been deleted."),
     405: message("The address is wrong, or what was there has been deleted."),
@@ -209,7 +211,7 @@ async def _sign_in(page: View) -> web.Response:
 
 async def _written_texts(page: View) -> list[tuple[str, str]]:
     """Return the fields of a form without its files, which are not stored; none if they are larger than 256 KiB."""
-    with suppress(web.HTTPRequestEntityTooLarge, ValueError):  # too large, or not a form
+    with suppress(web.HTTPRequestEntityTooLarge, web.HTTPBadRequest, ValueError):  # too large, or not a form
         if page.request.content_type == _FORM:
             form = await page.form(KEPT_BYTES)
             return [(name, value) for name, value in form.items() if isinstance(value, str)]
@@ -253,8 +255,11 @@ def _is_same_origin(request: web.Request) -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""
+    try:
+        origin = urlsplit(request.headers.get("Origin", "")).netloc
+    except ValueError:  # http://[
+        return False
+    return origin.lower() == request.headers.get("Host", "").lower() != ""
 
 
 def _is_https(page: View) -> bool:

@@ -1,6 +1,8 @@
 """The list of channels: overview at the top and marks of each channel."""
 
+import asyncio
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,3 +61,17 @@ async def test_channel_list_shows_growth_where_insights_are_recorded(
             page = (await Browser(client, "viewer").get("/")).text
         assert "+1 in 7 days" in page
         assert "moved from an official account" in page
+
+
+async def test_channel_created_while_the_list_is_read_is_on_the_next_page(served: Served) -> None:
+    browser = served.browser()
+    served.stub.faults.add(Fault(command="get_group_info", delay=1.0, times=1))
+    reading = asyncio.create_task(browser.get("/"))
+    deadline = time.monotonic() + 10
+    while not served.stub.log.calls("get_appid_group_list"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    await served.adapter.accounts.add(["editor_8"])
+    assert (await browser.submit("/new", name="Night Bus", slug="night_bus", owner="editor_8")).status == 303
+    assert 'href="/c/night_bus"' not in (await reading).text
+    assert 'href="/c/night_bus"' in (await browser.get("/")).text

@@ -7,7 +7,9 @@ import sqlite3
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -643,6 +645,29 @@ async def test_draft_is_stored_once_however_often_the_form_is_sent(stored: Serve
     found = await asyncio.gather(*(browser.post(f"{POST}/copy", form) for _ in range(3)))
     assert len({each.place for each in found}) == 1
     assert len([each async for each in stored.adapter.posts.drafts()]) == 2
+
+
+@pytest.mark.parametrize("stored_text", ["Lines\r\nand times", "Lines\rand times"])
+async def test_description_with_other_line_ends_is_edited_without_a_conflict(stored_text: str, served: Served) -> None:
+    await served.adapter.channels.update(SLUG, introduction=stored_text)
+    browser = served.browser()
+    assert (await browser.submit(SETTINGS, introduction="Lines\r\nand detours")).place == f"{SETTINGS}?done=saved"
+    assert (await served.adapter.channels.get(SLUG)).introduction == "Lines\nand detours"
+    await served.adapter.channels.update(SLUG, introduction=stored_text)
+    await browser.submit(SETTINGS, name="Harbour")
+    assert (await served.adapter.channels.get(SLUG)).introduction == stored_text
+
+
+async def test_messages_of_a_user_whose_id_has_a_slash(stored: Served) -> None:
+    user = "berlin/ada?#%2F"
+    await stored.adapter.accounts.add([user])
+    browser = stored.browser()
+    place = (await browser.get(f"/c/{SLUG}/messages/to?user={quote(user, safe='')}")).place
+    page = await browser.get(place)
+    assert page.heading == escape(f"Messages with {user}")
+    sent = await browser.submit(place, format="text", text="Tide")
+    assert "Tide" in (await browser.get(sent.place)).text
+    assert (await browser.submit(place, f"{place}/read")).status == 303
 
 
 async def test_form_that_is_sent_again_with_another_text_or_button_is_not_ignored(stored: Served) -> None:

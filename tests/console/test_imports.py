@@ -14,6 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -23,12 +24,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from channel_adapter import ChannelAdapter, OutcomeKind, ScheduleState, Text
 from channel_adapter.console import application
 from channel_adapter.console.app import has_local_work
+from channel_adapter.console.server import listening_socket, serve
 from channel_adapter.store.console import ConsoleRows, SubscriberImport
 from channel_adapter.store.database import Database
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from tests.console.conftest import FIELDS, READERS, Answer, Browser, Served, authorise, settings_for
+from tests.console.conftest import FIELDS, READERS, ROLE_HEADER, Answer, Browser, Served, authorise, settings_for
 
 PROGRAM = Path(sys.executable).with_name("channel-adapter")
 UPLOAD, SYNC = "/c/harbor_news/imports", "/c/harbor_news/sync"
@@ -140,6 +142,38 @@ async def test_progress_is_sent_as_events_until_the_end(browser: Browser, served
     assert stream.startswith("event: message\ndata: ")
     assert stream.rstrip().rpartition("\n\n")[2].startswith("event: end\n")
     assert "12 of 12 users" in stream
+
+
+async def test_events_end_when_their_page_is_closed(adapter: ChannelAdapter, served: Served) -> None:
+    app, listening = application(adapter, authorise), listening_socket("127.0.0.1", 0)
+    served.stub.faults.add(Fault(command="add_group_member", drop=True))
+    async with (
+        serve(app, listening, ""),
+        aiohttp.ClientSession(
+            f"http://127.0.0.1:{listening.getsockname()[1]}", headers={ROLE_HEADER: "admin"}
+        ) as session,
+    ):
+        browser = Browser(cast("Any", session), "admin")
+        sent = await uploaded(browser, "\n".join(READERS))
+        await browser.submit(sent.place)
+        before = len(asyncio.all_tasks())
+        for _ in range(10):
+            async with session.get(f"{sent.place}/events") as answer:
+                assert (await answer.content.readline()) == b"event: message\n"
+                answer.close()
+        deadline = time.monotonic() + 10
+        while len(asyncio.all_tasks()) > before + 3:
+            assert time.monotonic() < deadline, "requests whose page is closed go on"
+            await asyncio.sleep(0.1)
+
+
+async def test_name_of_a_file_that_is_not_utf_8_is_shown(browser: Browser, served: Served) -> None:
+    disposition = b'Content-Disposition: form-data; name="file"; filename="r\xe9ad.csv"'
+    body = b"--b\r\n" + disposition + b"\r\n\r\nreader_1\r\n--b--\r\n"
+    sent = await browser.post(UPLOAD, body, Content_Type="multipart/form-data; boundary=b")
+    page = await browser.get(sent.place)
+    assert (page.status, "Import of r?ad.csv" in page.text) == (200, True)
+    assert (await browser.get("/c/harbor_news/subscribers")).status == 200
 
 
 async def test_import_is_not_found_under_another_channel(browser: Browser, served: Served) -> None:

@@ -82,6 +82,37 @@ async def test_forms_of_other_sites_are_refused(headers: dict[str, str], status:
         assert answer.status == status
 
 
+async def test_origin_that_is_no_address_is_refused(served: Served) -> None:
+    async with served.client.post(COMPOSE, headers={ROLE_HEADER: "admin", "Origin": "http://["}) as answer:
+        assert answer.status == 403
+
+
+PART = b"--b\r\nContent-Disposition: form-data"
+FORM, FORM_WITH_FILES = "application/x-www-form-urlencoded", "multipart/form-data"
+
+
+@pytest.mark.parametrize("place", ["/language", "/logout", COMPOSE, "/c/harbor_news/imports", "/new"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (FORM, b"text=\xff"),
+        (f"{FORM}; charset=none", b"text=a"),
+        (FORM_WITH_FILES, b"text=a"),
+        (f"{FORM_WITH_FILES}; boundary=b", b"text=a"),
+        (f"{FORM_WITH_FILES}; boundary=b", PART + b"\r\n\r\na\r\n--b--\r\n"),
+        (f"{FORM_WITH_FILES}; boundary=b", PART + b'; name="text"\r\n\r\n\xff\r\n--b--\r\n'),
+    ],
+)
+async def test_form_that_cannot_be_read_is_no_fault_of_the_program(
+    kind: str, body: bytes, place: str, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {ROLE_HEADER: "admin", "Content-Type": kind, **SAME_SITE}
+    async with served.client.post(place, data=body, headers=headers) as answer:
+        assert answer.status == (200 if place == "/logout" else 400)
+        assert ("That form cannot be read" in await answer.text()) is (place != "/logout")
+    assert "console.failure" not in caplog.text
+
+
 async def test_origin_is_checked_without_fetch_metadata(served: Served) -> None:
     origin = str(served.client.make_url("/")).rstrip("/")
     headers = {ROLE_HEADER: "admin", "Origin": origin}

@@ -41,7 +41,8 @@ async def read_file(
         channel = await page.channel()
         if not isinstance(file, web.FileField) or not file.filename:
             raise InvalidError("file is missing; choose a CSV or text file", field="file")
-        found = await page.console.imports.add(channel.id, operator, file.file, file.filename, work=work, **values)
+        name = file.filename.encode("utf-8", "replace").decode()
+        found = await page.console.imports.add(channel.id, operator, file.file, name, work=work, **values)
     except ChannelAdapterError as error:
         await page.refused(error)
         return await shown(page, values, error)
@@ -84,16 +85,16 @@ async def events(page: View) -> web.StreamResponse:
 
 async def _progress_events(page: View, found: SubscriberImport) -> AsyncIterator[tuple[str, str]]:
     sent = ""
-    while True:
+    while page.is_connected:
         text = page.text("import_progress.html", **_progress_fields(found))
         if text != sent:
             yield "message", text
             sent = text
         if found.state != store.RUNNING:
+            yield "end", ""
             break
         await asyncio.sleep(_EVENT_SECONDS)
         found = await _find_import(page)
-    yield "end", ""
 
 
 async def download(page: View) -> web.StreamResponse:

@@ -32,8 +32,8 @@ async def save(page: View) -> web.Response:
     form = await page.form(UPLOAD_BYTES)
     channel = await page.channel()
     now = await _form_values(page, channel)
-    sent = {name: str(form.get(name, now[name])).replace("\r\n", "\n").strip() for name in FIELDS}
-    seen = {name: str(form.get(f"seen_{name}", now[name])).replace("\r\n", "\n") for name in FIELDS}
+    sent = {name: _with_line_feeds(str(form.get(name, now[name]))).strip() for name in FIELDS}
+    seen = {name: _with_line_feeds(str(form.get(f"seen_{name}", now[name]))) for name in FIELDS}
     try:
         sent["avatar"] = await uploaded_avatar(page, form, sent["avatar"])
     except ChannelAdapterError as wrong:
@@ -135,7 +135,12 @@ async def _form_values(page: View, channel: Channel) -> dict[str, str]:
     if page.adapter.settings.database_url is not None:
         entry = await page.adapter.directory.get(channel.id)
         found[CATEGORIES] = "\n".join(entry.categories) if entry is not None else ""
-    return {name: "" if (value := found.get(name)) is None else str(value) for name in FIELDS}
+    return {name: "" if (value := found.get(name)) is None else _with_line_feeds(str(value)) for name in FIELDS}
+
+
+def _with_line_feeds(text: str) -> str:
+    """Return a text with the line ends that browsers show and compare, however it was stored or sent."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _parse_field(name: str, value: str) -> Any:
