@@ -75,7 +75,7 @@ async def test_options_of_a_user_who_subscribed_during_the_first_run_stay(databa
 
 
 async def test_users_of_a_stopped_first_run_are_counted_as_moved_by_the_next(database: str) -> None:
-    async with system(SIZE, ids=(worlds.FULL, worlds.FLAGS), database_url=database) as at:
+    async with system(SIZE, ids=(worlds.FULL, worlds.FLAGS), database_url=database, total_seconds=2.0) as at:
         plan, migration = await planned(at), at.adapter.migration
         at.server.faults.replace([Fault(command="import_group_member", drop=True, applied=True)])
         for _ in range(2):
