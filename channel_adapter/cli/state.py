@@ -143,7 +143,10 @@ async def _send_request(
         trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
     except OSError as error:
         raise UsageError(f"{shown_text(ca_file)} cannot be read: {error.strerror or error}", field="ca_file") from None
-    headers = {"Authorization": f"Bearer {token.strip()}"} if token else {}
+    token = token.strip() if token else ""
+    if not token.isprintable():
+        raise UsageError("--token holds a line break or another control character", field="token")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session,

@@ -18,12 +18,16 @@ UNFINISHED: Final = ".new"
 def replaced_file(path: Path) -> Iterator[BinaryIO]:
     """Replace a file with what the block writes; leave it when the block raises or writes nothing.
 
-    Only its owner can read the new file. It is on disk when the block has ended. A symbolic link is followed. Raises
-    OSError that names `path`.
+    Only its owner can read the new file. It is on disk when the block has ended. A symbolic link is followed. A device
+    or a pipe, such as /dev/stdout, is written to and stays. Raises OSError that names `path`.
     """
     target = path.resolve()
     name = None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as special:
+                yield special
+            return
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=UNFINISHED, dir=target.parent)  # mode 0600
         with os.fdopen(handle, "wb") as file:
             yield file

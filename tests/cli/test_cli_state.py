@@ -1,10 +1,12 @@
 """`stub --state` and `state dump`, `load`, `diff`."""
 
 import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -157,3 +159,19 @@ def test_unreachable_stub_is_reported(cli: Shell, served: Served) -> None:
         assert ("***@" in complaint, "abc123" in complaint) == (True, False)
     assert "is not an address" in cli("state", "dump", "--url", "nonsense", code=2).err
     assert "cannot be read" in cli("state", "dump", "--url", "https://localhost:1", "--ca-file", "none", code=2).err
+
+
+def test_dump_is_written_into_a_pipe_that_stays(serve: Serve, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with serve() as (shell, url, _), ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        shell("state", "dump", "--url", url, "--output", str(pipe))
+        assert pipe.is_fifo()
+        assert json.loads(read.result(SECONDS))["accounts"] == ["administrator"]
+
+
+def test_token_with_line_break_is_refused(tmp_path: Path) -> None:
+    error = Shell(tmp_path, None)("state", "dump", "--token", "two\nlines", "--json", code=2).error
+    assert (error["kind"], error["field"]) == ("usage", "token")
+    assert "two" not in error["message"]
