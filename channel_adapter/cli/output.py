@@ -6,6 +6,7 @@ logs by `printable`.
 """
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from itertools import zip_longest
 from typing import Any, BinaryIO, Protocol, TextIO
@@ -77,13 +78,23 @@ def encode(value: Any, *, indent: bool = False) -> bytes:
     A field that is not in the repr of its value, because few values have it, is left out while it has its default.
     Characters that a terminal obeys or hides are escaped, so that a document can be shown as it is.
     """
-    return printable_json(
-        orjson.dumps(value, default=_to_json_value, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0))
-    )
+    try:
+        document = orjson.dumps(value, default=_to_json_value, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0))
+    except orjson.JSONEncodeError:  # half a surrogate pair, as in a file name that is not UTF-8, or over 64 bits
+        separators = None if indent else (",", ":")
+        text = json.dumps(value, default=_to_json_builtin, indent=2 if indent else None, separators=separators)
+        document = text.encode()
+    return printable_json(document)
+
+
+def _to_json_builtin(value: Any) -> Any:
+    """Convert a value that the json module does not know."""
+    found = _to_json_value(value)
+    return orjson.loads(orjson.dumps(value, option=_OPTIONS)) if isinstance(value, date) else found
 
 
 def _to_json_value(value: Any) -> Any:
-    """Convert a value that orjson does not know; the library refuses a lone surrogate earlier."""
+    """Convert a value that orjson does not know."""
     if dataclasses.is_dataclass(value):
         shown = {}
         for each in dataclasses.fields(value):
@@ -288,7 +299,8 @@ class Output:
 
     @property
     def binary(self) -> Sink:
-        """Return stdout for bytes."""
+        """Return stdout for bytes, which come after the lines that were written before."""
+        self.flush()
         return _Watched(self._stdout.buffer, self._record_write_error)
 
     @property

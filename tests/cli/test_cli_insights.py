@@ -58,3 +58,10 @@ def test_exported_text_is_no_formula_of_a_spreadsheet(shell: Shell, tmp_path: Pa
 
 def test_insights_without_database_name_missing_setting(cli: Shell) -> None:
     assert cli("insights", "show", "figures", "--json", code=2).error["field"] == "database_url"
+
+
+def test_export_to_name_that_is_not_utf8_is_reported_as_json(shell: Shell, tmp_path: Path) -> None:
+    shell("channels", "create", "--slug", "odd_name", "--name", "Odd", "--owner", OWNER)
+    out = str(tmp_path / "days\udcff.csv")
+    assert shell("insights", "export", "odd_name", "--out", out, "--json").json["file"] == out
+    assert shell("posts", "discard-draft", "\udcff", "--json").json == {"id": "\udcff", "discarded": False}

@@ -307,3 +307,14 @@ def test_demo_step_reports_differences_by_field() -> None:
     assert difference.startswith("s: post: text was 'a', is 'bbb")
     assert difference.endswith("… (202 characters)")
     assert DemoStep("t").differences == []
+
+
+@pytest.mark.parametrize("indent", [False, True])
+def test_json_has_what_orjson_refuses(indent: bool) -> None:
+    value = {"file": "days\udcff.csv", "number": 2**70, "at": datetime(2026, 3, 20, 8, tzinfo=UTC), "kind": Exit.PARTLY}
+    document = encode({**value, "each": Text("港")}, indent=indent)
+    assert json.loads(document) == {
+        "file": "days\udcff.csv", "number": 2**70, "at": "2026-03-20T08:00:00Z", "kind": 3,
+        "each": json.loads(encode(Text("港"))),
+    }  # fmt: skip
+    assert (b"\n" in document) is indent

@@ -90,6 +90,11 @@ def test_dry_run_prints_request_and_sends_nothing(cli: Shell, new_channel: Calla
     assert cli("posts", "publish", "no_such", "x", "--dry-run", "--json", code=1).error["kind"] == "not_found"
 
 
+def test_dry_run_prints_request_below_its_command(cli: Shell, new_channel: Callable[[], str]) -> None:
+    shown = cli("posts", "publish", new_channel(), "Tides", "--dry-run").out
+    assert shown.index("send_group_msg") < shown.index("MsgBody")
+
+
 def test_invalid_posts_are_refused(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     for words, stdin in (([], b""), (["-"], b"\n")):
