@@ -20,7 +20,7 @@ import typer
 from channel_adapter.cli.command import CommandGroup, Run, command, group
 from channel_adapter.cli.ending import end_signal
 from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.files import write_ready_file
+from channel_adapter.cli.files import interruptible, write_ready_file
 from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import why_not_bound
 from channel_adapter.quoting import shown_text
@@ -150,11 +150,23 @@ async def hash_password(run: Run) -> None:
 
     with needs_extra("a file of users", extra="console"):
         from argon2 import PasswordHasher
-    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    found = PasswordHasher().hash(_read_password())
+    run.output.one({"hash": found}, found)
+
+
+def _read_password() -> str:
+    """Read a password from the terminal or a line of stdin; Ctrl-C interrupts it. Raises UsageError."""
+    try:
+        with interruptible():
+            password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        password.encode()
+    except EOFError:
+        password = ""
+    except UnicodeError:
+        raise UsageError("the password is not UTF-8 text") from None
     if not password:
         raise UsageError("the password is empty")
-    found = PasswordHasher().hash(password)
-    run.output.one({"hash": found}, found)
+    return password
 
 
 def _open_sign_in(

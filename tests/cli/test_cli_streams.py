@@ -58,6 +58,7 @@ def test_full_disk_is_reported_with_exit_code_4(cli: Shell, line: str) -> None:
         ("channels", "update", "news", "--custom-data-file", "-"),
         ("call", "openim", "x", "-"),
         ("subscribers", "import", "news", "-"),
+        ("console", "hash-password"),
     ],
 )
 def test_ctrl_c_ends_a_command_that_reads_stdin(

@@ -96,6 +96,10 @@ def test_hash_password_prints_argon2_hash_of_password(shell: Shell) -> None:
     assert "the password is empty" in shell.installed("console", "hash-password", code=2).err
 
 
+def test_password_that_is_not_utf8_is_refused(shell: Shell) -> None:
+    assert "not UTF-8" in shell.installed("console", "hash-password", stdin=b"\xff\xfe\n", code=2).err
+
+
 def test_help_names_both_commands(shell: Shell) -> None:
     out = shell("console", "--help").out
     assert "--demo" in out
