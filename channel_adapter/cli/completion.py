@@ -95,7 +95,8 @@ async def completion(
         else:
             sys.stdout.write(_SCRIPTS[shell])
         return
-    line = _Line([word for word in words if word != "="])  # bash splits --option=value
+    *before, last = words
+    line = _Line([*(word for word in before if word != "="), "" if last == "=" else last])  # bash splits --option=value
     found = line.candidates()
     if line.wants_channel:
         found = await _complete_channel(Run(run.output, line.config or run.config), line.incomplete)

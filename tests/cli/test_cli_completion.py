@@ -97,3 +97,11 @@ def test_channels_are_completed_from_the_registry(cli: Shell, complete: Complete
     assert complete("webhooks", "trigger", "Subscribed", "--channel", "=", "harbor_n") == ["harbor_news"]
     assert complete("posts", "publish", "harbor_news", "") == [], "the second argument is a text"
     assert complete("posts", "list", "--config", "missing.toml", "h") == []
+
+
+def test_bash_completes_value_behind_equals_sign(complete: Complete) -> None:
+    """A word that ends in = is two words in bash: the option, and the sign."""
+    kinds = ["schedule", "migration", "jobs"]
+    assert complete("worker", "--only", "=") == complete("worker", "--only", "") == kinds
+    assert complete("worker", "--only", "=", "mig") == ["migration"]
+    assert "posts" in complete("=")
