@@ -26,6 +26,7 @@ from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import encode, why_not_bound
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.mapping.text import require_text
 from channel_adapter.quoting import shown_text, shown_value
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ app = group("webhooks")
 
 _POLL_SECONDS = 0.2
 _PAGE = 500
+_MAX_LISTED = 1_000_000
+_CLOCK_SECONDS = 1.0  # by which times of one clock may be out of order
+_REMEMBERED = 10_000  # events that `tail` does not show again after a clock was set back
 _KEYS = Annotated[list[str] | None, typer.Argument(metavar="KEY", help="Keys as `webhooks list` shows them.")]
 _ALL = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 
@@ -50,7 +54,7 @@ _ALL = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 async def list_(
     run: Run,
     waiting: Annotated[bool, typer.Option("--waiting", help="Show events that are not handled yet instead.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_LISTED, help="How many at most.")] = 100,
 ) -> None:
     """Show the dead letters: events whose attempts are used up, with the reason, oldest first."""
     from channel_adapter.store.marks import DEAD, WAITING
@@ -103,21 +107,35 @@ async def tail(
 ) -> None:
     """Print events as receivers handle them: one line each; with --json one object a line.
 
-    The body of a handled event is not stored any more; that of a dead letter is.
+    The body of a handled event is not stored any more; that of a dead letter is. After a clock was set back, events of
+    the time that comes again may be shown twice.
     """
+    from cachetools import LRUCache
+
     from channel_adapter.store.marks import DEAD, HANDLED
 
+    states = [HANDLED, DEAD]
     async with _open_inbox(run) as (database, table):
         end = None if seconds is None else time.monotonic() + seconds
-        place = await database.read(table.end_of, [HANDLED, DEAD], past)
-        while end is None or time.monotonic() < end:
-            rows = await database.read(table.rows, [HANDLED, DEAD], _PAGE, place)
+        place = await database.read(table.end_of, states, past)
+        rows = await database.read(table.rows, states, past, place)
+        shown: LRUCache[str, float] = LRUCache(_REMEMBERED)
+        while True:
             for row in rows:
                 place = (row.changed, row.key)
-                _print_event(run, row)
+                if shown.get(row.key) != row.changed:
+                    _print_event(run, row)
+                    shown[row.key] = row.changed
             run.output.flush()
+            if end is not None and time.monotonic() >= end:
+                return
             if len(rows) < _PAGE:
                 await asyncio.sleep(_POLL_SECONDS)
+            now = await database.read(database.time, time.time())
+            if place[0] > now + _CLOCK_SECONDS:  # the clock was set back
+                place = (now - _CLOCK_SECONDS, "")
+            following = await database.read(table.rows, states, _PAGE, place)
+            rows = [row for row in following if row.changed <= now + _CLOCK_SECONDS]
 
 
 @command(app, "webhooks", "stats", example="channel-adapter webhooks stats --json")
@@ -145,7 +163,8 @@ def _parse_keys(keys: list[str] | None, every: bool) -> list[str] | None:
     """Return the keys that were given; None for all. Raises UsageError."""
     if bool(keys) == every:
         raise UsageError("name the keys, or give --all", field="keys")
-    return list(dict.fromkeys(keys)) if keys else None
+    with read_option("keys"):
+        return [require_text(key, "KEY") for key in dict.fromkeys(keys)] if keys else None
 
 
 def _report_dead_letters(run: Run, named: list[str] | None, found: list[str], word: str) -> Exit:
@@ -292,7 +311,7 @@ def _show_url(run: Run, url: str, metrics_url: str | None, ready_file: Path | No
 def _load_function(name: str) -> Callable[[Any], Any]:
     """Return the function that `module:function` names. Raises UsageError when it does not exist."""
     module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
+    if not (module_name and colon and attribute) or module_name.startswith("."):
         raise UsageError(f"{shown_value(name)} is not MODULE:FUNCTION", field="handlers")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -376,6 +395,7 @@ async def trigger(
     key = None if unsigned else token
     now = time.time()
     with read_option():
+        require_text(platform, "platform")
         sent = [
             await send(url, event, body, sdkappid=app_id, token=key, platform=platform, mode=mode, now=now)
             for _ in range(times)

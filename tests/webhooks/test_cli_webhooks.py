@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import signal
 import sqlite3
 import stat
@@ -184,3 +185,26 @@ def test_memory_inbox_is_logged_and_used_port_is_refused(tmp_path: Path) -> None
     assert "webhooks.memory_inbox" in second.stderr
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(60) == 0
+
+
+def test_tail_shows_events_after_the_clock_was_set_back(used: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "inbox.db"
+    with closing(sqlite3.connect(used.parent / "inbox.db")) as source, closing(sqlite3.connect(copy)) as inbox:
+        source.backup(inbox)
+        inbox.execute("UPDATE inbox_event SET changed = changed + 3600")  # as if the clock was an hour ahead then
+        inbox.commit()
+        (key,) = inbox.execute("SELECT key FROM inbox_event WHERE state = 'handled'").fetchone()
+        settings = write_settings(tmp_path, f"sqlite:///{copy}")
+        command = [str(COMMAND), "webhooks", "tail", "--json", "--config", str(settings)]
+        tail = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE)
+        try:
+            assert tail.stdout is not None
+            deadline = time.monotonic() + 60
+            while not select.select([tail.stdout], [], [], 0.1)[0]:
+                assert time.monotonic() < deadline, "nothing is shown"
+                inbox.execute("UPDATE inbox_event SET changed = ? WHERE key = ?", [time.time(), key])
+                inbox.commit()
+            assert json.loads(tail.stdout.readline())["key"] == key
+        finally:
+            tail.kill()
+            tail.communicate()
