@@ -70,7 +70,7 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"settings file {shown_text(path)} cannot be read: {trouble.strerror}", field="config"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as trouble:
+    except ValueError as trouble:  # also for bytes that are not UTF-8, and for a number of over 4,300 digits
         raise ConfigurationError(
             f"settings file {shown_text(path)} is not TOML: {shown_text(trouble)}", field="config"
         ) from None

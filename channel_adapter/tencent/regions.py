@@ -41,7 +41,7 @@ def _base_url(url: str) -> str:
         raise ValueError("the address of the service must look like https://host or http://host:port")
     if not is_host_name(parts.hostname):
         raise ValueError("the address of the service has a host name that is too long or has an empty part")
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.username is not None or "?" in url or "#" in url:
         raise ValueError("the address of the service must be without user, query and fragment")
     if port == 0:
         raise ValueError("the address of the service must not have port 0")

@@ -231,6 +231,24 @@ def test_missing_library_is_named_with_its_extra(
         (["call", "s/c", "{"], "the request is not JSON"),
         (["demo", "--feed", "nowhere.xml"], "nowhere.xml cannot be read: No such file or directory"),
         (["stub", "--cert", "a.pem"], "--cert and --key-file belong together"),
+        (["webhooks", "serve", "--handlers", ".module:function"], "'.module:function' is not MODULE:FUNCTION"),
+        (
+            [
+                "webhooks",
+                "trigger",
+                "Subscribed",
+                "--url",
+                "http://127.0.0.1:1/",
+                "--sdkappid",
+                "1",
+                "--platform",
+                "\udcff",
+            ],
+            "platform contains half of a surrogate pair",
+        ),
+        (["webhooks", "retry", "\udcff"], "KEY contains half of a surrogate pair"),
+        (["webhooks", "drop", "\udcff"], "KEY contains half of a surrogate pair"),
+        (["webhooks", "list", "--limit", "9223372036854775808"], "invalid value for '--limit'"),
     ],
 )
 def test_usage_error_is_one_sentence_with_exit_code_2(words: list[str], message: str, bare: Shell) -> None:
@@ -270,6 +288,8 @@ SERVER = 'sdkappid = 1400000001\nbase_url = "http://127.0.0.1:1"\n'
         (SERVER + f'key = "{KEY}"\nca_file = "nowhere.pem"\n', "ca_file", "nowhere.pem cannot be used"),
         (f'key = "{KEY}"\nsdkappid = 1\nbase_url = "http://[x"\n', "base_url", "broken host or port"),
         ("key = \n", "config", "is not TOML"),
+        (f"sdkappid = {'1' * 5_000}\n", "config", "is not TOML"),
+        (f'key = "{KEY}"\nsdkappid = 1\nbase_url = "http://h.test/?"\n', "base_url", "without user, query"),
         (SERVER + f'key = "{KEY}"\nconcurrency = "many"\n', "concurrency", "concurrency: must be a whole number"),
         (SERVER + f'key = "{KEY}"\nconcurrency = 0\n', "concurrency", "must be greater than or equal to 1"),
         (SERVER + f'key = "{KEY}"\nchannels = 3\n', "channels", "channels: must be a table"),
