@@ -207,7 +207,7 @@ class TencentClient:
         text, received = self._latest_date
         try:
             return parsedate_to_datetime(text).timestamp() - received
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
 
     async def call(

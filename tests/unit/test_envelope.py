@@ -25,6 +25,17 @@ def test_error_info_may_be_missing() -> None:
     assert outcome.reply.error_info == ""
 
 
+def test_null_in_place_of_text_is_absent() -> None:
+    assert isinstance(classify(Reply, 200, b'{"ActionStatus":null,"ErrorCode":0,"ErrorInfo":null}'), Success)
+    for reply in (Reply, CreateGroupReply):
+        refused = classify(reply, 200, b'{"ActionStatus":"FAIL","ErrorCode":10010,"ErrorInfo":null}')
+        assert refused == ApiError(10010, "")
+    items = b'{"ActionStatus":"OK","ErrorCode":0,"GroupInfo":[{"GroupId":"a","ErrorCode":10010,"ErrorInfo":null}]}'
+    outcome = classify(GetGroupInfoReply, 200, items)
+    assert isinstance(outcome, Success)
+    assert outcome.reply.group_info[0].error_info == ""
+
+
 def test_api_error_has_code_and_text() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10010,"ErrorInfo":"group not exist"}'
     assert classify(Reply, 200, body) == ApiError(10010, "group not exist")

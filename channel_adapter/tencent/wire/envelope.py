@@ -5,9 +5,9 @@ HTTP 200 is not success: the verdict is in `ErrorCode`, and `ActionStatus` must 
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 OK = "OK"
@@ -43,12 +43,20 @@ class WireRow:
     __pydantic_config__: ClassVar = ConfigDict(extra="ignore")
 
 
+def _absent_as_empty(text: Any) -> Any:
+    return "" if text is None else text
+
+
+ServiceText = Annotated[str, BeforeValidator(_absent_as_empty)]
+"""A text beside a verdict; null is an absent one, which must not hide the verdict."""
+
+
 class Reply(WireModel):
     """Envelope of every reply. `ErrorDisplay` comes from profile and recentcontact only."""  # [doc 1640]
 
-    action_status: str = Field(OK, alias="ActionStatus")
+    action_status: ServiceText = Field(OK, alias="ActionStatus")
     error_code: int = Field(0, alias="ErrorCode")
-    error_info: str = Field("", alias="ErrorInfo")
+    error_info: ServiceText = Field("", alias="ErrorInfo")
     error_display: str | None = Field(None, alias="ErrorDisplay")
 
 
@@ -62,8 +70,8 @@ class ErrorEnvelope(WireModel):
     """The part of a reply that decides whether the call succeeded; `ErrorCode` has no default here."""
 
     error_code: int = Field(alias="ErrorCode")
-    action_status: str = Field(OK, alias="ActionStatus")
-    error_info: str = Field("", alias="ErrorInfo")
+    action_status: ServiceText = Field(OK, alias="ActionStatus")
+    error_info: ServiceText = Field("", alias="ErrorInfo")
 
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
