@@ -19,3 +19,8 @@ def csv_text(rows: Iterable[Sequence[str]], *, verbatim: Collection[int] = ()) -
         for row in rows
     )
     return out.getvalue()
+
+
+def without_apostrophe(text: str) -> str:
+    """Return a text of such a file as it was, without the apostrophe in front of what looks like a formula."""
+    return text[1:] if text[:1] == "'" and text[1:2] in _FORMULA else text

@@ -1,7 +1,7 @@
 """User ids from a CSV or text file: its headings and column, checked as a whole before the first id is used.
 
 One record is one user. The id is in the first column, in the one that a heading names, or in the one that is given;
-other columns are ignored.
+other columns are ignored. An id from a file that the console wrote is read without the apostrophe in front of it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from typing import BinaryIO
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.csv_file import DELIMITERS, BrokenRow, CsvFile, Row, column_name
+from channel_adapter.mapping.csv_text import without_apostrophe
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.quoting import shown_text, shown_value
 
@@ -184,7 +185,7 @@ def _to_listed_user(row: Row, layout: _Layout) -> ListedUser | UnusableLine:
         return UnusableLine(row.line, f"has {columns}; the heading has {layout.width}", row.raw)
     if len(row.fields) <= layout.column:
         return UnusableLine(row.line, f"has {columns}; the id is in column {layout.column + 1}", row.raw)
-    text = row.fields[layout.column].strip()
+    text = without_apostrophe(row.fields[layout.column].strip())
     if not text:
         return UnusableLine(row.line, "the user id is empty", row.raw)
     if '"' in text:

@@ -144,6 +144,20 @@ async def test_progress_is_sent_as_events_until_the_end(browser: Browser, served
     assert "12 of 12 users" in stream
 
 
+async def test_downloaded_subscribers_are_imported_whatever_their_ids_begin_with(
+    browser: Browser, served: Served
+) -> None:
+    users = ["+4912345", "@ada", "-1", "=1+1", "'eve", "reader_1"]
+    await served.adapter.accounts.add(users)
+    await served.adapter.subscriptions.subscribe("harbor_news", users)
+    await served.adapter.channels.create(slug="other", name="Other", owner="editor_7")
+    file = (await browser.get("/c/harbor_news/subscribers.csv")).text
+    assert "\r\n'=1+1," in file
+    sent = await uploaded(browser, file, place="/c/other/imports")
+    await browser.submit(sent.place)
+    assert counts(await ended(browser, sent.place)) == {"added": len(users)}
+
+
 async def test_events_end_when_their_page_is_closed(adapter: ChannelAdapter, served: Served) -> None:
     app, listening = application(adapter, authorise), listening_socket("127.0.0.1", 0)
     served.stub.faults.add(Fault(command="add_group_member", drop=True))
