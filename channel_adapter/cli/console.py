@@ -5,6 +5,7 @@
 import getpass
 import logging
 import os
+import re
 import sys
 import tempfile
 import webbrowser
@@ -215,6 +216,10 @@ def _parse_base_path(base_path: str) -> str:
     path = base_path.rstrip("/")
     if path and not path.startswith("/"):
         raise UsageError("--base-path begins with /", field="base_path")
+    if path and not re.fullmatch(r"(/[\w.~-]+)+", path, re.ASCII):
+        raise UsageError(
+            f"--base-path {shown_text(base_path)}: between slashes are letters, digits, _ . ~ and -", field="base_path"
+        )
     return path
 
 

@@ -24,7 +24,8 @@ _SECONDS: Final = 86_400
 class Composed:
     """The fields of the composer. `sizes` are width, height and bytes of the picture, 0 where unknown.
 
-    `thumbnail_url` is known for a picture that was uploaded. `attachment` is "", "video" or "file".
+    `thumbnail_url` is known for a picture that was uploaded, `large_url` for one of another client. `attachment` is "",
+    "video" or "file".
     """
 
     format: str = TEXT_AND_IMAGE
@@ -34,6 +35,7 @@ class Composed:
     image_url: str = ""
     sizes: tuple[int, int, int] = (0, 0, 0)
     thumbnail_url: str = ""
+    large_url: str = ""
     attachment: str = ""
     attachment_url: str = ""
     attachment_name: str = ""
@@ -54,6 +56,7 @@ class Composed:
             image_url=values["image_url"].strip(),
             sizes=(picture.width, picture.height, picture.size),
             thumbnail_url=picture.thumbnail_url,
+            large_url=picture.large_url,
             **{name: values[name].strip() for name in _ATTACHED},
         )
 
@@ -84,8 +87,8 @@ class Composed:
 
     def with_picture(self, image: Image) -> "Composed":
         """Return the same fields with a picture."""
-        sizes = (image.width, image.height, image.size)
-        return replace(self, image_url=image.url, sizes=sizes, thumbnail_url=image.thumbnail_url)
+        sizes, urls = (image.width, image.height, image.size), (image.thumbnail_url, image.large_url)
+        return replace(self, image_url=image.url, sizes=sizes, thumbnail_url=urls[0], large_url=urls[1])
 
     def with_attachment(self, part: Content) -> "Composed | None":
         """Return the same fields with a video or a file; None for one with more than the form has fields for."""
@@ -99,7 +102,7 @@ class Composed:
     @property
     def picture(self) -> str:
         """What is known of the picture, as the form keeps it."""
-        return write_picture(Image(self.image_url, *self.sizes, thumbnail_url=self.thumbnail_url))
+        return write_picture(Image(self.image_url, *self.sizes, self.large_url, self.thumbnail_url))
 
     def content(self) -> Content | tuple[Content, ...]:
         """Return the content. With a link it is an article: the text of the link is its title.
@@ -139,27 +142,36 @@ class Composed:
             return Article(title, text, link, picture, width, height)
         if not picture:
             return Text(text)
-        image = Image(picture, width, height, size, thumbnail_url=self.thumbnail_url)
+        image = Image(picture, width, height, size, self.large_url, self.thumbnail_url)
         return image if self.format == IMAGE else TextAndImage(text, image)
 
 
 _ATTACHED: Final = ("attachment", "attachment_url", "attachment_name", "attachment_seconds")
 
 
+_NONE: Final = "-"
+
+
 def write_picture(image: Image) -> str:
     """Return what is known of a picture as one text: sizes and addresses."""
-    if not image.width:
+    if image == Image(image.url):
         return ""
-    return f"{image.width} {image.height} {image.size} {image.url} {image.thumbnail_url}".strip()
+    addresses = (image.url, image.thumbnail_url or _NONE, image.large_url or _NONE)
+    return " ".join([str(image.width), str(image.height), str(image.size), *addresses])
 
 
 def read_picture(text: str, url: str) -> Image:
     """Return the picture with an address, with what a text of `write_picture` says about it."""
     numbers, addresses = text.split()[:3], text.split()[3:]
-    if addresses[:1] != [url] or not all(each.isdecimal() and len(each) < 10 for each in numbers):
+    if (
+        addresses[:1] != [url]
+        or len(addresses) != 3
+        or not all(each.isdecimal() and len(each) < 10 for each in numbers)
+    ):
         return Image(url)
+    thumbnail_url, large_url = ("" if each == _NONE else each for each in addresses[1:])
     width, height, size = map(int, numbers)
-    return Image(url, width, height, size, thumbnail_url=addresses[1] if len(addresses) > 1 else "")
+    return Image(url, width, height, size, large_url, thumbnail_url)
 
 
 def preview(composed: Composed, max_bytes: int) -> tuple[tuple[Content, ...], int, ChannelAdapterError | None]:

@@ -725,6 +725,47 @@ async def test_draft_opened_in_the_composer_stays_silent_and_keeps_its_author(st
     assert "NoUnread" in call.body["SendMsgControl"]
 
 
+async def test_addresses_of_a_picture_that_the_form_does_not_show_are_kept(stored: Served) -> None:
+    browser = stored.browser()
+    picture = Image(
+        "https://example.org/a.png", large_url="https://example.org/b.png", thumbnail_url="https://example.org/c.png"
+    )
+    await stored.adapter.posts.publish(SLUG, TextAndImage("Tide", picture))
+    assert (await browser.submit(f"{POST}/edit", text="High tide")).status == 303
+    assert (await stored.adapter.posts.get(PostRef(ID, 1))).parts == (TextAndImage("High tide", picture),)
+    draft = await stored.adapter.posts.draft(SLUG, picture)
+    await browser.submit(f"{COMPOSE}?draft={draft.id}", COMPOSE)
+    assert (await stored.adapter.posts.get(PostRef(ID, 2))).parts == (picture,)
+
+
+async def test_failed_and_waiting_posts_are_listed_behind_hundreds_that_were_published(
+    stored: Served, tmp_path: Path
+) -> None:
+    browser, now = stored.browser(), datetime.now(UTC)
+    done = await stored.adapter.posts.schedule(SLUG, Text("Done"), at=now + timedelta(hours=1))
+    await stored.adapter.posts.publish_now(done.id)
+    late = await stored.adapter.posts.schedule(SLUG, Text("Too late"), at=now + timedelta(hours=2))
+    await stored.adapter.posts.schedule(SLUG, Text("Tomorrow"), at=now + timedelta(days=1))
+    with closing(sqlite3.connect(tmp_path / "console.db")) as database, database:
+        database.execute("UPDATE scheduled_post SET state = 'failed' WHERE id = ?", [late.id])
+        (row,) = database.execute("SELECT * FROM scheduled_post WHERE id = ?", [done.id])
+        marks = ", ".join("?" * len(row))
+        copies = [(f"{number:012}", *row[1:]) for number in range(250)]
+        database.executemany(f"INSERT INTO scheduled_post VALUES ({marks})", copies)  # noqa: S608 - marks alone
+    assert "Too late" in (await browser.get(f"/c/{SLUG}?state=failed")).text
+    page = (await browser.get("/schedule?ended=1")).text
+    assert re.findall("(Too late|Tomorrow)</p>", page) == ["Too late", "Tomorrow"]
+    assert page.count("Done</p>") == 200
+    day = (now + timedelta(days=1)).astimezone().date()
+    assert "Tomorrow" in (await browser.get(f"/schedule/week?from={day}")).text
+
+
+async def test_log_of_a_transfer_names_the_new_owner(browser: Browser, served: Served) -> None:
+    await served.adapter.subscriptions.subscribe(SLUG, ["reader_1"])
+    assert (await browser.submit(STAFF, action="transfer", user="reader_1")).status == 303
+    assert await logged(browser) == ["transfer reader_1"]
+
+
 async def test_draft_of_another_channel_is_neither_shown_nor_replaced_nor_deleted(stored: Served) -> None:
     browser = stored.browser()
     await stored.adapter.channels.create(slug="other", name="Other", owner=OWNER)

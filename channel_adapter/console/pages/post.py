@@ -45,7 +45,8 @@ async def save(page: View) -> web.Response:
         stored = await page.adapter.posts.get(_post_ref(page))
         before = Composed.of(stored.parts)
         if before is not None and before.image_url == composed.image_url:
-            composed = dataclasses.replace(composed, sizes=before.sizes, thumbnail_url=before.thumbnail_url)
+            known = {name: getattr(before, name) for name in ("sizes", "thumbnail_url", "large_url")}
+            composed = dataclasses.replace(composed, **known)
         if form.get("action") == "preview":
             return _render_edit_form(page, name, composed)
         await page.adapter.posts.edit(_post_ref(page), composed.content())

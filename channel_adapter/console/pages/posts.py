@@ -78,9 +78,9 @@ async def _list_waiting(page: View, state: str) -> list[ScheduleLine]:
     """Return the scheduled posts of the channel, those that failed or were missed, or its drafts."""
     if state == DRAFT:
         return await draft_lines(page, page.slug)
-    wanted = FAILED if state == ScheduleState.FAILED else (ScheduleState.SCHEDULED, ScheduleState.PUBLISHING)
-    found = await scheduled_lines(page, page.slug, ended=state == ScheduleState.FAILED)
-    return [each for each in found if each.post is not None and each.post.state in wanted]
+    is_failed = state == ScheduleState.FAILED
+    wanted = FAILED if is_failed else (ScheduleState.SCHEDULED, ScheduleState.PUBLISHING)
+    return await scheduled_lines(page, page.slug, wanted=lambda post: post.state in wanted, ended=is_failed)
 
 
 async def _render_chips(page: View, numbers: str) -> web.Response:

@@ -1,5 +1,7 @@
 """Scheduled posts and drafts of all channels: what waits, what failed or is late, and what can be done with it."""
 
+from collections import deque
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,7 +18,7 @@ from channel_adapter.mapping.content import excerpt
 from channel_adapter.mapping.times import to_zone
 
 ZONE_COOKIE: Final = "channel_adapter_zone"
-_IN_WEEKS: Final = 5_000
+_IN_WEEK: Final = 5_000
 _FIRST: Final = date(2000, 1, 3)
 _LAST: Final = date(2199, 12, 30)
 SHOWN: Final = 200
@@ -146,29 +148,41 @@ async def _render_schedule(page: View, error: ChannelAdapterError | None = None)
     posts, ended = page.adapter.posts, "ended" in page.request.query
     if page.adapter.settings.database_url is None:
         return page.render("schedule.html", error=error, stores=False)
-    scheduled, drafts = await scheduled_lines(page, ended=ended), await draft_lines(page)
+    scheduled, drafts = await scheduled_lines(page), await draft_lines(page)
+    past = await scheduled_lines(page, wanted=_is_past, ended=True) if ended else []
     status = await posts.schedule_status()
     waits = any(line.post is not None and line.post.state is ScheduleState.SCHEDULED for line in scheduled)
     return page.render(
         "schedule.html", error=error, stores=True, zone=last_zone(page), ended=ended, drafts=drafts,
         problems=[line for line in scheduled if line.post is not None and line.post.problem],
-        scheduled=[line for line in scheduled if line.post is not None and not line.post.problem],
+        scheduled=[*past, *(line for line in scheduled if line.post is not None and not line.post.problem)],
         no_worker=waits and not status.workers,
     )  # fmt: skip
 
 
+def _is_past(post: ScheduledPost) -> bool:
+    """Return whether a post has ended and is no problem: those that are, are listed with those that wait."""
+    return post.state not in (ScheduleState.SCHEDULED, ScheduleState.PUBLISHING) and not post.problem
+
+
 async def scheduled_lines(
-    page: View, channel: str | None = None, *, ended: bool = False, most: int = SHOWN
+    page: View,
+    channel: str | None = None,
+    *,
+    wanted: Callable[[ScheduledPost], bool] = lambda _: True,
+    ended: bool = False,
+    most: int = SHOWN,
 ) -> list[ScheduleLine]:
-    """Return the first scheduled posts of a channel, or of all, by their times; with `ended` what has ended too."""
+    """Return the first scheduled posts that are wanted, by their times; with `ended` the last, ended ones included."""
     zone = last_zone(page)
-    found: list[ScheduleLine] = []
+    found: deque[ScheduledPost] = deque(maxlen=most)
     async with aclosing(page.adapter.posts.scheduled(channel, ended=ended)) as posts:
         async for post in posts:
-            found.append(_scheduled_line(page, post, zone))
-            if len(found) == most:
+            if wanted(post):
+                found.append(post)
+            if len(found) == most and not ended:
                 break
-    return found
+    return [_scheduled_line(page, post, zone) for post in found]
 
 
 async def draft_lines(page: View, channel: str | None = None) -> list[ScheduleLine]:
@@ -201,7 +215,10 @@ async def show_week(page: View) -> web.Response:
         wanted = datetime.fromtimestamp(page.adapter.clock.now(), LOCALTZ).date()
     wanted = min(max(wanted, _FIRST), _LAST)
     monday = wanted - timedelta(days=wanted.weekday())
-    found = await scheduled_lines(page, ended=True, most=_IN_WEEKS)
+    sunday = monday + timedelta(days=6)
+    found = await scheduled_lines(
+        page, wanted=lambda post: monday <= _local_day(post) <= sunday, ended=True, most=_IN_WEEK
+    )
     days = []
     for number in range(7):
         day = monday + timedelta(days=number)
@@ -211,13 +228,17 @@ async def show_week(page: View) -> web.Response:
     return page.render("week.html", stores=True, days=days, before=before.isoformat(), after=after.isoformat())
 
 
+def _local_day(post: ScheduledPost) -> date:
+    return post.at.astimezone(LOCALTZ).date()
+
+
 def _scheduled_line(page: View, post: ScheduledPost, zone: str) -> ScheduleLine:
     try:
         local = post.at.astimezone(to_zone(zone))
     except InvalidError:
         local = post.at.astimezone(UTC)
     at = local.strftime("%Y-%m-%dT%H:%M")
-    slug, day = page.adapter.backend.ids.slug(post.channel), post.at.astimezone(LOCALTZ).date().isoformat()
+    slug, day = page.adapter.backend.ids.slug(post.channel), _local_day(post).isoformat()
     return ScheduleLine(post.id, slug, excerpt(post.parts), at, post, day=day)
 
 

@@ -46,7 +46,8 @@ async def change(page: View) -> web.Response:
     page.console.channels.forget()
     failed = [each for each in outcomes if each.kind not in DONE]
     log = page.refused if failed and len(failed) == len(outcomes) else page.wrote
-    await log(f"{action} {', '.join(users)[:200]}: {len(outcomes) - len(failed)} of {len(outcomes)}")
+    done = "" if action == "transfer" else f": {len(outcomes) - len(failed)} of {len(outcomes)}"
+    await log(f"{action} {', '.join(users)[:200]}{done}")
     if failed:
         answer = await _render_staff(page, None, typed, failed)
         answer.set_status(409)
