@@ -5,15 +5,16 @@ HTTP 200 is not success: the verdict is in `ErrorCode`, and `ActionStatus` must 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, from_json
 
 OK = "OK"
 FAIL = "FAIL"
 
 TOO_MANY_REQUESTS: Final = 429  # not documented, but clear
+_TEXTS: Final = frozenset({"ActionStatus", "ErrorInfo"})  # beside a verdict; null is an absent one
 AMBIGUOUS_STATUSES: Final = frozenset({303, 408})  # of those from 300 to 499, which otherwise mean "not done" [3.4]
 
 
@@ -43,20 +44,12 @@ class WireRow:
     __pydantic_config__: ClassVar = ConfigDict(extra="ignore")
 
 
-def _absent_as_empty(text: Any) -> Any:
-    return "" if text is None else text
-
-
-ServiceText = Annotated[str, BeforeValidator(_absent_as_empty)]
-"""A text beside a verdict; null is an absent one, which must not hide the verdict."""
-
-
 class Reply(WireModel):
     """Envelope of every reply. `ErrorDisplay` comes from profile and recentcontact only."""  # [doc 1640]
 
-    action_status: ServiceText = Field(OK, alias="ActionStatus")
+    action_status: str = Field(OK, alias="ActionStatus")
     error_code: int = Field(0, alias="ErrorCode")
-    error_info: ServiceText = Field("", alias="ErrorInfo")
+    error_info: str = Field("", alias="ErrorInfo")
     error_display: str | None = Field(None, alias="ErrorDisplay")
 
 
@@ -70,10 +63,11 @@ class ErrorEnvelope(WireModel):
     """The part of a reply that decides whether the call succeeded; `ErrorCode` has no default here."""
 
     error_code: int = Field(alias="ErrorCode")
-    action_status: ServiceText = Field(OK, alias="ActionStatus")
-    error_info: ServiceText = Field("", alias="ErrorInfo")
+    action_status: str = Field(OK, alias="ActionStatus")
+    error_info: str = Field("", alias="ErrorInfo")
 
 
+ModelT = TypeVar("ModelT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
 
@@ -159,7 +153,7 @@ def classify(
     try:
         reply = reply_type.__pydantic_validator__.validate_json(body)
     except ValidationError as unreadable:
-        reply = _without_null_lists(reply_type, body, unreadable)
+        reply = _without_nulls(reply_type, body, unreadable)
     if reply is not None and "error_code" in reply.model_fields_set:
         if reply.error_code == 0 and reply.action_status != FAIL:
             if isinstance(reply, SentReply) and reply.msg_drop_reason:
@@ -176,10 +170,10 @@ def _classify_status(http_status: int) -> HttpRejected | Ambiguous:
     return Ambiguous(reason, http_status)
 
 
-def _without_null_lists(reply_type: type[ReplyT], body: bytes, unreadable: ValidationError) -> ReplyT | None:
-    """Return the reply if its only errors are nulls in place of lists."""
+def _without_nulls(model: type[ModelT], body: bytes, unreadable: ValidationError) -> ModelT | None:
+    """Return the reply if its only errors are nulls in place of lists, and of texts that only explain."""
     problems = unreadable.errors(include_url=False, include_context=False)
-    if any(problem["type"] != "list_type" or problem["input"] is not None for problem in problems):
+    if not all(problem["input"] is None and _get_empty(problem) is not None for problem in problems):
         return None
     answer = from_json(body)
     for problem in problems:
@@ -187,21 +181,31 @@ def _without_null_lists(reply_type: type[ReplyT], body: bytes, unreadable: Valid
         place = answer
         for step in steps:
             place = place[step]
-        place[last] = []
+        place[last] = _get_empty(problem)
     try:
-        return reply_type.model_validate(answer)
+        return model.model_validate(answer)
     except ValidationError:
         return None
 
 
+def _get_empty(problem: ErrorDetails) -> list[Any] | str | None:
+    """Return what a null means in this place; None where it is an error."""
+    if problem["type"] == "list_type":
+        return []
+    return "" if _TEXTS.intersection(problem["loc"][-1:]) else None
+
+
 def _classify_unexpected(body: bytes) -> ApiError | Ambiguous:
     """Classify a body that does not fit its reply type: an error may leave out what a success must have."""
+    verdict: ErrorEnvelope | None
     try:
         verdict = ErrorEnvelope.model_validate_json(body)
     except ValidationError as unreadable:
-        problem = unreadable.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "body"
-        return Ambiguous(_describe_unreadable(problem["type"], where, problem["msg"]))
+        verdict = _without_nulls(ErrorEnvelope, body, unreadable)
+        if verdict is None:
+            problem = unreadable.errors(include_url=False, include_input=False, include_context=False)[0]
+            where = ".".join(str(part) for part in problem["loc"]) or "body"
+            return Ambiguous(_describe_unreadable(problem["type"], where, problem["msg"]))
     if verdict.error_code == 0 and verdict.action_status != FAIL:
         return Ambiguous("the answer reports success in a shape that is not documented")
     return ApiError(verdict.error_code, verdict.error_info)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from channel_adapter.tencent.wire.envelope import Reply, ServiceText, WireModel, WireRow
+from channel_adapter.tencent.wire.envelope import Reply, WireModel, WireRow
 from channel_adapter.tencent.wire.members import Member, NewMember, OwnRow, SelfInfo
 
 COMMUNITY = "Community"  # wire names of group types [docS 1615]
@@ -109,7 +109,7 @@ class GroupInfo(GroupProfile):
 
     group_id: str = Field(alias="GroupId")
     error_code: int = Field(0, alias="ErrorCode")
-    error_info: ServiceText = Field("", alias="ErrorInfo")
+    error_info: str = Field("", alias="ErrorInfo")
     appid: int | None = Field(None, alias="Appid")
     member_list: list[Member] | None = Field(None, alias="MemberList")
 
@@ -132,7 +132,7 @@ class GroupTag(WireRow):
 
     group_id: Annotated[str, Field(alias="GroupId")]
     error_code: Annotated[int, Field(alias="ErrorCode")] = 0
-    error_info: Annotated[ServiceText, Field(alias="ErrorInfo")] = ""
+    error_info: Annotated[str, Field(alias="ErrorInfo")] = ""
     app_defined_data: Annotated[list[FieldRow] | None, Field(alias="AppDefinedData")] = None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from channel_adapter.tencent.wire.envelope import Reply, ServiceText, WireModel
+from channel_adapter.tencent.wire.envelope import Reply, WireModel
 from channel_adapter.tencent.wire.messages import HistoryMessage
 from channel_adapter.tencent.wire.msg_body import Element
 
@@ -91,7 +91,7 @@ class OfficialAccountInfo(OfficialProfile):
     """One item; its own `ErrorCode` decides."""  # [doc 60758, java-sdk]
 
     error_code: int = Field(0, alias="ErrorCode")
-    error_info: ServiceText = Field("", alias="ErrorInfo")
+    error_info: str = Field("", alias="ErrorInfo")
 
 
 class GetOfficialAccountInfoReply(Reply):
