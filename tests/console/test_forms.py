@@ -760,6 +760,22 @@ async def test_failed_and_waiting_posts_are_listed_behind_hundreds_that_were_pub
     assert "Tomorrow" in (await browser.get(f"/schedule/week?from={day}")).text
 
 
+@pytest.mark.parametrize(("at", "zone", "wrong"), [("2027-02-03T04:05", "Europ/Berlin", "zone"), ("", "", "at")])
+async def test_refused_time_of_a_post_or_draft_is_shown_as_it_was_written(
+    at: str, zone: str, wrong: str, stored: Served
+) -> None:
+    browser = stored.browser()
+    post = await stored.adapter.posts.schedule(SLUG, Text("Later"), at=datetime.now(UTC) + timedelta(days=1))
+    draft = await stored.adapter.posts.draft(SLUG, Text("Draft"))
+    for each, other, fields in ((post.id, draft.id, {}), (draft.id, post.id, {"draft": "1"})):
+        place = f"/schedule/{each}/move"
+        refused = await browser.post(place, {"at": at, "zone": zone, **fields})
+        assert (refused.status, refused.form(place)) == (422, {"at": at, "zone": zone, **fields})
+        assert refused.form(f"/schedule/{other}/move")["zone"] == (await browser.get("/schedule")).form(place)["zone"]
+        assert re.findall(r'name="(\w+)"[^>]* aria-invalid="true" aria-describedby="problem"', refused.text) == [wrong]
+        assert refused.text.count("<details open>") == 1
+
+
 async def test_log_of_a_transfer_names_the_new_owner(browser: Browser, served: Served) -> None:
     await served.adapter.subscriptions.subscribe(SLUG, ["reader_1"])
     assert (await browser.submit(STAFF, action="transfer", user="reader_1")).status == 303

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -27,7 +27,10 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ScheduleLine:
-    """One scheduled post or draft as the page shows it; `at` is its time for the form, in the zone of the form."""
+    """One scheduled post or draft as the page shows it; `at` is its time for the form, in the zone of the form.
+
+    A form that was refused is shown as it was sent: with its own `zone`, and in `wrong` the field, or "form".
+    """
 
     id: str
     slug: str
@@ -36,6 +39,8 @@ class ScheduleLine:
     post: ScheduledPost | None = None
     draft: SavedDraft | None = None
     day: str = ""
+    zone: str = ""
+    wrong: str = ""
 
 
 def moment(at: str, zone: str) -> datetime:
@@ -71,7 +76,7 @@ async def reschedule(page: View) -> web.Response:
             await page.adapter.posts.reschedule(post_id, when)
     except ChannelAdapterError as error:
         await page.refused(error, channel)
-        return await _render_schedule(page, error)
+        return await _render_schedule(page, error, (at, zone))
     page.console.forget_problems()
     await page.wrote(f"rescheduled {post_id}", channel)
     answer = page.redirect("schedule", query={"done": "scheduled"})
@@ -144,11 +149,20 @@ async def _find_channel_slug(page: View, post_id: str) -> str:
     return ""
 
 
-async def _render_schedule(page: View, error: ChannelAdapterError | None = None) -> web.Response:
+async def _render_schedule(
+    page: View, error: ChannelAdapterError | None = None, typed: tuple[str, str] | None = None
+) -> web.Response:
+    """Return the page, with an error; `typed` are time and zone of the form that it refused."""
     posts, ended = page.adapter.posts, "ended" in page.request.query
     if page.adapter.settings.database_url is None:
         return page.render("schedule.html", error=error, stores=False)
     scheduled, drafts = await scheduled_lines(page), await draft_lines(page)
+    if error is not None and typed is not None:
+        refused, wrong = page.request.match_info["id"], error.field or "form"
+        scheduled, drafts = (
+            [replace(each, at=typed[0], zone=typed[1], wrong=wrong) if each.id == refused else each for each in lines]
+            for lines in (scheduled, drafts)
+        )
     past = await scheduled_lines(page, wanted=_is_past, ended=True) if ended else []
     status = await posts.schedule_status()
     waits = any(line.post is not None and line.post.state is ScheduleState.SCHEDULED for line in scheduled)
