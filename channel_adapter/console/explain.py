@@ -19,6 +19,9 @@ _WORDS: Final = {
     "configuration": _Words(
         500, message("The settings do not allow this"), message("Correct the settings, the console or the plan.")
     ),
+    "unsupported": _Words(
+        409, message("The service cannot do this in this mode"), message("Nothing was done; the reason is below.")
+    ),
     "authentication": _Words(
         500,
         message("The service does not accept the key, the app or the clock"),

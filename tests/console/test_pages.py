@@ -166,3 +166,22 @@ async def test_pages_of_official_accounts_omit_unsupported_actions(tmp_path: Pat
                 for page in ("", "/settings", "/staff", "/insights", "/invites", "/messages"):
                     assert (await browser.get(f"/c/harbor_news{page}")).status == 200, page
                 assert 'href="/c/harbor_news"' in (await browser.get("/")).text
+
+
+async def test_post_of_an_official_account_cannot_be_edited() -> None:
+    async with StubServer() as stub:
+        settings = Settings(
+            sdkappid=stub.sdkappid, key=SecretStr(stub.key), admin=stub.admin, base_url=stub.url, mode=Mode.OFFICIAL
+        )
+        async with ChannelAdapter.open(settings) as adapter:
+            await adapter.accounts.add([OWNER])
+            await adapter.channels.create(slug="harbor_news", name="Harbour News", owner=OWNER)
+            await adapter.posts.publish("harbor_news", Text("Tide"))
+            async with TestClient(TestServer(application(adapter, authorise))) as client:
+                browser, place = Browser(client, "admin"), "/c/harbor_news/p/1/edit"
+                page = await browser.get(place)
+                assert "The service cannot edit posts of official accounts." in page.text
+                assert 'name="text"' not in page.text
+                refused = await browser.post(place, {"format": "text", "text": "High tide"})
+                assert refused.status == 409
+                assert "The service cannot do this in this mode" in refused.text

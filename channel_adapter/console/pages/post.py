@@ -30,7 +30,7 @@ async def edit(page: View) -> web.Response:
     """Show the composer with the content of the post."""
     post = await page.adapter.posts.get(_post_ref(page))
     composed = Composed.of(post.parts)
-    if composed is None:
+    if composed is None or not page.adapter.can.edit_posts:
         return page.render("post_fixed.html", post=post, channel_name=(await page.channel()).name)
     return _render_edit_form(page, (await page.channel()).name, composed)
 
