@@ -124,7 +124,7 @@ class Worker:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_END_SECONDS)
-        self._renewed.set()  # nobody renews it any more
+        self._renewed.set()  # the renewals have ended: wake what waits for one
         try:
             await self._database.run(DBOS.destroy)
         finally:

@@ -43,7 +43,7 @@ class Sending:
         return cls(Composed.read(form), once, silent="silent" in form, **texts)
 
     def key(self, slug: str, action: str) -> str:
-        """Return the key of what the form asks for, which is done once; with another text or button it asks anew."""
+        """Return the key of what the form asks for, which is done once. Another text or button makes another key."""
         asked = (slug, self.once, action, self.composed, self.at, self.zone, self.silent)
         return hashlib.sha256(repr(asked).encode()).hexdigest()
 
